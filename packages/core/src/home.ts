@@ -1,0 +1,46 @@
+import { join } from 'node:path';
+
+/** Every path below the data directory, in one place. The layout is that of docs/architecture.md, section "Data directory". */
+export function homePaths(home: string) {
+  const box = join(home, 'box');
+  const software = join(home, 'software');
+  return {
+    home,
+    /** State of this machine; never replicated. */
+    box,
+    boxDatabase: join(box, 'box.db'),
+    boxTls: join(box, 'tls'),
+    site: sitePaths(join(home, 'site')),
+    software,
+    /** `current` in each is the pointer: a symbolic link to the version in use. */
+    baseSoftware: join(software, 'base'),
+    siteSoftware: join(software, 'site'),
+    runtimes: join(software, 'runtimes'),
+    /** boot.json, boot.sock, helper.sock: who runs here, and how to ask. */
+    run: join(home, 'run'),
+    logs: join(home, 'log'),
+    /** State of the Jump Client that `npm start` enrols on this machine; belongs to whoever started it. */
+    localClient: join(home, 'client'),
+  } as const;
+}
+
+/** Every path below the site's directory. Only the site's user opens them. */
+export function sitePaths(site: string) {
+  const run = join(site, 'run');
+  return {
+    site,
+    database: join(site, 'site.db'),
+    keys: join(site, 'keys'),
+    recordings: join(site, 'recordings'),
+    files: join(site, 'files'),
+    /** The writer generation: a file of 20 decimal digits, rewritten in place by base before it starts a writer. */
+    generation: join(site, 'generation'),
+    run,
+    /** HTTP of the site (preamble first, see docs/spec/wire.md section 2). */
+    mainSocket: join(run, 'main.sock'),
+    /** Viewer links of browsers (preamble first). */
+    relaySocket: join(run, 'relay.sock'),
+    /** Main's orders to the relay, JSON lines. */
+    relayControlSocket: join(run, 'relay-control.sock'),
+  } as const;
+}

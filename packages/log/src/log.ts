@@ -1,0 +1,20 @@
+import { pino, type Logger } from 'pino';
+
+export type Log = Logger;
+
+/** Field names whose values never reach a log line, at the top level and one level below. */
+const SECRET_FIELDS = ['password', 'secret', 'token', 'ticket', 'cookie', 'authorization', 'privateKey', 'key', 'code'];
+
+/**
+ * Makes the logger of a program: one JSON line per event on standard output, first argument the event's name, then fields.
+ * error = a person must act; warn = degraded; info = state changed; debug = the rest.
+ */
+export function createLog(program: string, level = process.env['BASCULE_LOG_LEVEL'] ?? 'info'): Log {
+  return pino({
+    base: { program, pid: process.pid },
+    level,
+    messageKey: 'event',
+    timestamp: pino.stdTimeFunctions.isoTime,
+    redact: { paths: SECRET_FIELDS.flatMap((field) => [field, `*.${field}`]), censor: '[secret]' },
+  });
+}
