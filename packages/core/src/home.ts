@@ -16,7 +16,7 @@ export function homePaths(home: string) {
     baseSoftware: join(software, 'base'),
     siteSoftware: join(software, 'site'),
     runtimes: join(software, 'runtimes'),
-    /** boot.json, boot.sock, helper.sock: who runs here, and how to ask. */
+    /** boot.json (who runs here), control.sock (ask base), helper.sock. */
     run: join(home, 'run'),
     logs: join(home, 'log'),
     /** State of the Jump Client that `npm start` enrols on this machine; belongs to whoever started it. */

@@ -1,0 +1,44 @@
+/**
+ * How `npm start` and `npm run appliance` talk to a running appliance: JSON lines over `<home>/run/control.sock`, which base keeps (0600, its
+ * directory 0700). One request per connection, one answer line.
+ */
+import { z } from 'zod';
+
+export const controlRequest = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('status') }),
+  /** Answers when base and site are ready, or with an error after `timeoutMs`. */
+  z.object({ kind: z.literal('wait-ready'), timeoutMs: z.number().int().positive().max(600_000) }),
+  z.object({ kind: z.literal('reset-password'), interface: z.enum(['appliance', 'login']), user: z.string().max(100) }),
+  /** A single-use installer token, approved at once, valid for ten minutes: for the client on this machine. */
+  z.object({ kind: z.literal('local-client-token') }),
+  z.object({ kind: z.literal('stop') }),
+]);
+export type ControlRequest = z.infer<typeof controlRequest>;
+
+export const processState = z.object({
+  name: z.enum(['boot', 'helper', 'base', 'site', 'relay']),
+  pid: z.number().int(),
+  user: z.string(),
+  startedAtMs: z.number().int(),
+  restarts: z.number().int(),
+  state: z.enum(['starting', 'ready', 'failed', 'waiting']),
+});
+export type ProcessState = z.infer<typeof processState>;
+
+export const controlAnswer = z.object({
+  ok: z.boolean(),
+  error: z.string().optional(),
+  status: z
+    .object({
+      address: z.string(),
+      version: z.string(),
+      ready: z.boolean(),
+      processes: z.array(processState),
+    })
+    .optional(),
+  /** Once, on the start that made them: one-time passwords of `admin`. */
+  firstPasswords: z.object({ appliance: z.string().optional(), login: z.string().optional() }).optional(),
+  password: z.string().optional(),
+  token: z.string().optional(),
+});
+export type ControlAnswer = z.infer<typeof controlAnswer>;

@@ -1,0 +1,55 @@
+/**
+ * The contract between base and the programs of a site (I3): IPC messages of child_process with `serialization: 'advanced'`,
+ * and the preamble in front of every connection that base makes to a site's socket. base N works with sites N-1 to N+1: only add.
+ */
+import { z } from 'zod';
+
+/** What base gives a site's program at its start, in the environment variable `BASCULE_SITE`, as JSON. */
+export const siteStart = z.object({
+  siteDir: z.string(),
+  /** The writer generation; a program that finds a higher one in the file stops writing. */
+  generation: z.number().int().positive(),
+  applianceName: z.string(),
+  /** The name and port by which people and clients reach the appliance. */
+  publicHost: z.string(),
+  publicPort: z.number().int().positive(),
+  /** Extra names of the web certificate, for origin checks. */
+  hosts: z.array(z.string()).max(32),
+  version: z.string(),
+  /** Where the runtime archive and the Jump Client's bundle for installers are built from. */
+  softwareDir: z.string(),
+  runtimeDir: z.string(),
+  /** SHA-256 of the web certificate's public key (SPKI), base64, as `curl --pinnedpubkey` wants it. Sent again on change. */
+  webKeyPin: z.string(),
+});
+export type SiteStart = z.infer<typeof siteStart>;
+
+/** base → site program. `link` carries the socket of the connection; `head` is what was read of it (the ClientHello). */
+export const toSite = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('link'), head: z.instanceof(Uint8Array), address: z.string(), port: z.number().int() }),
+  z.object({ kind: z.literal('health'), nonce: z.number().int() }),
+  z.object({ kind: z.literal('reset-password'), nonce: z.number().int(), user: z.string().max(100) }),
+  /** A single-use installer token for enrolling this very machine, asked for by `npm start`. */
+  z.object({ kind: z.literal('local-client-token'), nonce: z.number().int() }),
+  z.object({ kind: z.literal('web-key'), webKeyPin: z.string() }),
+  z.object({ kind: z.literal('stop') }),
+]);
+export type ToSite = z.infer<typeof toSite>;
+
+/** site program → base. */
+export const fromSite = z.discriminatedUnion('kind', [
+  /** The program listens and works. `firstPassword` only when this start made the user `admin`. */
+  z.object({ kind: z.literal('ready'), firstPassword: z.string().optional() }),
+  z.object({ kind: z.literal('health'), nonce: z.number().int(), ok: z.boolean(), detail: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])) }),
+  z.object({ kind: z.literal('password-reset'), nonce: z.number().int(), password: z.string().optional(), error: z.string().optional() }),
+  z.object({ kind: z.literal('local-client-token'), nonce: z.number().int(), token: z.string().optional(), error: z.string().optional() }),
+  /** The program cannot work and says why in one sentence; it exits next. */
+  z.object({ kind: z.literal('failed'), message: z.string() }),
+]);
+export type FromSite = z.infer<typeof fromSite>;
+
+/** First line of every connection to a site's socket: this text, JSON, newline; at most PREAMBLE_MAX_BYTES. */
+export const PREAMBLE_MAGIC = 'BASCULE/1 ';
+export const PREAMBLE_MAX_BYTES = 1024;
+export const preamble = z.object({ address: z.string().max(64), port: z.number().int().min(0).max(65535) });
+export type Preamble = z.infer<typeof preamble>;

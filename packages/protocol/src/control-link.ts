@@ -1,0 +1,131 @@
+/**
+ * The control link: Jump Client ⇄ site main. TLS 1.3 with ALPN `bascule-link/1`, WebSocket at `/link`, one JSON message per
+ * text frame, at most `CONTROL_MESSAGE_MAX_BYTES`. docs/spec/wire.md, section 3.
+ */
+import { z } from 'zod';
+import { byteCount, id, instantMs, reported, sha256Hex, terminalSize } from './text.ts';
+import { endReasons } from './end-reason.ts';
+
+export const LINK_ALPN = 'bascule-link/1';
+export const DATA_ALPN = 'bascule-data/1';
+/** The protocol versions this software speaks, oldest first. */
+export const PROTOCOL_VERSIONS = [1] as const;
+export const CONTROL_MESSAGE_MAX_BYTES = 64 * 1024;
+/** Either side drops a link that was silent for this long; each side pings at a third of it. */
+export const CONTROL_SILENCE_LIMIT_MS = 90_000;
+
+export const clientFacts = z.object({
+  hostName: reported(255),
+  os: reported(255),
+  arch: reported(32),
+  addresses: z.array(reported(64)).max(16),
+  /** The operating system user the client runs as: whose shell a session gets. */
+  user: reported(64),
+  version: reported(64),
+});
+export type ClientFacts = z.infer<typeof clientFacts>;
+
+/** A session the client still holds a process for; sent at every connect, so that the site learns what survived. */
+export const heldSession = z.object({ session: id('accessSession'), outStart: byteCount, outEnd: byteCount, exited: z.boolean() });
+
+const base64 = z.string().max(8192).regex(/^[A-Za-z0-9+/]+={0,2}$/);
+
+export const fromClient = z.discriminatedUnion('kind', [
+  /**
+   * First message without a client certificate. `publicKey` is SPKI DER; `proof` is an ECDSA-SHA256 signature with that key over
+   * `"bascule-enrol/1\n" + secret + "\n" + challenge` (the challenge comes from the server's `welcome`).
+   */
+  z.object({
+    kind: z.literal('enrol'),
+    token: z.string().max(200),
+    publicKey: base64,
+    proof: base64,
+    facts: clientFacts,
+    /** A name for the Jump Item; the host name if absent. */
+    name: reported(128).optional(),
+  }),
+  /** First message with a client certificate. */
+  z.object({
+    kind: z.literal('hello'),
+    versions: z.array(z.number().int().positive()).min(1).max(16),
+    /** Made anew at each start of the client program: tells a reconnect from a second copy of the same identity. */
+    instance: z.string().regex(/^[0-9a-f]{32}$/),
+    facts: clientFacts,
+    sessions: z.array(heldSession).max(256),
+  }),
+  /** The data link of `session` broke or is to be opened: asks for a new one-time ticket. */
+  z.object({ kind: z.literal('ticket-request'), session: id('accessSession') }),
+  /** A session could not be started. `reason` is a sentence for a person. */
+  z.object({ kind: z.literal('session-failed'), session: id('accessSession'), reason: reported(500) }),
+  /** The client forgot the session (everything acknowledged, or told to). */
+  z.object({ kind: z.literal('session-gone'), session: id('accessSession') }),
+  /** The client stops on purpose; its sessions end with it. */
+  z.object({ kind: z.literal('goodbye') }),
+]);
+export type FromClient = z.infer<typeof fromClient>;
+
+export const sessionProgram = z.object({
+  kind: z.literal('shell'),
+  size: terminalSize,
+  term: reported(64),
+  /** Whether the client copies what is typed into the stream (policy; default no). */
+  recordInput: z.boolean(),
+  /** After how long without any appliance the client gives the session up by itself. */
+  giveUpAfterMs: z.number().int().positive(),
+});
+export type SessionProgram = z.infer<typeof sessionProgram>;
+
+/** Values of `refused.code`; the client's behaviour is fixed by it. */
+export const RefusalCode = {
+  /** Never comes right by itself: the client waits `retryAfterMs` (long) and says so in its log. */
+  revoked: 'revoked',
+  tokenInvalid: 'token-invalid',
+  versionUnsupported: 'version-unsupported',
+  /** Another link with the same identity is connected; this one is held until an administrator decides. */
+  duplicate: 'duplicate-identity',
+  malformed: 'malformed',
+  busy: 'busy',
+} as const;
+export type RefusalCode = (typeof RefusalCode)[keyof typeof RefusalCode];
+
+export const toClient = z.discriminatedUnion('kind', [
+  /** Sent by the server at once after the upgrade. */
+  z.object({ kind: z.literal('welcome'), challenge: z.string().max(200), appliance: z.string().max(100) }),
+  z.object({ kind: z.literal('enrolled'), client: id('jumpClient'), certificate: z.string().max(8192), authority: z.string().max(16384) }),
+  /**
+   * The answer to `hello`. `state` tells what the site makes of the client; `reconnect` paces every later reconnect: wait a random
+   * time within the window, sessions first.
+   */
+  z.object({
+    kind: z.literal('accepted'),
+    version: z.number().int().positive(),
+    state: z.enum(['approved', 'waiting-for-approval', 'to-be-confirmed', 'held']),
+    reconnect: z.object({ windowMs: z.number().int().nonnegative().max(600_000), withSessionsWindowMs: z.number().int().nonnegative().max(60_000) }),
+    serverTimeMs: instantMs,
+    /** A certificate with a later end, when the present one has less than a third of its life left. */
+    certificate: z.string().max(8192).optional(),
+  }),
+  z.object({ kind: z.literal('refused'), code: z.enum(Object.values(RefusalCode) as [RefusalCode, ...RefusalCode[]]), message: z.string().max(500), retryAfterMs: z.number().int().nonnegative() }),
+  z.object({ kind: z.literal('state'), state: z.enum(['approved', 'waiting-for-approval', 'to-be-confirmed', 'held']) }),
+  /** Start a process and dial a data link with the ticket. Idempotent by `session`. */
+  z.object({ kind: z.literal('session-open'), session: id('accessSession'), program: sessionProgram, ticket: z.string().max(200) }),
+  z.object({ kind: z.literal('ticket'), session: id('accessSession'), ticket: z.string().max(200) }),
+  /** End the process (SIGHUP, after 5 s SIGKILL) and report the rest of the output over the data link. */
+  z.object({ kind: z.literal('session-end'), session: id('accessSession'), reason: z.enum(endReasons) }),
+  /** Forget the session now: the site has closed its record. Kills what is left. */
+  z.object({ kind: z.literal('session-forget'), session: id('accessSession') }),
+]);
+export type ToClient = z.infer<typeof toClient>;
+
+export const installerTokenText = z.string().regex(/^bjt1\.[A-Za-z0-9_-]{22}\.[A-Za-z0-9_-]{43}\.[0-9a-f]{64}$/);
+/**
+ * The text of an installer token: `bjt1.<22 base64url id part>.<43 base64url secret>.<sha-256 of the site identity's certificate>`.
+ * The last part is what the client pins before it sends the secret.
+ */
+export function parseInstallerToken(text: string): { lookup: string; secret: string; identitySha256: string } | undefined {
+  const parsed = installerTokenText.safeParse(text.trim());
+  if (!parsed.success) return undefined;
+  const [, lookup, secret, identitySha256] = parsed.data.split('.') as [string, string, string, string];
+  return { lookup, secret, identitySha256 };
+}
+export { sha256Hex };
