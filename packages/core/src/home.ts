@@ -16,8 +16,13 @@ export function homePaths(home: string) {
     baseSoftware: join(software, 'base'),
     siteSoftware: join(software, 'site'),
     runtimes: join(software, 'runtimes'),
-    /** boot.json (who runs here), control.sock (ask base), helper.sock. */
+    /** Root's (or the starter's): boot.json says who runs here. */
     run: join(home, 'run'),
+    bootState: join(home, 'run', 'boot.json'),
+    /** In a directory of base's user (0700): ask base. */
+    controlSocket: join(home, 'run', 'control', 'control.sock'),
+    /** In a directory that root owns and base's group may enter (0750): ask the helper. */
+    helperSocket: join(home, 'run', 'helper', 'helper.sock'),
     logs: join(home, 'log'),
     /** State of the Jump Client that `npm start` enrols on this machine; belongs to whoever started it. */
     localClient: join(home, 'client'),

@@ -1,5 +1,5 @@
 /**
- * How `npm start` and `npm run appliance` talk to a running appliance: JSON lines over `<home>/run/control.sock`, which base keeps (0600, its
+ * How `npm start` and `npm run appliance` talk to a running appliance: JSON lines over `<home>/run/control/control.sock`, which base keeps (0600, its
  * directory 0700). One request per connection, one answer line.
  */
 import { z } from 'zod';
