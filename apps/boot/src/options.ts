@@ -1,0 +1,75 @@
+import { isIP } from 'node:net';
+import { resolve } from 'node:path';
+import { readFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { Refusal } from './refusal.ts';
+
+export interface Account {
+  name: string;
+  uid: number;
+  gid: number;
+}
+
+export interface Options {
+  home: string;
+  listen: string;
+  port: number;
+  name: string;
+  /** base's main.ts. */
+  base: string;
+  /** Whom base and site run as when boot is root; undefined: as whoever started boot. */
+  account: Account | undefined;
+}
+
+const HOST_NAME = /^[A-Za-z0-9]([A-Za-z0-9.:-]{0,251}[A-Za-z0-9])?$/;
+export const USAGE = 'main.ts --home DIR --listen ADDRESS --port NUMBER --name HOST --base BASE_MAIN_TS [--user bascule]';
+
+/** Reads boot's command line (docs/spec/boot.md, 1). Throws `Refusal` with exit code 2 that names the wrong option. */
+export function readOptions(args: string[], uid: number): Options {
+  const values = readValues(args);
+  const text = (option: 'home' | 'listen' | 'port' | 'name' | 'base'): string => {
+    const value = values[option];
+    if (value === undefined || value === '') throw new Refusal(`--${option} is missing; usage: ${USAGE}`, 2);
+    return value;
+  };
+  const listen = text('listen');
+  if (isIP(listen) === 0) throw new Refusal(`--listen must be an IP address such as 127.0.0.1, not '${listen}'.`, 2);
+  const port = text('port');
+  if (!/^\d{1,5}$/.test(port) || Number(port) > 65535)
+    throw new Refusal(`--port must be a number up to 65535, not '${port}'.`, 2);
+  const name = text('name');
+  if (!HOST_NAME.test(name)) throw new Refusal(`--name must be a host name or an IP address, not '${name}'.`, 2);
+  return {
+    home: resolve(text('home')),
+    listen,
+    port: Number(port),
+    name,
+    base: resolve(text('base')),
+    account: uid === 0 ? findAccount(values.user ?? 'bascule') : undefined,
+  };
+}
+
+function readValues(args: string[]) {
+  const option = { type: 'string' } as const;
+  try {
+    return parseArgs({ args, options: { home: option, listen: option, port: option, name: option, base: option, user: option } })
+      .values;
+  } catch (error) {
+    throw new Refusal(`${error instanceof Error ? error.message : String(error)}; usage: ${USAGE}`, 2);
+  }
+}
+
+function findAccount(name: string): Account {
+  const line = readFileSync('/etc/passwd', 'utf8')
+    .split('\n')
+    .find((candidate) => candidate.startsWith(`${name}:`));
+  const [, , uid, gid] = line?.split(':') ?? [];
+  if (uid === undefined || gid === undefined) {
+    throw new Refusal(
+      `There is no user '${name}' on this machine; make one (useradd --system ${name}) or name another with --user.`,
+      2,
+    );
+  }
+  if (Number(uid) === 0) throw new Refusal(`--user must not be root: base and site run without its rights.`, 2);
+  return { name, uid: Number(uid), gid: Number(gid) };
+}
