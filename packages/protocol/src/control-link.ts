@@ -8,6 +8,10 @@ import { endReasons } from './end-reason.ts';
 
 export const LINK_ALPN = 'bascule-link/1';
 export const DATA_ALPN = 'bascule-data/1';
+/** The name in the leaf that the site and the relay show on links; it is no DNS name. */
+export const LINK_SERVER_NAME = 'link.bascule.internal';
+/** What a client signs to prove at enrolment that it holds the key: bound to the token and to this connection. */
+export const enrolmentProofText = (secret: string, challenge: string) => `bascule-enrol/1\n${secret}\n${challenge}`;
 /** The protocol versions this software speaks, oldest first. */
 export const PROTOCOL_VERSIONS = [1] as const;
 export const CONTROL_MESSAGE_MAX_BYTES = 64 * 1024;
@@ -27,6 +31,7 @@ export type ClientFacts = z.infer<typeof clientFacts>;
 
 /** A session the client still holds a process for; sent at every connect, so that the site learns what survived. */
 export const heldSession = z.object({ session: id('accessSession'), outStart: byteCount, outEnd: byteCount, exited: z.boolean() });
+export type HeldSession = z.infer<typeof heldSession>;
 
 const base64 = z.string().max(8192).regex(/^[A-Za-z0-9+/]+={0,2}$/);
 

@@ -1,0 +1,548 @@
+import { randomBytes, type X509Certificate } from 'node:crypto';
+import { createServer, type Server } from 'node:https';
+import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { TLSSocket } from 'node:tls';
+import { idPattern } from '@bascule/core/ids.ts';
+import type { Log } from '@bascule/log/log.ts';
+import {
+  CONTROL_MESSAGE_MAX_BYTES,
+  LINK_ALPN,
+  PROTOCOL_VERSIONS,
+  fromClient,
+  type ClientFacts,
+  type FromClient,
+  type HeldSession,
+  type RefusalCode,
+  type ToClient,
+} from '@bascule/protocol/control-link.ts';
+import { CloseCode } from '@bascule/protocol/data-link.ts';
+import { WebSocketServer, type WebSocket } from 'ws';
+import { EnrolmentRefused } from './jump-errors.ts';
+import type { ClientState } from './jump-store.ts';
+import { LinkWheel } from './link-wheel.ts';
+import { RateLimit } from './rate-limit.ts';
+import type { LinkTls } from './site-identity.ts';
+
+/** Control links at most; below the usual limit of descriptors of a process. */
+export const LINKS_LIMIT = 19_000;
+/** Links without a certificate at most: they can only enrol, and anyone may make them. */
+export const ENROLLING_LIMIT = 256;
+/** A link that has not said `enrol` or `hello` by then is dropped. */
+export const FIRST_MESSAGE_LIMIT_S = 10;
+/** Messages of one link in one round of pings (30 s). */
+export const MESSAGES_PER_ROUND = 1000;
+/** What may wait in one link's send buffer; a client that reads slower than that is dropped. */
+export const SEND_BUFFER_LIMIT_BYTES = 1024 * 1024;
+const HANDSHAKE_LIMIT_MS = 10_000;
+const REQUEST_HEAD_LIMIT_BYTES = 8 * 1024;
+/** Sessions may be resumed for this long; whoever was revoked meanwhile is refused at `hello` all the same. */
+const TLS_SESSION_LIFE_S = 12 * 60 * 60;
+/** Connections per second that the reconnect windows are made for (2 ms of server CPU each, half of two cores). */
+export const RECONNECT_RATE_PER_S = 500;
+const RECONNECT_WINDOW_MIN_MS = 200;
+const RECONNECT_WINDOW_MAX_MS = 600_000;
+const RECONNECT_WITH_SESSIONS_WINDOW_MIN_MS = 50;
+const RECONNECT_WITH_SESSIONS_WINDOW_MAX_MS = 60_000;
+/** An older link that does not answer within this makes way for a newer one with the same identity. */
+export const CONFLICT_PROBE_S = 5;
+const RETRY_MS = { revoked: 60 * 60_000, 'token-invalid': 0, 'version-unsupported': 60 * 60_000, 'duplicate-identity': 10 * 60_000, malformed: 60_000, busy: 5_000 } as const;
+/** Refused instances of decided conflicts that are remembered. */
+const DECIDED_LIMIT = 1000;
+const CHALLENGE_BYTES = 24;
+/** How long a refused client has to answer the close frame before its connection is cut. */
+const CLOSE_TIMEOUT_MS = 2000;
+/** How long the close frames get to leave when the program stops. */
+const CLOSE_FLUSH_MS = 100;
+
+export type LinkState = 'approved' | 'waiting-for-approval' | 'to-be-confirmed' | 'held';
+type Hello = Extract<FromClient, { kind: 'hello' }>;
+type Enrol = Extract<FromClient, { kind: 'enrol' }>;
+export type ClientMessage = Exclude<FromClient, { kind: 'hello' | 'enrol' }>;
+
+/** What the links need to know and to tell; the class Jump provides it. */
+export interface LinkDirectory {
+  /** What the site makes of the client, or why not. `revoked` also stands for deleted. */
+  admit(clientId: string, facts: ClientFacts, certificate: X509Certificate, address: string): ClientState;
+  enrol(message: Enrol, challenge: string, address: string): Promise<{ client: string; certificate: string; authority: string }>;
+  /** A certificate with a later end, when the present one nears its end. */
+  renew(clientId: string, certificate: X509Certificate): Promise<string> | undefined;
+  /** How many clients there are, for pacing their reconnects. */
+  clientCount(): number;
+  linked(clientId: string, sessions: HeldSession[]): void;
+  unlinked(clientId: string): void;
+  conflictsChanged(clientId: string): void;
+  /** The older link of a decided conflict was given up: its sessions are over. */
+  replaced(clientId: string): void;
+  message(clientId: string, message: ClientMessage): void;
+  refused(event: { reason: string; address: string; certificate: string }): void;
+}
+
+export interface LinkSide {
+  hostName: string;
+  address: string;
+  os: string;
+  user: string;
+  sinceMs: number;
+}
+
+/** One connection; kept small, for there are ten thousand of them. */
+class Link {
+  heardTick = 0;
+  slot = 0;
+  messages = 0;
+  clientId = '';
+  instance = '';
+  phase: 'new' | 'enrolling' | 'hello' | 'live' | 'held' | 'closed' = 'new';
+  sinceMs = 0;
+  challenge: string;
+  certified: boolean;
+  tls: TLSSocket;
+  /** Only while held: what it said of itself, and which sessions it holds. */
+  hello: Hello | undefined;
+  socket: LinkSocket;
+
+  constructor(socket: LinkSocket, tls: TLSSocket, certified: boolean) {
+    this.socket = socket;
+    this.tls = tls;
+    this.certified = certified;
+    this.challenge = randomBytes(CHALLENGE_BYTES).toString('base64url');
+  }
+
+  get address(): string {
+    return this.tls.remoteAddress ?? '';
+  }
+
+  ping(): void {
+    this.messages = 0;
+    this.socket.ping();
+  }
+
+  drop(): void {
+    this.socket.terminate();
+  }
+}
+type LinkSocket = WebSocket & { link?: Link };
+
+/** The server side of all control links (wire section 3): handshake, hello, presence, conflicts. Presence is memory. */
+export class ControlLinks {
+  #directory: LinkDirectory;
+  #log: Log;
+  #now: () => number;
+  #appliance: string;
+  #server: Server;
+  #webSockets: WebSocketServer;
+  #wheel: LinkWheel<Link>;
+  #links = new Map<string, Link>();
+  #held = new Map<string, Link>();
+  /** Links before their first message, oldest first. */
+  #pending = new Set<Link>();
+  #all = new Set<Link>();
+  #enrolling = 0;
+  #probes = new Map<string, number>();
+  #decided = new Set<string>();
+  #enrolmentLimit: RateLimit;
+  #closing = false;
+
+  constructor(options: { directory: LinkDirectory; tls: LinkTls; ticketKeys: Buffer; appliance: string; log: Log; now: () => number }) {
+    this.#directory = options.directory;
+    this.#log = options.log;
+    this.#now = options.now;
+    this.#appliance = options.appliance;
+    this.#enrolmentLimit = new RateLimit({ windowMs: 1000, perKey: 200, inAll: 500, now: options.now });
+    this.#webSockets = new WebSocketServer({ noServer: true, perMessageDeflate: false, maxPayload: CONTROL_MESSAGE_MAX_BYTES, clientTracking: false, closeTimeout: CLOSE_TIMEOUT_MS });
+    this.#server = createServer(
+      {
+        key: options.tls.key,
+        cert: options.tls.certificate,
+        ca: options.tls.authority,
+        minVersion: 'TLSv1.3',
+        ALPNProtocols: [LINK_ALPN],
+        requestCert: true,
+        // Checked at the upgrade, where it can be audited.
+        rejectUnauthorized: false,
+        ticketKeys: options.ticketKeys,
+        sessionIdContext: 'bascule-link',
+        sessionTimeout: TLS_SESSION_LIFE_S,
+        handshakeTimeout: HANDSHAKE_LIMIT_MS,
+        headersTimeout: HANDSHAKE_LIMIT_MS,
+        requestTimeout: HANDSHAKE_LIMIT_MS,
+        maxHeaderSize: REQUEST_HEAD_LIMIT_BYTES,
+        keepAlive: false,
+        noDelay: true,
+      },
+      (_request, response) => response.writeHead(426, { connection: 'close' }).end(),
+    );
+    this.#server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => this.#upgrade(request, socket as TLSSocket, head));
+    this.#server.on('tlsClientError', (error, socket) => {
+      this.#log.debug({ err: error.message, address: socket.remoteAddress }, 'link-handshake-failed');
+      socket.destroy();
+    });
+    this.#wheel = new LinkWheel(() => this.#onTick());
+  }
+
+  /** Takes over a connection whose first bytes (`head`) were read already; nothing of it was answered. */
+  accept(socket: Socket, head: Uint8Array): void {
+    if (this.#closing || this.#all.size >= LINKS_LIMIT) {
+      socket.destroy();
+      return;
+    }
+    socket.on('error', () => socket.destroy());
+    socket.setNoDelay(true);
+    if (head.length > 0) socket.unshift(head);
+    this.#server.emit('connection', socket);
+  }
+
+  get online(): number {
+    return this.#links.size;
+  }
+
+  isOnline(clientId: string): boolean {
+    return this.#links.has(clientId);
+  }
+
+  /** Since when the client's link is there, milliseconds since the epoch. */
+  onlineSinceMs(clientId: string): number | undefined {
+    return this.#links.get(clientId)?.sinceMs;
+  }
+
+  /** Sends to the client's live link; false when there is none. */
+  send(clientId: string, message: ToClient): boolean {
+    const link = this.#links.get(clientId);
+    if (link === undefined) return false;
+    return this.#send(link, message);
+  }
+
+  /** Tells client, and a held second link of it, what the site makes of it now. */
+  tellState(clientId: string, state: Exclude<LinkState, 'held'>): void {
+    this.send(clientId, { kind: 'state', state });
+  }
+
+  /** Cuts every link of the client off at once, saying why. */
+  cut(clientId: string): void {
+    for (const link of [this.#links.get(clientId), this.#held.get(clientId)]) {
+      if (link !== undefined) this.#refuse(link, 'revoked', 'An administrator has revoked or deleted this Jump Client.');
+    }
+  }
+
+  /** Both sides of every conflict; the older side's facts are in the database. */
+  conflicts(): { clientId: string; olderSinceMs: number; olderAddress: string; newer: LinkSide }[] {
+    const found = [];
+    for (const [clientId, link] of this.#held) {
+      const older = this.#links.get(clientId);
+      if (older === undefined || link.hello === undefined) continue;
+      const facts = link.hello.facts;
+      found.push({
+        clientId,
+        olderSinceMs: older.sinceMs,
+        olderAddress: older.address,
+        newer: { hostName: facts.hostName, os: facts.os, user: facts.user, address: link.address, sinceMs: link.sinceMs },
+      });
+    }
+    return found;
+  }
+
+  get conflictCount(): number {
+    return this.#held.size;
+  }
+
+  /** Ends a conflict: the other side is refused, and its running program not let in again. False when there is none. */
+  decide(clientId: string, keep: 'older' | 'newer'): boolean {
+    const newer = this.#held.get(clientId);
+    const older = this.#links.get(clientId);
+    if (newer === undefined || older === undefined) return false;
+    const loser = keep === 'older' ? newer : older;
+    this.#rememberDecided(clientId + loser.instance);
+    if (keep === 'newer') this.#directory.replaced(clientId);
+    this.#refuse(loser, 'duplicate-identity', 'Another machine uses the same identity, and an administrator has decided for it. Enrol this one anew.');
+    return true;
+  }
+
+  /** Ends all links, so that the clients come back (to the next program). */
+  async close(): Promise<void> {
+    this.#closing = true;
+    this.#wheel.close();
+    for (const link of this.#all) link.socket.close(CloseCode.restarting);
+    if (this.#all.size > 0) await delay(CLOSE_FLUSH_MS);
+    for (const link of this.#all) link.socket.terminate();
+    this.#server.close();
+  }
+
+  #rememberDecided(key: string): void {
+    if (this.#decided.size >= DECIDED_LIMIT) this.#decided.delete(this.#decided.values().next().value!);
+    this.#decided.add(key);
+  }
+
+  #upgrade(request: IncomingMessage, socket: TLSSocket, head: Buffer): void {
+    const certified = socket.getPeerX509Certificate() !== undefined;
+    if (request.url !== '/link' || socket.alpnProtocol !== LINK_ALPN) return answer(socket, '404 Not Found');
+    if (certified && !socket.authorized) {
+      this.#directory.refused({ reason: String(socket.authorizationError), address: socket.remoteAddress ?? '', certificate: subjectOf(socket) });
+      return answer(socket, '403 Forbidden');
+    }
+    if (this.#all.size >= LINKS_LIMIT || (!certified && this.#enrolling >= ENROLLING_LIMIT)) return answer(socket, '503 Service Unavailable');
+    this.#webSockets.handleUpgrade(request, socket, head, (webSocket) => this.#opened(webSocket, socket, certified));
+  }
+
+  #opened(webSocket: LinkSocket, socket: TLSSocket, certified: boolean): void {
+    const link = new Link(webSocket, socket, certified);
+    webSocket.link = link;
+    link.phase = certified ? 'new' : 'enrolling';
+    if (!certified) this.#enrolling += 1;
+    this.#all.add(link);
+    this.#pending.add(link);
+    this.#wheel.add(link);
+    webSocket.on('message', this.#onMessage);
+    webSocket.on('pong', this.#onPong);
+    webSocket.on('ping', this.#onPong);
+    webSocket.on('error', onError);
+    webSocket.on('close', this.#onClose);
+    this.#send(link, { kind: 'welcome', challenge: link.challenge, appliance: this.#appliance });
+  }
+
+  // The listeners are shared by all links; each finds its link on the socket.
+  #onPong = (() => {
+    const links = this;
+    return function (this: LinkSocket) {
+      if (this.link !== undefined) links.#heard(this.link);
+    };
+  })();
+
+  #onMessage = (() => {
+    const links = this;
+    return function (this: LinkSocket, data: Buffer, binary: boolean) {
+      if (this.link !== undefined) links.#received(this.link, data, binary);
+    };
+  })();
+
+  #onClose = (() => {
+    const links = this;
+    return function (this: LinkSocket) {
+      if (this.link !== undefined) links.#closed(this.link);
+    };
+  })();
+
+  #heard(link: Link): boolean {
+    link.heardTick = this.#wheel.tick;
+    link.messages += 1;
+    if (link.messages <= MESSAGES_PER_ROUND) return true;
+    this.#refuse(link, 'busy', `More than ${MESSAGES_PER_ROUND} messages in 30 seconds.`);
+    return false;
+  }
+
+  #received(link: Link, data: Buffer, binary: boolean): void {
+    if (link.phase === 'closed' || !this.#heard(link)) return;
+    const message = parse(data, binary);
+    if (typeof message === 'string') return this.#refuse(link, 'malformed', message);
+    if (link.phase === 'enrolling') {
+      if (message.kind !== 'enrol') return this.#refuse(link, 'malformed', `kind: without a client certificate only enrol is allowed, not ${message.kind}`);
+      link.phase = 'hello';
+      void this.#enrol(link, message);
+    } else if (link.phase === 'new') {
+      if (message.kind !== 'hello') return this.#refuse(link, 'malformed', `kind: the first message must be hello, not ${message.kind}`);
+      this.#hello(link, message);
+    } else if (message.kind === 'hello' || message.kind === 'enrol') {
+      this.#refuse(link, 'malformed', `kind: ${message.kind} is only allowed as the first message`);
+    } else if (link.phase === 'live') {
+      this.#directory.message(link.clientId, message);
+    } else if (link.phase === 'held' && message.kind === 'goodbye') {
+      link.socket.close();
+    }
+  }
+
+  async #enrol(link: Link, message: Enrol): Promise<void> {
+    const address = link.address;
+    this.#pending.delete(link);
+    if (!this.#enrolmentLimit.take(address)) return this.#refuse(link, 'busy', 'Too many enrolments at once: try again later.');
+    try {
+      const enrolled = await this.#directory.enrol(message, link.challenge, address);
+      this.#send(link, { kind: 'enrolled', ...enrolled });
+      link.socket.close(1000);
+    } catch (error) {
+      if (error instanceof EnrolmentRefused) {
+        this.#refuse(link, 'token-invalid', 'The installer token is not valid (any more), or not for this appliance: ask an administrator for a new one.');
+      } else {
+        this.#log.error({ err: error }, 'enrolment-failed');
+        this.#refuse(link, 'busy', 'The enrolment could not be stored: try again later.');
+      }
+    }
+  }
+
+  #hello(link: Link, hello: Hello): void {
+    const certificate = link.tls.getPeerX509Certificate();
+    const clientId = certificate && /^CN=(\S+)$/m.exec(certificate.subject)?.[1];
+    const address = link.address;
+    this.#pending.delete(link);
+    if (certificate === undefined || clientId === undefined || !idPattern('jumpClient').test(clientId)) {
+      this.#directory.refused({ reason: 'no client id in the certificate', address, certificate: certificate?.subject ?? '' });
+      return this.#refuse(link, 'revoked', 'The certificate names no Jump Client.');
+    }
+    // A resumed TLS session is not checked against the clock again.
+    if (certificate.validToDate.getTime() <= this.#now()) {
+      this.#directory.refused({ reason: 'CERT_HAS_EXPIRED', address, certificate: certificate.subject });
+      return this.#refuse(link, 'revoked', 'The certificate of this Jump Client has expired: enrol it anew.');
+    }
+    const version = Math.max(-1, ...PROTOCOL_VERSIONS.filter((ours) => hello.versions.includes(ours)));
+    if (version < 0) return this.#refuse(link, 'version-unsupported', `This appliance speaks protocol version ${PROTOCOL_VERSIONS.join(', ')}.`);
+    if (this.#decided.has(clientId + hello.instance)) {
+      return this.#refuse(link, 'duplicate-identity', 'Another machine uses the same identity, and an administrator has decided for it. Enrol this one anew.');
+    }
+    const state = this.#directory.admit(clientId, hello.facts, certificate, address);
+    if (state === 'revoked') return this.#refuse(link, 'revoked', 'An administrator has revoked or deleted this Jump Client.');
+
+    link.clientId = clientId;
+    link.instance = hello.instance;
+    link.challenge = '';
+    link.sinceMs = this.#now();
+    const older = this.#links.get(clientId);
+    if (older !== undefined && older.instance !== hello.instance) return this.#hold(link, hello, version);
+    if (older !== undefined) this.#abandon(older, CloseCode.replaced);
+    this.#makeLive(link, hello, version, state, certificate);
+  }
+
+  #makeLive(link: Link, hello: Hello, version: number, state: Exclude<ClientState, 'revoked'>, certificate: X509Certificate): void {
+    link.phase = 'live';
+    this.#links.set(link.clientId, link);
+    this.#accepted(link, version, state, hello.sessions.length);
+    void this.#directory.renew(link.clientId, certificate)?.then((renewed) => {
+      if (link.phase === 'live') this.#accepted(link, version, state, hello.sessions.length, renewed);
+    });
+    this.#directory.linked(link.clientId, hello.sessions);
+  }
+
+  #accepted(link: Link, version: number, state: LinkState, sessions: number, certificate?: string): void {
+    const spreadMs = (this.#directory.clientCount() / RECONNECT_RATE_PER_S) * 1000;
+    const windowMs = Math.round(Math.min(RECONNECT_WINDOW_MAX_MS, Math.max(RECONNECT_WINDOW_MIN_MS, spreadMs)));
+    const withSessionsWindowMs = Math.round(Math.min(RECONNECT_WITH_SESSIONS_WINDOW_MAX_MS, Math.max(RECONNECT_WITH_SESSIONS_WINDOW_MIN_MS, windowMs / 10)));
+    this.#log.debug({ client: link.clientId, state, sessions }, 'client-linked');
+    this.#send(link, { kind: 'accepted', version, state, reconnect: { windowMs, withSessionsWindowMs }, serverTimeMs: this.#now(), ...(certificate === undefined ? {} : { certificate }) });
+  }
+
+  /** wire 3.5: the newer of two links with one identity waits for a decision, while the older one is asked whether it lives. */
+  #hold(link: Link, hello: Hello, version: number): void {
+    const clientId = link.clientId;
+    const waiting = this.#held.get(clientId);
+    if (waiting !== undefined) {
+      if (waiting.instance !== link.instance) return this.#refuse(link, 'duplicate-identity', 'Two other machines already use this identity.');
+      this.#abandon(waiting, CloseCode.replaced);
+    }
+    link.phase = 'held';
+    link.hello = hello;
+    this.#held.set(clientId, link);
+    this.#accepted(link, version, 'held', hello.sessions.length);
+    const older = this.#links.get(clientId)!;
+    this.#probes.set(clientId, this.#wheel.tick);
+    older.socket.ping();
+    this.#directory.conflictsChanged(clientId);
+  }
+
+  /** The older link is gone: the held one takes its place. */
+  #promote(clientId: string): void {
+    const link = this.#held.get(clientId);
+    if (link?.hello === undefined) return;
+    const hello = link.hello;
+    const certificate = link.tls.getPeerX509Certificate();
+    this.#held.delete(clientId);
+    this.#probes.delete(clientId);
+    link.hello = undefined;
+    if (certificate === undefined) return link.socket.terminate();
+    const state = this.#directory.admit(clientId, hello.facts, certificate, link.address);
+    if (state === 'revoked') return this.#refuse(link, 'revoked', 'An administrator has revoked or deleted this Jump Client.');
+    this.#makeLive(link, hello, PROTOCOL_VERSIONS.at(-1)!, state, certificate);
+    this.#directory.conflictsChanged(clientId);
+  }
+
+  #onTick(): void {
+    const tick = this.#wheel.tick;
+    for (const link of this.#pending) {
+      if (tick - link.heardTick < FIRST_MESSAGE_LIMIT_S) break;
+      link.socket.terminate();
+    }
+    for (const [clientId, since] of this.#probes) {
+      if (tick - since < CONFLICT_PROBE_S) continue;
+      this.#probes.delete(clientId);
+      const older = this.#links.get(clientId);
+      if (older !== undefined && older.heardTick < since) older.socket.terminate();
+    }
+  }
+
+  /** Takes a link out of its place before another takes it, so that its closing changes nothing. */
+  #abandon(link: Link, code: number): void {
+    link.phase = 'closed';
+    if (this.#links.get(link.clientId) === link) this.#links.delete(link.clientId);
+    if (this.#held.get(link.clientId) === link) this.#held.delete(link.clientId);
+    link.socket.close(code);
+  }
+
+  #closed(link: Link): void {
+    const phase = link.phase;
+    this.#pending.delete(link);
+    this.#all.delete(link);
+    this.#wheel.remove(link);
+    if (!link.certified) this.#enrolling -= 1;
+    this.#detach(link);
+    link.phase = 'closed';
+    if (this.#closing) return;
+    if (phase === 'live') this.#log.debug({ client: link.clientId }, 'client-unlinked');
+  }
+
+  /** Ends what the link stood for: presence, or a conflict. */
+  #detach(link: Link): void {
+    const clientId = link.clientId;
+    if (this.#links.get(clientId) === link) {
+      this.#links.delete(clientId);
+      this.#directory.unlinked(clientId);
+      this.#promote(clientId);
+    } else if (this.#held.get(clientId) === link) {
+      this.#held.delete(clientId);
+      this.#probes.delete(clientId);
+      this.#directory.conflictsChanged(clientId);
+    }
+  }
+
+  #refuse(link: Link, code: RefusalCode, message: string): void {
+    if (link.phase === 'closed') return;
+    this.#send(link, { kind: 'refused', code, message: message.slice(0, 500), retryAfterMs: RETRY_MS[code] });
+    link.phase = 'closed';
+    this.#detach(link);
+    link.socket.close(code === 'malformed' ? CloseCode.protocol : 1000);
+  }
+
+  #send(link: Link, message: ToClient): boolean {
+    if (link.phase === 'closed' || link.socket.readyState !== link.socket.OPEN) return false;
+    if (link.socket.bufferedAmount > SEND_BUFFER_LIMIT_BYTES) {
+      link.socket.terminate();
+      return false;
+    }
+    link.socket.send(JSON.stringify(message));
+    return true;
+  }
+}
+
+function onError(this: WebSocket): void {
+  this.terminate();
+}
+
+function parse(data: Buffer, binary: boolean): FromClient | string {
+  if (binary) return 'the message must be text';
+  let value: unknown;
+  try {
+    value = JSON.parse(data.toString('utf8'));
+  } catch {
+    return 'the message must be JSON';
+  }
+  const parsed = fromClient.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0]!;
+  return `${issue.path.join('.') || 'message'}: ${issue.message}`;
+}
+
+function answer(socket: TLSSocket, status: string): void {
+  socket.on('error', () => socket.destroy());
+  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`, () => socket.destroy());
+}
+
+function subjectOf(socket: TLSSocket): string {
+  return (socket.getPeerX509Certificate()?.subject ?? '').slice(0, 200);
+}

@@ -1,0 +1,246 @@
+import type { ClientFacts } from '@bascule/protocol/control-link.ts';
+import type { Reader, Tx } from '@bascule/store/store.ts';
+
+export type ClientState = 'waiting-for-approval' | 'approved' | 'to-be-confirmed' | 'revoked';
+
+export interface ClientRow {
+  id: string;
+  name: string;
+  groupId: string | null;
+  groupName: string | null;
+  state: ClientState;
+  comment: string;
+  hostName: string;
+  os: string;
+  arch: string;
+  /** JSON list. */
+  addresses: string;
+  runsAs: string;
+  version: string;
+  tokenId: string | null;
+  lastSeenAtMs: number | null;
+  duplicateName: number;
+}
+
+export interface TokenRow {
+  id: string;
+  lookup: string;
+  secretSha256: string;
+  name: string;
+  groupId: string | null;
+  groupName: string | null;
+  createdBy: string;
+  createdAtMs: number;
+  validUntilMs: number;
+  uses: number;
+  usesLeft: number;
+  approveEach: number;
+  revoked: number;
+}
+
+const CLIENT_COLUMNS = `c.id, c.name, c.group_id AS groupId, g.name AS groupName, c.state, c.comment, c.host_name AS hostName, c.os, c.arch, c.addresses,
+  c.runs_as AS runsAs, c.version, c.token_id AS tokenId, c.last_seen_at_ms AS lastSeenAtMs`;
+const TOKEN_COLUMNS = `t.id, t.lookup, t.secret_sha256 AS secretSha256, t.name, t.group_id AS groupId, g.name AS groupName, t.created_by AS createdBy,
+  t.created_at_ms AS createdAtMs, t.valid_until_ms AS validUntilMs, t.uses, t.uses_left AS usesLeft, t.approve_each AS approveEach, t.revoked`;
+/** Tokens shown in the list at most; older ones that are no longer valid fall off. */
+const TOKEN_LIST_LIMIT = 500;
+
+/** The row of one client, without the duplicate mark's cost when the caller needs no list entry. */
+export function clientById(reader: Reader, id: string): ClientRow | undefined {
+  return reader.get<ClientRow>(
+    `SELECT ${CLIENT_COLUMNS}, EXISTS (SELECT 1 FROM jump_clients d WHERE d.name = c.name AND d.id <> c.id) AS duplicateName
+     FROM jump_clients c LEFT JOIN jump_groups g ON g.id = c.group_id WHERE c.id = ?`,
+    id,
+  );
+}
+
+/** All clients, in one pass over both tables. */
+export function allClients(reader: Reader): IterableIterator<ClientRow> {
+  return reader.iterate<ClientRow>(
+    `SELECT ${CLIENT_COLUMNS}, (n.name IS NOT NULL) AS duplicateName
+     FROM jump_clients c LEFT JOIN jump_groups g ON g.id = c.group_id
+     LEFT JOIN (SELECT name FROM jump_clients GROUP BY name HAVING count(*) > 1) n ON n.name = c.name`,
+  );
+}
+
+export function clientIdByKey(reader: Reader, keySha256: string): { id: string; tokenId: string | null; state: ClientState } | undefined {
+  return reader.get(`SELECT id, token_id AS tokenId, state FROM jump_clients WHERE key_sha256 = ? ORDER BY id DESC LIMIT 1`, keySha256);
+}
+
+export function idsWithName(reader: Reader, name: string): string[] {
+  return reader.all<{ id: string }>(`SELECT id FROM jump_clients WHERE name = ?`, name).map((row) => row.id);
+}
+
+export function countClients(reader: Reader): { total: number; waiting: number } {
+  return reader.get<{ total: number; waiting: number }>(
+    `SELECT count(*) AS total, coalesce(sum(state IN ('waiting-for-approval', 'to-be-confirmed')), 0) AS waiting FROM jump_clients`,
+  )!;
+}
+
+export function isDeleted(reader: Reader, id: string): boolean {
+  return reader.get(`SELECT 1 AS one FROM jump_deleted_clients WHERE id = ?`, id) !== undefined;
+}
+
+export interface NewClient {
+  id: string;
+  name: string;
+  groupId: string | null;
+  state: ClientState;
+  facts: ClientFacts;
+  keySha256: string;
+  tokenId: string | null;
+  nowMs: number;
+}
+
+export function insertClient(tx: Tx, client: NewClient): void {
+  tx.run(
+    `INSERT INTO jump_clients (id, name, group_id, state, comment, host_name, os, arch, addresses, runs_as, version, key_sha256, token_id, enrolled_at_ms, last_seen_at_ms)
+     VALUES (?, ?, ?, ?, '', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    client.id,
+    client.name,
+    client.groupId,
+    client.state,
+    client.facts.hostName,
+    client.facts.os,
+    client.facts.arch,
+    JSON.stringify(client.facts.addresses),
+    client.facts.user,
+    client.facts.version,
+    client.keySha256,
+    client.tokenId,
+    client.nowMs,
+    client.nowMs,
+  );
+}
+
+export function sameFacts(row: ClientRow, facts: ClientFacts): boolean {
+  return (
+    row.hostName === facts.hostName &&
+    row.os === facts.os &&
+    row.arch === facts.arch &&
+    row.runsAs === facts.user &&
+    row.version === facts.version &&
+    row.addresses === JSON.stringify(facts.addresses)
+  );
+}
+
+export function updateFacts(tx: Tx, id: string, facts: ClientFacts): void {
+  tx.run(
+    `UPDATE jump_clients SET host_name = ?, os = ?, arch = ?, addresses = ?, runs_as = ?, version = ? WHERE id = ?`,
+    facts.hostName,
+    facts.os,
+    facts.arch,
+    JSON.stringify(facts.addresses),
+    facts.user,
+    facts.version,
+    id,
+  );
+}
+
+export function updateLastSeen(tx: Tx, id: string, atMs: number): void {
+  tx.run(`UPDATE jump_clients SET last_seen_at_ms = ? WHERE id = ?`, atMs, id);
+}
+
+export function updateClient(tx: Tx, id: string, change: { name: string; groupId: string | null; comment: string }): void {
+  tx.run(`UPDATE jump_clients SET name = ?, group_id = ?, comment = ? WHERE id = ?`, change.name, change.groupId, change.comment, id);
+}
+
+export function updateClientState(tx: Tx, id: string, state: ClientState): void {
+  tx.run(`UPDATE jump_clients SET state = ? WHERE id = ?`, state, id);
+}
+
+/** Removes the client and remembers its id, so that its still valid certificate is refused instead of being listed as unknown. */
+export function deleteClient(tx: Tx, client: { id: string; name: string }, nowMs: number): void {
+  tx.run(`DELETE FROM jump_clients WHERE id = ?`, client.id);
+  tx.run(`INSERT INTO jump_deleted_clients (id, name, deleted_at_ms) VALUES (?, ?, ?)`, client.id, client.name, nowMs);
+}
+
+export function groupName(reader: Reader, id: string): string | undefined {
+  return reader.get<{ name: string }>(`SELECT name FROM jump_groups WHERE id = ?`, id)?.name;
+}
+
+export function groupIdByName(reader: Reader, name: string): string | undefined {
+  return reader.get<{ id: string }>(`SELECT id FROM jump_groups WHERE name = ?`, name)?.id;
+}
+
+export function allGroups(reader: Reader): { id: string; name: string; items: number }[] {
+  return reader.all(
+    `SELECT g.id, g.name, (SELECT count(*) FROM jump_clients c WHERE c.group_id = g.id) AS items FROM jump_groups g ORDER BY g.name`,
+  );
+}
+
+export function allGroupMembers(reader: Reader): { groupId: string; userId: string }[] {
+  return reader.all(`SELECT group_id AS groupId, user_id AS userId FROM jump_group_members`);
+}
+
+export function groupIdsOfUser(reader: Reader, userId: string): string[] {
+  return reader.all<{ groupId: string }>(`SELECT group_id AS groupId FROM jump_group_members WHERE user_id = ?`, userId).map((row) => row.groupId);
+}
+
+export function insertGroup(tx: Tx, group: { id: string; name: string; nowMs: number }): void {
+  tx.run(`INSERT INTO jump_groups (id, name, created_at_ms) VALUES (?, ?, ?)`, group.id, group.name, group.nowMs);
+}
+
+export function renameGroup(tx: Tx, id: string, name: string): void {
+  tx.run(`UPDATE jump_groups SET name = ? WHERE id = ?`, name, id);
+}
+
+export function setGroupMembers(tx: Tx, id: string, userIds: readonly string[]): void {
+  tx.run(`DELETE FROM jump_group_members WHERE group_id = ?`, id);
+  for (const userId of new Set(userIds)) tx.run(`INSERT INTO jump_group_members (group_id, user_id) VALUES (?, ?)`, id, userId);
+}
+
+/** Deletes the group; its items and tokens keep existing, without a group. */
+export function deleteGroup(tx: Tx, id: string): void {
+  tx.run(`UPDATE jump_clients SET group_id = NULL WHERE group_id = ?`, id);
+  tx.run(`UPDATE jump_tokens SET group_id = NULL WHERE group_id = ?`, id);
+  tx.run(`DELETE FROM jump_group_members WHERE group_id = ?`, id);
+  tx.run(`DELETE FROM jump_groups WHERE id = ?`, id);
+}
+
+export function tokenByLookup(reader: Reader, lookup: string): TokenRow | undefined {
+  return reader.get<TokenRow>(`SELECT ${TOKEN_COLUMNS} FROM jump_tokens t LEFT JOIN jump_groups g ON g.id = t.group_id WHERE t.lookup = ?`, lookup);
+}
+
+export function tokenById(reader: Reader, id: string): TokenRow | undefined {
+  return reader.get<TokenRow>(`SELECT ${TOKEN_COLUMNS} FROM jump_tokens t LEFT JOIN jump_groups g ON g.id = t.group_id WHERE t.id = ?`, id);
+}
+
+export function latestTokens(reader: Reader): TokenRow[] {
+  return reader.all<TokenRow>(
+    `SELECT ${TOKEN_COLUMNS} FROM jump_tokens t LEFT JOIN jump_groups g ON g.id = t.group_id ORDER BY t.id DESC LIMIT ${TOKEN_LIST_LIMIT}`,
+  );
+}
+
+export function countValidTokens(reader: Reader, nowMs: number): number {
+  return reader.get<{ count: number }>(`SELECT count(*) AS count FROM jump_tokens WHERE revoked = 0 AND uses_left > 0 AND valid_until_ms > ?`, nowMs)!.count;
+}
+
+export function insertToken(tx: Tx, token: Omit<TokenRow, 'groupName' | 'usesLeft' | 'revoked'>): void {
+  tx.run(
+    `INSERT INTO jump_tokens (id, lookup, secret_sha256, name, group_id, created_by, created_at_ms, valid_until_ms, uses, uses_left, approve_each, revoked)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)`,
+    token.id,
+    token.lookup,
+    token.secretSha256,
+    token.name,
+    token.groupId,
+    token.createdBy,
+    token.createdAtMs,
+    token.validUntilMs,
+    token.uses,
+    token.uses,
+    token.approveEach,
+  );
+}
+
+/** Takes one use; false when none is left (or the token was revoked), whatever a check before said. */
+export function takeTokenUse(tx: Tx, id: string, nowMs: number): boolean {
+  return (
+    tx.run(`UPDATE jump_tokens SET uses_left = uses_left - 1 WHERE id = ? AND uses_left > 0 AND revoked = 0 AND valid_until_ms > ?`, id, nowMs).changes === 1
+  );
+}
+
+export function revokeToken(tx: Tx, id: string): void {
+  tx.run(`UPDATE jump_tokens SET revoked = 1 WHERE id = ?`, id);
+}
