@@ -1,0 +1,111 @@
+/** `npm run appliance -- status | reset-password [appliance|login] [USER] | log | stop`: works on a running, stopped or broken appliance. */
+import { spawnSync } from 'node:child_process';
+import { closeSync, existsSync, fstatSync, openSync, readSync } from 'node:fs';
+import { join } from 'node:path';
+import { isRoot, runtime, checkout } from './checkout.mjs';
+import { ask, running } from './control.mjs';
+import { SERVICE_USER, chooseHome } from './home.mjs';
+import { ensureInstalled } from './install.mjs';
+import { parseOptions } from './options.mjs';
+import { Stop, runMain, say } from './say.mjs';
+
+const USAGE = `npm run appliance -- status                                   what runs here
+npm run appliance -- reset-password login|appliance [USER]    a one-time password for USER (default admin)
+npm run appliance -- log                                      the end of the log
+npm run appliance -- stop                                     stop the appliance
+Each takes --home DIR, as npm start does.`;
+const ANSWER_WAIT_LIMIT_MS = 10_000;
+const LOG_TAIL_BYTES = 64 * 1024;
+
+await runMain(async () => {
+  const { words, rest } = split(process.argv.slice(2));
+  const home = chooseHome(parseOptions(rest, process.env));
+  const [command, ...more] = words;
+  const commands = { status: () => status(home), 'reset-password': () => resetPassword(home, more), log: () => log(home), stop: () => stop(home) };
+  const run = commands[/** @type {keyof typeof commands} */ (command ?? '')];
+  if (!run) throw new Stop(USAGE, 64);
+  return await run();
+});
+
+/** @param {string[]} args */
+function split(args) {
+  const from = args.findIndex((argument) => argument.startsWith('--'));
+  return from < 0 ? { words: args, rest: [] } : { words: args.slice(0, from), rest: args.slice(from) };
+}
+
+/** @param {string} home */
+async function status(home) {
+  if (!existsSync(join(home, 'box'))) throw new Stop(`There is no appliance in ${home}. To make one: npm start`, 1);
+  const boot = running(home);
+  if (!boot) {
+    say(`Stopped. State: ${home}. To start it: npm start`);
+    return 1;
+  }
+  const answer = await ask(home, { kind: 'status' }, ANSWER_WAIT_LIMIT_MS).catch(() => undefined);
+  if (!answer?.status) {
+    say(`boot runs (PID ${boot.pid}), but base does not answer. See: npm run appliance -- log`);
+    return 1;
+  }
+  const { address, version, ready, processes } = answer.status;
+  say(`${ready ? 'Running' : 'Starting'} at ${address}, version ${version}, state in ${home}`);
+  for (const { name, pid, user, state, restarts } of processes) say(`  ${name.padEnd(7)} ${String(pid).padStart(8)}  ${user.padEnd(10)} ${state}${restarts ? `, restarted ${restarts} times` : ''}`);
+  return ready ? 0 : 1;
+}
+
+/** @param {string} home  @param {string[]} words */
+async function resetPassword(home, [which, user = 'admin', ...tooMany]) {
+  if ((which !== 'login' && which !== 'appliance') || tooMany.length > 0) throw new Stop(USAGE, 64);
+  const answer = running(home) ? await ask(home, { kind: 'reset-password', interface: which, user }, ANSWER_WAIT_LIMIT_MS).catch(() => undefined) : undefined;
+  const password = answer?.ok ? answer.password : answer ? fail(answer.error) : await resetStopped(home, which, user);
+  say(`User ${user}, one-time password ${password} (good for one login at /${which}, then a new one must be set)`);
+  return 0;
+}
+
+/** Straight on the database, as the user who owns it. @param {string} home  @param {'login' | 'appliance'} which  @param {string} user */
+async function resetStopped(home, which, user) {
+  const database = which === 'login' ? join(home, 'site', 'site.db') : join(home, 'box', 'box.db');
+  if (!existsSync(database)) throw new Stop(`There is no appliance in ${home} (no ${database}). To make one: npm start`, 1);
+  if (running(home)) throw new Stop('The appliance runs but does not answer: stop it first (npm run appliance -- stop), then reset the password.', 1);
+  await ensureInstalled();
+  const program = join(existsSync(join(home, 'software', 'base', 'current')) ? join(home, 'software', 'base', 'current') : checkout, 'packages', 'accounts', 'src', 'offline-reset.ts');
+  const node = stagedRuntime(home);
+  const args = [program, '--database', database, '--kind', which === 'login' ? 'user' : 'boxAdministrator', '--name', user];
+  const run = isRoot
+    ? spawnSync('setpriv', [`--reuid=${SERVICE_USER}`, `--regid=${SERVICE_USER}`, '--clear-groups', node, ...args], { encoding: 'utf8', cwd: '/' })
+    : spawnSync(node, args, { encoding: 'utf8', cwd: '/' });
+  if (run.status !== 0) throw new Stop((run.stderr || run.error?.message || 'the password could not be reset').trim());
+  return JSON.parse(run.stdout).password;
+}
+
+/** The service user can read the staged Node, but perhaps not the checkout's. @param {string} home */
+function stagedRuntime(home) {
+  const find = spawnSync('sh', ['-c', 'ls -t "$1"/software/runtimes/*/bin/node 2>/dev/null | head -n 1', 'sh', home], { encoding: 'utf8' });
+  return find.stdout.trim() || runtime;
+}
+
+/** @param {string} sentence  @returns {never} */
+function fail(sentence) {
+  throw new Stop(sentence);
+}
+
+/** @param {string} home */
+function log(home) {
+  const file = join(home, 'log', 'appliance.log');
+  if (!existsSync(file)) throw new Stop(`There is no log in ${home}.`);
+  const descriptor = openSync(file, 'r');
+  const size = fstatSync(descriptor).size;
+  const tail = Buffer.alloc(Math.min(size, LOG_TAIL_BYTES));
+  readSync(descriptor, tail, 0, tail.length, size - tail.length);
+  closeSync(descriptor);
+  process.stdout.write(tail.subarray(size > tail.length ? tail.indexOf(10) + 1 : 0));
+  return 0;
+}
+
+/** @param {string} home */
+async function stop(home) {
+  const boot = running(home);
+  if (!boot) throw new Stop(`Nothing runs in ${home}.`);
+  process.kill(boot.pid, 'SIGTERM');
+  say('Stopping. A local Jump Client with live sessions goes on; npm start finds it again.');
+  return 0;
+}

@@ -1,0 +1,29 @@
+/** What entry scripts print: plain sentences for a person, on standard error when something is wrong. */
+
+/** Ends the script with one clear sentence. `exitCode` 64: wrong usage; 69: something outside is missing; 73: cannot write; 1: the rest. */
+export class Stop extends Error {
+  /** @param {string} sentence what is wrong and what to do  @param {number} [exitCode] */
+  constructor(sentence, exitCode = 1) {
+    super(sentence);
+    this.exitCode = exitCode;
+  }
+}
+
+/** @param {string} text */
+export function say(text) {
+  process.stdout.write(`${text}\n`);
+}
+
+/**
+ * Runs an entry script's main function: a `Stop` prints its sentence and sets the exit code, anything else is our own bug and keeps its stack.
+ * @param {() => Promise<number | void>} main
+ */
+export async function runMain(main) {
+  try {
+    process.exitCode = (await main()) ?? 0;
+  } catch (error) {
+    if (!(error instanceof Stop)) throw error;
+    process.stderr.write(`bascule: ${error.message}\n`);
+    process.exitCode = error.exitCode;
+  }
+}

@@ -1,0 +1,54 @@
+/**
+ * Runs test files in two rounds: unit tests side by side, then those that start processes one at a time (two cores). The last line
+ * is 'N passed, N failed', with ', N skipped' when tests were skipped (their names say why).
+ */
+import { globSync } from 'node:fs';
+import { cpus } from 'node:os';
+import { join, resolve } from 'node:path';
+import { run } from 'node:test';
+import { spec } from 'node:test/reporters';
+
+/** A test file that takes longer hangs. */
+const FILE_LIMIT_MS = 8 * 60_000;
+const PROCESS_TESTS = /\.(proc|e2e)\.test\.ts$/;
+
+const checkout = resolve(import.meta.dirname, '..');
+const wanted = process.argv.slice(2).filter((argument) => !argument.startsWith('--'));
+const unitOnly = process.argv.includes('--unit');
+
+const files = globSync(['apps/*/src/**/*.test.ts', 'packages/*/src/**/*.test.ts', 'test/**/*.test.ts', 'tools/**/*.test.ts', 'bench/**/*.test.ts'], {
+  cwd: checkout,
+  exclude: (path) => path.includes('node_modules'),
+})
+  .filter((file) => wanted.length === 0 || wanted.some((part) => file.startsWith(part.replace(/^\.\//, ''))))
+  .toSorted();
+if (files.length === 0) {
+  process.stderr.write(`No test file matches ${wanted.join(' ')}.\n`);
+  process.exit(64);
+}
+
+const total = { passed: 0, failed: 0, skipped: 0 };
+const failures: string[] = [];
+await round(files.filter((file) => !PROCESS_TESTS.test(file)), cpus().length);
+if (!unitOnly) await round(files.filter((file) => PROCESS_TESTS.test(file)), 1);
+
+for (const failure of failures) process.stdout.write(`failed: ${failure}\n`);
+process.stdout.write(`${total.passed} passed, ${total.failed} failed${total.skipped > 0 ? `, ${total.skipped} skipped` : ''}\n`);
+process.exit(total.failed > 0 || total.passed === 0 ? 1 : 0);
+
+/** Runs `batch` with so many files at once, and adds to the totals. */
+async function round(batch: string[], concurrency: number): Promise<void> {
+  if (batch.length === 0) return;
+  const stream = run({ files: batch.map((file) => join(checkout, file)), concurrency, timeout: FILE_LIMIT_MS, cwd: checkout });
+  stream.on('test:fail', (event) => {
+    if (event.todo === undefined) failures.push(`${event.name} (${event.file?.slice(checkout.length + 1) ?? '?'})`);
+  });
+  stream.on('test:summary', (event) => {
+    if (event.file !== undefined) return;
+    total.passed += event.counts.passed;
+    total.failed += event.counts.tests - event.counts.passed - event.counts.skipped - event.counts.todo;
+    total.skipped += event.counts.skipped;
+  });
+  const report = stream.compose(spec);
+  for await (const text of report) process.stdout.write(text as string);
+}
