@@ -16,10 +16,13 @@ const checkout = resolve(import.meta.dirname, '..');
 const wanted = process.argv.slice(2).filter((argument) => !argument.startsWith('--'));
 const unitOnly = process.argv.includes('--unit');
 
-const files = globSync(['apps/*/src/**/*.test.ts', 'packages/*/src/**/*.test.ts', 'test/**/*.test.ts', 'tools/**/*.test.ts', 'bench/**/*.test.ts'], {
-  cwd: checkout,
-  exclude: (path) => path.includes('node_modules'),
-})
+const files = globSync(
+  ['apps/*/src/**/*.test.ts', 'packages/*/src/**/*.test.ts', 'test/**/*.test.ts', 'tools/**/*.test.ts', 'bench/**/*.test.ts'],
+  {
+    cwd: checkout,
+    exclude: (path) => path.includes('node_modules'),
+  },
+)
   .filter((file) => wanted.length === 0 || wanted.some((part) => file.startsWith(part.replace(/^\.\//, ''))))
   .toSorted();
 if (files.length === 0) {
@@ -29,8 +32,15 @@ if (files.length === 0) {
 
 const total = { passed: 0, failed: 0, skipped: 0 };
 const failures: string[] = [];
-await round(files.filter((file) => !PROCESS_TESTS.test(file)), cpus().length);
-if (!unitOnly) await round(files.filter((file) => PROCESS_TESTS.test(file)), 1);
+await round(
+  files.filter((file) => !PROCESS_TESTS.test(file)),
+  cpus().length,
+);
+if (!unitOnly)
+  await round(
+    files.filter((file) => PROCESS_TESTS.test(file)),
+    1,
+  );
 
 for (const failure of failures) process.stdout.write(`failed: ${failure}\n`);
 process.stdout.write(`${total.passed} passed, ${total.failed} failed${total.skipped > 0 ? `, ${total.skipped} skipped` : ''}\n`);

@@ -21,7 +21,12 @@ await runMain(async () => {
   const { words, rest } = split(process.argv.slice(2));
   const home = chooseHome(parseOptions(rest, process.env));
   const [command, ...more] = words;
-  const commands = { status: () => status(home), 'reset-password': () => resetPassword(home, more), log: () => log(home), stop: () => stop(home) };
+  const commands = {
+    status: () => status(home),
+    'reset-password': () => resetPassword(home, more),
+    log: () => log(home),
+    stop: () => stop(home),
+  };
   const run = commands[/** @type {keyof typeof commands} */ (command ?? '')];
   if (!run) throw new Stop(USAGE, 64);
   return await run();
@@ -48,14 +53,19 @@ async function status(home) {
   }
   const { address, version, ready, processes } = answer.status;
   say(`${ready ? 'Running' : 'Starting'} at ${address}, version ${version}, state in ${home}`);
-  for (const { name, pid, user, state, restarts } of processes) say(`  ${name.padEnd(7)} ${String(pid).padStart(8)}  ${user.padEnd(10)} ${state}${restarts ? `, restarted ${restarts} times` : ''}`);
+  for (const { name, pid, user, state, restarts } of processes)
+    say(
+      `  ${name.padEnd(7)} ${String(pid).padStart(8)}  ${user.padEnd(10)} ${state}${restarts ? `, restarted ${restarts} times` : ''}`,
+    );
   return ready ? 0 : 1;
 }
 
 /** @param {string} home  @param {string[]} words */
 async function resetPassword(home, [which, user = 'admin', ...tooMany]) {
   if ((which !== 'login' && which !== 'appliance') || tooMany.length > 0) throw new Stop(USAGE, 64);
-  const answer = running(home) ? await ask(home, { kind: 'reset-password', interface: which, user }, ANSWER_WAIT_LIMIT_MS).catch(() => undefined) : undefined;
+  const answer = running(home)
+    ? await ask(home, { kind: 'reset-password', interface: which, user }, ANSWER_WAIT_LIMIT_MS).catch(() => undefined)
+    : undefined;
   const password = answer?.ok ? answer.password : answer ? fail(answer.error) : await resetStopped(home, which, user);
   say(`User ${user}, one-time password ${password} (good for one login at /${which}, then a new one must be set)`);
   return 0;
@@ -65,13 +75,26 @@ async function resetPassword(home, [which, user = 'admin', ...tooMany]) {
 async function resetStopped(home, which, user) {
   const database = which === 'login' ? join(home, 'site', 'site.db') : join(home, 'box', 'box.db');
   if (!existsSync(database)) throw new Stop(`There is no appliance in ${home} (no ${database}). To make one: npm start`, 1);
-  if (running(home)) throw new Stop('The appliance runs but does not answer: stop it first (npm run appliance -- stop), then reset the password.', 1);
+  if (running(home))
+    throw new Stop(
+      'The appliance runs but does not answer: stop it first (npm run appliance -- stop), then reset the password.',
+      1,
+    );
   await ensureInstalled();
-  const program = join(existsSync(join(home, 'software', 'base', 'current')) ? join(home, 'software', 'base', 'current') : checkout, 'packages', 'accounts', 'src', 'offline-reset.ts');
+  const program = join(
+    existsSync(join(home, 'software', 'base', 'current')) ? join(home, 'software', 'base', 'current') : checkout,
+    'packages',
+    'accounts',
+    'src',
+    'offline-reset.ts',
+  );
   const node = stagedRuntime(home);
   const args = [program, '--database', database, '--kind', which === 'login' ? 'user' : 'boxAdministrator', '--name', user];
   const run = isRoot
-    ? spawnSync('setpriv', [`--reuid=${SERVICE_USER}`, `--regid=${SERVICE_USER}`, '--clear-groups', node, ...args], { encoding: 'utf8', cwd: '/' })
+    ? spawnSync('setpriv', [`--reuid=${SERVICE_USER}`, `--regid=${SERVICE_USER}`, '--clear-groups', node, ...args], {
+        encoding: 'utf8',
+        cwd: '/',
+      })
     : spawnSync(node, args, { encoding: 'utf8', cwd: '/' });
   if (run.status !== 0) throw new Stop((run.stderr || run.error?.message || 'the password could not be reset').trim());
   return JSON.parse(run.stdout).password;
@@ -79,7 +102,9 @@ async function resetStopped(home, which, user) {
 
 /** The service user can read the staged Node, but perhaps not the checkout's. @param {string} home */
 function stagedRuntime(home) {
-  const find = spawnSync('sh', ['-c', 'ls -t "$1"/software/runtimes/*/bin/node 2>/dev/null | head -n 1', 'sh', home], { encoding: 'utf8' });
+  const find = spawnSync('sh', ['-c', 'ls -t "$1"/software/runtimes/*/bin/node 2>/dev/null | head -n 1', 'sh', home], {
+    encoding: 'utf8',
+  });
   return find.stdout.trim() || runtime;
 }
 

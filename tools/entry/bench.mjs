@@ -9,8 +9,11 @@ import { ensureTestPackages } from './test.mjs';
 
 await runMain(async () => {
   const name = process.argv.slice(2).find((argument) => !argument.startsWith('--'));
-  const names = readdirSync(join(checkout, 'bench')).filter((file) => file.endsWith('.bench.ts')).map((file) => file.slice(0, -'.bench.ts'.length));
-  if (!name || !names.includes(name)) throw new Stop(`npm run bench -- NAME [--json], where NAME is one of: ${names.join(', ')}`, 64);
+  const names = readdirSync(join(checkout, 'bench'))
+    .filter((file) => file.endsWith('.bench.ts'))
+    .map((file) => file.slice(0, -'.bench.ts'.length));
+  if (!name || !names.includes(name))
+    throw new Stop(`npm run bench -- NAME [--json], where NAME is one of: ${names.join(', ')}`, 64);
   await ensureInstalled({ web: true });
   ensureTestPackages();
   if (!existsSync(runtime)) throw new Stop('Node 26 is missing.');

@@ -20,7 +20,10 @@ export function chooseHome(options) {
   const closed = closedAncestor(options.home);
   if (!closed) return options.home;
   if (options.homeGiven) {
-    throw new Stop(`--home ${options.home}: the user '${SERVICE_USER}' cannot enter ${closed}. Choose a place outside, such as ${INSTALLED_HOME}.`, 73);
+    throw new Stop(
+      `--home ${options.home}: the user '${SERVICE_USER}' cannot enter ${closed}. Choose a place outside, such as ${INSTALLED_HOME}.`,
+      73,
+    );
   }
   say(`The user '${SERVICE_USER}' cannot enter ${closed}, so the state lives in ${INSTALLED_HOME} (another place: --home DIR).`);
   return INSTALLED_HOME;
@@ -76,7 +79,10 @@ function checkSpace(home) {
   while (!existsSync(existing)) existing = dirname(existing);
   const { bavail, bsize } = statfsSync(existing);
   if (bavail * bsize < START_SPACE_BYTES && !existsSync(join(home, 'software', 'base', 'current'))) {
-    throw new Stop(`Only ${Math.floor((bavail * bsize) / 1024 / 1024)} MB are free below ${existing}; a first start needs ${START_SPACE_BYTES / 1024 / 1024} MB. Free some, or choose another place with --home DIR. Nothing was changed.`, 73);
+    throw new Stop(
+      `Only ${Math.floor((bavail * bsize) / 1024 / 1024)} MB are free below ${existing}; a first start needs ${START_SPACE_BYTES / 1024 / 1024} MB. Free some, or choose another place with --home DIR. Nothing was changed.`,
+      73,
+    );
   }
 }
 
@@ -84,15 +90,22 @@ function checkSpace(home) {
 function serviceUser() {
   const known = lookUp();
   if (known) return known;
-  const run = spawnSync('useradd', ['--system', '--user-group', '--no-create-home', '--home-dir', '/nonexistent', '--shell', '/usr/sbin/nologin', SERVICE_USER], { encoding: 'utf8' });
+  const run = spawnSync(
+    'useradd',
+    ['--system', '--user-group', '--no-create-home', '--home-dir', '/nonexistent', '--shell', '/usr/sbin/nologin', SERVICE_USER],
+    { encoding: 'utf8' },
+  );
   const made = lookUp();
-  if (!made) throw new Stop(`The user '${SERVICE_USER}' could not be made: ${(run.stderr || run.error?.message || '').trim()}`, 69);
+  if (!made)
+    throw new Stop(`The user '${SERVICE_USER}' could not be made: ${(run.stderr || run.error?.message || '').trim()}`, 69);
   say(`Made the user '${SERVICE_USER}', as which base and site run.`);
   return made;
 }
 
 function lookUp() {
-  const fields = readFileSync('/etc/passwd', 'utf8').split('\n').find((text) => text.startsWith(`${SERVICE_USER}:`))?.split(':');
+  const fields = readFileSync('/etc/passwd', 'utf8')
+    .split('\n')
+    .find((text) => text.startsWith(`${SERVICE_USER}:`))
+    ?.split(':');
   return fields ? { uid: Number(fields[2]), gid: Number(fields[3]) } : undefined;
 }
-

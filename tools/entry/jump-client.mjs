@@ -7,7 +7,9 @@ import { runMain } from './say.mjs';
 
 await runMain(async () => {
   await ensureInstalled();
-  const child = spawn(runtime, [join(checkout, 'apps', 'jump-client', 'src', 'main.ts'), ...process.argv.slice(2)], { stdio: 'inherit' });
+  const child = spawn(runtime, [join(checkout, 'apps', 'jump-client', 'src', 'main.ts'), ...process.argv.slice(2)], {
+    stdio: 'inherit',
+  });
   // Ctrl-C reaches the client by itself (one process group); this script only waits for it.
   process.on('SIGINT', () => {});
   process.on('SIGTERM', () => child.kill('SIGTERM'));

@@ -45,7 +45,8 @@ export class LocalClient {
     const enrolled = existsSync(join(this.#folder, 'identity.json'));
     await this.#spawn(enrolled ? undefined : await this.#token());
     for (let waitedMs = 0; !existsSync(join(this.#folder, 'identity.json')); waitedMs += 50) {
-      if (waitedMs > ENROL_WAIT_LIMIT_MS || !this.#running()) throw new Stop(`The local Jump Client did not enrol; ${join(this.#home, 'log', 'local-client.log')} says why.`);
+      if (waitedMs > ENROL_WAIT_LIMIT_MS || !this.#running())
+        throw new Stop(`The local Jump Client did not enrol; ${join(this.#home, 'log', 'local-client.log')} says why.`);
       await delay(50);
     }
     void this.#watch();
@@ -56,7 +57,9 @@ export class LocalClient {
     const pid = this.#running();
     if (!pid) return false;
     try {
-      return readdirSync(`/proc/${pid}/task`).some((task) => readFileSync(`/proc/${pid}/task/${task}/children`, 'utf8').trim() !== '');
+      return readdirSync(`/proc/${pid}/task`).some(
+        (task) => readFileSync(`/proc/${pid}/task/${task}/children`, 'utf8').trim() !== '',
+      );
     } catch {
       return false;
     }

@@ -44,7 +44,8 @@ export function parseOptions(args, environment) {
       continue;
     }
     const value = inline ?? args[++index];
-    if (value === undefined || value === '' || value.startsWith('--')) throw new Stop(`--${name} needs a value: --${name} ${option.value}.`, 64);
+    if (value === undefined || value === '' || value.startsWith('--'))
+      throw new Stop(`--${name} needs a value: --${name} ${option.value}.`, 64);
     given[name] = value;
   }
   return check(given);
@@ -53,9 +54,11 @@ export function parseOptions(args, environment) {
 /** @param {Record<string, string>} given */
 function check(given) {
   const port = Number(given['port'] ?? 8443);
-  if (!/^\d+$/.test(given['port'] ?? '8443') || port < 1 || port > 65535) throw new Stop(`--port ${given['port']}: a port is a number from 1 to 65535.`, 64);
+  if (!/^\d+$/.test(given['port'] ?? '8443') || port < 1 || port > 65535)
+    throw new Stop(`--port ${given['port']}: a port is a number from 1 to 65535.`, 64);
   const listen = given['listen'] ?? '127.0.0.1';
-  if (isIP(listen) === 0) throw new Stop(`--listen ${listen}: give a numeric address, such as 127.0.0.1, or 0.0.0.0 for every network.`, 64);
+  if (isIP(listen) === 0)
+    throw new Stop(`--listen ${listen}: give a numeric address, such as 127.0.0.1, or 0.0.0.0 for every network.`, 64);
   const name = (given['name'] ?? 'localhost').toLowerCase();
   if (name.length > 253 || !/^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/.test(name)) {
     throw new Stop(`--name ${given['name']}: a host name has letters, digits, dots and hyphens only.`, 64);
@@ -76,7 +79,10 @@ function explainSwallowedFlags(environment) {
   for (const option of Object.keys(OPTIONS)) {
     const taken = option === 'no-local-client' ? 'npm_config_local_client' : `npm_config_${option}`;
     if (environment[taken] === undefined) continue;
-    throw new Stop(`npm took --${option} for itself. Put -- before the options:  npm start -- --${option}${OPTIONS[option].value ? ` ${OPTIONS[option].value}` : ''}`, 64);
+    throw new Stop(
+      `npm took --${option} for itself. Put -- before the options:  npm start -- --${option}${OPTIONS[option].value ? ` ${OPTIONS[option].value}` : ''}`,
+      64,
+    );
   }
 }
 

@@ -3,7 +3,19 @@
  * starts follow the pointers. Programs then run from the copy: the site's user may be unable to read the checkout, and a pull or an
  * `npm ci` under a running appliance changes nothing.
  */
-import { copyFileSync, cpSync, existsSync, lstatSync, mkdirSync, readFileSync, readdirSync, readlinkSync, renameSync, rmSync, symlinkSync } from 'node:fs';
+import {
+  copyFileSync,
+  cpSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+} from 'node:fs';
 import { basename, dirname, join, relative } from 'node:path';
 import { createHash } from 'node:crypto';
 import { checkout, runtime, runtimePackage } from './checkout.mjs';
@@ -26,13 +38,23 @@ export function stage(home, restage) {
   const software = join(home, 'software');
   try {
     const staged = stageRuntime(software);
-    const folders = Object.fromEntries(Object.entries(PARTS).map(([kind, parts]) => [kind, stageKind(join(software, kind), version, parts, restage)]));
+    const folders = Object.fromEntries(
+      Object.entries(PARTS).map(([kind, parts]) => [kind, stageKind(join(software, kind), version, parts, restage)]),
+    );
     const used = basename(/** @type {string} */ (folders['base']));
-    if (used !== version && !restage) say(`Running the staged version ${used}; this checkout is ${version}. To run the checkout: npm start -- --restage`);
-    return { runtime: staged, base: /** @type {string} */ (folders['base']), site: /** @type {string} */ (folders['site']), version: used };
+    if (used !== version && !restage)
+      say(`Running the staged version ${used}; this checkout is ${version}. To run the checkout: npm start -- --restage`);
+    return {
+      runtime: staged,
+      base: /** @type {string} */ (folders['base']),
+      site: /** @type {string} */ (folders['site']),
+      version: used,
+    };
   } catch (error) {
-    if (error.code === 'ENOSPC') throw new Stop(`No space left below ${home}: free about 400 MB, then start again. Nothing was changed.`, 73);
-    if (error.code === 'EACCES' || error.code === 'EROFS' || error.code === 'EPERM') throw new Stop(`${home} cannot be written: choose another place with --home DIR.`, 73);
+    if (error.code === 'ENOSPC')
+      throw new Stop(`No space left below ${home}: free about 400 MB, then start again. Nothing was changed.`, 73);
+    if (error.code === 'EACCES' || error.code === 'EROFS' || error.code === 'EPERM')
+      throw new Stop(`${home} cannot be written: choose another place with --home DIR.`, 73);
     throw error;
   }
 }
@@ -40,7 +62,9 @@ export function stage(home, restage) {
 /** The package version and a hash over all that would be staged. */
 function checkoutVersion() {
   const folders = ['apps/boot', 'apps/base', 'apps/site', 'apps/jump-client', 'packages', 'apps/web/dist', 'tools/verify'];
-  const files = folders.flatMap((folder) => (folder === 'apps/web/dist' ? built(join(checkout, folder)) : sources([join(checkout, folder)])));
+  const files = folders.flatMap((folder) =>
+    folder === 'apps/web/dist' ? built(join(checkout, folder)) : sources([join(checkout, folder)]),
+  );
   const { version } = JSON.parse(readFileSync(join(checkout, 'package.json'), 'utf8'));
   return `${version}-${hashOf([...files, join(checkout, 'package-lock.json')]).slice(0, 12)}`;
 }
@@ -109,7 +133,9 @@ function copyVersion(target, parts) {
 function dependencies() {
   const lock = JSON.parse(readFileSync(join(checkout, 'package-lock.json'), 'utf8'));
   return Object.entries(lock.packages)
-    .filter(([path, entry]) => path.includes('node_modules/') && !entry.dev && !/^node_modules\/node-(linux|win|darwin)/.test(path))
+    .filter(
+      ([path, entry]) => path.includes('node_modules/') && !entry.dev && !/^node_modules\/node-(linux|win|darwin)/.test(path),
+    )
     .map(([path]) => path)
     .filter((path) => existsSync(join(checkout, path)) && !path.slice('node_modules/'.length).includes('/node_modules/'));
 }

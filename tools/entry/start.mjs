@@ -42,7 +42,8 @@ await runMain(async () => {
 /** @param {string} home */
 function refuseSecondStart(home) {
   const other = running(home);
-  if (other) throw new Stop(`already running, PID ${other.pid}, ${urlOf(other)}. To stop it: Ctrl-C there, or  kill ${other.pid}`, 3);
+  if (other)
+    throw new Stop(`already running, PID ${other.pid}, ${urlOf(other)}. To stop it: Ctrl-C there, or  kill ${other.pid}`, 3);
 }
 
 /** Asked before anything is installed or written, so that a wrong port changes nothing. @param {{listen: string, port: number}} options */
@@ -147,18 +148,25 @@ class Starter {
     const url = urlOf(this.#options);
     const passwords = answer.firstPasswords ?? {};
     const password = (/** @type {string | undefined} */ text, /** @type {string} */ which) =>
-      text ? `user admin, one-time password ${text}` : `user admin (a new one-time password: npm run appliance -- reset-password ${which})`;
+      text
+        ? `user admin, one-time password ${text}`
+        : `user admin (a new one-time password: npm run appliance -- reset-password ${which})`;
     say(`\nBascule ${this.#software.version} runs. Stop it with Ctrl-C.\n`);
     say(`  Site       ${url}/login      ${password(passwords.login, 'login')}`);
     say(`  Appliance  ${url}/appliance  ${password(passwords.appliance, 'appliance')}\n`);
     if (!process.env['DISPLAY'] && !process.env['WAYLAND_DISPLAY'] && this.#options.listen.startsWith('127.')) {
-      say(`  From your own computer:  ssh -L ${this.#options.port}:localhost:${this.#options.port} ${userInfo().username}@${hostname()}   then open ${url}/login`);
+      say(
+        `  From your own computer:  ssh -L ${this.#options.port}:localhost:${this.#options.port} ${userInfo().username}@${hostname()}   then open ${url}/login`,
+      );
     }
     say('  The certificate is self-made: the browser will ask once.');
-    if (!isRoot) say(`  Everything runs as the user ${userInfo().username}; started as root, base and site run as a user of their own.`);
+    if (!isRoot)
+      say(`  Everything runs as the user ${userInfo().username}; started as root, base and site run as a user of their own.`);
     if (!this.#client) return;
     await this.#client.start();
-    say(`  This machine is enrolled as a Jump Client. Its shell runs as ${isRoot ? 'root: whoever may jump to it is root here' : userInfo().username}.`);
+    say(
+      `  This machine is enrolled as a Jump Client. Its shell runs as ${isRoot ? 'root: whoever may jump to it is root here' : userInfo().username}.`,
+    );
     say('  Open the site, then Console, then Jump.\n');
   }
 
@@ -168,7 +176,8 @@ class Starter {
       try {
         return await ask(this.#options.home, { kind: 'wait-ready', timeoutMs: READY_WAIT_LIMIT_MS }, READY_WAIT_LIMIT_MS);
       } catch (error) {
-        if (this.#stopping || Date.now() > giveUpAt) return { ok: false, error: `${error.message}; ${join(this.#options.home, 'log', 'appliance.log')} says more.` };
+        if (this.#stopping || Date.now() > giveUpAt)
+          return { ok: false, error: `${error.message}; ${join(this.#options.home, 'log', 'appliance.log')} says more.` };
         await delay(20);
       }
     }

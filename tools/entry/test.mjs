@@ -9,9 +9,15 @@ import { Stop, runMain, say } from './say.mjs';
 
 /** Installs missing Debian packages as root; otherwise names them and ends. */
 export function ensureTestPackages() {
-  const missing = Object.entries(TEST_PACKAGES).filter(([, file]) => !existsSync(file)).map(([name]) => name);
+  const missing = Object.entries(TEST_PACKAGES)
+    .filter(([, file]) => !existsSync(file))
+    .map(([name]) => name);
   if (missing.length === 0) return;
-  if (!isRoot) throw new Stop(`The tests need Debian packages that are missing. Run this, then the command again:  sudo apt-get install -y --no-install-recommends ${missing.join(' ')}`, 69);
+  if (!isRoot)
+    throw new Stop(
+      `The tests need Debian packages that are missing. Run this, then the command again:  sudo apt-get install -y --no-install-recommends ${missing.join(' ')}`,
+      69,
+    );
   say(`Installing Debian packages for the tests: ${missing.join(' ')} ...`);
   aptInstall(missing);
 }
@@ -20,7 +26,10 @@ if (process.argv[1] === new URL(import.meta.url).pathname) {
   await runMain(async () => {
     await ensureInstalled({ web: true });
     ensureTestPackages();
-    const child = spawn(runtime, [join(checkout, 'tools', 'run-tests.ts'), ...process.argv.slice(2)], { cwd: checkout, stdio: 'inherit' });
+    const child = spawn(runtime, [join(checkout, 'tools', 'run-tests.ts'), ...process.argv.slice(2)], {
+      cwd: checkout,
+      stdio: 'inherit',
+    });
     return await new Promise((resolve) => child.once('exit', (code) => resolve(code ?? 1)));
   });
 }
