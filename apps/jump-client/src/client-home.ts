@@ -1,0 +1,129 @@
+import { createHash, createPrivateKey, generateKeyPairSync, X509Certificate, type KeyObject } from 'node:crypto';
+import { chmodSync, closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, unlinkSync, writeSync } from 'node:fs';
+import { connect, createServer, type Server } from 'node:net';
+import { join } from 'node:path';
+import { UsageError } from './options.ts';
+
+export interface StoredIdentity {
+  client: string;
+  /** PEM. */
+  certificate: string;
+  /** PEM of the site identity that this client was enrolled with: the only thing it trusts (wire 3.1). */
+  authority: string;
+}
+
+/** The directory that holds the client's key, certificate and trust. The key never leaves it. One program at a time. */
+export class ClientHome {
+  #directory: string;
+  #lock: Server | undefined;
+  #lockDescriptor: number | undefined;
+  readonly key: KeyObject;
+  readonly keyPem: string;
+
+  private constructor(directory: string, keyPem: string) {
+    this.#directory = directory;
+    this.keyPem = keyPem;
+    this.key = createPrivateKey(keyPem);
+  }
+
+  /** Opens (or makes) the home and takes its lock. Throws UsageError when it cannot be used or another client runs on it. */
+  static async open(directory: string): Promise<ClientHome> {
+    try {
+      mkdirSync(directory, { recursive: true, mode: 0o700 });
+      chmodSync(directory, 0o700);
+    } catch (error) {
+      throw new UsageError(`The directory ${directory} cannot be used (${(error as NodeJS.ErrnoException).code}): choose another with --home.`);
+    }
+    const { lock, descriptor } = await takeLock(directory);
+    try {
+      const keyFile = join(directory, 'client.key');
+      if (!existsSync(keyFile)) {
+        const pair = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+        writeFileSafely(keyFile, pair.privateKey.export({ type: 'pkcs8', format: 'pem' }) as string);
+      }
+      const home = new ClientHome(directory, readFileSync(keyFile, 'utf8'));
+      home.#lock = lock;
+      home.#lockDescriptor = descriptor;
+      return home;
+    } catch (error) {
+      lock.close();
+      throw new UsageError(`The key in ${directory} cannot be read or written (${(error as Error).message}).`);
+    }
+  }
+
+  /** What enrolment stored, or undefined. Throws UsageError when the files do not belong together. */
+  identity(): StoredIdentity | undefined {
+    const file = join(this.#directory, 'identity.json');
+    if (!existsSync(file)) return undefined;
+    try {
+      const stored = JSON.parse(readFileSync(file, 'utf8')) as StoredIdentity;
+      if (!new X509Certificate(stored.certificate).checkPrivateKey(this.key)) throw new Error('certificate and key do not fit');
+      return { client: stored.client, certificate: stored.certificate, authority: stored.authority };
+    } catch (error) {
+      throw new UsageError(`${file} is damaged (${(error as Error).message}): remove it and enrol anew with a token.`);
+    }
+  }
+
+  /** Stores the outcome of enrolment or renewal; after a power cut either the old or the new one is there. */
+  store(identity: StoredIdentity): void {
+    writeFileSafely(join(this.#directory, 'identity.json'), `${JSON.stringify(identity, null, 2)}\n`);
+  }
+
+  close(): void {
+    this.#lock?.close();
+    if (this.#lockDescriptor !== undefined) closeSync(this.#lockDescriptor);
+    this.#lockDescriptor = undefined;
+  }
+}
+
+/** SHA-256 of the DER of a certificate, hex. */
+export function fingerprintOf(certificate: Uint8Array): string {
+  return createHash('sha256').update(certificate).digest('hex');
+}
+
+function writeFileSafely(path: string, text: string): void {
+  const descriptor = openSync(`${path}.new`, 'w', 0o600);
+  try {
+    writeSync(descriptor, text);
+    fsyncSync(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
+  renameSync(`${path}.new`, path);
+}
+
+/**
+ * The lock is a listening Unix socket: the kernel lets go of it when the program dies in whatever way. It is named through the directory's
+ * descriptor, for the path of a socket may have 107 bytes only.
+ */
+async function takeLock(directory: string): Promise<{ lock: Server; descriptor: number }> {
+  const descriptor = openSync(directory, 'r');
+  const path = `/proc/self/fd/${descriptor}/lock.sock`;
+  for (let attempt = 0; attempt < 2; attempt += 1) {
+    const lock = await listen(path);
+    if (lock !== undefined) return { lock, descriptor };
+    if (await answers(path)) break;
+    unlinkSync(path);
+  }
+  closeSync(descriptor);
+  throw new UsageError(`A Jump Client already runs with the home ${directory}: stop it first, or choose another with --home.`);
+}
+
+function listen(path: string): Promise<Server | undefined> {
+  return new Promise((resolve, reject) => {
+    const server = createServer((socket) => socket.destroy());
+    server.unref();
+    server.once('error', (error: NodeJS.ErrnoException) => (error.code === 'EADDRINUSE' ? resolve(undefined) : reject(error)));
+    server.listen(path, () => resolve(server));
+  });
+}
+
+function answers(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(path, () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', () => resolve(false));
+  });
+}

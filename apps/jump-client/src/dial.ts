@@ -1,0 +1,109 @@
+import { request } from 'node:http';
+import { connect as connectTcp, type Socket } from 'node:net';
+import { connect as connectTls, type TLSSocket } from 'node:tls';
+import { LINK_SERVER_NAME } from '@bascule/protocol/control-link.ts';
+import type { ProxyOptions } from './options.ts';
+
+/** From the first packet to the end of the TLS handshake. */
+export const DIAL_LIMIT_MS = 20_000;
+
+export interface DialTarget {
+  host: string;
+  port: number;
+  proxy: ProxyOptions | undefined;
+}
+
+export interface DialTls {
+  alpn: string;
+  /** PEM of the site identity. Absent: nothing is trusted and nothing may be sent (only for reading the chain at enrolment). */
+  authority?: string;
+  key?: string;
+  certificate?: string;
+  /** A TLS session to resume. */
+  session?: Buffer;
+  onSession?(session: Buffer): void;
+}
+
+/** Opens a TLS 1.3 connection to the appliance, through the proxy if there is one. Rejects with an Error whose message is a sentence. */
+export async function dial(target: DialTarget, tls: DialTls, signal?: AbortSignal): Promise<TLSSocket> {
+  const limit = AbortSignal.any([AbortSignal.timeout(DIAL_LIMIT_MS), ...(signal === undefined ? [] : [signal])]);
+  const socket = target.proxy === undefined ? await dialDirectly(target, limit) : await dialThroughProxy(target, target.proxy, limit);
+  return await startTls(socket, tls, limit);
+}
+
+function aborted(limit: AbortSignal, what: string): Error {
+  return limit.reason instanceof Error && limit.reason.name === 'TimeoutError' ? new Error(`${what} did not answer in time.`) : new Error('stopped');
+}
+
+function dialDirectly(target: DialTarget, limit: AbortSignal): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = connectTcp({ host: target.host, port: target.port, noDelay: true });
+    const onAbort = () => socket.destroy(aborted(limit, 'The appliance'));
+    limit.addEventListener('abort', onAbort, { once: true });
+    socket.once('connect', () => {
+      limit.removeEventListener('abort', onAbort);
+      socket.removeListener('error', reject);
+      resolve(socket);
+    });
+    socket.once('error', reject);
+  });
+}
+
+function dialThroughProxy(target: DialTarget, proxy: ProxyOptions, limit: AbortSignal): Promise<Socket> {
+  const host = target.host.includes(':') ? `[${target.host}]` : target.host;
+  return new Promise((resolve, reject) => {
+    const path = `${host}:${target.port}`;
+    const headers = { host: path, ...(proxy.authorization === undefined ? {} : { 'proxy-authorization': proxy.authorization }) };
+    const connecting = request({ host: proxy.host, port: proxy.port, method: 'CONNECT', path, headers, signal: limit, agent: false });
+    connecting.once('connect', (response, socket: Socket, head: Buffer) => {
+      if (response.statusCode !== 200) {
+        socket.destroy();
+        reject(new Error(`The proxy refused the connection: ${response.statusCode} ${response.statusMessage}.`));
+        return;
+      }
+      if (head.length > 0) socket.unshift(head);
+      socket.setNoDelay(true);
+      resolve(socket);
+    });
+    connecting.once('response', (response) => {
+      response.resume();
+      reject(new Error(`The proxy does not do CONNECT: ${response.statusCode}.`));
+    });
+    connecting.once('error', reject);
+    connecting.end();
+  });
+}
+
+function startTls(socket: Socket, tls: DialTls, limit: AbortSignal): Promise<TLSSocket> {
+  return new Promise((resolve, reject) => {
+    const secure = connectTls({
+      socket,
+      servername: LINK_SERVER_NAME,
+      minVersion: 'TLSv1.3',
+      ALPNProtocols: [tls.alpn],
+      rejectUnauthorized: tls.authority !== undefined,
+      ...(tls.authority === undefined ? {} : { ca: tls.authority }),
+      ...(tls.key === undefined ? {} : { key: tls.key, cert: tls.certificate }),
+      ...(tls.session === undefined ? {} : { session: tls.session }),
+    });
+    // The ticket comes right after the handshake: listening later misses it.
+    if (tls.onSession !== undefined) secure.on('session', tls.onSession);
+    const onAbort = () => secure.destroy(aborted(limit, 'The appliance'));
+    limit.addEventListener('abort', onAbort, { once: true });
+    const onClose = () => reject(new Error('The appliance closed the connection.'));
+    secure.once('close', onClose);
+    secure.once('error', reject);
+    socket.once('error', reject);
+    secure.once('secureConnect', () => {
+      limit.removeEventListener('abort', onAbort);
+      secure.removeListener('error', reject);
+      secure.removeListener('close', onClose);
+      if (secure.alpnProtocol !== tls.alpn) {
+        secure.destroy();
+        reject(new Error('What answers there is not a Bascule appliance, or something on the way opens TLS: only a CONNECT or TCP proxy may stand between.'));
+        return;
+      }
+      resolve(secure);
+    });
+  });
+}

@@ -1,0 +1,170 @@
+import { randomBytes } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import { must } from '@bascule/core/must.ts';
+import type { Log } from '@bascule/log/log.ts';
+import { PROTOCOL_VERSIONS, type FromClient, type ToClient } from '@bascule/protocol/control-link.ts';
+import { BackOff } from './back-off.ts';
+import type { ClientHome, StoredIdentity } from './client-home.ts';
+import { ControlLink } from './control-link.ts';
+import { RefusedError, WrongIdentityError, enrol } from './enrol.ts';
+import { readFacts } from './facts.ts';
+import { UsageError, type ClientOptions } from './options.ts';
+import { Sessions } from './sessions.ts';
+
+/** wire 3.8 */
+const BACK_OFF_FIRST_MS = 1000;
+const BACK_OFF_WITH_SESSIONS_FIRST_MS = 250;
+const BACK_OFF_MAX_MS = 60_000;
+const BACK_OFF_WITH_SESSIONS_MAX_MS = 10_000;
+/** How long ending shells may take when the client stops, before they are killed. */
+const STOP_LIMIT_MS = 2000;
+
+type Refused = Extract<ToClient, { kind: 'refused' }>;
+
+/** The Jump Client: enrols once, then keeps one control link and the shells that are opened through it. */
+export class JumpClient {
+  #options: ClientOptions;
+  #home: ClientHome;
+  #log: Log;
+  #stopping = new AbortController();
+  /** Made anew at each start: tells a reconnect from a second copy of this identity (wire 3.5). */
+  #instance = randomBytes(16).toString('hex');
+  #identity: StoredIdentity | undefined;
+  #sessions: Sessions;
+  #link: ControlLink | undefined;
+  #tlsSession: Buffer | undefined;
+  #windows = { windowMs: 0, withSessionsWindowMs: 0 };
+  #refused: Refused | undefined;
+  #accepted = false;
+  #backOff = new BackOff(BACK_OFF_FIRST_MS);
+  #backOffWithSessions = new BackOff(BACK_OFF_WITH_SESSIONS_FIRST_MS);
+
+  constructor(options: ClientOptions, home: ClientHome, log: Log) {
+    this.#options = options;
+    this.#home = home;
+    this.#log = log;
+    this.#sessions = new Sessions({
+      target: options,
+      tls: () => {
+        const identity = must(this.#identity, 'identity of an accepted client');
+        return { authority: identity.authority, certificate: identity.certificate, key: home.keyPem };
+      },
+      send: (message) => this.#link?.send(message) ?? false,
+      log,
+    });
+  }
+
+  /** Runs until `stop`, or (with `--once`) until the link ends. Throws UsageError when only a person can help. */
+  async run(): Promise<void> {
+    this.#identity = this.#home.identity() ?? (await this.#enrolWithRetries());
+    while (!this.#stopping.signal.aborted && this.#identity !== undefined) {
+      const reached = await this.#connectOnce(this.#identity);
+      if (this.#options.once) break;
+      await this.#pause(this.#waitMs(reached));
+    }
+  }
+
+  /** Says goodbye, ends the shells and lets `run` return. */
+  async stop(): Promise<void> {
+    if (this.#stopping.signal.aborted) return;
+    this.#log.info({ sessions: this.#sessions.size }, 'stopping');
+    this.#link?.send({ kind: 'goodbye' });
+    await this.#sessions.endAll(STOP_LIMIT_MS);
+    this.#stopping.abort();
+    this.#link?.close();
+  }
+
+  async #enrolWithRetries(): Promise<StoredIdentity | undefined> {
+    const { token, name } = this.#options;
+    if (token === undefined) throw new UsageError('This client is not enrolled yet: give an installer token with --token (an administrator makes one).');
+    while (!this.#stopping.signal.aborted) {
+      try {
+        return await enrol({ target: this.#options, token, home: this.#home, name, facts: readFacts(), log: this.#log, signal: this.#stopping.signal });
+      } catch (error) {
+        if (error instanceof WrongIdentityError) throw new UsageError(error.message);
+        if (error instanceof RefusedError && error.code !== 'busy') throw new UsageError(`The appliance refused to enrol this client: ${error.message}`);
+        if (this.#options.once) throw new UsageError(`The appliance cannot be reached: ${(error as Error).message}`);
+        this.#log.warn({ reason: (error as Error).message }, 'enrolment-failed');
+        await this.#pause(this.#backOff.nextMs(BACK_OFF_MAX_MS));
+      }
+    }
+    return undefined;
+  }
+
+  /** One link from dialling to its end; whether the appliance accepted or refused (so was reached). */
+  async #connectOnce(identity: StoredIdentity): Promise<boolean> {
+    this.#accepted = false;
+    this.#refused = undefined;
+    const tls = {
+      authority: identity.authority,
+      key: this.#home.keyPem,
+      certificate: identity.certificate,
+      session: this.#tlsSession,
+      onSession: (session: Buffer) => (this.#tlsSession = session),
+    };
+    try {
+      const events = { hello: () => this.#hello(), message: (message: Exclude<ToClient, { kind: 'welcome' }>) => this.#received(message) };
+      this.#link = await ControlLink.open(this.#options, tls, events, this.#stopping.signal);
+      const reason = await this.#link.ended;
+      if (!this.#stopping.signal.aborted) this.#log.warn({ reason }, 'link-ended');
+    } catch (error) {
+      // A session that the appliance does not know any more must not keep us away.
+      this.#tlsSession = undefined;
+      if (!this.#stopping.signal.aborted) this.#log.warn({ reason: (error as Error).message }, 'link-failed');
+    }
+    this.#link = undefined;
+    this.#sessions.linkEnded();
+    return this.#accepted;
+  }
+
+  #hello(): FromClient {
+    return { kind: 'hello', versions: [...PROTOCOL_VERSIONS], instance: this.#instance, facts: readFacts(), sessions: this.#sessions.held() };
+  }
+
+  #received(message: Exclude<ToClient, { kind: 'welcome' }>): void {
+    switch (message.kind) {
+      case 'accepted':
+        this.#onAccepted(message);
+        break;
+      case 'state':
+        this.#log.info({ state: message.state }, 'state');
+        break;
+      case 'refused':
+        this.#refused = message;
+        this.#log.error({ reason: message.message, refusal: message.code, retryAfterMs: message.retryAfterMs }, 'refused');
+        if (message.code === 'revoked' || message.code === 'duplicate-identity') void this.#sessions.endAll(0);
+        break;
+      case 'enrolled':
+        break;
+      default:
+        this.#sessions.received(message);
+    }
+  }
+
+  #onAccepted(message: Extract<ToClient, { kind: 'accepted' }>): void {
+    if (!this.#accepted) this.#log.info({ state: message.state, site: `${this.#options.host}:${this.#options.port}` }, 'connected');
+    this.#accepted = true;
+    this.#windows = message.reconnect;
+    this.#backOff.reset();
+    this.#backOffWithSessions.reset();
+    this.#sessions.linkAccepted();
+    if (message.certificate !== undefined && this.#identity !== undefined) {
+      this.#identity = { ...this.#identity, certificate: message.certificate };
+      this.#home.store(this.#identity);
+      this.#tlsSession = undefined;
+      this.#log.info({}, 'certificate-renewed');
+    }
+  }
+
+  /** wire 3.8: within the window after a break, with growing back-off after failures, as told after a refusal. */
+  #waitMs(accepted: boolean): number {
+    const withSessions = this.#sessions.size > 0;
+    if (this.#refused !== undefined) return this.#refused.retryAfterMs * (0.5 + Math.random() / 2) + this.#backOff.nextMs(BACK_OFF_MAX_MS);
+    if (accepted) return Math.random() * (withSessions ? this.#windows.withSessionsWindowMs : this.#windows.windowMs);
+    return withSessions ? this.#backOffWithSessions.nextMs(BACK_OFF_WITH_SESSIONS_MAX_MS) : this.#backOff.nextMs(BACK_OFF_MAX_MS);
+  }
+
+  async #pause(waitMs: number): Promise<void> {
+    await delay(waitMs, undefined, { signal: this.#stopping.signal }).catch(() => undefined);
+  }
+}

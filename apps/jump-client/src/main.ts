@@ -1,0 +1,19 @@
+import { createLog } from '@bascule/log/log.ts';
+import { compose } from './compose.ts';
+import { UsageError } from './options.ts';
+
+/** Exit code when a person has to mend something first. */
+const EXIT_USAGE = 2;
+
+const log = createLog('jump-client');
+try {
+  const client = await compose(process.argv.slice(2), process.env, log);
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => void client.stop());
+  await client.run();
+  client.close();
+  process.exit(0);
+} catch (error) {
+  if (!(error instanceof UsageError)) throw error;
+  process.stderr.write(`${error.message}\n`);
+  process.exit(EXIT_USAGE);
+}
