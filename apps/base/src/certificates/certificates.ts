@@ -1,0 +1,130 @@
+import 'reflect-metadata';
+import { createHash, randomBytes, webcrypto, X509Certificate } from 'node:crypto';
+import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import { isIP } from 'node:net';
+import { join } from 'node:path';
+import * as x509 from '@peculiar/x509';
+
+/** Browsers accept no more than 398 days. */
+export const SELF_MADE_DAYS = 397;
+export const RENEW_BEFORE_DAYS = 30;
+const DAY_MS = 24 * 60 * 60 * 1000;
+const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
+
+/** The certificate of the web, with what pages show of it. */
+export interface WebCertificate {
+  key: string;
+  cert: string;
+  /** SHA-256 of the public key (SPKI), base64: `curl --pinnedpubkey sha256//<this>`. */
+  keyPin: string;
+  issuedTo: string;
+  names: string[];
+  notAfterMs: number;
+  selfMade: boolean;
+  /** SHA-256 of the certificate, hex. */
+  sha256: string;
+}
+
+/**
+ * The web certificate in `directory`, made anew when there is none, when it ends in less than RENEW_BEFORE_DAYS, or when it lacks one of `names`. The key
+ * stays, so that pins go on to hold (I6). Both are one file, so that a crash never leaves a key beside another's certificate.
+ */
+export async function openWebCertificate(
+  directory: string,
+  names: string[],
+  now: () => number = Date.now,
+): Promise<WebCertificate> {
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  const file = join(directory, 'web.pem');
+  const stored = readStored(file);
+  if (stored !== undefined && !needsRenewal(stored.cert, names, now())) return describe(stored.key, stored.cert);
+  const keys = stored === undefined ? await makeKeys() : await readKeys(stored.key);
+  const cert = await issue(keys, names, now());
+  const key = pem(x509.PemConverter.encode(await webcrypto.subtle.exportKey('pkcs8', keys.privateKey), 'PRIVATE KEY'));
+  writeDurably(file, `${key}${cert}`);
+  return describe(key, cert);
+}
+
+function readStored(file: string): { key: string; cert: string } | undefined {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch {
+    return undefined;
+  }
+  const [key] = /-----BEGIN PRIVATE KEY-----[^-]+-----END PRIVATE KEY-----\n/.exec(text) ?? [];
+  const [cert] = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----\n/.exec(text) ?? [];
+  if (key === undefined || cert === undefined) return undefined;
+  return { key, cert };
+}
+
+function needsRenewal(cert: string, names: string[], nowMs: number): boolean {
+  const parsed = new X509Certificate(cert);
+  if (parsed.validToDate.getTime() - nowMs < RENEW_BEFORE_DAYS * DAY_MS) return true;
+  // A clock that was wrong at the last start may have made one that is not valid yet.
+  if (parsed.validFromDate.getTime() > nowMs) return true;
+  return !names.every((name) => (isIP(name) === 0 ? parsed.checkHost(name) : parsed.checkIP(name)) !== undefined);
+}
+
+function makeKeys(): Promise<webcrypto.CryptoKeyPair> {
+  return webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
+}
+
+async function readKeys(key: string): Promise<webcrypto.CryptoKeyPair> {
+  const privateKey = await webcrypto.subtle.importKey('pkcs8', x509.PemConverter.decodeFirst(key), ALGORITHM, true, ['sign']);
+  const { kty, crv, x, y } = await webcrypto.subtle.exportKey('jwk', privateKey);
+  const publicKey = await webcrypto.subtle.importKey('jwk', { kty, crv, x, y }, ALGORITHM, true, ['verify']);
+  return { privateKey, publicKey };
+}
+
+async function issue(keys: webcrypto.CryptoKeyPair, names: string[], nowMs: number): Promise<string> {
+  const serial = randomBytes(16);
+  serial[0] = (serial[0]! & 0x7f) | 0x40; // Positive, and no leading zero (RFC 5280, 4.1.2.2).
+  const certificate = await x509.X509CertificateGenerator.createSelfSigned({
+    serialNumber: serial.toString('hex'),
+    name: [{ CN: [names[0] ?? 'localhost'] }, { O: ['Bascule (self-made)'] }],
+    // A day of leave for browsers whose clock is behind.
+    notBefore: new Date(nowMs - DAY_MS),
+    notAfter: new Date(nowMs + (SELF_MADE_DAYS - 1) * DAY_MS),
+    keys,
+    signingAlgorithm: ALGORITHM,
+    extensions: [
+      new x509.SubjectAlternativeNameExtension(names.map((name) => ({ type: isIP(name) === 0 ? 'dns' : 'ip', value: name }))),
+      new x509.BasicConstraintsExtension(false, undefined, true),
+      new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
+      new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth]),
+    ],
+  });
+  return pem(certificate.toString('pem'));
+}
+
+function describe(key: string, cert: string): WebCertificate {
+  const parsed = new X509Certificate(cert);
+  return {
+    key,
+    cert,
+    keyPin: createHash('sha256')
+      .update(parsed.publicKey.export({ type: 'spki', format: 'der' }))
+      .digest('base64'),
+    issuedTo: /^CN=(.*)$/m.exec(parsed.subject)?.[1] ?? parsed.subject,
+    names: (parsed.subjectAltName ?? '').split(', ').map((name) => name.replace(/^(DNS|IP Address):/, '')),
+    notAfterMs: parsed.validToDate.getTime(),
+    selfMade: parsed.issuer === parsed.subject,
+    sha256: parsed.fingerprint256.replaceAll(':', '').toLowerCase(),
+  };
+}
+
+function pem(text: string): string {
+  return `${text.trim()}\n`;
+}
+
+function writeDurably(file: string, text: string): void {
+  const descriptor = openSync(`${file}.new`, 'w', 0o600);
+  try {
+    writeSync(descriptor, text);
+    fsyncSync(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
+  renameSync(`${file}.new`, file);
+}

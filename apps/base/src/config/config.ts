@@ -1,0 +1,77 @@
+import { existsSync, readFileSync, realpathSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { dirname, join, sep } from 'node:path';
+import { parseArgs } from 'node:util';
+import { z } from 'zod';
+import { homePaths } from '@bascule/core/home.ts';
+import { AppError } from '@bascule/errors/app-error.ts';
+
+const options = z.object({
+  home: z.string().min(1).startsWith('/', 'must be an absolute path'),
+  listen: z.union([z.ipv4(), z.ipv6()], 'must be an IP address'),
+  port: z.coerce.number().int().min(1).max(65535),
+  name: z.string().min(1).max(253),
+});
+
+export interface BaseConfig {
+  paths: ReturnType<typeof homePaths>;
+  listen: string;
+  port: number;
+  /** The name by which people and clients reach the appliance. */
+  publicHost: string;
+  applianceName: string;
+  /** Every name and address the web certificate holds and the origin checks accept, the public one first. */
+  hosts: string[];
+  version: string;
+  /** The root of the running version of base: apps/, packages/, node_modules/. */
+  baseDir: string;
+  /** The same of the site: its staged version when base is staged, else the same checkout. */
+  siteDir: string;
+  siteVersion: string;
+  /** The Node runtime's directory (with bin/node), from which runtime archives for clients are made. */
+  runtimeDir: string;
+}
+
+const LOCAL_NAMES = ['localhost', '127.0.0.1', '::1'];
+
+/** Reads base's command line, which boot writes (docs/spec/boot.md, 2). Throws `AppError` that names the wrong option. */
+export function readConfig(args: string[]): BaseConfig {
+  const text = { type: 'string' } as const;
+  const parsed = options.safeParse(parseArgs({ args, options: { home: text, listen: text, port: text, name: text } }).values);
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0];
+    throw new AppError('invalid', 'BASE_OPTION_INVALID', `--${String(issue?.path[0])}: ${issue?.message}`);
+  }
+  const { home, listen, port, name } = parsed.data;
+  const paths = homePaths(home);
+  const baseDir = join(import.meta.dirname, '..', '..', '..', '..');
+  const staged = baseDir.startsWith(realPath(paths.baseSoftware) + sep);
+  const siteDir = staged ? realpathSync(join(paths.siteSoftware, 'current')) : baseDir;
+  return {
+    paths,
+    listen,
+    port,
+    publicHost: name,
+    applianceName: LOCAL_NAMES.includes(name) ? hostname() : name,
+    hosts: [...new Set([name, ...LOCAL_NAMES, hostname()])],
+    version: versionOf(baseDir),
+    baseDir,
+    siteDir,
+    siteVersion: versionOf(siteDir),
+    runtimeDir: dirname(dirname(process.execPath)),
+  };
+}
+
+function versionOf(directory: string): string {
+  return z.object({ version: z.string() }).parse(JSON.parse(readFileSync(join(directory, 'package.json'), 'utf8'))).version;
+}
+
+function realPath(path: string): string {
+  return existsSync(path) ? realpathSync(path) : path;
+}
+
+/** The address that people type. */
+export function publicAddress(config: BaseConfig): string {
+  const host = config.publicHost.includes(':') ? `[${config.publicHost}]` : config.publicHost;
+  return `https://${host}${config.port === 443 ? '' : `:${config.port}`}`;
+}

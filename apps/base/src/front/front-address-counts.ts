@@ -1,0 +1,48 @@
+import { isIPv6 } from 'node:net';
+
+/** Counts what each address has under way, and all together. An address that has nothing takes no memory. */
+export class AddressCounts {
+  readonly #max: number;
+  readonly #maxPerAddress: number;
+  readonly #counts = new Map<string, number>();
+  #total = 0;
+
+  constructor(max: number, maxPerAddress: number) {
+    this.#max = max;
+    this.#maxPerAddress = maxPerAddress;
+  }
+
+  get total(): number {
+    return this.#total;
+  }
+
+  /** Counts one more; undefined when a limit is reached. The function returned gives it back, once. */
+  take(address: string): (() => void) | undefined {
+    const key = addressKey(address);
+    const count = this.#counts.get(key) ?? 0;
+    if (this.#total >= this.#max || count >= this.#maxPerAddress) return undefined;
+    this.#counts.set(key, count + 1);
+    this.#total++;
+    let taken = true;
+    return () => {
+      if (!taken) return;
+      taken = false;
+      this.#total--;
+      const rest = (this.#counts.get(key) ?? 1) - 1;
+      if (rest === 0) this.#counts.delete(key);
+      else this.#counts.set(key, rest);
+    };
+  }
+}
+
+/** IPv6 is counted by /64, which is what one subscriber has; IPv4 inside IPv6 as IPv4. */
+export function addressKey(address: string): string {
+  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address);
+  if (mapped?.[1] !== undefined) return mapped[1];
+  if (!isIPv6(address)) return address;
+  const [front = '', back = ''] = address.split('::');
+  const groups = front === '' ? [] : front.split(':');
+  const backGroups = back === '' ? [] : back.split(':');
+  while (address.includes('::') && groups.length + backGroups.length < 8) groups.push('0');
+  return [...groups, ...backGroups].slice(0, 4).join(':');
+}

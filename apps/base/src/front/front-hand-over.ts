@@ -1,0 +1,79 @@
+import type net from 'node:net';
+import type { ToSite } from '@bascule/protocol/base-site.ts';
+import { HAND_OVER_QUEUE_MAX, HAND_OVER_WAIT_MS } from './front-limits.ts';
+
+/** Where links go: a site program's IPC channel. */
+export interface LinkReceiver {
+  /** Sends `message` with `socket`; false when the program is not there. `onSent` runs when the channel took it. */
+  sendLink(message: ToSite, socket: net.Socket, onSent: () => void): boolean;
+}
+
+interface WaitingLink {
+  socket: net.Socket;
+  head: Buffer;
+  address: string;
+  port: number;
+  sinceMs: number;
+  onDone: () => void;
+}
+
+/**
+ * Hands connections to a site program in the order of their arrival. A channel carries one socket at a time, so the program's own pace (it
+ * acknowledges each) is the pace here: at most one waits inside the channel, `HAND_OVER_QUEUE_MAX` wait here, the rest are closed and come back
+ * (wire 1.4, 5.6).
+ */
+export class HandOver {
+  readonly #receiver: LinkReceiver;
+  readonly #queue: WaitingLink[] = [];
+  /** The socket that waits inside the channel. */
+  #inChannel: net.Socket | undefined;
+
+  constructor(receiver: LinkReceiver) {
+    this.#receiver = receiver;
+  }
+
+  get waiting(): number {
+    return this.#queue.length;
+  }
+
+  /** Takes over `socket`, from which `head` was read. `onDone` runs once it has left this process or is closed. */
+  handOver(socket: net.Socket, head: Buffer, peer: { address: string; port: number }, onDone: () => void): void {
+    if (this.#queue.length >= HAND_OVER_QUEUE_MAX) {
+      socket.destroy();
+      onDone();
+      return;
+    }
+    this.#queue.push({ socket, head, ...peer, sinceMs: performance.now(), onDone });
+    this.#next();
+  }
+
+  /** The program is gone, and with it what its channel held: goes on with the next, which is closed unless the program is back. */
+  restart(): void {
+    this.#inChannel?.destroy();
+    this.#inChannel = undefined;
+    this.#next();
+  }
+
+  #next(): void {
+    while (this.#inChannel === undefined) {
+      const link = this.#queue.shift();
+      if (link === undefined) return;
+      link.onDone();
+      if (performance.now() - link.sinceMs > HAND_OVER_WAIT_MS) link.socket.destroy();
+      if (!link.socket.destroyed) this.#send(link);
+    }
+  }
+
+  #send({ socket, head, address, port }: WaitingLink): void {
+    this.#inChannel = socket;
+    const onSent = (): void => {
+      // Late news of a channel that is gone says nothing about the present one.
+      if (this.#inChannel !== socket) return;
+      this.#inChannel = undefined;
+      this.#next();
+    };
+    if (this.#receiver.sendLink({ kind: 'link', head: new Uint8Array(head), address, port }, socket, onSent)) return;
+    this.#inChannel = undefined;
+    socket.destroy();
+  }
+}

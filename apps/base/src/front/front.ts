@@ -1,0 +1,202 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import https from 'node:https';
+import net from 'node:net';
+import type { Duplex } from 'node:stream';
+import type { TLSSocket } from 'node:tls';
+import { DATA_ALPN, LINK_ALPN } from '@bascule/protocol/control-link.ts';
+import type { Log } from '@bascule/log/log.ts';
+import { AddressCounts } from './front-address-counts.ts';
+import { collectClientHello, readAlpn } from './front-client-hello.ts';
+import { HandOver } from './front-hand-over.ts';
+import { removeForged } from './front-headers.ts';
+import * as limits from './front-limits.ts';
+import { answerSiteAway } from './front-progress-page.ts';
+import { BrowserConnection, SiteProxy } from './front-proxy.ts';
+import { SiteWait, type Peer, type SiteProgram } from './front-site-wait.ts';
+import { carryUpgrade } from './front-stream.ts';
+
+export type { Peer, SiteProgram } from './front-site-wait.ts';
+export { CLIENT_HELLO_MAX_BYTES, CLIENT_HELLO_WAIT_MS, PENDING_PER_ADDRESS_MAX, SITE_WAIT_MS } from './front-limits.ts';
+
+/** What the web is served with, PEM. */
+export interface WebCertificate {
+  key: string;
+  cert: string;
+}
+
+export interface FrontOptions {
+  main: SiteProgram;
+  relay: SiteProgram;
+  /** Answers `/appliance` and everything below it. */
+  appliance(request: IncomingMessage, response: ServerResponse): void;
+  certificate: WebCertificate;
+  log: Log;
+  /** Times and counts that tests shorten; the limits of front-limits.ts otherwise. */
+  clientHelloWaitMs?: number;
+  siteWaitMs?: number;
+  pendingMax?: number;
+  pendingPerAddressMax?: number;
+  requestHeaderWaitMs?: number;
+}
+
+/** The front door (wire 1 and 2): one port, from which every connection goes where it belongs. */
+export class Front {
+  readonly #options: FrontOptions;
+  readonly #server: net.Server;
+  readonly #web: https.Server;
+  readonly #pending: AddressCounts;
+  readonly #browsers = new AddressCounts(limits.BROWSER_CONNECTIONS_MAX, limits.BROWSER_CONNECTIONS_PER_ADDRESS_MAX);
+  readonly #connections = new WeakMap<object, BrowserConnection>();
+  readonly #wait: SiteWait;
+  readonly #proxy: SiteProxy;
+  readonly #links: Record<'main' | 'relay', HandOver>;
+
+  constructor(options: FrontOptions) {
+    this.#options = options;
+    this.#pending = new AddressCounts(
+      options.pendingMax ?? limits.PENDING_MAX,
+      options.pendingPerAddressMax ?? limits.PENDING_PER_ADDRESS_MAX,
+    );
+    this.#wait = new SiteWait(options.siteWaitMs);
+    this.#proxy = new SiteProxy(this.#wait, answerSiteAway);
+    this.#links = { main: new HandOver(options.main), relay: new HandOver(options.relay) };
+    // highWaterMark: see collectClientHello.
+    this.#server = net.createServer({ noDelay: true, highWaterMark: 1 }, (socket) => this.#accept(socket));
+    this.#web = this.#createWeb();
+  }
+
+  /** Accepts from the listening socket `descriptor`, which boot has bound and keeps. */
+  async listen(descriptor: number): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once('error', reject);
+      this.#server.listen({ fd: descriptor, backlog: limits.LISTEN_BACKLOG }, resolve);
+    });
+    // The web server gets its connections from #accept and never listens; Node starts the clock of its request limits with this event.
+    this.#web.emit('listening');
+  }
+
+  /** New connections get this certificate. */
+  setCertificate(certificate: WebCertificate): void {
+    this.#web.setSecureContext(certificate);
+  }
+
+  /** Who is at the other end of a request's socket. */
+  peerOf(socket: object): Peer {
+    return this.#connections.get(socket)?.peer ?? { address: '', port: 0 };
+  }
+
+  /** The program is gone or back: connections that wait for it are looked at again. */
+  programChanged(program: 'main' | 'relay'): void {
+    this.#links[program].restart();
+  }
+
+  /** Figures for tests and the log. */
+  counts(): { pending: number; browsers: number; waitingLinks: number } {
+    return {
+      pending: this.#pending.total,
+      browsers: this.#browsers.total,
+      waitingLinks: this.#links.main.waiting + this.#links.relay.waiting,
+    };
+  }
+
+  /** Stops accepting and cuts what is open. */
+  close(): void {
+    this.#server.close();
+    this.#web.closeAllConnections();
+  }
+
+  #createWeb(): https.Server {
+    const web = https.createServer(
+      {
+        ...this.#options.certificate,
+        ALPNProtocols: ['http/1.1'],
+        minVersion: 'TLSv1.2',
+        handshakeTimeout: limits.TLS_HANDSHAKE_WAIT_MS,
+        maxHeaderSize: limits.REQUEST_HEADER_MAX_BYTES,
+        headersTimeout: this.#options.requestHeaderWaitMs ?? limits.REQUEST_HEADER_WAIT_MS,
+        requestTimeout: limits.REQUEST_WAIT_MS,
+        keepAliveTimeout: limits.BROWSER_KEEP_ALIVE_MS,
+        connectionsCheckingInterval: Math.min(this.#options.requestHeaderWaitMs ?? limits.REQUEST_HEADER_WAIT_MS, 5_000),
+        shouldUpgradeCallback: (request) =>
+          isBelow(request.url, '/stream') && request.headers.upgrade?.toLowerCase() === 'websocket',
+      },
+      (request, response) => this.#answer(request, response),
+    );
+    web.prependListener('secureConnection', (socket: TLSSocket) => this.#open(socket));
+    web.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => this.#upgrade(request, socket, head));
+    web.on('tlsClientError', (_error, socket) => socket.destroy());
+    web.on('clientError', (_error, socket) => socket.destroy());
+    return web;
+  }
+
+  #accept(socket: net.Socket): void {
+    socket.on('error', () => socket.destroy());
+    const peer = { address: socket.remoteAddress ?? '', port: socket.remotePort ?? 0 };
+    const done = this.#pending.take(peer.address);
+    if (done === undefined || peer.address === '') {
+      socket.destroy();
+      return done?.();
+    }
+    const late = setTimeout(() => socket.destroy(), this.#options.clientHelloWaitMs ?? limits.CLIENT_HELLO_WAIT_MS);
+    socket.once('close', done);
+    const decided = (): void => {
+      clearTimeout(late);
+      socket.off('close', decided);
+    };
+    socket.once('close', decided);
+    collectClientHello(socket, (head) => {
+      if (head === undefined) return void socket.destroy();
+      void this.#route(socket, head, peer, decided, done);
+    });
+  }
+
+  async #route(socket: net.Socket, head: Buffer, peer: Peer, decided: () => void, done: () => void): Promise<void> {
+    const alpn = await readAlpn(head);
+    decided();
+    if (socket.destroyed) return;
+    if (alpn === undefined) return void socket.destroy();
+    const only = alpn.length === 1 ? alpn[0] : undefined;
+    if (only === LINK_ALPN) return this.#links.main.handOver(socket, head, peer, done);
+    if (only === DATA_ALPN) return this.#links.relay.handOver(socket, head, peer, done);
+    const closed = this.#browsers.take(peer.address);
+    done();
+    if (closed === undefined) return void socket.destroy();
+    socket.once('close', closed);
+    this.#web.emit('connection', socket);
+  }
+
+  #open(socket: TLSSocket): void {
+    const connection = new BrowserConnection({ address: socket.remoteAddress ?? '', port: socket.remotePort ?? 0 });
+    this.#connections.set(socket, connection);
+    socket.once('close', () => connection.close());
+  }
+
+  #answer(request: IncomingMessage, response: ServerResponse): void {
+    response.on('error', () => response.destroy());
+    const connection = this.#connections.get(request.socket);
+    if (connection === undefined || request.url?.startsWith('/') !== true) {
+      response.writeHead(400, { connection: 'close' }).end();
+      return;
+    }
+    if (isBelow(request.url, '/appliance')) {
+      removeForged(request.headers);
+      this.#options.appliance(request, response);
+      return;
+    }
+    const program = isBelow(request.url, '/stream') ? this.#options.relay : this.#options.main;
+    void this.#proxy.carry(request, response, connection, program);
+  }
+
+  #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    const connection = this.#connections.get(socket);
+    if (connection === undefined) return void socket.destroy();
+    void carryUpgrade(request, socket, head, connection.peer, this.#options.relay, this.#wait);
+  }
+}
+
+/** Whether `url` is `path` itself or lies below it. */
+function isBelow(url: string | undefined, path: string): boolean {
+  if (url?.startsWith(path) !== true) return false;
+  const next = url[path.length];
+  return next === undefined || next === '/' || next === '?';
+}

@@ -1,0 +1,199 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { EventEmitter, once } from 'node:events';
+import type net from 'node:net';
+import { userInfo } from 'node:os';
+import { identifyProcess, type ProcessIdentity } from '@bascule/core/process-identity.ts';
+import type { Log } from '@bascule/log/log.ts';
+import type { ProcessState } from '@bascule/protocol/appliance-control.ts';
+import { fromSite, type FromSite, type SiteStart, type ToSite } from '@bascule/protocol/base-site.ts';
+import type { SiteProgram } from '../front/front.ts';
+
+/** Waits before a restart: none at first, then doubling between these, and from the start again once the program worked that long. */
+export const RESTART_FIRST_WAIT_MS = 100;
+export const RESTART_LONGEST_WAIT_MS = 10_000;
+export const RESTART_FORGIVEN_AFTER_MS = 30_000;
+export const HEALTH_INTERVAL_MS = 10_000;
+/** A program that has not answered for this long (also at its start: a migration may take its time) is killed and started again. */
+export const HEALTH_SILENCE_LIMIT_MS = 30_000;
+export const START_LIMIT_MS = 120_000;
+export const STOP_WAIT_MS = 5_000;
+
+export interface SiteProgramOptions {
+  name: 'site' | 'relay';
+  /** Its main file. */
+  program: string;
+  socketPath: string;
+  /** What BASCULE_SITE holds at the next start. */
+  siteStart(): SiteStart;
+  log: Log;
+  healthIntervalMs?: number;
+  healthSilenceLimitMs?: number;
+}
+
+interface SiteProgramEvents {
+  /** Started, ready, or gone. */
+  change: [];
+  message: [FromSite];
+}
+
+/** One program of the site: runs it, restarts it alone when it dies, watches its health, and speaks protocol/base-site.ts with it. */
+export class SupervisedProgram extends EventEmitter<SiteProgramEvents> implements SiteProgram {
+  readonly #options: SiteProgramOptions;
+  readonly #log: Log;
+  #child: ChildProcess | undefined;
+  #identity: ProcessIdentity | undefined;
+  #state: ProcessState['state'] = 'waiting';
+  #startedAtMs = 0;
+  #starts = 0;
+  #failures = 0;
+  #failure: string | undefined;
+  #stopping = false;
+  #restartTimer: NodeJS.Timeout | undefined;
+  #healthTimer: NodeJS.Timeout | undefined;
+  #heardAtMs = 0;
+  #nonce = 0;
+
+  constructor(options: SiteProgramOptions) {
+    super();
+    this.#options = options;
+    this.#log = options.log.child({ program: options.name });
+  }
+
+  get socketPath(): string {
+    return this.#options.socketPath;
+  }
+  get ready(): boolean {
+    return this.#state === 'ready';
+  }
+  /** Why it cannot work, in its own words, since its last start. */
+  get failure(): string | undefined {
+    return this.#failure;
+  }
+  get identity(): ProcessIdentity | undefined {
+    return this.#identity;
+  }
+  get state(): ProcessState {
+    return {
+      name: this.#options.name,
+      pid: this.#child?.pid ?? 0,
+      user: userInfo().username,
+      startedAtMs: this.#startedAtMs,
+      restarts: Math.max(0, this.#starts - 1),
+      state: this.#state,
+    };
+  }
+
+  start(): void {
+    const child = spawn(process.execPath, [this.#options.program], {
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+      serialization: 'advanced',
+      env: { ...process.env, BASCULE_SITE: JSON.stringify(this.#options.siteStart()) },
+    });
+    this.#child = child;
+    this.#identity = child.pid === undefined ? undefined : identifyProcess(child.pid);
+    this.#starts++;
+    this.#startedAtMs = Date.now();
+    this.#failure = undefined;
+    this.#state = 'starting';
+    child.on('message', (message) => this.#hear(message));
+    child.on('error', (error) => this.#log.warn({ message: error.message }, 'site-program.channel-error'));
+    child.once('exit', (code, signal) => this.#gone(code, signal));
+    if (child.pid === undefined) return this.#gone(null, null);
+    this.#watchHealth(child);
+    this.#log.info({ childPid: child.pid, restarts: this.#starts - 1 }, 'site-program.started');
+    this.emit('change');
+  }
+
+  /** True when the program is ready within `timeoutMs`. */
+  async whenReady(timeoutMs: number): Promise<boolean> {
+    const signal = AbortSignal.timeout(Math.max(1, Math.ceil(timeoutMs)));
+    try {
+      while (!this.ready) await once(this, 'change', { signal });
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  /** Sends `message`; false when the program is not there. */
+  send(message: ToSite): boolean {
+    return this.#child?.connected === true && (this.#child.send(message, () => undefined), true);
+  }
+
+  sendLink(message: ToSite, socket: net.Socket, onSent: () => void): boolean {
+    if (!this.ready || this.#child?.connected !== true) return false;
+    this.#child.send(message, socket, {}, onSent);
+    return true;
+  }
+
+  /** A number for a question whose answer carries it back. */
+  nextNonce(): number {
+    return ++this.#nonce;
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    clearTimeout(this.#restartTimer);
+    const child = this.#child;
+    if (child === undefined) return;
+    const gone = once(child, 'exit');
+    this.send({ kind: 'stop' });
+    const killer = setTimeout(() => child.kill('SIGKILL'), STOP_WAIT_MS);
+    await gone;
+    clearTimeout(killer);
+  }
+
+  #hear(raw: unknown): void {
+    const parsed = fromSite.safeParse(raw);
+    if (!parsed.success) {
+      this.#log.warn({ field: parsed.error.issues[0]?.path.join('.') ?? '' }, 'site-program.message-refused');
+      return;
+    }
+    this.#heardAtMs = performance.now();
+    const message = parsed.data;
+    if (message.kind === 'failed') {
+      this.#failure = message.message;
+      this.#state = 'failed';
+      this.#log.error({ reason: message.message }, 'site-program.failed');
+    }
+    this.emit('message', message);
+    if (message.kind === 'ready') {
+      this.#state = 'ready';
+      this.#log.info({ afterMs: Date.now() - this.#startedAtMs }, 'site-program.ready');
+    }
+    if (message.kind === 'ready' || message.kind === 'failed') this.emit('change');
+  }
+
+  #watchHealth(child: ChildProcess): void {
+    this.#heardAtMs = performance.now();
+    const silenceLimitMs = this.#options.healthSilenceLimitMs ?? HEALTH_SILENCE_LIMIT_MS;
+    this.#healthTimer = setInterval(() => {
+      const silentMs = performance.now() - this.#heardAtMs;
+      if (silentMs > (this.ready ? silenceLimitMs : START_LIMIT_MS)) {
+        this.#log.error({ childPid: child.pid, silentMs: Math.round(silentMs) }, 'site-program.hangs');
+        child.kill('SIGKILL');
+      } else if (this.ready) this.send({ kind: 'health', nonce: this.nextNonce() });
+    }, this.#options.healthIntervalMs ?? HEALTH_INTERVAL_MS);
+  }
+
+  #gone(code: number | null, signal: string | null): void {
+    clearInterval(this.#healthTimer);
+    this.#child = undefined;
+    this.#identity = undefined;
+    const livedMs = Date.now() - this.#startedAtMs;
+    this.#failures = livedMs > RESTART_FORGIVEN_AFTER_MS ? 1 : this.#failures + 1;
+    if (this.#failure === undefined) this.#state = 'waiting';
+    const waitMs = restartWaitMs(this.#failures);
+    this.#log[this.#stopping ? 'info' : 'warn'](
+      { code, signal, livedMs, restartInMs: this.#stopping ? null : waitMs },
+      'site-program.gone',
+    );
+    if (!this.#stopping) this.#restartTimer = setTimeout(() => this.start(), waitMs);
+    this.emit('change');
+  }
+}
+
+/** The wait before the restart after `failures` quick deaths in a row. */
+export function restartWaitMs(failures: number): number {
+  return failures <= 1 ? 0 : Math.min(RESTART_FIRST_WAIT_MS * 2 ** (failures - 2), RESTART_LONGEST_WAIT_MS);
+}
