@@ -57,7 +57,7 @@ export class JumpClient {
   /** Runs until `stop`, or (with `--once`) until the link ends. Throws UsageError when only a person can help. */
   async run(): Promise<void> {
     this.#identity = this.#home.identity() ?? (await this.#enrolWithRetries());
-    while (!this.#stopping.signal.aborted && this.#identity !== undefined) {
+    while (!this.#stopping.signal.aborted && !this.#options.enrolOnly && this.#identity !== undefined) {
       const reached = await this.#connectOnce(this.#identity);
       if (this.#options.once) break;
       await this.#pause(this.#waitMs(reached));

@@ -13,6 +13,8 @@ export interface ClientOptions {
   proxy: ProxyOptions | undefined;
   /** End instead of coming back when the control link breaks. */
   once: boolean;
+  /** Only enrol, then end (the installer does so before it starts the service). */
+  enrolOnly: boolean;
 }
 
 export interface ProxyOptions {
@@ -25,7 +27,7 @@ export interface ProxyOptions {
 /** A wrong option or a state that a person has to mend: printed as one sentence, exit code 2. */
 export class UsageError extends Error {}
 
-export const USAGE = `Usage: node main.ts --site https://HOST[:PORT] [--token TOKEN] [--home DIR] [--name NAME] [--proxy http://[USER:PASSWORD@]HOST:PORT] [--once]
+export const USAGE = `Usage: node main.ts --site https://HOST[:PORT] [--token TOKEN] [--home DIR] [--name NAME] [--proxy http://[USER:PASSWORD@]HOST:PORT] [--once] [--enrol]
 Every option can also come from the environment: BASCULE_SITE, BASCULE_TOKEN, BASCULE_CLIENT_HOME, BASCULE_NAME, BASCULE_PROXY (or HTTPS_PROXY, NO_PROXY).`;
 
 const NAME_LIMIT = 128;
@@ -43,6 +45,7 @@ export function readOptions(argv: readonly string[], env: NodeJS.ProcessEnv): Cl
         name: { type: 'string' },
         proxy: { type: 'string' },
         once: { type: 'boolean', default: false },
+        enrol: { type: 'boolean', default: false },
       },
     }));
   } catch (error) {
@@ -68,7 +71,8 @@ export function readOptions(argv: readonly string[], env: NodeJS.ProcessEnv): Cl
     home: values.home ?? env['BASCULE_CLIENT_HOME'] ?? join(homedir(), '.local', 'share', 'bascule-jump-client', 'state'),
     name: name === '' ? undefined : name,
     proxy: readProxy(values.proxy ?? env['BASCULE_PROXY'], host, env),
-    once: values.once,
+    once: values.once || values.enrol,
+    enrolOnly: values.enrol,
   };
 }
 

@@ -151,7 +151,8 @@ export class ControlLinks {
     this.#now = options.now;
     this.#appliance = options.appliance;
     this.#enrolmentLimit = new RateLimit({ windowMs: 1000, perKey: 200, inAll: 500, now: options.now });
-    this.#webSockets = new WebSocketServer({ noServer: true, perMessageDeflate: false, maxPayload: CONTROL_MESSAGE_MAX_BYTES, clientTracking: false, closeTimeout: CLOSE_TIMEOUT_MS });
+    const webSocketOptions = { noServer: true, perMessageDeflate: false, maxPayload: CONTROL_MESSAGE_MAX_BYTES, clientTracking: false, closeTimeout: CLOSE_TIMEOUT_MS };
+    this.#webSockets = new WebSocketServer(webSocketOptions);
     this.#server = createServer(
       {
         key: options.tls.key,

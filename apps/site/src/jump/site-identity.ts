@@ -116,14 +116,14 @@ export class SiteIdentity {
     return await this.#issue({ name: clientId, publicKey: key, usage: CLIENT_AUTH, lifeMs: CLIENT_CERTIFICATE_LIFE_MS });
   }
 
-  /** Signs `bytes` (ECDSA, SHA-256, DER, base64): for heads of the audit chain. */
-  sign(bytes: Uint8Array): string {
-    return signBytes('sha256', bytes, this.#keyPem).toString('base64');
+  /** Signs `bytes` (ECDSA, SHA-256; the signature in DER): for heads of the audit chain. */
+  sign(bytes: Uint8Array): Uint8Array {
+    return signBytes('sha256', bytes, this.#keyPem);
   }
 
   /** Whether `signature` is this identity's signature over `bytes`. */
-  verify(bytes: Uint8Array, signature: string): boolean {
-    return verifyBytes('sha256', bytes, new NodeCertificate(this.certificatePem).publicKey, Buffer.from(signature, 'base64'));
+  verify(bytes: Uint8Array, signature: Uint8Array): boolean {
+    return verifyBytes('sha256', bytes, new NodeCertificate(this.certificatePem).publicKey, signature);
   }
 
   async #issue(leaf: { name: string; publicKey: webcrypto.CryptoKey; usage: string; lifeMs: number; dnsName?: string }): Promise<string> {
