@@ -1,0 +1,57 @@
+import { Alert } from '@mantine/core';
+import { useTranslation } from 'react-i18next';
+import type { JumpItem } from '@bascule/protocol/api/jump.ts';
+import { ItemStatusMark } from './ItemStatusMark.tsx';
+import { jumpObstacle } from './items-model.ts';
+import { JumpButton } from './JumpButton.tsx';
+import { fullTime } from './format-time.ts';
+import classes from './items.module.css';
+
+/** Everything about the selected Jump Item, and the button to jump to it. */
+export function JumpItemDetails({ item, opening, onJump }: { item: JumpItem | undefined; opening: boolean; onJump: (item: JumpItem) => void }) {
+  const { t } = useTranslation('console');
+  return (
+    <aside className={classes['details']} aria-label={t('details.heading')}>
+      {item ? <Facts item={item} opening={opening} onJump={onJump} /> : <p className="b-quiet">{t('details.choose')}</p>}
+    </aside>
+  );
+}
+
+function Facts({ item, opening, onJump }: { item: JumpItem; opening: boolean; onJump: (item: JumpItem) => void }) {
+  const { t, i18n } = useTranslation('console');
+  const obstacle = jumpObstacle(item);
+  const since = item.sinceMs === null ? t('details.never') : fullTime(item.sinceMs, i18n.language);
+  return (
+    <>
+      <h2 className={classes['detailsName']}>{item.name}</h2>
+      <ItemStatusMark item={item} />
+      <JumpButton item={item} opening={opening} onJump={onJump} />
+      {obstacle && <p className={classes['obstacle']}>{t(`obstacle.${obstacle}`)}</p>}
+      {item.duplicateName && (
+        <Alert color="yellow" p="xs">
+          {t('details.duplicate')}
+        </Alert>
+      )}
+      <dl className={classes['facts']}>
+        <Fact name={t(item.online ? 'details.onlineSince' : 'details.lastSeen')} value={since} />
+        <Fact name={t('column.host')} value={item.hostName} mono />
+        <Fact name={t('column.group')} value={item.groupName ?? t('groups.none')} />
+        <Fact name={t('column.os')} value={item.os} />
+        <Fact name={t('column.user')} value={item.runsAs} mono />
+        <Fact name={t('column.addresses')} value={item.addresses.join('\n')} mono />
+        <Fact name={t('details.version')} value={item.version} mono />
+        <Fact name={t('details.sessions')} value={String(item.sessions)} />
+        {item.comment !== '' && <Fact name={t('details.comment')} value={item.comment} />}
+      </dl>
+    </>
+  );
+}
+
+function Fact({ name, value, mono = false }: { name: string; value: string; mono?: boolean }) {
+  return (
+    <>
+      <dt>{name}</dt>
+      <dd className={mono ? 'b-mono' : undefined}>{value === '' ? '–' : value}</dd>
+    </>
+  );
+}
