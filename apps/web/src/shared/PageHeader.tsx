@@ -1,0 +1,33 @@
+import type { ReactNode } from 'react';
+import { useTranslation } from 'react-i18next';
+import markUrl from './bascule.svg';
+import { useApplianceState, type ConnectionState } from './appliance-state.ts';
+import classes from './PageHeader.module.css';
+
+const TONE: Record<ConnectionState, 'ok' | 'warn' | 'bad'> = {
+  connecting: 'warn',
+  connected: 'ok',
+  reconnecting: 'bad',
+  'site-restarting': 'warn',
+  'site-stopped': 'bad',
+};
+
+/** The header of every page: which appliance, which interface, and the state of the connection. `children` go to the right. */
+export function PageHeader({ interfaceName, children }: { interfaceName: string; children?: ReactNode }) {
+  const { t } = useTranslation();
+  const { applianceName, connection } = useApplianceState();
+  return (
+    <header className={classes['header']}>
+      <img src={markUrl} alt="" width={22} height={22} />
+      <span className={classes['appliance']} title={applianceName}>
+        {applianceName === '' ? 'Bascule' : applianceName}
+      </span>
+      <span className={classes['interface']}>{interfaceName}</span>
+      <span className={classes['state']} data-tone={TONE[connection]} role="status" aria-live="polite">
+        <span className={classes['dot']} aria-hidden="true" />
+        {t(`shared:connection.${connection}`)}
+      </span>
+      <div className={classes['actions']}>{children}</div>
+    </header>
+  );
+}

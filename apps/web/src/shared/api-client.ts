@@ -1,0 +1,111 @@
+import type { ZodType } from 'zod';
+import { apiError, CSRF_HEADER } from '@bascule/protocol/api/common.ts';
+
+/** A request that has no answer after this is given up; the server's own limits are shorter. */
+export const REQUEST_TIMEOUT_MS = 20_000;
+
+/** A request that failed. `code` is the server's permanent code, or one of `NETWORK` and `BAD_ANSWER`, made here. */
+export class ApiError extends Error {
+  override name = 'ApiError';
+  readonly code: string;
+  /** HTTP status; 0 when there was no answer. */
+  readonly status: number;
+  readonly field: string | undefined;
+  readonly params: Record<string, string | number>;
+  readonly requestId: string | undefined;
+  constructor(code: string, message: string, details: { status: number; field?: string; params?: Record<string, string | number>; requestId?: string }) {
+    super(message);
+    this.code = code;
+    this.status = details.status;
+    this.field = details.field;
+    this.params = details.params ?? {};
+    this.requestId = details.requestId;
+  }
+}
+
+export type ApiPrefix = '/api' | '/appliance/api';
+export type Query = Record<string, string | number | undefined>;
+type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+
+/** Talks to one interface's API: same origin, login cookie by the browser, CSRF header from `me`, answers checked by schema. */
+export class ApiClient {
+  readonly prefix: ApiPrefix;
+  /** Called when an answer says that there is no login session (any more). */
+  onUnauthenticated: () => void = () => {};
+  #csrf = '';
+
+  constructor(prefix: ApiPrefix) {
+    this.prefix = prefix;
+  }
+
+  /** Takes the token that `me` or a login answered; every changing request repeats it. */
+  setCsrf(token: string): void {
+    this.#csrf = token;
+  }
+
+  /** The full address of `path`, for links and event streams. */
+  url(path: string, query: Query = {}): string {
+    const search = new URLSearchParams();
+    for (const [key, value] of Object.entries(query)) if (value !== undefined && value !== '') search.set(key, String(value));
+    const text = search.toString();
+    return `${this.prefix}${path}${text === '' ? '' : `?${text}`}`;
+  }
+
+  /** Reads `path`; throws ApiError. `signal` aborts it. */
+  get<T>(path: string, schema: ZodType<T>, query: Query = {}, signal?: AbortSignal): Promise<T> {
+    return this.#request('GET', this.url(path, query), schema, undefined, signal);
+  }
+
+  /** Sends `body` and gives the checked answer; throws ApiError. Never repeated by itself. */
+  post<T>(path: string, schema: ZodType<T>, body: unknown = {}): Promise<T> {
+    return this.#request('POST', this.url(path), schema, body);
+  }
+
+  put<T>(path: string, schema: ZodType<T>, body: unknown): Promise<T> {
+    return this.#request('PUT', this.url(path), schema, body);
+  }
+
+  patch<T>(path: string, schema: ZodType<T>, body: unknown): Promise<T> {
+    return this.#request('PATCH', this.url(path), schema, body);
+  }
+
+  delete<T>(path: string, schema: ZodType<T>): Promise<T> {
+    return this.#request('DELETE', this.url(path), schema);
+  }
+
+  async #request<T>(method: Method, url: string, schema: ZodType<T>, body?: unknown, signal?: AbortSignal): Promise<T> {
+    const headers: Record<string, string> = { accept: 'application/json' };
+    if (method !== 'GET') headers[CSRF_HEADER] = this.#csrf;
+    if (body !== undefined) headers['content-type'] = 'application/json';
+    const timeout = AbortSignal.timeout(REQUEST_TIMEOUT_MS);
+    const response = await fetch(url, {
+      method,
+      headers,
+      credentials: 'same-origin',
+      cache: 'no-store',
+      redirect: 'error',
+      signal: signal === undefined ? timeout : AbortSignal.any([timeout, signal]),
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    }).catch((cause: unknown) => {
+      if (signal?.aborted === true) throw cause;
+      throw new ApiError('NETWORK', 'The appliance does not answer.', { status: 0 });
+    });
+    const content: unknown = await response.json().catch(() => undefined);
+    if (!response.ok) throw this.#failure(response.status, content);
+    const answer = schema.safeParse(content);
+    if (!answer.success) throw new ApiError('BAD_ANSWER', `Unexpected answer: ${answer.error.message}`, { status: response.status });
+    return answer.data;
+  }
+
+  #failure(status: number, content: unknown): ApiError {
+    const known = apiError.safeParse(content);
+    if (status === 401) this.onUnauthenticated();
+    if (known.success) {
+      const { code, message, ...details } = known.data.error;
+      return new ApiError(code, message, { status, ...details });
+    }
+    // Base answers in the site's place while the site restarts.
+    if (status === 502 || status === 503 || status === 504) return new ApiError('SITE_UNAVAILABLE', 'The site is restarting.', { status });
+    return new ApiError('BAD_ANSWER', `Unexpected answer with status ${status}.`, { status });
+  }
+}

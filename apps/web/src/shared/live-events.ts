@@ -1,0 +1,55 @@
+import { useEffect } from 'react';
+import { useQueryClient } from '@tanstack/react-query';
+import { z } from 'zod';
+import { EVENT_TOPICS } from '@bascule/protocol/api/site.ts';
+import { useApi } from './api-context.tsx';
+import { apiPaths } from './paths.ts';
+
+export type Topic = (typeof EVENT_TOPICS)[number];
+/** A stream that broke for good (a 503 while the site restarts ends it) is opened again after this. */
+const REOPEN_MS = 2_000;
+const topics = z.array(z.string()).max(100);
+
+/**
+ * While mounted, keeps the site's event stream open and makes the queries of changed topics be read again. A query belongs to the topic
+ * that its key starts with. After every reconnect all topics count as changed: what happened meanwhile was not heard.
+ */
+export function useLiveEvents(): void {
+  const api = useApi();
+  const client = useQueryClient();
+  useEffect(() => {
+    let source: EventSource | undefined;
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    let opened = false;
+    const invalidate = (changed: readonly string[]) => {
+      for (const topic of changed) void client.invalidateQueries({ queryKey: [topic] });
+    };
+    const open = () => {
+      source = new EventSource(api.url(apiPaths.events));
+      source.addEventListener('changed', (event: MessageEvent<string>) => invalidate(readTopics(event.data)));
+      source.addEventListener('open', () => {
+        if (opened) invalidate(EVENT_TOPICS);
+        opened = true;
+      });
+      source.addEventListener('error', () => {
+        void client.invalidateQueries({ queryKey: ['appliance-state'] });
+        if (source?.readyState === EventSource.CLOSED) timer = setTimeout(open, REOPEN_MS);
+      });
+    };
+    open();
+    return () => {
+      clearTimeout(timer);
+      source?.close();
+    };
+  }, [api, client]);
+}
+
+/** The topics named by an event; an event we cannot read counts as 'everything changed'. */
+export function readTopics(data: string): readonly string[] {
+  try {
+    const parsed = topics.safeParse(JSON.parse(data));
+    return parsed.success ? parsed.data : EVENT_TOPICS;
+  } catch {
+    return EVENT_TOPICS;
+  }
+}

@@ -1,0 +1,63 @@
+/** Every address of the three interfaces and of the API is built here and nowhere else. */
+
+const segment = encodeURIComponent;
+
+export const pagePaths = {
+  appliance: '/appliance',
+  login: '/login',
+  console: '/console',
+  /** The Console with a terminal opened to this access session. */
+  consoleSession: (sessionId: string) => `/console/sessions/${segment(sessionId)}`,
+  accessSessionReport: (sessionId: string) => `/login/reports/access-sessions/${segment(sessionId)}`,
+} as const;
+
+/** Without login: name and state of the appliance, answered by base even when the site is away. */
+export const PUBLIC_STATE_PATH = '/appliance/api/state';
+export const STREAM_PATH = '/stream';
+
+/** Below the prefix of the interface (`/api` or `/appliance/api`), which the API client adds. */
+export const apiPaths = {
+  login: '/auth/login',
+  loginTotp: '/auth/login/totp',
+  loginPasskeyBegin: '/auth/login/passkey/begin',
+  loginPasskeyFinish: '/auth/login/passkey/finish',
+  logout: '/auth/logout',
+  password: '/auth/password',
+  me: '/auth/me',
+  loginSessions: '/auth/sessions',
+  loginSession: (id: string) => `/auth/sessions/${segment(id)}`,
+  totpBegin: '/auth/totp/begin',
+  totpConfirm: '/auth/totp/confirm',
+  totpRemove: '/auth/totp/remove',
+  passkeys: '/auth/passkeys',
+  passkeyBegin: '/auth/passkeys/begin',
+  passkeyFinish: '/auth/passkeys/finish',
+  passkeyRemove: (id: string) => `/auth/passkeys/${segment(id)}/remove`,
+  users: '/users',
+  user: (id: string) => `/users/${segment(id)}`,
+  userAction: (id: string, action: 'reset-password' | 'reset-second-factor' | 'end-login-sessions') => `/users/${segment(id)}/${action}`,
+  jumpItems: '/jump/items',
+  jumpItem: (id: string) => `/jump/items/${segment(id)}`,
+  jumpItemAction: (id: string, action: 'approve' | 'confirm' | 'revoke' | 'delete') => `/jump/items/${segment(id)}/${action}`,
+  jumpGroups: '/jump/groups',
+  jumpGroup: (id: string) => `/jump/groups/${segment(id)}`,
+  installerTokens: '/jump/tokens',
+  revokeInstallerToken: (id: string) => `/jump/tokens/${segment(id)}/revoke`,
+  conflicts: '/jump/conflicts',
+  decideConflict: (clientId: string) => `/jump/conflicts/${segment(clientId)}/decide`,
+  accessSessions: '/access-sessions',
+  activeAccessSessions: '/access-sessions/active',
+  attachAccessSession: (id: string) => `/access-sessions/${segment(id)}/attach`,
+  endAccessSession: (id: string) => `/access-sessions/${segment(id)}/end`,
+  accessSessionReports: '/reports/access-sessions',
+  accessSessionReport: (id: string) => `/reports/access-sessions/${segment(id)}`,
+  recording: (id: string) => `/reports/access-sessions/${segment(id)}/recording`,
+  asciicast: (id: string) => `/reports/access-sessions/${segment(id)}/asciicast`,
+  verifier: '/reports/verify.mjs',
+  auditExport: '/reports/audit/export',
+  audit: '/audit',
+  securitySettings: '/settings/security',
+  status: '/status',
+  basics: '/status/basics',
+  events: '/events',
+} as const;
