@@ -38,7 +38,6 @@ const DOMAINS: Record<string, string[]> = {
 /** External modules that only one package may touch. */
 const ONLY_IN: { module: string; folders: RegExp; reason: string }[] = [
   { module: 'node:sqlite', folders: /^packages\/store\//, reason: 'packages/store is the one wrapper around SQLite' },
-  { module: 'ws', folders: /^packages\/wire\//, reason: 'packages/wire is the one wrapper around ws' },
   { module: '@node-rs/argon2', folders: /^packages\/accounts\//, reason: 'passwords are hashed in packages/accounts alone' },
 ];
 
