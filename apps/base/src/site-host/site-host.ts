@@ -1,3 +1,4 @@
+import { EventEmitter, once } from 'node:events';
 import { mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { homePaths } from '@bascule/core/home.ts';
@@ -26,7 +27,7 @@ export interface SiteHostOptions {
 export type SiteState = 'starting' | 'ready' | 'restarting' | 'stopped';
 
 /** Runs the site: its main program and its relay, each restarted alone, under one writer generation. */
-export class SiteHost {
+export class SiteHost extends EventEmitter<{ change: [] }> {
   readonly main: SupervisedProgram;
   readonly relay: SupervisedProgram;
   readonly #options: SiteHostOptions;
@@ -37,6 +38,7 @@ export class SiteHost {
   #firstPassword: string | undefined;
 
   constructor(options: SiteHostOptions) {
+    super();
     this.#options = options;
     this.#pidFile = join(dirname(options.paths.controlSocket), 'site-programs.json');
     const { log, healthIntervalMs, healthSilenceLimitMs } = options;
@@ -90,6 +92,17 @@ export class SiteHost {
     return this.main.failure ?? this.relay.failure;
   }
 
+  /** Waits until both programs are ready; ends early when one says that it cannot work. */
+  async whenReady(timeoutMs: number): Promise<'ready' | 'failed' | 'late'> {
+    const signal = AbortSignal.timeout(timeoutMs);
+    try {
+      while (!this.ready && this.failure === undefined) await once(this, 'change', { signal });
+    } catch {
+      return 'late';
+    }
+    return this.ready ? 'ready' : 'failed';
+  }
+
   processes(): ProcessState[] {
     return [this.main.state, this.relay.state];
   }
@@ -131,6 +144,7 @@ export class SiteHost {
       this.#pidFile,
       [this.main.identity, this.relay.identity].filter((identity) => identity !== undefined),
     );
+    this.emit('change');
   }
 
   #ask<K extends 'password-reset' | 'local-client-token'>(

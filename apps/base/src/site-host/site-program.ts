@@ -56,7 +56,9 @@ export class SupervisedProgram extends EventEmitter<SiteProgramEvents> implement
   constructor(options: SiteProgramOptions) {
     super();
     this.#options = options;
-    this.#log = options.log.child({ program: options.name });
+    this.#log = options.log.child({ child: options.name });
+    // Every request that waits for this program listens once.
+    this.setMaxListeners(0);
   }
 
   get socketPath(): string {

@@ -1,0 +1,12 @@
+import { defineAuditEvent } from '@bascule/store/audit.ts';
+
+/** What base itself writes into the audit of the box. Codes are permanent. */
+export const applianceStarted = defineAuditEvent<{ version: string; address: string }>(
+  'APPLIANCE_STARTED',
+  'Base {version} started on {address}',
+);
+export const applianceStopped = defineAuditEvent<{ version: string }>('APPLIANCE_STOPPED', 'Base {version} stopped');
+export const webCertificateChanged = defineAuditEvent<{ issuedTo: string; sha256: string; notAfterMs: number }>(
+  'WEB_CERTIFICATE_CHANGED',
+  'The web certificate is now the one for {issuedTo} with SHA-256 {sha256}',
+);

@@ -1,0 +1,3 @@
+import { serve } from './fixture-program.ts';
+
+serve('main');

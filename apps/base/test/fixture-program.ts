@@ -1,0 +1,102 @@
+/** A site program for tests of base: answers HTTP behind the preamble and takes links, as protocol/base-site.ts says. */
+import { rmSync, mkdirSync } from 'node:fs';
+import http from 'node:http';
+import net from 'node:net';
+import { dirname } from 'node:path';
+import { sitePaths } from '@bascule/core/home.ts';
+import { siteStart, type FromSite, type ToSite } from '@bascule/protocol/base-site.ts';
+
+const start = siteStart.parse(JSON.parse(process.env['BASCULE_SITE'] ?? ''));
+const preambles = new WeakMap<net.Socket, { address: string; port: number }>();
+
+/** Serves as program `name` on `socketPath`. */
+export function serve(name: 'main' | 'relay'): void {
+  const paths = sitePaths(start.siteDir);
+  const socketPath = name === 'main' ? paths.mainSocket : paths.relaySocket;
+  const web = http.createServer({ keepAliveTimeout: 70_000 }, (request, response) => answer(name, request, response));
+  web.on('upgrade', (request, socket, head) => {
+    socket.write(
+      `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nX-Headers: ${JSON.stringify(request.headers)}\r\n\r\n`,
+    );
+    if (head.length > 0) socket.write(head);
+    socket.on('error', () => socket.destroy());
+    socket.pipe(socket);
+  });
+  const server = net.createServer((socket) => readPreamble(socket, () => web.emit('connection', socket)));
+  mkdirSync(dirname(socketPath), { recursive: true });
+  rmSync(socketPath, { force: true });
+  server.listen(socketPath, () =>
+    tell({ kind: 'ready', ...(name === 'main' && start.generation === 1 && { firstPassword: 'first-of-login' }) }),
+  );
+  process.on('message', (message: ToSite, socket: net.Socket | undefined) => hear(name, message, socket));
+  process.on('disconnect', () => process.exit(0));
+}
+
+function readPreamble(socket: net.Socket, next: () => void): void {
+  let text = Buffer.alloc(0);
+  socket.on('error', () => socket.destroy());
+  const read = (piece: Buffer): void => {
+    text = Buffer.concat([text, piece]);
+    const end = text.indexOf('\n');
+    if (end === -1) return;
+    socket.off('data', read);
+    socket.pause();
+    preambles.set(socket, JSON.parse(text.toString('latin1', 'BASCULE/1 '.length, end)));
+    if (end + 1 < text.length) socket.unshift(text.subarray(end + 1));
+    next();
+    socket.resume();
+  };
+  socket.on('data', read);
+}
+
+function answer(name: string, request: http.IncomingMessage, response: http.ServerResponse): void {
+  if (request.url === '/events') {
+    response.writeHead(200, { 'content-type': 'text/event-stream' });
+    response.flushHeaders();
+    process.once('SIGUSR2', () => response.write('data: ticked\n\n'));
+    return;
+  }
+  if (request.url === '/never') return;
+  if (request.method === 'POST') {
+    response.writeHead(200, { 'content-type': 'application/octet-stream' });
+    request.pipe(response);
+    return;
+  }
+  const { headers, url, method } = request;
+  response.setHeader('strict-transport-security', 'max-age=1');
+  response.setHeader('set-cookie', ['a=1', 'b=2']);
+  response.end(
+    JSON.stringify({
+      name,
+      pid: process.pid,
+      generation: start.generation,
+      url,
+      method,
+      headers,
+      preamble: preambles.get(request.socket),
+    }),
+  );
+}
+
+function hear(name: string, message: ToSite, socket: net.Socket | undefined): void {
+  if (message.kind === 'stop') process.exit(0);
+  if (message.kind === 'health') tell({ kind: 'health', nonce: message.nonce, ok: true, detail: {} });
+  if (message.kind === 'reset-password') {
+    const { nonce, user } = message;
+    tell(
+      user === 'admin'
+        ? { kind: 'password-reset', nonce, password: 'new-one' }
+        : { kind: 'password-reset', nonce, error: `There is no user '${user}'.` },
+    );
+  }
+  if (message.kind === 'local-client-token') tell({ kind: 'local-client-token', nonce: message.nonce, token: 'a-token' });
+  if (message.kind !== 'link' || socket === undefined) return;
+  const { head, address, port } = message;
+  socket.on('error', () => socket.destroy());
+  socket.write(`${JSON.stringify({ name, head: Buffer.from(head).toString('hex'), address, port })}\n`);
+  socket.pipe(socket);
+}
+
+function tell(message: FromSite): void {
+  process.send?.(message);
+}

@@ -1,0 +1,131 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, watch } from 'node:fs';
+import net from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { BootState } from '../src/boot-state.ts';
+
+export const isRoot = process.getuid?.() === 0;
+/** Whom base runs as when the tests run as root; every Linux has it. */
+export const SERVICE_USER = 'nobody';
+
+const BOOT = join(import.meta.dirname, '..', 'src', 'main.ts');
+
+/** A directory in which the service user can read Node and the fixture, also when the checkout is closed to it. */
+export class BootBench implements Disposable {
+  readonly directory = mkdtempSync(join(tmpdir(), 'bascule-boot-'));
+  readonly node = isRoot ? join(this.directory, 'node') : process.execPath;
+  readonly base = join(this.directory, 'fixture-base.mjs');
+  readonly #started: ChildProcess[] = [];
+
+  constructor() {
+    chmodSync(this.directory, 0o755);
+    if (isRoot) copyFileSync(process.execPath, this.node);
+    copyFileSync(join(import.meta.dirname, 'fixture-base.mjs'), this.base);
+    chmodSync(this.base, 0o644);
+  }
+
+  home(name = 'home'): string {
+    return join(this.directory, name);
+  }
+
+  args(options: { home?: string; port?: number; listen?: string } = {}): string[] {
+    const { home = this.home(), port = 0, listen = '127.0.0.1' } = options;
+    return [
+      BOOT,
+      '--home',
+      home,
+      '--listen',
+      listen,
+      '--port',
+      String(port),
+      '--name',
+      'localhost',
+      '--base',
+      this.base,
+      ...(isRoot ? ['--user', SERVICE_USER] : []),
+    ];
+  }
+
+  /** Starts a boot; its standard error is collected. */
+  start(options: { home?: string; port?: number; listen?: string; mode?: string } = {}): Boot {
+    const child = spawn(this.node, this.args(options), {
+      stdio: ['ignore', 'inherit', 'pipe'],
+      env: { ...process.env, BASE_FIXTURE: options.mode ?? '' },
+    });
+    this.#started.push(child);
+    return new Boot(child, options.home ?? this.home());
+  }
+
+  [Symbol.dispose](): void {
+    for (const child of this.#started) child.kill('SIGKILL');
+    rmSync(this.directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 });
+  }
+}
+
+export class Boot {
+  readonly child: ChildProcess;
+  readonly #home: string;
+  errors = '';
+
+  constructor(child: ChildProcess, home: string) {
+    this.child = child;
+    this.#home = home;
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => (this.errors += text));
+  }
+
+  /** The exit code, once the process is gone and all it said has been read. */
+  async exitCode(): Promise<number | null> {
+    const [code] = (await once(this.child, 'close')) as [number | null];
+    return code;
+  }
+
+  state(): BootState {
+    return JSON.parse(readFileSync(join(this.#home, 'run', 'boot.json'), 'utf8')) as BootState;
+  }
+
+  /** boot.json once base of this very boot has said that it is ready. */
+  async started(): Promise<BootState> {
+    const log = join(this.#home, 'log', 'appliance.log');
+    const ready = new RegExp(`"pid":${this.child.pid},.*"event":"base.ready"`);
+    while (!existsSync(log) || !ready.test(readFileSync(log, 'utf8'))) {
+      if (this.child.exitCode !== null) throw new Error(`boot ended: ${this.errors}`);
+      await changeIn(join(this.#home, 'log'));
+    }
+    return this.state();
+  }
+
+  /** What base answers when asked over the appliance's port; waits in the listening socket's queue while there is no base. */
+  async ask(question = 'who'): Promise<{
+    pid: number;
+    uid: number;
+    gid: number;
+    args: string[];
+    processes: { separated: boolean; processes: { name: string; pid: number; state: string }[] };
+    listenFds?: string;
+  }> {
+    const { port } = await this.started();
+    return JSON.parse(await exchange(port, question));
+  }
+}
+
+/** Connects, says `text` and returns the answer; rejects when refused or cut. */
+export function exchange(port: number, text: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = net.connect(port, '127.0.0.1', () => socket.write(text));
+    let answer = '';
+    socket.setEncoding('utf8').on('data', (piece: string) => (answer += piece));
+    socket.on('error', reject);
+    socket.on('close', () => (answer === '' ? reject(new Error('cut')) : resolve(answer)));
+  });
+}
+
+/** The next change in `directory`, or a moment later: a directory that is not there yet cannot be watched. */
+async function changeIn(directory: string): Promise<void> {
+  const soon = AbortSignal.timeout(50);
+  if (!existsSync(directory)) return void (await once(soon, 'abort'));
+  const watcher = watch(directory);
+  await Promise.race([once(watcher, 'change'), once(soon, 'abort')]);
+  watcher.close();
+}
