@@ -84,6 +84,11 @@ export class Playback {
     this.#begin({ playing: false });
   }
 
+  toggle(): void {
+    if (this.#state.playing) this.pause();
+    else this.play();
+  }
+
   /** Shows the moment `seconds`, and goes on playing if it was. */
   seek(seconds: number): void {
     const to = Math.min(Math.max(seconds, 0), this.#index.durationSeconds);
