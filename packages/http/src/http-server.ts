@@ -1,0 +1,289 @@
+import { randomBytes } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import { AppError, notFound } from '@bascule/errors/app-error.ts';
+import type { Log } from '@bascule/log/log.ts';
+import { CSRF_HEADER } from '@bascule/protocol/api/common.ts';
+import type { Context } from '@bascule/store/store.ts';
+import { timingSafeTextEqual } from './timing-safe-text-equal.ts';
+import { sendAnswer } from './answer.ts';
+import { sendError, toAppError } from './error-answer.ts';
+import { isOwnOrigin, siteOfHost } from './host-check.ts';
+import { loginCookie } from './login-cookie.ts';
+import { registerPages } from './pages.ts';
+import type { Grant, LoginAuthority, Principal } from './principal.ts';
+import { addressKey, RateLimit } from './rate-limit.ts';
+import { PUBLIC_ACTION, type AnyRoute, type Call, type RateClass, type Site } from './route.ts';
+import { ANSWER_POLICY, SECURITY_HEADERS, type ContentSecurityPolicy } from './security-headers.ts';
+import { checkInput, strict } from './validation.ts';
+
+export type { AnyRoute } from './route.ts';
+export { route } from './route.ts';
+
+/** Bodies of routes that do not say otherwise. */
+export const BODY_LIMIT_BYTES = 64 * 1024;
+/** Requests of one address: so many at once, so many a second. A page load is about thirty; many people may share an address. */
+export const REQUEST_LIMIT = { burst: 1000, perSecond: 200 };
+/** Requests of one address to routes that check a secret. */
+export const LOGIN_LIMIT = { burst: 20, perSecond: 1 / 3 };
+const ADDRESSES_LIMIT = 10_000;
+/** Longer than base keeps an idle connection to us, so that it never writes into one that we are closing. */
+const KEEP_ALIVE_MS = 120_000;
+const PARAMETER_MAX_CHARACTERS = 200;
+
+export interface Peer {
+  address: string;
+  port: number;
+}
+
+export interface HttpServerOptions {
+  prefix: '/api' | '/appliance/api';
+  /** Begins with `__Host-`. */
+  cookieName: string;
+  accounts: LoginAuthority;
+  authorize(principal: Principal, action: string): Grant | undefined;
+  routes: AnyRoute[];
+  log: Log;
+  /** The names under which browsers may reach us, without ports. */
+  hosts(): string[];
+  /** Who is at the other end; by default what `accept` was told, else the socket's own peer. */
+  peerOf?(request: IncomingMessage): Peer;
+  /** A build of apps/web; its `assets` folder has hashed names. */
+  staticRoot: string;
+  /** URL (with `*`) → HTML file in `staticRoot`. */
+  pages: Record<string, string>;
+  /** URL → where it leads. */
+  redirects?: Record<string, string>;
+  /** Page URL → directives that differ there. */
+  contentSecurityPolicy?: Record<string, ContentSecurityPolicy>;
+  limits?: { request?: typeof REQUEST_LIMIT; login?: typeof LOGIN_LIMIT };
+  now?: () => number;
+}
+
+/** One line of the route table, for test/authz. */
+export interface RouteEntry {
+  method: string;
+  url: string;
+  action: string;
+}
+
+interface Admitted {
+  site: Site;
+  principal: Principal | undefined;
+  grant: Grant | undefined;
+  context: Context;
+}
+
+const tables = new WeakMap<HttpServer, RouteEntry[]>();
+
+/** Every API route that `server` answers, the prefix included. */
+export function routesOf(server: HttpServer): RouteEntry[] {
+  return tables.get(server) ?? [];
+}
+
+/** Builds the HTTP side of a program and makes it ready. Each request passes: host, rate, cookie, CSRF, policy, schemas, handler, answer schema. */
+export async function createHttpServer(options: HttpServerOptions): Promise<HttpServer> {
+  const server = new HttpServer(options);
+  await server.app.ready();
+  return server;
+}
+
+/** Answers HTTP on connections and requests that somebody else accepted; it never listens by itself. */
+export class HttpServer {
+  readonly app: FastifyInstance;
+  readonly #options: HttpServerOptions;
+  readonly #limits: Record<RateClass, RateLimit>;
+  readonly #peers = new WeakMap<Socket, Peer>();
+  readonly #sockets = new Set<Socket>();
+  readonly #admitted = new WeakMap<FastifyRequest, Admitted>();
+
+  constructor(options: HttpServerOptions) {
+    this.#options = options;
+    const bucket = (limit: typeof REQUEST_LIMIT) =>
+      new RateLimit({ ...limit, keysLimit: ADDRESSES_LIMIT, now: options.now ?? Date.now });
+    this.#limits = {
+      ordinary: bucket(options.limits?.request ?? REQUEST_LIMIT),
+      login: bucket(options.limits?.login ?? LOGIN_LIMIT),
+    };
+    this.app = fastify({
+      bodyLimit: BODY_LIMIT_BYTES,
+      genReqId: () => randomBytes(8).toString('hex'),
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      forceCloseConnections: true,
+      routerOptions: { maxParamLength: PARAMETER_MAX_CHARACTERS },
+    });
+    this.app.setErrorHandler((error, request, reply) => this.#fail(error, request, reply));
+    this.app.setNotFoundHandler((request, reply) => sendError(reply, notFound(), request.id));
+    this.app.addHook('onRequest', async (request, reply) => this.#admitBasics(request, reply));
+    for (const definition of options.routes) this.#register(definition);
+    registerPages(this.app, options);
+    tables.set(
+      this,
+      options.routes.map((definition) => ({
+        method: definition.method,
+        url: this.#urlOf(definition),
+        action: definition.action,
+      })),
+    );
+  }
+
+  /** Answers one request that the caller's own server took (base). */
+  handle(request: IncomingMessage, response: ServerResponse): void {
+    this.app.routing(request, response);
+  }
+
+  /** Serves a connection that the caller accepted, on behalf of `peer` (site, behind the preamble). */
+  accept(socket: Socket, peer: Peer): void {
+    this.#peers.set(socket, peer);
+    this.#sockets.add(socket);
+    socket.once('close', () => this.#sockets.delete(socket));
+    socket.on('error', () => socket.destroy());
+    this.app.server.emit('connection', socket);
+    socket.resume();
+  }
+
+  /** Ends every connection and stops answering. */
+  async close(): Promise<void> {
+    for (const socket of this.#sockets) socket.destroy();
+    await this.app.close();
+  }
+
+  #peerOf(request: IncomingMessage): Peer {
+    if (this.#options.peerOf !== undefined) return this.#options.peerOf(request);
+    const { remoteAddress = '', remotePort = 0 } = request.socket;
+    return this.#peers.get(request.socket) ?? { address: remoteAddress, port: remotePort };
+  }
+
+  /** For pages, files and unknown addresses alike. */
+  #admitBasics(request: FastifyRequest, reply: FastifyReply): void {
+    reply.headers({ ...SECURITY_HEADERS, 'content-security-policy': ANSWER_POLICY, 'cache-control': 'no-store' });
+    if (siteOfHost(request.headers.host, this.#options.hosts()) === undefined)
+      throw new AppError(
+        'invalid',
+        'HOST_UNKNOWN',
+        'The appliance is not reached under this name; add it to the names of the appliance.',
+        {
+          field: 'headers.host',
+        },
+      );
+    this.#take('ordinary', request);
+  }
+
+  #take(rate: RateClass, request: FastifyRequest): void {
+    const retryAfterSeconds = this.#limits[rate].take(addressKey(this.#peerOf(request.raw).address));
+    if (retryAfterSeconds === 0) return;
+    throw new AppError(
+      'limited',
+      'TOO_MANY_REQUESTS',
+      `There were too many requests from your address; wait ${retryAfterSeconds} s.`,
+      {
+        retryAfterSeconds,
+        params: { seconds: retryAfterSeconds },
+      },
+    );
+  }
+
+  #urlOf({ url, absolute = false }: AnyRoute): string {
+    return absolute ? url : `${this.#options.prefix}${url}`;
+  }
+
+  #register(definition: AnyRoute): void {
+    const { method, bodyLimitBytes } = definition;
+    this.app.route({
+      method,
+      url: this.#urlOf(definition),
+      ...(bodyLimitBytes !== undefined && { bodyLimit: bodyLimitBytes }),
+      // Before the body is read: who may not call the route cannot make us read anything either.
+      onRequest: async (request, reply) => void this.#admitted.set(request, this.#admit(definition, request, reply)),
+      handler: (request, reply) => this.#answer(definition, request, reply),
+    });
+  }
+
+  #admit(definition: AnyRoute, request: FastifyRequest, reply: FastifyReply): Admitted {
+    const { accounts, authorize, cookieName, hosts } = this.#options;
+    const site = siteOfHost(request.headers.host, hosts());
+    if (site === undefined) throw notFound();
+    if (definition.rate === 'login') this.#take('login', request);
+    const { address } = this.#peerOf(request.raw);
+    const changes = definition.method !== 'GET';
+    if (changes && !isOwnOrigin(request.headers, site)) throw csrfMismatch();
+    if (definition.action === PUBLIC_ACTION)
+      return {
+        site,
+        principal: undefined,
+        grant: undefined,
+        context: { actor: { kind: 'system', id: null, name: 'not logged in' }, address },
+      };
+
+    const principal = accounts.authenticate(loginCookie(cookieName, request.headers.cookie, reply).value);
+    if (principal === undefined) throw unauthenticated();
+    const token = request.headers[CSRF_HEADER];
+    if (changes && !(typeof token === 'string' && timingSafeTextEqual(token, principal.csrf))) throw csrfMismatch();
+    if (!(definition.states ?? ['ok']).includes(principal.state)) throw stepMissing(principal);
+    const context: Context = { actor: { kind: accounts.actorKind, id: principal.id, name: principal.name }, address };
+    const grant = authorize(principal, definition.action);
+    if (grant === undefined) {
+      accounts.noteAccessRefused(context, { action: definition.action, what: `${definition.method} ${definition.url}` });
+      throw notFound();
+    }
+    return { site, principal, grant, context };
+  }
+
+  async #answer(definition: AnyRoute, request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
+    const admitted = this.#admitted.get(request);
+    if (admitted === undefined) throw new Error('bug: a request was not admitted');
+    const check = (schema: AnyRoute['body'], part: 'body' | 'query' | 'params', input: unknown): unknown =>
+      schema === undefined ? undefined : checkInput(strict(schema), part, input);
+    const call = {
+      ...admitted,
+      params: check(definition.params, 'params', request.params),
+      query: check(definition.query, 'query', request.query),
+      body: check(definition.body, 'body', request.body),
+      loginCookie: loginCookie(this.#options.cookieName, request.headers.cookie, reply),
+      request,
+      reply,
+    };
+    const result = await definition.handle(call as unknown as Call<never, never, never, never>);
+    if (definition.answer === undefined) return reply.sent ? reply : result;
+    return sendAnswer(request, reply, definition.answer.parse(result));
+  }
+
+  #fail(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+    const fault = toAppError(error);
+    if (fault.kind === 'internal') {
+      const { url } = request.routeOptions;
+      this.#options.log.error({ err: error, requestId: request.id, method: request.method, route: url }, 'http.request-failed');
+    }
+    return sendError(reply, fault, request.id);
+  }
+}
+
+function unauthenticated(): AppError {
+  return new AppError(
+    'unauthenticated',
+    'NOT_LOGGED_IN',
+    'You are not logged in, or your login session has ended. Log in again.',
+  );
+}
+
+function csrfMismatch(): AppError {
+  return new AppError(
+    'invalid',
+    'CSRF_MISMATCH',
+    'The request does not come from a page of this login session. Reload the page.',
+    {
+      field: `headers.${CSRF_HEADER}`,
+    },
+  );
+}
+
+function stepMissing(principal: Principal): AppError {
+  return principal.state === 'second-factor'
+    ? new AppError('unauthenticated', 'SECOND_FACTOR_MISSING', 'The second factor is still to be given.')
+    : new AppError(
+        'unauthenticated',
+        'PASSWORD_CHANGE_MISSING',
+        'The one-time password is to be changed before anything else works.',
+      );
+}
