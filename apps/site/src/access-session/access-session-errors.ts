@@ -1,0 +1,62 @@
+import { AppError } from '@bascule/errors/app-error.ts';
+
+export function itemOffline(name: string): AppError {
+  return new AppError(
+    'conflict',
+    'ACCESS_SESSION_ITEM_OFFLINE',
+    `${name} is offline: try again when its Jump Client is connected.`,
+    {
+      params: { name },
+    },
+  );
+}
+
+export function itemNotApproved(name: string): AppError {
+  return new AppError(
+    'conflict',
+    'ACCESS_SESSION_ITEM_NOT_APPROVED',
+    `${name} is not approved: an administrator has to approve its Jump Client first.`,
+    { params: { name } },
+  );
+}
+
+export function limitReached(which: 'user' | 'item' | 'site', limit: number): AppError {
+  const whose = { user: 'You have', item: 'This Jump Item has', site: 'This site has' }[which];
+  return new AppError(
+    'limited',
+    `ACCESS_SESSION_LIMIT_${which.toUpperCase()}`,
+    `${whose} ${limit} access sessions already, which is the limit: end one first.`,
+    { params: { limit }, retryAfterSeconds: 30 },
+  );
+}
+
+export function relayAway(): AppError {
+  return new AppError(
+    'unavailable',
+    'ACCESS_SESSION_RELAY_AWAY',
+    'The part that carries sessions is just restarting: try again in a few seconds.',
+    {
+      retryAfterSeconds: 2,
+    },
+  );
+}
+
+export function recordingFailed(reason: string): AppError {
+  return new AppError(
+    'unavailable',
+    'ACCESS_SESSION_RECORDING_FAILED',
+    `The recording cannot be written (${reason}), and no session starts unrecorded: an administrator has to look at the disk.`,
+    { params: { reason }, retryAfterSeconds: 60 },
+  );
+}
+
+export function startFailed(name: string): AppError {
+  return new AppError('unavailable', 'ACCESS_SESSION_START_FAILED', `The Jump Client of ${name} went away just now: try again.`, {
+    params: { name },
+    retryAfterSeconds: 2,
+  });
+}
+
+export function alreadyEnded(): AppError {
+  return new AppError('conflict', 'ACCESS_SESSION_ENDED', 'This access session has ended: open a new one.');
+}

@@ -1,0 +1,226 @@
+import { newId } from '@bascule/core/ids.ts';
+import { notFound } from '@bascule/errors/app-error.ts';
+import type { AccessSessionRow } from '@bascule/protocol/api/access-sessions.ts';
+import { EndReason } from '@bascule/protocol/end-reason.ts';
+import type { TerminalSize } from '@bascule/protocol/text.ts';
+import { SYSTEM, type Context } from '@bascule/store/store.ts';
+import type { AccessGrant } from '../policy/policy.ts';
+import * as errors from './access-session-errors.ts';
+import { nameSession, sessionStarted } from './access-session-events.ts';
+import * as rows from './access-session-store.ts';
+import type { SessionFilter, SessionRow } from './access-session-store.ts';
+import { SessionKeeper, type SessionKeeperOptions } from './session-keeper.ts';
+
+export { accessSessionMigrations } from './access-session-migrations.ts';
+export { accessSessionRoutes } from './access-session-routes.ts';
+export type { SessionFilter } from './access-session-store.ts';
+export type { ClientMessage, SessionClients } from './session-keeper.ts';
+
+/** Sessions that have not ended, at most. */
+export const SESSION_LIMITS = { user: 20, item: 20, site: 500 };
+
+/** A Jump Item a grant was given for (JumpTarget of the jump domain). */
+export interface SessionTarget {
+  id: string;
+  groupId: string | null;
+  name: string;
+  hostName: string;
+  runsAs: string;
+  state: string;
+  online: boolean;
+}
+
+export interface AccessSessionsOptions extends SessionKeeperOptions {
+  limits?: typeof SESSION_LIMITS;
+}
+
+/**
+ * Access sessions: a person's shell on a Jump Item. main decides who may and when it ends, the relay carries and records, the client runs the
+ * process. `start` before the first control link is accepted.
+ */
+export class AccessSessions {
+  #options: AccessSessionsOptions;
+  #limits: typeof SESSION_LIMITS;
+  #now: () => number;
+  #keeper: SessionKeeper;
+
+  constructor(options: AccessSessionsOptions) {
+    this.#options = options;
+    this.#limits = options.limits ?? SESSION_LIMITS;
+    this.#now = options.now ?? Date.now;
+    this.#keeper = new SessionKeeper(options);
+  }
+
+  /** Takes up what has not ended, and connects to the relay. */
+  start(): void {
+    this.#keeper.start();
+  }
+
+  close(): void {
+    this.#keeper.close();
+  }
+
+  /** Whether the relay is there: without it no session opens. */
+  get relayReady(): boolean {
+    return this.#keeper.relay.ready;
+  }
+
+  /** How many sessions have not ended. */
+  get count(): number {
+    return this.#keeper.size;
+  }
+
+  /** The security settings changed: tells the relay its new limits. */
+  settingsChanged(): void {
+    this.#keeper.reconfigure();
+  }
+
+  /** Looks at every clock once; a timer does so each second. */
+  tick(): void {
+    this.#keeper.tick();
+  }
+
+  /**
+   * Opens a session on the grant's Jump Item for its user: row, recording, then the order to the client. Answers its id once the
+   * client was told; the page attaches and waits for the shell. Throws the errors of access-session-errors.ts; a session whose opening throws ends.
+   */
+  async open(grant: AccessGrant<SessionTarget>, size: TerminalSize, context: Context): Promise<string> {
+    const { principal: user, item: target } = grant;
+    if (target.state !== 'approved') throw errors.itemNotApproved(target.name);
+    if (!target.online) throw errors.itemOffline(target.name);
+    if (!this.relayReady) throw errors.relayAway();
+    this.#checkLimits(user.id, target.id);
+    const row = this.#newRow(user, target, size, context.address);
+    const event = sessionStarted({
+      ...nameSession(row),
+      host: row.hostName,
+      runsAs: row.runsAs,
+      recordsInput: row.recordsInput === 1,
+    });
+    this.#options.store.transact(context, event, (tx) => rows.insertSession(tx, row));
+
+    const outcome = await this.#keeper.openRecording(row);
+    if (outcome.kind === 'failed') throw errors.recordingFailed(outcome.reason);
+    if (outcome.kind === 'relay-away') throw errors.relayAway();
+    const session = this.#keeper.get(row.id);
+    if (outcome.kind === 'ended' || session === undefined) throw errors.alreadyEnded();
+    if (this.#keeper.tellClientToStart(session)) return row.id;
+    this.#keeper.requestEnd(session, EndReason.startFailed, SYSTEM);
+    throw errors.startFailed(target.name);
+  }
+
+  /** The Jump Item of the user's own session that has not ended; undefined when there is none. For asking policy before `attach`. */
+  ownItem(userId: string, id: string): string | undefined {
+    const row = this.#keeper.get(id)?.row;
+    return row?.userId === userId ? row.jumpItemId : undefined;
+  }
+
+  /** A one-time ticket for the viewer link of the user's own session (wire 4.9). */
+  attach(user: { id: string; loginSession: string }, id: string): { ticket: string; expiresAtMs: number } {
+    const session = this.#keeper.get(id);
+    if (session === undefined || session.row.userId !== user.id) {
+      if (rows.sessionById(this.#options.store, id)?.userId === user.id) throw errors.alreadyEnded();
+      throw notFound();
+    }
+    if (session.ended !== undefined) throw errors.alreadyEnded();
+    const ticket = this.#keeper.viewerTicket(session, user);
+    if (ticket === undefined) throw errors.relayAway();
+    return ticket;
+  }
+
+  /** Ends a session on a person's word: `ended-by-user` for the user's own, `ended-by-administrator` for another's. */
+  end(context: Context, id: string): void {
+    const session = this.#keeper.get(id);
+    if (session === undefined) throw rows.sessionById(this.#options.store, id) === undefined ? notFound() : errors.alreadyEnded();
+    this.#keeper.requestEnd(session, session.row.userId === context.actor.id ? EndReason.user : EndReason.administrator, context);
+  }
+
+  /** Whose session it is, ended or not; undefined when there is none. */
+  ownerOf(id: string): string | undefined {
+    return rows.sessionById(this.#options.store, id)?.userId;
+  }
+
+  /** Cuts the viewers of ended login sessions; a disabled user's access sessions end. */
+  loginSessionsEnded(event: { user: string; loginSessions: string[]; disabled: boolean }): void {
+    for (const loginSession of event.loginSessions) this.#keeper.cut({ kind: 'viewers-cut', loginSession });
+    if (!event.disabled) return;
+    this.#keeper.cut({ kind: 'viewers-cut', user: event.user });
+    for (const session of this.#keeper.all())
+      if (session.row.userId === event.user) this.#keeper.endBySystem(session, EndReason.userDisabled);
+  }
+
+  /** Sessions that have not ended, with live figures, newest first; of one user, or all. */
+  active(ownerId?: string): AccessSessionRow[] {
+    const sessions = [...this.#keeper.all()].filter(({ row }) => ownerId === undefined || row.userId === ownerId);
+    return sessions.map(({ row }) => this.#toApi(row)).reverse();
+  }
+
+  /** One page of all sessions, newest first. */
+  page(filter: SessionFilter): { sessions: AccessSessionRow[]; more: boolean } {
+    const found = rows.findSessions(this.#options.store, filter);
+    return { sessions: found.slice(0, filter.limit).map((row) => this.#toApi(row)), more: found.length > filter.limit };
+  }
+
+  /** One session with its recording's file (relative to the recordings directory), or undefined. */
+  find(id: string): { session: AccessSessionRow; recordingFile: string } | undefined {
+    const row = rows.sessionById(this.#options.store, id);
+    return row && { session: this.#toApi(row), recordingFile: row.recordingFile };
+  }
+
+  #checkLimits(userId: string, itemId: string): void {
+    const sessions = [...this.#keeper.all()];
+    const { user, item, site } = this.#limits;
+    if (sessions.filter(({ row }) => row.userId === userId).length >= user) throw errors.limitReached('user', user);
+    if (sessions.filter(({ row }) => row.jumpItemId === itemId).length >= item) throw errors.limitReached('item', item);
+    if (sessions.length >= site) throw errors.limitReached('site', site);
+  }
+
+  #newRow(user: { id: string; name: string }, target: SessionTarget, size: TerminalSize, address: string): SessionRow {
+    const nowMs = this.#now();
+    const id = newId('accessSession', nowMs);
+    return {
+      id,
+      state: 'starting',
+      userId: user.id,
+      userName: user.name,
+      jumpItemId: target.id,
+      jumpItemName: target.name,
+      hostName: target.hostName,
+      runsAs: target.runsAs,
+      fromAddress: address,
+      startedAtMs: nowMs,
+      cols: size.cols,
+      rows: size.rows,
+      recordsInput: this.#options.settings().recordInput ? 1 : 0,
+      recordingFile: `${id}.bsr`,
+      endRequested: null,
+      detachedSinceMs: null,
+      awaySinceMs: null,
+      endedAtMs: null,
+      endReason: null,
+      exitCode: null,
+      outBytes: 0,
+      inBytes: 0,
+      recordingBytes: null,
+      headSha256: null,
+    };
+  }
+
+  #toApi(row: SessionRow): AccessSessionRow {
+    const session = this.#keeper.get(row.id);
+    const { id, state, userName, userId, jumpItemId, jumpItemName, hostName, runsAs, fromAddress, startedAtMs } = row;
+    return {
+      ...{ id, state, userName, userId, jumpItemId, jumpItemName, hostName, runsAs, fromAddress, startedAtMs },
+      endedAtMs: row.endedAtMs,
+      endReason: row.endReason,
+      exitCode: row.exitCode,
+      outBytes: session?.outBytes ?? row.outBytes,
+      inBytes: session?.inBytes ?? row.inBytes,
+      recordingBytes: row.recordingBytes,
+      viewers: session?.viewers ?? 0,
+      agentConnected: session?.agentConnected ?? false,
+      paused: session?.paused ?? false,
+      recordsInput: row.recordsInput === 1,
+    };
+  }
+}
