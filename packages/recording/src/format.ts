@@ -18,7 +18,7 @@ export const NO_HASH = Buffer.alloc(HASH_BYTES);
 export const FrameKind = { header: 1, output: 2, resumed: 3, end: 4 } as const;
 export type FrameKind = (typeof FrameKind)[keyof typeof FrameKind];
 
-export const recordingEnd = z.object({ reason: z.enum(endReasons), exitCode: z.number().int().nullable(), endedAtMs: instantMs, outBytes: byteCount });
+export const recordingEnd = z.object({ reason: z.enum(endReasons), exitCode: z.number().int().nullable(), endedAtMs: instantMs, outBytes: byteCount, inBytes: byteCount.optional() });
 export type RecordingEnd = z.infer<typeof recordingEnd>;
 export const recordingResumed = z.object({ atMs: instantMs, reason: z.string() });
 export type RecordingResumed = z.infer<typeof recordingResumed>;

@@ -5,18 +5,42 @@
 import { open, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { RecordingHeader } from '@bascule/protocol/relay-control.ts';
-import { encodeFrame, FrameKind, NO_HASH, outputHead, RECORDING_MAGIC, RecordingError, type RecordingEnd } from './format.ts';
+import { decodeBody, encodeFrame, FrameKind, HASH_BYTES, NO_HASH, outputHead, RECORDING_MAGIC, RecordingError, type RecordingEnd } from './format.ts';
 import { readFramesFrom } from './reader.ts';
 
 /** Output of one frame at most; more is cut into several. */
 const FRAME_OUTPUT_MAX_BYTES = 512 * 1024;
 /** Pieces whose times lie closer together than this share a frame. */
 const FRAME_TIME_SPAN_US = 10_000;
+/**
+ * A power cut may leave behind the last durable byte any mixture of written and unwritten pages of the batch under way; so a broken frame this close to the end of the
+ * file is a torn tail. Nothing of it was ever acknowledged. Further away it is damage, which no writer repairs by cutting.
+ */
+export const TORN_TAIL_MAX_BYTES = 16 * 1024 * 1024;
+/** One place of the file is remembered for so many bytes of output, for those who read along. */
+const INDEX_EVERY_BYTES = 1024 * 1024;
+/** What is read of the file at a time; larger than any frame of this writer. */
+const READ_ALONG_BYTES = 1024 * 1024;
+/** The message of a file that broke off before its header was durable: nothing can be in it. */
+export const NO_HEADER = 'there is no whole header';
 
 export interface RecordingWriterOptions {
   /** Called before each batch; throws when another writer has taken over. */
   checkGeneration(): void;
   now?: () => number;
+}
+
+/** Where an output frame begins: in the output stream, and in the file. */
+export interface FramePlace {
+  offset: number;
+  position: number;
+}
+
+/** Bytes of the output stream. */
+export interface OutputPiece {
+  offset: number;
+  timeUs: number;
+  bytes: Uint8Array;
 }
 
 interface Pending {
@@ -36,6 +60,9 @@ export class RecordingWriter {
   #recorded: number;
   #taken: number;
   #pending: Pending[] = [];
+  /** The batch that is being written: neither recorded nor waiting. */
+  #writing: Pending[] = [];
+  readonly #index: FramePlace[];
   #end: RecordingEnd | undefined;
 
   private constructor(handle: FileHandle, state: State, options: RecordingWriterOptions) {
@@ -47,6 +74,7 @@ export class RecordingWriter {
     this.#fileBytes = state.fileBytes;
     this.#recorded = this.#taken = state.outBytes;
     this.#end = state.end;
+    this.#index = state.index;
   }
 
   /** Makes a new file; the header is durable when this resolves. Rejects when the file exists, or cannot be written. */
@@ -59,19 +87,27 @@ export class RecordingWriter {
       await handle.datasync();
       await syncDirectory(dirname(file));
       const fileBytes = RECORDING_MAGIC.length + first.bytes;
-      return new RecordingWriter(handle, { header, repaired: false, hash: first.hash, fileBytes, outBytes: 0, end: undefined }, options);
+      return new RecordingWriter(handle, { header, repaired: false, hash: first.hash, fileBytes, outBytes: 0, end: undefined, index: [] }, options);
     } catch (error) {
       await handle.close();
       throw error;
     }
   }
 
-  /** Opens a file that a writer left: cuts a torn tail off and notes that it goes on. Rejects with RecordingError when it is no recording or was changed. */
-  static async reopen(file: string, reason: string, options: RecordingWriterOptions): Promise<RecordingWriter> {
+  /**
+   * Opens a file that a writer left: cuts a torn tail off and notes that it goes on. `onOutput` gets the output that is in it, in order. Rejects with
+   * RecordingError when it is no recording or was changed.
+   */
+  static async reopen(
+    file: string,
+    reason: string,
+    options: RecordingWriterOptions,
+    onOutput: (bytes: Uint8Array) => void = () => {},
+  ): Promise<RecordingWriter> {
     options.checkGeneration();
     const handle = await open(file, 'r+');
     try {
-      const state = await scan(handle);
+      const state = await scan(handle, onOutput);
       const { size } = await handle.stat();
       if (size > state.fileBytes) await handle.truncate(state.fileBytes);
       const writer = new RecordingWriter(handle, { ...state, repaired: size > state.fileBytes }, options);
@@ -131,13 +167,16 @@ export class RecordingWriter {
     const batch = this.#pending;
     if (batch.length === 0) return;
     this.#pending = [];
+    this.#writing = batch;
     let hash = this.#hash;
     let offset = this.#recorded;
     let bytes = 0;
+    const places: FramePlace[] = [];
     const parts: Uint8Array[] = [];
     for (const { timeUs, parts: body, bytes: bodyBytes } of batch) {
       const frame = encodeFrame(FrameKind.output, outputHead(offset, timeUs), body, hash);
-      parts.push(...frame.parts);
+      for (const part of frame.parts) parts.push(part);
+      places.push({ offset, position: this.#fileBytes + bytes });
       hash = frame.hash;
       bytes += frame.bytes;
       offset += bodyBytes;
@@ -147,7 +186,10 @@ export class RecordingWriter {
     } catch (error) {
       this.#pending = [...batch, ...this.#pending];
       throw error;
+    } finally {
+      this.#writing = [];
     }
+    for (const place of places) remember(this.#index, place);
     this.#hash = hash;
     this.#fileBytes += bytes;
     this.#recorded = offset;
@@ -161,11 +203,55 @@ export class RecordingWriter {
     this.#end = whole;
   }
 
-  /** Reads bytes [from, to) of the file, for those who read along. */
-  async read(position: number, bytes: number): Promise<Buffer> {
-    const buffer = Buffer.allocUnsafe(bytes);
-    const { bytesRead } = await this.#handle.read(buffer, 0, bytes, position);
-    return buffer.subarray(0, bytesRead);
+  /** A frame of the file that begins at or before `offset` of the output, at most some megabytes before it. */
+  locate(offset: number): FramePlace {
+    let low = 0;
+    let high = this.#index.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.#index[middle]!.offset <= offset) low = middle + 1;
+      else high = middle;
+    }
+    return this.#index[low - 1] ?? { offset: 0, position: RECORDING_MAGIC.length };
+  }
+
+  /**
+   * Recorded output from `offset` on, from the file: at least one piece, and no more once `enoughBytes` are there; none when nothing is recorded behind `offset`. Rejects with
+   * the file system's error.
+   */
+  async readRecorded(offset: number, enoughBytes: number): Promise<OutputPiece[]> {
+    const limit = this.#fileBytes;
+    const pieces: OutputPiece[] = [];
+    let bytes = 0;
+    for (let { position } = this.locate(offset); position < limit && bytes < enoughBytes; ) {
+      const start = Buffer.allocUnsafe(READ_ALONG_BYTES);
+      const { bytesRead } = await this.#handle.read(start, 0, Math.min(start.length, limit - position), position);
+      let at = 0;
+      for (let frame = frameAt(start, at, bytesRead); frame && bytes < enoughBytes; frame = frameAt(start, at, bytesRead)) {
+        at = frame.end;
+        const end = frame.piece ? frame.piece.offset + frame.piece.bytes.length : 0;
+        if (!frame.piece || end <= offset) continue;
+        const skip = Math.max(0, offset - frame.piece.offset);
+        pieces.push({ offset: frame.piece.offset + skip, timeUs: frame.piece.timeUs, bytes: frame.piece.bytes.subarray(skip) });
+        bytes += frame.piece.bytes.length - skip;
+      }
+      if (at === 0) throw new RecordingError('a frame cannot be read again', position);
+      position += at;
+    }
+    return pieces;
+  }
+
+  /** Output behind `recordedBytes` that was taken and is not recorded yet, from `offset` on. */
+  waiting(offset: number): OutputPiece[] {
+    const pieces: OutputPiece[] = [];
+    let at = this.#recorded;
+    for (const { timeUs, parts } of [...this.#writing, ...this.#pending])
+      for (const part of parts) {
+        const skip = Math.max(0, offset - at);
+        if (skip < part.length) pieces.push({ offset: at + skip, timeUs, bytes: part.subarray(skip) });
+        at += part.length;
+      }
+    return pieces;
   }
 
   async close(): Promise<void> {
@@ -200,19 +286,45 @@ interface State {
   fileBytes: number;
   outBytes: number;
   end: RecordingEnd | undefined;
+  index: FramePlace[];
 }
 
-async function scan(handle: FileHandle): Promise<State> {
+async function scan(handle: FileHandle, onOutput: (bytes: Uint8Array) => void): Promise<State> {
   let state: State | undefined;
-  for await (const { frame, end, hash } of readFramesFrom(handle)) {
-    if (frame.kind === 'header') state = { header: frame.header, repaired: false, hash: NO_HASH, fileBytes: 0, outBytes: 0, end: undefined };
-    state!.hash = Buffer.from(hash);
-    state!.fileBytes = end;
-    if (frame.kind === 'output') state!.outBytes = frame.offset + frame.bytes.length;
-    if (frame.kind === 'end') state!.end = frame.end;
+  try {
+    for await (const { frame, position, end, hash } of readFramesFrom(handle)) {
+      if (frame.kind === 'header')
+        state = { header: frame.header, repaired: false, hash: NO_HASH, fileBytes: 0, outBytes: 0, end: undefined, index: [] };
+      state!.hash = Buffer.from(hash);
+      state!.fileBytes = end;
+      if (frame.kind === 'output') {
+        remember(state!.index, { offset: frame.offset, position });
+        state!.outBytes = frame.offset + frame.bytes.length;
+        onOutput(frame.bytes);
+      }
+      if (frame.kind === 'end') state!.end = frame.end;
+    }
+  } catch (error) {
+    const { size } = await handle.stat();
+    if (!(error instanceof RecordingError) || !state || state.end || size - error.position > TORN_TAIL_MAX_BYTES) throw error;
   }
-  if (!state) throw new RecordingError('there is no whole header', 0);
+  if (!state) throw new RecordingError(NO_HEADER, 0);
   return state;
+}
+
+function remember(index: FramePlace[], place: FramePlace): void {
+  const last = index.at(-1);
+  if (!last || place.offset - last.offset >= INDEX_EVERY_BYTES) index.push(place);
+}
+
+/** The frame at `at` when it lies whole before `limit`; `piece` when it is output. */
+function frameAt(buffer: Buffer, at: number, limit: number): { end: number; piece: OutputPiece | undefined } | undefined {
+  if (limit - at < 5) return undefined;
+  const length = buffer.readUInt32BE(at);
+  const end = at + 4 + length + HASH_BYTES;
+  if (end > limit) return undefined;
+  const frame = buffer[at + 4] === FrameKind.output ? decodeBody(FrameKind.output, buffer.subarray(at + 5, at + 4 + length), at) : undefined;
+  return { end, piece: frame?.kind === 'output' ? frame : undefined };
 }
 
 /** writev, again until everything is written. IOV_MAX is 1024. */

@@ -297,6 +297,8 @@ export class ViewerClient {
     if (!notice.success) throw new WireError('NOTICE: does not fit its schema');
     // The agent is away: what was sent to it may be lost; its INPUT_ACK after the return says from where to go on.
     if (notice.data.kind === 'agent' && !notice.data.connected) this.#inputReady = false;
+    // While the recording is paused the relay passes no input on; again an INPUT_ACK says from where.
+    if (notice.data.kind === 'paused' && notice.data.paused) this.#inputReady = false;
     this.#options.onNotice?.(notice.data);
     if (notice.data.kind === 'ended') this.#end();
   }
