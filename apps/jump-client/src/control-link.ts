@@ -1,8 +1,7 @@
 import { CONTROL_MESSAGE_MAX_BYTES, CONTROL_SILENCE_LIMIT_MS, LINK_ALPN, type FromClient, type ToClient } from '@bascule/protocol/control-link.ts';
-import type { WebSocket } from 'ws';
 import { dial, type DialTarget } from './dial.ts';
 import { parseToClient } from './enrol.ts';
-import { openWebSocket } from './link-socket.ts';
+import { openWebSocket, type LinkSocket } from './link-socket.ts';
 
 const CHECK_INTERVAL_MS = 5000;
 /** wire 3.7: a ping when nothing was heard for this long (the appliance's own pings count as heard). */
@@ -26,14 +25,14 @@ export interface ControlLinkTls {
 
 /** One control link, from dialling to its end (wire section 3). */
 export class ControlLink {
-  #webSocket: WebSocket;
+  #webSocket: LinkSocket;
   #heardMs = Date.now();
   #openedMs = Date.now();
   #greeted = false;
   #timer: NodeJS.Timeout;
   #ended: Promise<string>;
 
-  private constructor(webSocket: WebSocket, events: ControlLinkEvents) {
+  private constructor(webSocket: LinkSocket, events: ControlLinkEvents) {
     this.#webSocket = webSocket;
     this.#timer = setInterval(() => this.#check(), CHECK_INTERVAL_MS);
     this.#ended = new Promise((resolve) => {

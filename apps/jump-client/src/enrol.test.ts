@@ -107,7 +107,7 @@ test('a man in the middle gets nothing: the token is not sent to a foreign ident
   for (const cert of [leaf.certificate, leaf.certificate.split('-----END CERTIFICATE-----\n')[0] + '-----END CERTIFICATE-----\n' + real.authority]) {
     const server = createTlsServer({ key: leaf.key, cert, ALPNProtocols: [LINK_ALPN], requestCert: true, rejectUnauthorized: false }, (socket) => {
       socket.on('error', () => socket.destroy());
-      socket.on('data', (data) => heard.push(data));
+      socket.on('data', (data: Buffer) => heard.push(data));
     });
     server.on('tlsClientError', () => undefined);
     server.listen(0, '127.0.0.1');

@@ -2,8 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { must } from '@bascule/core/must.ts';
 import type { Log } from '@bascule/log/log.ts';
+import { BackOff } from '@bascule/wire/back-off.ts';
 import { PROTOCOL_VERSIONS, type FromClient, type ToClient } from '@bascule/protocol/control-link.ts';
-import { BackOff } from './back-off.ts';
 import type { ClientHome, StoredIdentity } from './client-home.ts';
 import { ControlLink } from './control-link.ts';
 import { RefusedError, WrongIdentityError, enrol } from './enrol.ts';
@@ -36,8 +36,8 @@ export class JumpClient {
   #windows = { windowMs: 0, withSessionsWindowMs: 0 };
   #refused: Refused | undefined;
   #accepted = false;
-  #backOff = new BackOff(BACK_OFF_FIRST_MS);
-  #backOffWithSessions = new BackOff(BACK_OFF_WITH_SESSIONS_FIRST_MS);
+  #backOff = new BackOff(BACK_OFF_FIRST_MS, BACK_OFF_MAX_MS);
+  #backOffWithSessions = new BackOff(BACK_OFF_WITH_SESSIONS_FIRST_MS, BACK_OFF_WITH_SESSIONS_MAX_MS);
 
   constructor(options: ClientOptions, home: ClientHome, log: Log) {
     this.#options = options;
@@ -85,7 +85,7 @@ export class JumpClient {
         if (error instanceof RefusedError && error.code !== 'busy') throw new UsageError(`The appliance refused to enrol this client: ${error.message}`);
         if (this.#options.once) throw new UsageError(`The appliance cannot be reached: ${(error as Error).message}`);
         this.#log.warn({ reason: (error as Error).message }, 'enrolment-failed');
-        await this.#pause(this.#backOff.nextMs(BACK_OFF_MAX_MS));
+        await this.#pause(this.#backOff.next());
       }
     }
     return undefined;
@@ -159,9 +159,9 @@ export class JumpClient {
   /** wire 3.8: within the window after a break, with growing back-off after failures, as told after a refusal. */
   #waitMs(accepted: boolean): number {
     const withSessions = this.#sessions.size > 0;
-    if (this.#refused !== undefined) return this.#refused.retryAfterMs * (0.5 + Math.random() / 2) + this.#backOff.nextMs(BACK_OFF_MAX_MS);
+    if (this.#refused !== undefined) return this.#refused.retryAfterMs * (0.5 + Math.random() / 2) + this.#backOff.next();
     if (accepted) return Math.random() * (withSessions ? this.#windows.withSessionsWindowMs : this.#windows.windowMs);
-    return withSessions ? this.#backOffWithSessions.nextMs(BACK_OFF_WITH_SESSIONS_MAX_MS) : this.#backOff.nextMs(BACK_OFF_MAX_MS);
+    return withSessions ? this.#backOffWithSessions.next() : this.#backOff.next();
   }
 
   async #pause(waitMs: number): Promise<void> {

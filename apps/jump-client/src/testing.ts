@@ -5,11 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createLog } from '@bascule/log/log.ts';
 import { CONTROL_MESSAGE_MAX_BYTES, LINK_ALPN, enrolmentProofText, parseInstallerToken, type ClientFacts, type ToClient } from '@bascule/protocol/control-link.ts';
-import type { WebSocket } from 'ws';
 import { ClientHome, type StoredIdentity } from './client-home.ts';
 import { dial, type DialTarget, type DialTls } from './dial.ts';
 import { enrol, parseToClient } from './enrol.ts';
-import { openWebSocket } from './link-socket.ts';
+import { openWebSocket, type LinkSocket } from './link-socket.ts';
 
 export const FACTS: ClientFacts = { hostName: 'web-1', os: 'Debian', arch: 'x64', addresses: ['192.0.2.7'], user: 'root', version: '1' };
 export const silent = createLog('test', 'silent');
@@ -27,12 +26,12 @@ export async function enrolledClient(target: DialTarget, token: string, facts: P
 
 /** A control link spoken by hand: everything sent is as the test says, everything received is kept. */
 export class ScriptedLink {
-  readonly webSocket: WebSocket;
+  readonly webSocket: LinkSocket;
   readonly received: ToClient[] = [];
   readonly closed: Promise<number>;
   #waiting: (() => void)[] = [];
 
-  constructor(webSocket: WebSocket) {
+  constructor(webSocket: LinkSocket) {
     this.webSocket = webSocket;
     webSocket.on('error', () => undefined);
     this.closed = new Promise((resolve) => webSocket.on('close', resolve));

@@ -18,7 +18,7 @@ import {
   type ToClient,
 } from '@bascule/protocol/control-link.ts';
 import { CloseCode } from '@bascule/protocol/data-link.ts';
-import { WebSocketServer, type WebSocket } from 'ws';
+import { acceptWebSocket, refuseUpgrade, type LinkSocket as PlainSocket } from '@bascule/wire/web-socket.ts';
 import { EnrolmentRefused } from './jump-errors.ts';
 import type { ClientState } from './jump-store.ts';
 import { LinkWheel } from './link-wheel.ts';
@@ -51,8 +51,6 @@ const RETRY_MS = { revoked: 60 * 60_000, 'token-invalid': 0, 'version-unsupporte
 /** Refused instances of decided conflicts that are remembered. */
 const DECIDED_LIMIT = 1000;
 const CHALLENGE_BYTES = 24;
-/** How long a refused client has to answer the close frame before its connection is cut. */
-const CLOSE_TIMEOUT_MS = 2000;
 /** How long the close frames get to leave when the program stops. */
 const CLOSE_FLUSH_MS = 100;
 
@@ -123,7 +121,7 @@ class Link {
     this.socket.terminate();
   }
 }
-type LinkSocket = WebSocket & { link?: Link };
+type LinkSocket = PlainSocket & { link?: Link };
 
 /** The server side of all control links (wire section 3): handshake, hello, presence, conflicts. Presence is memory. */
 export class ControlLinks {
@@ -132,7 +130,6 @@ export class ControlLinks {
   #now: () => number;
   #appliance: string;
   #server: Server;
-  #webSockets: WebSocketServer;
   #wheel: LinkWheel<Link>;
   #links = new Map<string, Link>();
   #held = new Map<string, Link>();
@@ -151,8 +148,6 @@ export class ControlLinks {
     this.#now = options.now;
     this.#appliance = options.appliance;
     this.#enrolmentLimit = new RateLimit({ windowMs: 1000, perKey: 200, inAll: 500, now: options.now });
-    const webSocketOptions = { noServer: true, perMessageDeflate: false, maxPayload: CONTROL_MESSAGE_MAX_BYTES, clientTracking: false, closeTimeout: CLOSE_TIMEOUT_MS };
-    this.#webSockets = new WebSocketServer(webSocketOptions);
     this.#server = createServer(
       {
         key: options.tls.key,
@@ -277,13 +272,16 @@ export class ControlLinks {
 
   #upgrade(request: IncomingMessage, socket: TLSSocket, head: Buffer): void {
     const certified = socket.getPeerX509Certificate() !== undefined;
-    if (request.url !== '/link' || socket.alpnProtocol !== LINK_ALPN) return answer(socket, '404 Not Found');
+    if (request.url !== '/link' || socket.alpnProtocol !== LINK_ALPN) return refuseUpgrade(socket, 404);
     if (certified && !socket.authorized) {
       this.#directory.refused({ reason: String(socket.authorizationError), address: socket.remoteAddress ?? '', certificate: subjectOf(socket) });
-      return answer(socket, '403 Forbidden');
+      return refuseUpgrade(socket, 403);
     }
-    if (this.#all.size >= LINKS_LIMIT || (!certified && this.#enrolling >= ENROLLING_LIMIT)) return answer(socket, '503 Service Unavailable');
-    this.#webSockets.handleUpgrade(request, socket, head, (webSocket) => this.#opened(webSocket, socket, certified));
+    if (this.#all.size >= LINKS_LIMIT || (!certified && this.#enrolling >= ENROLLING_LIMIT)) return refuseUpgrade(socket, 503);
+    acceptWebSocket(request, socket, head, { maxMessageBytes: CONTROL_MESSAGE_MAX_BYTES }).then(
+      (webSocket) => this.#opened(webSocket, socket, certified),
+      (error: Error) => this.#log.debug({ reason: error.message }, 'link-upgrade-failed'),
+    );
   }
 
   #opened(webSocket: LinkSocket, socket: TLSSocket, certified: boolean): void {
@@ -521,7 +519,7 @@ export class ControlLinks {
   }
 }
 
-function onError(this: WebSocket): void {
+function onError(this: PlainSocket): void {
   this.terminate();
 }
 
@@ -537,11 +535,6 @@ function parse(data: Buffer, binary: boolean): FromClient | string {
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0]!;
   return `${issue.path.join('.') || 'message'}: ${issue.message}`;
-}
-
-function answer(socket: TLSSocket, status: string): void {
-  socket.on('error', () => socket.destroy());
-  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`, () => socket.destroy());
 }
 
 function subjectOf(socket: TLSSocket): string {

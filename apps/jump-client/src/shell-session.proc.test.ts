@@ -1,0 +1,264 @@
+import assert from 'node:assert/strict';
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { rmSync } from 'node:fs';
+import { createServer as createHttpsServer, type Server as HttpsServer } from 'node:https';
+import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { join } from 'node:path';
+import { after, afterEach, before, test } from 'node:test';
+import { newId } from '@bascule/core/ids.ts';
+import { DATA_ALPN } from '@bascule/protocol/control-link.ts';
+import { CloseCode, agentHello, type AgentHello } from '@bascule/protocol/data-link.ts';
+import { FrameType, decodeFrame, encodeInput, encodeJson, encodeOutputAck } from '@bascule/wire/frames.ts';
+import { InputRecord, OutputRecord, RecordParser, decodeExit, decodeSize, encodeRecord, encodeSize } from '@bascule/wire/records.ts';
+import { WebSocketServer, type WebSocket } from 'ws';
+import { ADMINISTRATOR, TestSite } from '../../site/src/jump/testing.ts';
+import { newHomeDirectory } from './testing.ts';
+
+const MAIN = join(import.meta.dirname, 'main.ts');
+const ORIGIN = '0123456789abcdef0123456789abcdef';
+
+/** The relay's side of data links, as the tests want it: checks offsets, acknowledges when told to. */
+class ScriptedRelay {
+  link: WebSocket | undefined;
+  hellos: AgentHello[] = [];
+  received = 0;
+  autoAck = true;
+  drained = 0;
+  acks: number[] = [];
+  text = '';
+  sizes: string[] = [];
+  exit: { code: number; signal: number } | undefined;
+  #server: HttpsServer;
+  #parser = new RecordParser((type, payload) => {
+    if (type === OutputRecord.data) this.text += Buffer.from(payload).toString('latin1');
+    else if (type === OutputRecord.resized) this.sizes.push(Object.values(decodeSize(payload)).join('x'));
+    else if (type === OutputRecord.exit) this.exit = decodeExit(payload);
+  });
+  #wake: (() => void)[] = [];
+
+  constructor(tls: TestSite['jump']['linkTls']) {
+    this.#server = createHttpsServer({ key: tls.key, cert: tls.certificate, ca: tls.authority, requestCert: true, minVersion: 'TLSv1.3', ALPNProtocols: [DATA_ALPN] });
+    const webSockets = new WebSocketServer({ noServer: true, maxPayload: 1024 * 1024 });
+    this.#server.on('upgrade', (request, socket, head) => webSockets.handleUpgrade(request, socket, head, (webSocket) => this.#accept(webSocket)));
+  }
+
+  take(socket: Socket, head: Buffer): void {
+    socket.unshift(head);
+    this.#server.emit('connection', socket);
+  }
+
+  #accept(webSocket: WebSocket): void {
+    this.link = webSocket;
+    webSocket.on('error', () => undefined);
+    webSocket.on('message', (data: Buffer) => {
+      const frame = decodeFrame(data);
+      if (frame.type === FrameType.hello) {
+        this.hellos.push(agentHello.parse(frame.json));
+        webSocket.send(encodeJson(FrameType.welcome, { v: 1, outFrom: this.received }));
+      } else if (frame.type === FrameType.output) {
+        assert.ok(frame.offset <= this.received, `a gap: ${frame.offset} after ${this.received}`);
+        const fresh = frame.bytes.subarray(this.received - frame.offset);
+        this.#parser.push(fresh);
+        this.received += fresh.length;
+        if (this.autoAck) webSocket.send(encodeOutputAck(this.received));
+      } else if (frame.type === FrameType.inputAck) {
+        this.acks.push(frame.offset);
+      } else if (frame.type === FrameType.drained) {
+        this.drained += 1;
+      }
+      for (const wake of this.#wake.splice(0)) wake();
+    });
+  }
+
+  async until(condition: () => boolean): Promise<void> {
+    while (!condition()) await new Promise<void>((resolve) => this.#wake.push(resolve));
+  }
+
+  #inputOffset = 0;
+  type(text: string): void {
+    this.sendInput(encodeRecord(InputRecord.keys, Buffer.from(text)));
+  }
+
+  sendInput(record: Uint8Array): void {
+    this.link?.send(encodeInput(ORIGIN, this.#inputOffset, record));
+    this.#inputOffset += record.length;
+  }
+
+  sendAgain(offset: number, record: Uint8Array): void {
+    this.link?.send(encodeInput(ORIGIN, offset, record));
+  }
+
+  async next(text: string): Promise<void> {
+    await this.until(() => this.text.includes(text));
+  }
+}
+
+let site: TestSite;
+let relay: ScriptedRelay;
+let front: Server;
+let client: ChildProcess;
+let clientId: string;
+let tickets = 0;
+const directory = newHomeDirectory();
+
+/** One port for both, as base does it: by the ALPN in the ClientHello. */
+function startFront(): Promise<Server> {
+  const server = createServer((socket) => {
+    socket.on('error', () => socket.destroy());
+    socket.once('readable', () => {
+      const head = (socket.read() as Buffer | null) ?? Buffer.alloc(0);
+      if (head.includes(DATA_ALPN)) relay.take(socket, head);
+      else site.jump.acceptLink(socket, head);
+    });
+  });
+  return new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve(server)));
+}
+
+async function online(): Promise<void> {
+  while (!site.jump.isOnline(clientId)) await new Promise((resolve) => setTimeout(resolve, 5));
+}
+
+function startClient(token?: string): ChildProcess {
+  const env = { PATH: process.env['PATH'], HOME: process.env['HOME'], LD_LIBRARY_PATH: '/nowhere', NODE_OPTIONS: '', BASCULE_LOG_LEVEL: 'info', ...(token && { BASCULE_TOKEN: token }) };
+  const { port } = front.address() as AddressInfo;
+  return spawn(process.execPath, [MAIN, '--site', `https://127.0.0.1:${port}`, '--home', directory], { env, stdio: ['ignore', 'ignore', 'inherit'] });
+}
+
+async function openSession(giveUpAfterMs = 60_000): Promise<string> {
+  relay = new ScriptedRelay(site.jump.linkTls);
+  const session = newId('accessSession');
+  tickets += 1;
+  const program = { kind: 'shell' as const, size: { cols: 80, rows: 24 }, term: 'xterm-256color', recordInput: false, giveUpAfterMs };
+  assert.ok(site.jump.sendToClient(clientId, { kind: 'session-open', session, program, ticket: `ticket-${tickets}` }));
+  await relay.until(() => relay.hellos.length === 1);
+  relay.type('export PS1="> "; stty -echo\n');
+  return session;
+}
+
+before(async () => {
+  site = await TestSite.open();
+  site.jump.onClientMessage((id, message) => {
+    if (message.kind === 'ticket-request') site.jump.sendToClient(id, { kind: 'ticket', session: message.session, ticket: `ticket-${(tickets += 1)}` });
+  });
+  front = await startFront();
+  client = startClient(site.token());
+  while (site.jump.counts().online === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+  clientId = site.jump.items(undefined, () => true).items[0]!.id;
+});
+after(async () => {
+  client.kill('SIGKILL');
+  front.close();
+  await site.close();
+  rmSync(directory, { recursive: true, force: true });
+});
+afterEach(() => relay.link?.terminate());
+
+test('a shell of the user, with a clean environment; EXIT is the last record, then DRAINED (wire 5.2)', { timeout: 20_000 }, async () => {
+  const session = await openSession();
+  relay.type('env | sed "s/^/[/;s/$/]/"; tty; echo done-$((40 + 2))\n');
+  await relay.next('done-42');
+  const names = Array.from(relay.text.matchAll(/\[([A-Z_a-z]+)=/g), (match) => match[1]!);
+  assert.ok(names.includes('HOME') && names.includes('TERM'));
+  assert.deepEqual(names.filter((name) => /^(LD_|NODE|BASCULE)/.test(name)), []);
+  assert.match(relay.text, /\/dev\/pts\//);
+  relay.sendInput(encodeSize(InputRecord.resize, 132, 43));
+  relay.type('stty size; exit 7\n');
+  await relay.until(() => relay.drained > 0);
+  assert.match(relay.text, /43 132/);
+  assert.deepEqual(relay.sizes, ['132x43']);
+  assert.deepEqual(relay.exit, { code: 7, signal: 0 });
+  site.jump.sendToClient(clientId, { kind: 'session-forget', session });
+});
+
+test('cut links: output and input go on without loss, repeat or gap', { timeout: 60_000 }, async () => {
+  const session = await openSession();
+  relay.type('for i in $(seq 1 30000); do echo line-$i; [ $((i % 4000)) = 0 ] && sleep 0.1; done; echo all-$((1 + 1))\n');
+  for (let cut = 1; cut <= 5; cut += 1) {
+    await relay.next(`line-${cut * 4000}\r`);
+    relay.link?.terminate();
+  }
+  await relay.next('all-2');
+  const lines = Array.from(relay.text.matchAll(/line-(\d+)\r\n/g), (match) => Number(match[1]));
+  assert.equal(lines.length, 30_000);
+  assert.ok(lines.every((line, index) => line === index + 1));
+  assert.ok(relay.hellos.length >= 6);
+  assert.equal(new Set(relay.hellos.map((hello) => hello.ticket)).size, relay.hellos.length, 'a new ticket each time');
+
+  // A viewer that saw no confirmation sends again: the agent drops what it had.
+  const known = relay.hellos.at(-1)!.inputs[ORIGIN]!;
+  assert.ok(known > 0);
+  const record = encodeRecord(InputRecord.keys, Buffer.from('echo once-$((2 * 4))\n'));
+  const offset = relay.acks.at(-1)!;
+  relay.sendAgain(offset, record);
+  relay.sendAgain(offset, record);
+  await relay.until(() => relay.acks.filter((ack) => ack === offset + record.length).length === 2);
+  await relay.next('once-8');
+  assert.equal(relay.text.split('once-8').length, 2);
+  site.jump.sendToClient(clientId, { kind: 'session-forget', session });
+});
+
+test('input with a gap closes the link with 4002; nothing of it reaches the shell', { timeout: 20_000 }, async () => {
+  const session = await openSession();
+  const [code] = await Promise.all([once(relay.link!, 'close'), relay.sendAgain(1_000_000, encodeRecord(InputRecord.keys, Buffer.from('echo no\n')))]);
+  assert.equal((code as unknown[])[0], CloseCode.protocol);
+  site.jump.sendToClient(clientId, { kind: 'session-forget', session });
+});
+
+test('output at exit is complete although nothing was acknowledged for long (back-pressure, not loss)', { timeout: 120_000 }, async () => {
+  const session = await openSession();
+  relay.autoAck = false;
+  // More than the replay buffer holds: the process has to wait, and exits while the client is not reading.
+  relay.type('head -c 60000000 /dev/zero | base64 -w 0; exit\n');
+  await relay.until(() => relay.received >= 64 * 1024 * 1024);
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  const stalledAt = relay.received;
+  assert.ok(stalledAt < 66 * 1024 * 1024, `the process waits: ${stalledAt}`);
+  relay.autoAck = true;
+  relay.link?.send(encodeOutputAck(relay.received));
+  await relay.until(() => relay.drained > 0);
+  assert.equal(Array.from(relay.text.matchAll(/A{1000,}/g), (match) => match[0].length).reduce((sum, length) => sum + length, 0), 80_000_000);
+  site.jump.sendToClient(clientId, { kind: 'session-forget', session });
+});
+
+test('session-end hangs up; a process that ignores it is killed after 5 s', { timeout: 30_000 }, async () => {
+  const session = await openSession();
+  relay.type("trap '' HUP; echo armed-$((3 + 4)); exec sh -c \"trap '' HUP; while :; do sleep 1; done\"\n");
+  await relay.next('armed-7');
+  const startedMs = performance.now();
+  site.jump.sendToClient(clientId, { kind: 'session-end', session, reason: 'ended-by-user' });
+  await relay.until(() => relay.drained > 0);
+  assert.deepEqual(relay.exit, { code: -1, signal: 9 });
+  assert.ok(performance.now() - startedMs >= 4900);
+  site.jump.sendToClient(clientId, { kind: 'session-forget', session });
+});
+
+test('revoked: the shell is gone at once; stopped with SIGTERM: goodbye, and exit code 0', { timeout: 30_000 }, async () => {
+  const session = await openSession();
+  relay.type('echo pid-$$-\n');
+  await relay.until(() => /pid-\d+-/.test(relay.text));
+  const pid = Number(/pid-(\d+)-/.exec(relay.text)?.[1]);
+  const goodbyes: string[] = [];
+  site.jump.onClientMessage((_id, message) => goodbyes.push(message.kind));
+  client.kill('SIGTERM');
+  assert.deepEqual(await once(client, 'exit'), [0, null]);
+  assert.ok(goodbyes.includes('goodbye'));
+  assert.throws(() => process.kill(pid, 0));
+
+  client = startClient();
+  await online();
+  await openSession();
+  relay.type('echo pid-$$-\n');
+  await relay.until(() => /pid-\d+-/.test(relay.text));
+  const second = Number(/pid-(\d+)-/.exec(relay.text)?.[1]);
+  site.jump.revoke(ADMINISTRATOR, clientId);
+  for (let attempt = 0; attempt < 500; attempt += 1) {
+    try {
+      process.kill(second, 0);
+    } catch {
+      return;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  assert.fail(`the shell ${second} of session ${session} still runs`);
+});
