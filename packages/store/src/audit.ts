@@ -1,102 +1,184 @@
-/** Audit events: typed by code, chained by hash, written in the same transaction as what they tell of. Format: docs/spec/audit-export.md. */
+/**
+ * The audit: one hash chain per (appliance, epoch), opening with its predecessor's head, so that two histories can stand side by
+ * side (docs/spec/audit-export.md). Events are written by `transact` only.
+ */
 import { createHash } from 'node:crypto';
+import { newId } from '@bascule/core/ids.ts';
+import type { Connection } from './connection.ts';
+import type { AuditEvent, Context, JsonValue, Reader } from './transaction.ts';
 
-export type JsonValue = string | number | boolean | null | JsonValue[] | { [key: string]: JsonValue };
+export type { AuditEvent, JsonValue } from './transaction.ts';
 
-export interface AuditEvent {
-  /** Permanent: JUMP_CLIENT_APPROVED. */
-  code: string;
-  /** In English, with names, so that it outlives what it names. */
-  summary: string;
-  details: Record<string, JsonValue>;
-}
+export const GENESIS_HASH = '0'.repeat(64);
+/** Rows that one call of `readAudit` gives at most. */
+export const AUDIT_PAGE_MAX = 200;
 
+/** One event as it is stored and exported; names, not only keys, so that it outlives what it names. */
 export interface AuditRow {
+  id: string;
   appliance: string;
   epoch: number;
+  /** Position in the history: one more than the event before, also across epochs. */
   sequence: number;
   atMs: number;
   code: string;
-  summary: string;
   actorKind: string;
   actorId: string | null;
   actorName: string;
   address: string;
+  summary: string;
+  /** JSON, as it was hashed. */
   details: string;
   previousHash: string;
   hash: string;
 }
 
-const codes = new Set<string>();
+const definedCodes = new Set<string>();
+const CODE_PATTERN = /^[A-Z][A-Z0-9]*(_[A-Z0-9]+)+$/;
+const COLUMNS =
+  'id, appliance, epoch, sequence, at_ms AS atMs, code, actor_kind AS actorKind, actor_id AS actorId, actor_name AS actorName, address, summary, details, previous AS previousHash, hash';
 
 /**
- * Declares an audit event and returns its maker. `template` holds names of details in braces: `Disabled user {name}`. A code may be declared once.
+ * Defines an audit event once, at the top of a module. `code` is permanent and unique in the program (`USER_DISABLED`); `template` is
+ * the English line, its `{name}` filled from the details: `Disabled user {name}`. A name that the details lack is a bug and throws.
  */
-export function defineAuditEvent<D extends Record<string, JsonValue>>(
+export function defineAuditEvent<Details extends Record<string, JsonValue> = Record<string, JsonValue>>(
   code: string,
   template: string,
-): (details: D) => AuditEvent {
-  if (codes.has(code)) throw new Error(`bug: the audit code ${code} is declared twice`);
-  codes.add(code);
-  return (details) => ({
+): (details: Details) => AuditEvent {
+  if (!CODE_PATTERN.test(code)) throw new Error(`bug: '${code}' is no audit code`);
+  if (definedCodes.has(code)) throw new Error(`bug: the audit code ${code} is defined twice`);
+  definedCodes.add(code);
+  return (details) => {
+    const summary = template.replace(/\{(\w+)\}/g, (_, name: string) => {
+      const value = details[name];
+      if (value === undefined) throw new Error(`bug: the audit event ${code} lacks '${name}'`);
+      return typeof value === 'string' ? value : JSON.stringify(value);
+    });
+    return { code, summary, details };
+  };
+}
+
+/** audit-export 3.2: the hash of an event covers the event before and every field, as a JSON array. */
+export function auditHash(record: Omit<AuditRow, 'hash'>): string {
+  const { id, appliance, epoch, sequence, atMs, code, actorKind, actorId, actorName, address, summary, details, previousHash } =
+    record;
+  const text = JSON.stringify([
+    'bascule-audit/1',
+    previousHash,
+    id,
+    appliance,
+    epoch,
+    sequence,
+    atMs,
     code,
-    summary: template.replace(/\{(\w+)\}/g, (_, name: string) => String(details[name] ?? '')),
+    actorKind,
+    actorId,
+    actorName,
+    address,
+    summary,
     details,
-  });
+  ]);
+  return createHash('sha256').update(text).digest('hex');
 }
 
-/** hash(n) = SHA-256 over the predecessor's hash, a newline, and the fields as one JSON array (docs/spec/audit-export.md, 2). */
-export function auditHash(row: Omit<AuditRow, 'hash'>): string {
-  const fields = [
-    row.appliance,
-    row.epoch,
-    row.sequence,
-    row.atMs,
-    row.code,
-    row.summary,
-    row.actorKind,
-    row.actorId,
-    row.actorName,
-    row.address,
-    row.details,
-  ];
-  return createHash('sha256')
-    .update(`${row.previousHash}\n${JSON.stringify(fields)}`)
-    .digest('hex');
-}
-
-/** What the first event of an appliance's first epoch is chained to. */
-export const GENESIS_HASH = '0'.repeat(64);
-
-interface AuditReader {
-  all<T>(sql: string, ...params: (string | number)[]): T[];
-  iterate<T>(sql: string, ...params: (string | number)[]): IterableIterator<T>;
-}
-
-const COLUMNS = `appliance, epoch, sequence, at_ms AS atMs, code, summary, actor_kind AS actorKind, actor_id AS actorId, actor_name AS actorName, address, details,
-  previous_hash AS previousHash, hash`;
-const PAGE_MAX = 200;
-
-/**
- * Reads audit events, newest first. `before`: only events with a lower sequence number; `text`: only those with this text in code, summary or actor.
- * At most `limit` (200) rows.
- */
-export function readAudit(reader: AuditReader, filter: { before?: number; limit: number; text?: string }): AuditRow[] {
-  const text = `%${(filter.text ?? '').replace(/[\\%_]/g, (character) => `\\${character}`)}%`;
-  return reader.all<AuditRow>(
-    `SELECT ${COLUMNS} FROM audit_event WHERE sequence < ? AND (summary LIKE ? ESCAPE '\\' OR code LIKE ? ESCAPE '\\' OR actor_name LIKE ? ESCAPE '\\')
-     ORDER BY sequence DESC LIMIT ?`,
-    filter.before ?? Number.MAX_SAFE_INTEGER,
-    text,
-    text,
-    text,
-    Math.min(filter.limit, PAGE_MAX),
+/** The head of the chain that `appliance` goes on with in `epoch`: its own newest event, else the newest of any epoch up to it. */
+export function auditHead(reader: Reader, appliance: string, epoch: number): { sequence: number; hash: string } {
+  return (
+    reader.get<{ sequence: number; hash: string }>(
+      'SELECT sequence, hash FROM audit_event WHERE appliance = ? AND epoch = ? ORDER BY sequence DESC LIMIT 1',
+      appliance,
+      epoch,
+    ) ??
+    reader.get<{ sequence: number; hash: string }>(
+      'SELECT sequence, hash FROM audit_event WHERE epoch <= ? ORDER BY epoch DESC, sequence DESC LIMIT 1',
+      epoch,
+    ) ?? { sequence: 0, hash: GENESIS_HASH }
   );
 }
 
-/** The whole chain as JSON lines, oldest first, as tools/verify/verify.mjs checks it. */
-export function* exportAudit(reader: AuditReader): Generator<string> {
-  yield `${JSON.stringify({ format: 'bascule-audit/1' })}\n`;
-  for (const row of reader.iterate<AuditRow>(`SELECT ${COLUMNS} FROM audit_event ORDER BY epoch, appliance, sequence`))
-    yield `${JSON.stringify(row)}\n`;
+/** Text that SQLite gives back exactly as it was hashed: no lone surrogates, no NUL. */
+const storable = (text: string) => text.toWellFormed().replaceAll('\0', '\u{FFFD}');
+
+/** Appends an event to the chain, within the transaction that is open on `connection`. Used by `transact` alone. */
+export function appendAudit(
+  connection: Connection,
+  who: { appliance: string; epoch: number; atMs: number },
+  context: Context,
+  event: AuditEvent,
+): void {
+  const head = auditHead(connection, who.appliance, who.epoch);
+  const unsealed = {
+    id: newId('auditEvent', who.atMs),
+    appliance: storable(who.appliance),
+    epoch: who.epoch,
+    sequence: head.sequence + 1,
+    atMs: who.atMs,
+    code: event.code,
+    actorKind: context.actor.kind,
+    actorId: context.actor.id,
+    actorName: storable(context.actor.name),
+    address: storable(context.address),
+    summary: storable(event.summary),
+    details: JSON.stringify(event.details),
+    previousHash: head.hash,
+  };
+  const hash = auditHash(unsealed);
+  connection.run(
+    'INSERT INTO audit_event (id, appliance, epoch, sequence, at_ms, code, actor_kind, actor_id, actor_name, address, summary, details, previous, hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
+    unsealed.id,
+    unsealed.appliance,
+    unsealed.epoch,
+    unsealed.sequence,
+    unsealed.atMs,
+    unsealed.code,
+    unsealed.actorKind,
+    unsealed.actorId,
+    unsealed.actorName,
+    unsealed.address,
+    unsealed.summary,
+    unsealed.details,
+    unsealed.previousHash,
+    hash,
+  );
+}
+
+/**
+ * Events newest first: at most `limit` (up to AUDIT_PAGE_MAX) with a sequence below `before`, whose code, summary, actor or address contains `text`
+ * (ASCII letters in either case).
+ */
+export function readAudit(
+  reader: Reader,
+  options: { before?: number | undefined; limit: number; text?: string | undefined },
+): AuditRow[] {
+  const pattern = `%${(options.text ?? '').replace(/[\\%_]/g, '\\$&')}%`;
+  return reader.all<AuditRow>(
+    `SELECT ${COLUMNS} FROM audit_event WHERE sequence < ?1 AND (?2 = '%%' OR code LIKE ?2 ESCAPE '\\' OR summary LIKE ?2 ESCAPE '\\' OR actor_name LIKE ?2 ESCAPE '\\' OR address LIKE ?2 ESCAPE '\\')
+     ORDER BY sequence DESC, epoch DESC, appliance DESC LIMIT ?3`,
+    options.before ?? Number.MAX_SAFE_INTEGER,
+    pattern,
+    Math.min(Math.max(1, options.limit), AUDIT_PAGE_MAX),
+  );
+}
+
+/**
+ * The whole audit as JSON lines (each with its newline) that `npm run verify` checks: a header, one line per event, oldest first, and an
+ * end line with the SHA-256 of all before it. A file without the end line was cut.
+ */
+export function* exportAudit(reader: Reader): IterableIterator<string> {
+  const whole = createHash('sha256');
+  const seal = (value: unknown) => {
+    const line = `${JSON.stringify(value)}\n`;
+    whole.update(line);
+    return line;
+  };
+  yield seal({ format: 'bascule-audit/1' });
+  let events = 0;
+  let head = GENESIS_HASH;
+  for (const record of reader.iterate<AuditRow>(`SELECT ${COLUMNS} FROM audit_event ORDER BY sequence, epoch, appliance`)) {
+    yield seal(record);
+    events += 1;
+    head = record.hash;
+  }
+  yield `${JSON.stringify({ end: { events, head, sha256: whole.digest('hex') } })}\n`;
 }

@@ -1,64 +1,111 @@
 /**
- * The change log: one entry for every transaction, written in that transaction, chained by hash (docs/spec/change-log.md). What follows a database (a peer,
- * a traffic node, outbound events) reads it from here and nowhere else.
+ * The change log (docs/spec/change-log.md): one entry per transaction, written in that transaction, so that an entry exists exactly
+ * when its rows do. Phantom possible (committed, but the caller never heard of it), hole never.
  */
 import { createHash } from 'node:crypto';
-import { GENESIS_HASH } from './audit.ts';
-import type { SqlValue } from './sqlite.ts';
+import { AppError } from '@bascule/errors/app-error.ts';
+import type { Connection } from './connection.ts';
+import type { Reader } from './transaction.ts';
+
+export const NO_HASH: Uint8Array = new Uint8Array(32);
+const DOMAIN = Buffer.from('bascule-change/1\0');
+const KIND_CODE = { change: 1, migration: 2 } as const;
+
+/** What an entry holds: a changeset, or the number, name and hash of a migration as JSON. */
+export type EntryKind = keyof typeof KIND_CODE;
 
 export interface ChangeLogEntry {
-  sequence: number;
+  seq: number;
   epoch: number;
+  /** The number of migrations in force after this entry. */
   schema: number;
   atMs: number;
-  kind: 'change' | 'migration';
-  previousHash: string;
-  hash: string;
-  /** A changeset of SQLite's session extension, or the migration as JSON. */
-  payload: Uint8Array;
+  kind: EntryKind;
+  previous: Uint8Array;
+  hash: Uint8Array;
+  bytes: Uint8Array;
 }
 
-interface Writer {
-  get<T>(sql: string, ...params: SqlValue[]): T | undefined;
-  run(sql: string, ...params: SqlValue[]): unknown;
+/** What a log entry of kind `migration` holds, as JSON. */
+export interface MigrationNote {
+  version: number;
+  name: string;
+  sha256: string;
 }
 
-/** Appends an entry to the log; must run inside the transaction that the entry tells of. */
-export function appendChange(
-  writer: Writer,
-  change: { kind: 'change' | 'migration'; schema: number; atMs: number; payload: Uint8Array },
-): void {
-  const last = writer.get<{ sequence: number; hash: string }>(
-    'SELECT sequence, hash FROM change_log ORDER BY sequence DESC LIMIT 1',
+const COLUMNS = 'seq, epoch, schema, at_ms AS atMs, kind, previous, hash, bytes';
+
+/** change-log 2.3: SHA-256 over the domain, the entry before, the numbers as u64 and the bytes. */
+export function hashEntry(entry: Omit<ChangeLogEntry, 'hash'>): Uint8Array {
+  const head = Buffer.alloc(33);
+  head.writeBigUInt64BE(BigInt(entry.seq), 0);
+  head.writeBigUInt64BE(BigInt(entry.epoch), 8);
+  head.writeBigUInt64BE(BigInt(entry.schema), 16);
+  head.writeBigUInt64BE(BigInt(entry.atMs), 24);
+  head.writeUInt8(KIND_CODE[entry.kind], 32);
+  return createHash('sha256').update(DOMAIN).update(entry.previous).update(head).update(entry.bytes).digest();
+}
+
+/** The newest entry's number and hash; before the first: 0 and zeros. */
+export function logHead(reader: Reader): { seq: number; hash: Uint8Array } {
+  return (
+    reader.get<{ seq: number; hash: Uint8Array }>('SELECT seq, hash FROM change_log ORDER BY seq DESC LIMIT 1') ?? {
+      seq: 0,
+      hash: NO_HASH,
+    }
   );
-  const epoch = writer.get<{ epoch: number }>('SELECT epoch FROM writer')?.epoch ?? 1;
-  const entry = { ...change, epoch, sequence: (last?.sequence ?? 0) + 1, previousHash: last?.hash ?? GENESIS_HASH };
-  writer.run(
-    'INSERT INTO change_log (sequence, epoch, schema, at_ms, kind, previous_hash, hash, payload) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
-    entry.sequence,
+}
+
+/** Appends an entry to the log, within the transaction that is open on `connection`. */
+export function appendEntry(
+  connection: Connection,
+  what: Pick<ChangeLogEntry, 'epoch' | 'schema' | 'atMs' | 'kind' | 'bytes'>,
+): ChangeLogEntry {
+  const head = logHead(connection);
+  const unsealed = { ...what, seq: head.seq + 1, previous: head.hash };
+  const entry = { ...unsealed, hash: hashEntry(unsealed) };
+  insertEntry(connection, entry);
+  return entry;
+}
+
+/** Writes an entry as it is, in the transaction that is open. */
+export function insertEntry(connection: Connection, entry: ChangeLogEntry): void {
+  connection.run(
+    'INSERT INTO change_log (seq, epoch, schema, at_ms, kind, previous, hash, bytes) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
+    entry.seq,
     entry.epoch,
     entry.schema,
     entry.atMs,
     entry.kind,
-    entry.previousHash,
-    changeHash(entry),
-    entry.payload,
+    entry.previous,
+    entry.hash,
+    entry.bytes,
   );
 }
 
-/** SHA-256 over the predecessor's hash, the fields as JSON and the payload (docs/spec/change-log.md, 2). */
-export function changeHash(entry: Omit<ChangeLogEntry, 'hash'>): string {
-  const fields = JSON.stringify([entry.sequence, entry.epoch, entry.schema, entry.atMs, entry.kind]);
-  return createHash('sha256').update(`${entry.previousHash}\n${fields}\n`).update(entry.payload).digest('hex');
+/** Entries after number `after`, oldest first, one by one. */
+export function readChangeLog(reader: Reader, after = 0): IterableIterator<ChangeLogEntry> {
+  return reader.iterate<ChangeLogEntry>(`SELECT ${COLUMNS} FROM change_log WHERE seq > ? ORDER BY seq`, after);
 }
 
-/** Reads the log from the entry after `sequence` on, in order. */
-export function* readChanges(
-  reader: { iterate<T>(sql: string, ...params: SqlValue[]): IterableIterator<T> },
-  after: number,
-): Generator<ChangeLogEntry> {
-  yield* reader.iterate<ChangeLogEntry>(
-    'SELECT sequence, epoch, schema, at_ms AS atMs, kind, previous_hash AS previousHash, hash, payload FROM change_log WHERE sequence > ? ORDER BY sequence',
-    after,
-  );
+/**
+ * Checks that `entry` is the one that follows (`seq`, `hash`) in an unbroken chain, of an epoch that is not below `epoch`.
+ * Throws `STORE_LOG_GAP` or `STORE_LOG_BROKEN`: a replica then stops and takes a snapshot, for applyChangeset by itself notices nothing.
+ */
+export function checkEntry(entry: ChangeLogEntry, head: { seq: number; hash: Uint8Array }, epoch: number): void {
+  if (entry.seq !== head.seq + 1) {
+    throw new AppError(
+      'conflict',
+      'STORE_LOG_GAP',
+      `Entry ${entry.seq} of the change log does not follow entry ${head.seq}: take a snapshot.`,
+    );
+  }
+  const whole = Buffer.compare(entry.previous, head.hash) === 0 && Buffer.compare(hashEntry(entry), entry.hash) === 0;
+  if (!whole || entry.epoch < epoch) {
+    throw new AppError(
+      'conflict',
+      'STORE_LOG_BROKEN',
+      `Entry ${entry.seq} of the change log does not fit the one before: take a snapshot.`,
+    );
+  }
 }

@@ -1,93 +1,111 @@
 /**
- * The one way to change state. `transact` commits the rows, the audit event and the change-log entry together or not at all.
+ * The one store around node:sqlite. The order that every transaction keeps, and that the crash tests hold it to:
  *
- * Order inside a transaction: fence → work → audit event → changeset → change-log entry → COMMIT; effects run after the commit and nothing awaits in between.
- * A crash before COMMIT leaves nothing of it; a crash after it leaves all of it, perhaps without its effects: phantom possible, hole never.
+ *   BEGIN IMMEDIATE → fence → session → work → audit event → changeset → change-log entry → COMMIT → effects
+ *
+ * Rows, audit event and log entry are one SQLite transaction: after any cut either all three are there or none (I4). A transaction
+ * may be on disk although its caller never heard so (phantom); one that the caller heard of is never missing (hole).
  */
+import { closeSync, existsSync, openSync, readSync, statSync } from 'node:fs';
+import { uuidv7 } from '@bascule/core/ids.ts';
+import { AppError } from '@bascule/errors/app-error.ts';
 import type { Log } from '@bascule/log/log.ts';
-import { createHash } from 'node:crypto';
-import { auditHash, GENESIS_HASH, type AuditEvent } from './audit.ts';
-import { appendChange } from './change-log.ts';
+import { appendAudit, auditHead } from './audit.ts';
+import { appendEntry, checkEntry, insertEntry, logHead, type ChangeLogEntry, type MigrationNote } from './change-log.ts';
+import { Connection } from './connection.ts';
+import { contentHash } from './content-hash.ts';
 import { GenerationCheck } from './generation-file.ts';
-import { migrate, schemaNumber } from './migrate.ts';
-import { Connection, type SqlValue } from './sqlite.ts';
-import { storeMigrations, type Migration } from './store-migrations.ts';
+import {
+  applyMigration,
+  checkTables,
+  createLocalTables,
+  migrate,
+  migrationHash,
+  orderMigrations,
+  pendingMigrations,
+  replicatedTables,
+  schemaNumber,
+} from './schema.ts';
+import { corrupt, fenced, newer } from './sql-error.ts';
+import { storeMigrations } from './store-migrations.ts';
+import { takeSnapshot } from './snapshot.ts';
+import type { AuditEvent, Context, Migration, Reader, SqlValue, TransactionStep, Tx } from './transaction.ts';
 
-export type { AuditEvent, JsonValue } from './audit.ts';
-export type { SqlValue } from './sqlite.ts';
-export type { Migration } from './store-migrations.ts';
-
-/** Who does it, and from where. */
-export interface Context {
-  actor: { kind: 'user' | 'box-administrator' | 'jump-client' | 'system'; id: string | null; name: string };
-  address: string;
-}
+export type { AuditEvent, Context, JsonValue, Migration, Reader, SqlValue, Tx } from './transaction.ts';
+export { isUniqueViolation } from './sql-error.ts';
 
 /** For what the program does by itself. */
 export const SYSTEM: Context = { actor: { kind: 'system', id: null, name: 'system' }, address: '' };
 
-export interface Reader {
-  get<T>(sql: string, ...params: SqlValue[]): T | undefined;
-  all<T>(sql: string, ...params: SqlValue[]): T[];
-  iterate<T>(sql: string, ...params: SqlValue[]): IterableIterator<T>;
-}
-
-export interface Tx extends Reader {
-  run(sql: string, ...params: SqlValue[]): { changes: number };
-  /** Runs `effect` after the commit; what it throws is logged and undoes nothing. */
-  afterCommit(effect: () => void): void;
-}
+const SQLITE_MAGIC = 'SQLite format 3\0';
+/** Larger files are not read through at every start; their pages are still checked as they are read. */
+const QUICK_CHECK_MAX_BYTES = 256 * 1024 * 1024;
 
 export interface StoreOptions {
   path: string;
-  /** Of every domain of this database; the store adds its own. */
+  /** Of all domains; the store adds its own. */
   migrations: Migration[];
-  /** The appliance's name in the audit chain. */
+  /** The appliance's name, in the audit chain. */
   appliance: string;
-  /** The fence; absent for a database that has one program only. */
+  /** Without it the store is not fenced (box.db has one writer by construction). */
   generation?: { file: string; number: number };
   log: Log;
   now?: () => number;
+  /** A follower never migrates by itself: migrations come as entries of the change log (`applyEntry`). */
+  follower?: boolean;
+  /** Called at each named point of a transaction: for tests that cut it there. */
+  onStep?: (step: TransactionStep) => void;
+}
+
+/** A statement about the heads of both chains, and its signature. */
+export interface SignedHead {
+  atMs: number;
+  /** The JSON text whose UTF-8 bytes are signed. */
+  statement: string;
+  signature: Uint8Array;
 }
 
 export class Store implements Reader {
   readonly #connection: Connection;
-  readonly #appliance: string;
-  readonly #fence: GenerationCheck | undefined;
-  readonly #generation: number;
-  readonly #schema: number;
-  readonly #log: Log;
+  readonly #options: StoreOptions;
+  readonly #migrations: Migration[];
   readonly #now: () => number;
+  readonly #generationCheck: GenerationCheck | undefined;
   #inTransaction = false;
 
-  private constructor(connection: Connection, options: StoreOptions) {
-    this.#connection = connection;
-    this.#appliance = options.appliance;
-    this.#log = options.log;
-    this.#now = options.now ?? Date.now;
-    this.#schema = schemaNumber(connection);
-    this.#generation = options.generation?.number ?? 0;
-    this.#fence = options.generation && new GenerationCheck(options.generation.file, options.generation.number);
-  }
-
   /**
-   * Opens the database, checks it, brings it to the schema of this software and takes the writer generation.
-   * Throws `STORE_CORRUPT`, `STORE_NEWER`, `STORE_FENCED` or `STORE_DISK_FULL`; the first three change nothing.
+   * Opens (and makes, and migrates) a database. Throws AppErrors and then has changed nothing: `STORE_CORRUPT`, `STORE_NEWER`,
+   * `STORE_MIGRATION_CHANGED`, `STORE_TABLE_UNFIT`, `STORE_FENCED`, `STORE_IO`, `STORE_BUSY`, `STORE_DISK_FULL`.
    */
   static open(options: StoreOptions): Store {
-    using fence = options.generation && new GenerationCheck(options.generation.file, options.generation.number);
-    fence?.assertCurrent();
-    const connection = new Connection(options.path, options.log);
+    const migrations = orderMigrations([...storeMigrations, ...options.migrations]);
+    const generationCheck = options.generation && new GenerationCheck(options.generation.file, options.generation.number);
+    let connection: Connection | undefined;
     try {
-      connection.check(options.path);
-      migrate(connection, [...storeMigrations, ...options.migrations], options.path, (options.now ?? Date.now)());
-      const store = new Store(connection, options);
-      store.#takeWrite();
+      generationCheck?.assertCurrent();
+      inspect(options, migrations);
+      connection = new Connection(options.path, options.log, 'write');
+      const store = new Store(connection, options, migrations, generationCheck);
+      store.#prepare();
       return store;
     } catch (error) {
-      connection.close();
+      connection?.close();
+      generationCheck?.[Symbol.dispose]();
       throw error;
     }
+  }
+
+  private constructor(
+    connection: Connection,
+    options: StoreOptions,
+    migrations: Migration[],
+    generationCheck: GenerationCheck | undefined,
+  ) {
+    this.#connection = connection;
+    this.#options = options;
+    this.#migrations = migrations;
+    this.#now = options.now ?? Date.now;
+    this.#generationCheck = generationCheck;
   }
 
   get<T>(sql: string, ...params: SqlValue[]): T | undefined {
@@ -103,178 +121,296 @@ export class Store implements Reader {
   }
 
   /**
-   * Runs `work` in one transaction with its audit event and change-log entry, and returns what it returns. `work` is synchronous, and must not call
-   * `transact` again. `event` may depend on the result. Throws what `work` throws (nothing is changed then), `STORE_FENCED` or `STORE_DISK_FULL`.
+   * Changes state: what `work` writes, one audit event and one entry of the change log commit together or not at all; then the
+   * effects run. Returns what `work` returned. `work` is synchronous: a promise is refused and rolled back. Throws what `work`
+   * throws, `STORE_FENCED` when another writer has taken over, `STORE_DISK_FULL`, `STORE_IO`, `STORE_BUSY`; nothing is changed then.
    */
   transact<T>(context: Context, event: AuditEvent | ((result: T) => AuditEvent), work: (tx: Tx) => T): T {
-    if (this.#inTransaction) throw new Error('bug: transact inside transact');
     const effects: (() => void)[] = [];
-    const result = this.#commitAlone(() => this.#commit(context, event, work, effects));
+    const result = this.#commit((atMs, epoch) => {
+      const tx = new OpenTransaction(this.#connection, effects);
+      let value: T;
+      try {
+        value = work(tx);
+      } finally {
+        tx.end();
+      }
+      if (isThenable(value)) throw new Error('bug: the work of a transaction returned a promise; it must be synchronous');
+      this.#step('worked');
+      const auditEvent = typeof event === 'function' ? event(value) : event;
+      appendAudit(this.#connection, { appliance: this.#options.appliance, epoch, atMs }, context, auditEvent);
+      this.#step('audited');
+      return value;
+    });
     for (const effect of effects) this.#runEffect(effect);
     return result;
   }
 
-  /** The head of this appliance's audit chain. */
-  lastHead(): { sequence: number; hash: string } {
-    return this.#head(this.#epoch());
-  }
-
-  /** Signs the head of the audit chain and keeps the signature; at most one for each head. `sign` gets the text `bascule-audit-head/1`, appliance, epoch, sequence and hash, a line each. */
-  signHead(sign: (text: Uint8Array) => Uint8Array): void {
-    const epoch = this.#epoch();
-    const { sequence, hash } = this.#head(epoch);
-    const known = this.get(
-      'SELECT 1 FROM audit_head WHERE appliance = ? AND epoch = ? AND sequence = ?',
-      this.#appliance,
-      epoch,
-      sequence,
-    );
-    if (sequence === 0 || known) return;
-    this.#fence?.assertCurrent();
-    const text = Buffer.from(['bascule-audit-head/1', this.#appliance, epoch, sequence, hash].join('\n'));
-    this.#connection.run(
-      'INSERT INTO audit_head (appliance, epoch, sequence, hash, at_ms, signature) VALUES (?, ?, ?, ?, ?, ?)',
-      this.#appliance,
-      epoch,
-      sequence,
-      hash,
-      this.#now(),
-      sign(text),
-    );
-  }
-
-  /** SHA-256 over every row of `table` in the order of its primary key: two copies with the same content have the same. */
-  contentHash(table: string): string {
-    const columns = this.all<{ name: string; pk: number }>('SELECT name, pk FROM pragma_table_info(?)', table);
-    if (columns.length === 0) throw new Error(`bug: there is no table ${table}`);
-    const key = columns.filter(({ pk }) => pk > 0).toSorted((one, other) => one.pk - other.pk);
-    const list = (names: { name: string }[]) => names.map(({ name }) => `"${name}"`).join(', ');
-    const hash = createHash('sha256');
-    for (const row of this.iterate<Record<string, SqlValue>>(`SELECT ${list(columns)} FROM "${table}" ORDER BY ${list(key)}`)) {
-      hash.update(
-        JSON.stringify(
-          columns.map(({ name }) =>
-            row[name] instanceof Uint8Array ? { hex: Buffer.from(row[name]).toString('hex') } : row[name],
-          ),
-        ),
+  /** Signs the heads of both chains (hourly, by the composition root) and stores the statement. `sign` gets the bytes of the statement. */
+  signHead(sign: (bytes: Uint8Array) => Uint8Array): SignedHead {
+    return this.#commit((atMs, epoch) => {
+      const audit = auditHead(this.#connection, this.#options.appliance, epoch);
+      const log = logHead(this.#connection);
+      const statement = JSON.stringify({
+        format: 'bascule-head/1',
+        appliance: this.#options.appliance,
+        epoch,
+        atMs,
+        audit: { sequence: audit.sequence, hash: audit.hash },
+        changeLog: { seq: log.seq, hash: Buffer.from(log.hash).toString('hex') },
+      });
+      const signature = sign(Buffer.from(statement));
+      this.#connection.run(
+        'INSERT INTO audit_head (id, at_ms, statement, signature) VALUES (?, ?, ?, ?)',
+        uuidv7(atMs),
+        atMs,
+        statement,
+        signature,
       );
-      hash.update('\n');
-    }
-    return hash.digest('hex');
+      return { atMs, statement, signature };
+    });
   }
 
-  close(): void {
-    this.#fence?.[Symbol.dispose]();
-    this.#connection.close();
+  /** The newest signed heads, if any were signed yet. */
+  lastHead(): SignedHead | undefined {
+    return this.get<SignedHead>(
+      'SELECT at_ms AS atMs, statement, signature FROM audit_head ORDER BY at_ms DESC, id DESC LIMIT 1',
+    );
   }
+
+  /**
+   * Applies the next entry of another store's change log to this follower, with its own log row, in one transaction. Throws
+   * `STORE_LOG_GAP`, `STORE_LOG_BROKEN`, `STORE_NEWER` or `STORE_DIVERGED` and has changed nothing: the follower stops and takes a snapshot.
+   */
+  applyEntry(entry: ChangeLogEntry): void {
+    // Captured deletes of a cascade are in the changeset themselves, so that foreign keys, which would cascade again, are off here.
+    this.#connection.exec('PRAGMA foreign_keys = OFF');
+    try {
+      this.#inside((_, epoch) => {
+        checkEntry(entry, logHead(this.#connection), epoch);
+        const schema = schemaNumber(this.#connection);
+        if (entry.kind === 'migration') this.#applyMigrationEntry(entry);
+        else if (entry.schema !== schema) throw newer(this.#options.path, `schema ${entry.schema}, here ${schema}`);
+        else if (!this.#applyChangeset(entry.bytes)) {
+          throw new AppError(
+            'conflict',
+            'STORE_DIVERGED',
+            `Entry ${entry.seq} of the change log does not fit the rows here: take a snapshot.`,
+          );
+        }
+        insertEntry(this.#connection, entry);
+        if (entry.epoch > epoch) this.#connection.run('UPDATE writer SET epoch = ?', entry.epoch);
+      });
+    } finally {
+      this.#connection.exec('PRAGMA foreign_keys = ON');
+    }
+  }
+
+  /** SHA-256 (hex) of a table's rows: equal on two appliances exactly when the table is. */
+  contentHash(table: string): string {
+    return contentHash(this.#connection, table);
+  }
+
+  /** Names of the tables that a follower has too: those whose content hashes are compared. */
+  replicatedTables(): string[] {
+    return replicatedTables(this.#connection);
+  }
+
+  /** Writes a compact copy of the database to the new file `target`, in a worker, while writing goes on; resolves when it is on disk. */
+  async snapshot(target: string): Promise<void> {
+    await takeSnapshot(this.#options.path, target);
+  }
+
+  /** Closes the database; closing twice does nothing. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#connection.close();
+    this.#generationCheck?.[Symbol.dispose]();
+  }
+  #closed = false;
 
   [Symbol.dispose](): void {
     this.close();
   }
 
-  #commitAlone<T>(commit: () => T): T {
+  #prepare(): void {
+    this.#inside(() => {
+      createLocalTables(this.#connection);
+      this.#takeGeneration();
+    });
+    if (this.#options.follower !== true) {
+      const epoch = this.#writer().epoch;
+      migrate(this.#connection, pendingMigrations(this.#connection, this.#migrations, this.#options.path), epoch, this.#now);
+    }
+    checkTables(this.#connection);
+  }
+
+  /** Notes our generation in the database, so that a writer of a lower one is refused even if the file were lost. */
+  #takeGeneration(): void {
+    const own = this.#options.generation?.number;
+    if (own === undefined) return;
+    const found = this.#writer().generation;
+    if (found > own) throw fenced(own, found);
+    if (found < own) this.#connection.run('UPDATE writer SET generation = ?', own);
+  }
+
+  #writer(): { generation: number; epoch: number } {
+    return this.#connection.get('SELECT generation, epoch FROM writer') ?? { generation: 0, epoch: 1 };
+  }
+
+  #applyMigrationEntry(entry: ChangeLogEntry): void {
+    const note = JSON.parse(Buffer.from(entry.bytes).toString()) as MigrationNote;
+    const migration = this.#migrations.find((candidate) => candidate.version === note.version);
+    if (migration === undefined || migrationHash(migration) !== note.sha256)
+      throw newer(this.#options.path, `migration ${note.version} '${note.name}'`);
+    if (applyMigration(this.#connection, migration, entry.atMs) !== entry.schema)
+      throw newer(this.#options.path, `schema ${entry.schema}`);
+  }
+
+  #applyChangeset(bytes: Uint8Array): boolean {
+    return bytes.length === 0 || this.#connection.applyChangeset(bytes);
+  }
+
+  /** `inside`, with a session around `work` whose changeset becomes the log entry. */
+  #commit<T>(work: (atMs: number, epoch: number) => T): T {
+    return this.#inside(
+      (atMs, epoch) => {
+        this.#step('begun');
+        const session = this.#connection.startSession();
+        let result: T;
+        let bytes: Uint8Array;
+        try {
+          result = work(atMs, epoch);
+          bytes = session.changeset();
+        } finally {
+          session.close();
+        }
+        this.#step('captured');
+        // The session is closed: the log row is not in its own changeset.
+        appendEntry(this.#connection, { epoch, schema: schemaNumber(this.#connection), atMs, kind: 'change', bytes });
+        this.#step('logged');
+        return result;
+      },
+      () => this.#step('committed'),
+    );
+  }
+
+  /** BEGIN IMMEDIATE, fence, `work`, COMMIT; rolled back when anything throws. */
+  #inside<T>(work: (atMs: number, epoch: number) => T, committed?: () => void): T {
+    if (this.#inTransaction) throw new Error('bug: a transaction inside a transaction');
     this.#inTransaction = true;
     try {
-      return commit();
+      this.#connection.exec('BEGIN IMMEDIATE');
+      try {
+        const epoch = this.#verifyWriter();
+        const result = work(this.#now(), epoch);
+        this.#connection.exec('COMMIT');
+        committed?.();
+        return result;
+      } catch (error) {
+        this.#connection.rollback();
+        throw error;
+      }
     } finally {
       this.#inTransaction = false;
     }
   }
 
-  #commit<T>(context: Context, event: AuditEvent | ((result: T) => AuditEvent), work: (tx: Tx) => T, effects: (() => void)[]): T {
-    const connection = this.#connection;
-    connection.exec('BEGIN IMMEDIATE');
-    const session = connection.database.createSession();
-    try {
-      this.#assertWriter();
-      const result = work({
-        get: (sql, ...params) => connection.get(sql, ...params),
-        all: (sql, ...params) => connection.all(sql, ...params),
-        iterate: (sql, ...params) => connection.iterate(sql, ...params),
-        run: (sql, ...params) => connection.run(sql, ...params),
-        afterCommit: (effect) => effects.push(effect),
-      });
-      if (result instanceof Promise) throw new Error('bug: a transaction must be synchronous');
-      const atMs = this.#now();
-      this.#appendAudit(context, typeof event === 'function' ? event(result) : event, atMs);
-      appendChange(connection, { kind: 'change', schema: this.#schema, atMs, payload: session.changeset() });
-      session.close();
-      connection.exec('COMMIT');
-      return result;
-    } catch (error) {
-      // After SQLITE_FULL SQLite may have rolled back by itself; a session must be closed before the connection goes on.
-      if (connection.database.isTransaction) connection.exec('ROLLBACK');
-      closeQuietly(session);
-      throw error;
-    }
+  /** The fence: the generation in the file and in the database are still ours. Returns the epoch. */
+  #verifyWriter(): number {
+    const own = this.#options.generation?.number;
+    this.#generationCheck?.assertCurrent();
+    if (this.#connection.get("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'writer'") === undefined) return 1;
+    const { generation, epoch } = this.#writer();
+    if (own !== undefined && generation > own) throw fenced(own, generation);
+    return epoch;
   }
 
-  #appendAudit(context: Context, event: AuditEvent, atMs: number): void {
-    const epoch = this.#epoch();
-    const head = this.#head(epoch);
-    const row = {
-      appliance: this.#appliance,
-      epoch,
-      sequence: head.sequence + 1,
-      atMs,
-      code: event.code,
-      summary: event.summary,
-      actorKind: context.actor.kind,
-      actorId: context.actor.id,
-      actorName: context.actor.name,
-      address: context.address,
-      details: JSON.stringify(event.details),
-      previousHash: head.hash,
-    };
-    this.#connection.run(
-      `INSERT INTO audit_event (appliance, epoch, sequence, at_ms, code, summary, actor_kind, actor_id, actor_name, address, details, previous_hash, hash)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-      ...Object.values(row),
-      auditHash(row),
-    );
-  }
-
-  /** The last event of the chain; of a new epoch, the end of the epoch before, so that the chain opens with its predecessor's head. */
-  #head(epoch: number): { sequence: number; hash: string } {
-    const last = this.#connection.get<{ sequence: number; hash: string }>(
-      'SELECT sequence, hash FROM audit_event WHERE appliance = ? AND epoch <= ? ORDER BY epoch DESC, sequence DESC LIMIT 1',
-      this.#appliance,
-      epoch,
-    );
-    return last ?? { sequence: 0, hash: GENESIS_HASH };
-  }
-
-  #epoch(): number {
-    return this.#connection.get<{ epoch: number }>('SELECT epoch FROM writer')?.epoch ?? 1;
-  }
-
-  #assertWriter(): void {
-    if (!this.#fence) return;
-    this.#fence.assertCurrent();
-    const row = this.#connection.get<{ generation: number }>('SELECT generation FROM writer');
-    if (row?.generation !== this.#generation)
-      throw new Error(`bug: the database is held by generation ${row?.generation}, this is ${this.#generation}`);
-  }
-
-  #takeWrite(): void {
-    if (!this.#fence) return;
-    this.#fence.assertCurrent();
-    this.#connection.run('UPDATE writer SET generation = ? WHERE generation <= ?', this.#generation, this.#generation);
+  #step(step: TransactionStep): void {
+    this.#options.onStep?.(step);
   }
 
   #runEffect(effect: () => void): void {
     try {
       effect();
     } catch (error) {
-      this.#log.error({ err: error }, 'store.effect-failed');
+      this.#options.log.error({ err: error }, 'store-effect-failed');
     }
   }
 }
 
-function closeQuietly(session: { close(): void }): void {
+/** Looks at an existing database through a read-only connection, so that one that we must not touch stays as it is. */
+function inspect(options: StoreOptions, migrations: Migration[]): void {
+  if (!existsSync(options.path)) return;
+  const sizeBytes = statSync(options.path).size;
+  if (sizeBytes === 0) return;
+  if (!hasMagic(options.path)) throw corrupt(options.path);
+  const connection = new Connection(options.path, options.log, 'read');
   try {
-    session.close();
-  } catch {
-    // closed already, before the COMMIT that failed
+    if (sizeBytes <= QUICK_CHECK_MAX_BYTES) {
+      const answer = connection.get<{ quick_check: string }>('PRAGMA quick_check(1)');
+      if (answer?.quick_check !== 'ok') throw corrupt(options.path, answer?.quick_check);
+    }
+    pendingMigrations(connection, migrations, options.path);
+  } finally {
+    connection.close();
+  }
+}
+
+function hasMagic(path: string): boolean {
+  const bytes = Buffer.alloc(SQLITE_MAGIC.length);
+  const descriptor = openSync(path, 'r');
+  try {
+    readSync(descriptor, bytes, 0, bytes.length, 0);
+  } finally {
+    closeSync(descriptor);
+  }
+  return bytes.toString('latin1') === SQLITE_MAGIC;
+}
+
+function isThenable(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function';
+}
+
+/** The transaction that a work function gets; refuses use after its end, and after SQLite itself has rolled back. */
+class OpenTransaction implements Tx {
+  readonly #connection: Connection;
+  readonly #effects: (() => void)[];
+  #ended = false;
+  constructor(connection: Connection, effects: (() => void)[]) {
+    this.#connection = connection;
+    this.#effects = effects;
+  }
+
+  get<T>(sql: string, ...params: SqlValue[]): T | undefined {
+    return this.#open().get<T>(sql, ...params);
+  }
+
+  all<T>(sql: string, ...params: SqlValue[]): T[] {
+    return this.#open().all<T>(sql, ...params);
+  }
+
+  iterate<T>(sql: string, ...params: SqlValue[]): IterableIterator<T> {
+    return this.#open().iterate<T>(sql, ...params);
+  }
+
+  run(sql: string, ...params: SqlValue[]): { changes: number } {
+    return this.#open().run(sql, ...params);
+  }
+
+  afterCommit(effect: () => void): void {
+    this.#open();
+    this.#effects.push(effect);
+  }
+
+  end(): void {
+    this.#ended = true;
+  }
+
+  /** SQLite may roll back by itself (disk full); work that swallowed that error must not write on outside of a transaction. */
+  #open(): Connection {
+    if (this.#ended || !this.#connection.isTransaction) throw new Error('bug: the transaction is over');
+    return this.#connection;
   }
 }

@@ -1,0 +1,175 @@
+/** Local tables, migrations, and the checks that every table of ours passes at every start (docs/decisions/0013). */
+import { createHash } from 'node:crypto';
+import { AppError } from '@bascule/errors/app-error.ts';
+import { appendEntry, type MigrationNote } from './change-log.ts';
+import type { Connection } from './connection.ts';
+import { newer } from './sql-error.ts';
+import type { Migration, Reader } from './transaction.ts';
+
+/** Tables that describe this very file; no session captures them, no follower receives them. */
+export const LOCAL_TABLES = ['change_log', 'applied_migration', 'writer'] as const;
+
+const LOCAL_SCHEMA = `
+  CREATE TABLE IF NOT EXISTS change_log (
+    seq INTEGER NOT NULL PRIMARY KEY,
+    epoch INTEGER NOT NULL,
+    schema INTEGER NOT NULL,
+    at_ms INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    previous BLOB NOT NULL,
+    hash BLOB NOT NULL,
+    bytes BLOB NOT NULL
+  ) STRICT;
+  CREATE TABLE IF NOT EXISTS applied_migration (
+    version INTEGER NOT NULL PRIMARY KEY,
+    name TEXT NOT NULL,
+    sha256 TEXT NOT NULL,
+    at_ms INTEGER NOT NULL
+  ) STRICT;
+  CREATE TABLE IF NOT EXISTS writer (
+    one INTEGER NOT NULL PRIMARY KEY CHECK (one = 1),
+    generation INTEGER NOT NULL,
+    epoch INTEGER NOT NULL
+  ) STRICT;
+  INSERT OR IGNORE INTO writer (one, generation, epoch) VALUES (1, 0, 1);`;
+
+interface Applied {
+  version: number;
+  name: string;
+  sha256: string;
+}
+
+/** Makes the local tables if they are missing. Within a transaction. */
+export function createLocalTables(connection: Connection): void {
+  if (!hasTable(connection, 'writer')) connection.exec(LOCAL_SCHEMA);
+}
+
+function hasTable(reader: Reader, name: string): boolean {
+  return reader.get("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?", name) !== undefined;
+}
+
+/** The hash by which a migration that was applied is recognised. */
+export function migrationHash(migration: Migration): string {
+  return createHash('sha256')
+    .update(JSON.stringify([migration.version, migration.name, migration.up]))
+    .digest('hex');
+}
+
+/** Sorts by version; two migrations of one version are a bug of the composition root. */
+export function orderMigrations(migrations: Migration[]): Migration[] {
+  const ordered = [...new Set(migrations)].sort((one, other) => one.version - other.version);
+  for (const [index, migration] of ordered.entries()) {
+    if (ordered[index + 1]?.version === migration.version)
+      throw new Error(`bug: two migrations have version ${migration.version}`);
+  }
+  return ordered;
+}
+
+/** Which of `migrations` are not applied yet. Throws `STORE_NEWER` for one we do not know, `STORE_MIGRATION_CHANGED` for one that reads otherwise. */
+export function pendingMigrations(reader: Reader, migrations: Migration[], path: string): Migration[] {
+  const applied = hasTable(reader, 'applied_migration')
+    ? reader.all<Applied>('SELECT version, name, sha256 FROM applied_migration ORDER BY version')
+    : [];
+  const known = new Map(migrations.map((migration) => [migration.version, migration]));
+  for (const row of applied) {
+    const migration = known.get(row.version);
+    if (migration === undefined) throw newer(path, `migration ${row.version} '${row.name}'`);
+    if (migrationHash(migration) !== row.sha256) {
+      throw new AppError(
+        'internal',
+        'STORE_MIGRATION_CHANGED',
+        `Migration ${row.version} '${row.name}' of ${path} was changed after it was applied; the database was left as it is. Install an unaltered version.`,
+      );
+    }
+  }
+  const versions = new Set(applied.map((row) => row.version));
+  return migrations.filter((migration) => !versions.has(migration.version));
+}
+
+/** Applies one migration and notes it, within a transaction; returns the number of migrations now in force. */
+export function applyMigration(connection: Connection, migration: Migration, atMs: number): number {
+  connection.exec(migration.up);
+  connection.forgetStatements();
+  connection.run(
+    'INSERT INTO applied_migration (version, name, sha256, at_ms) VALUES (?, ?, ?, ?)',
+    migration.version,
+    migration.name,
+    migrationHash(migration),
+    atMs,
+  );
+  return schemaNumber(connection);
+}
+
+/** The number of migrations in force. */
+export function schemaNumber(reader: Reader): number {
+  return reader.get<{ count: number }>('SELECT count(*) AS count FROM applied_migration')?.count ?? 0;
+}
+
+/** Applies what is pending, each migration with its entry of the change log in a transaction of its own. */
+export function migrate(connection: Connection, pending: Migration[], epoch: number, now: () => number): void {
+  for (const migration of pending) {
+    connection.exec('BEGIN IMMEDIATE');
+    try {
+      const atMs = now();
+      const schema = applyMigration(connection, migration, atMs);
+      const note: MigrationNote = { version: migration.version, name: migration.name, sha256: migrationHash(migration) };
+      appendEntry(connection, { epoch, schema, atMs, kind: 'migration', bytes: Buffer.from(JSON.stringify(note)) });
+      checkTables(connection);
+      connection.exec('COMMIT');
+    } catch (error) {
+      connection.rollback();
+      throw error;
+    }
+  }
+}
+
+/**
+ * Refuses what replication would lose or double in silence: a table that is not STRICT or has no explicit NOT NULL primary key, a
+ * trigger, AUTOINCREMENT, a virtual table. Throws `STORE_TABLE_UNFIT`: a bug in a migration, found at the first start.
+ */
+export function checkTables(reader: Reader): void {
+  for (const { type, name, sql } of reader.all<{ type: string; name: string; sql: string | null }>(
+    "SELECT type, name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'",
+  )) {
+    if (type === 'trigger') throw unfit(`has the trigger '${name}'`);
+    if (type !== 'table') continue;
+    if (/^\s*create\s+virtual/i.test(sql ?? '')) throw unfit(`has the virtual table '${name}'`);
+    if (/\bautoincrement\b/i.test(sql ?? '')) throw unfit(`has AUTOINCREMENT in '${name}'`);
+    if (
+      reader.get<{ strict: number }>('SELECT strict FROM pragma_table_list WHERE schema = ? AND name = ?', 'main', name)
+        ?.strict !== 1
+    ) {
+      throw unfit(`has the table '${name}', which is not STRICT`);
+    }
+    const key = primaryKey(reader, name);
+    if (key.length === 0 || key.some((column) => column.notnull === 0))
+      throw unfit(`has the table '${name}' without an explicit NOT NULL primary key`);
+  }
+}
+
+function primaryKey(reader: Reader, table: string): { name: string; notnull: number }[] {
+  return reader.all('SELECT name, "notnull" FROM pragma_table_info(?) WHERE pk > 0 ORDER BY pk', table);
+}
+
+/** Columns of `table` in stored order, and those of its primary key. */
+export function tableColumns(reader: Reader, table: string): { columns: string[]; key: string[] } {
+  const columns = reader
+    .all<{ name: string }>('SELECT name FROM pragma_table_info(?) ORDER BY cid', table)
+    .map((column) => column.name);
+  return { columns, key: primaryKey(reader, table).map((column) => column.name) };
+}
+
+/** Names of the tables that a follower has too. */
+export function replicatedTables(reader: Reader): string[] {
+  const local: readonly string[] = LOCAL_TABLES;
+  return reader
+    .all<{ name: string }>(
+      "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name",
+    )
+    .map((table) => table.name)
+    .filter((name) => !local.includes(name));
+}
+
+function unfit(what: string): AppError {
+  return new AppError('internal', 'STORE_TABLE_UNFIT', `The schema ${what}: it could not be replicated faithfully.`);
+}
