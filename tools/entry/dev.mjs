@@ -106,7 +106,7 @@ function watchSources(home) {
 /** @param {string} home  @param {string[]} files */
 async function restart(home, files) {
   if (files.some((file) => file.startsWith('apps/web/'))) {
-    spawn(runtime, [join(checkout, 'apps', 'web', 'build.ts')], { stdio: 'inherit' }).once('exit', (code) =>
+    spawn(runtime, [join(checkout, 'apps', 'web', 'build', 'build.ts')], { stdio: 'inherit' }).once('exit', (code) =>
       say(code === 0 ? 'web interface built; load the page again' : 'the web interface has errors'),
     );
   }

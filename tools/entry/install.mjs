@@ -227,7 +227,7 @@ async function ensureWebBuilt() {
   await underInstallLock(() => {
     if (read(stamp) === wanted) return;
     say('Building the web interface ...');
-    const run = spawnSync(runtime, [join(checkout, 'apps', 'web', 'build.ts')], {
+    const run = spawnSync(runtime, [join(checkout, 'apps', 'web', 'build', 'build.ts')], {
       cwd: join(checkout, 'apps', 'web'),
       encoding: 'utf8',
     });
