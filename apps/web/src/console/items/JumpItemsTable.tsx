@@ -54,7 +54,8 @@ export function JumpItemsTable(props: JumpItemsTableProps) {
     estimateSize: () => ROW_HEIGHT,
     getItemKey: (index) => rows[index]?.id ?? index,
     overscan: OVERSCAN_ROWS,
-    // Below the header, which stays in sight.
+    // The header stands before the rows, and stays in sight above them.
+    scrollMargin: ROW_HEIGHT,
     scrollPaddingStart: ROW_HEIGHT,
   });
   const selectedIndex = useMemo(() => items.findIndex(({ id }) => id === selected), [items, selected]);
@@ -89,7 +90,7 @@ export function JumpItemsTable(props: JumpItemsTableProps) {
       <div role="rowgroup" className={classes['rows']} style={{ height: virtualizer.getTotalSize() }}>
         {virtualizer.getVirtualItems().map(({ index, start }) => {
           const item = rows[index]?.original;
-          return item && <ItemRow key={item.id} {...props} item={item} index={index} top={start} />;
+          return item && <ItemRow key={item.id} {...props} item={item} index={index} top={start - ROW_HEIGHT} />;
         })}
       </div>
     </div>

@@ -1,13 +1,15 @@
 /** Instants as people read them, in their language and time zone. */
 const DAY_MS = 86_400_000;
-const formats = new Map<string, { time: Intl.DateTimeFormat; day: Intl.DateTimeFormat; full: Intl.DateTimeFormat }>();
+const HALF_YEAR_MS = 182 * DAY_MS;
+const formats = new Map<string, { time: Intl.DateTimeFormat; day: Intl.DateTimeFormat; month: Intl.DateTimeFormat; full: Intl.DateTimeFormat }>();
 
 function formatsOf(language: string) {
   let found = formats.get(language);
   if (!found) {
     found = {
-      time: new Intl.DateTimeFormat(language, { hour: '2-digit', minute: '2-digit' }),
-      day: new Intl.DateTimeFormat(language, { year: 'numeric', month: '2-digit', day: '2-digit' }),
+      time: new Intl.DateTimeFormat(language, { hour: 'numeric', minute: '2-digit' }),
+      day: new Intl.DateTimeFormat(language, { month: 'short', day: 'numeric' }),
+      month: new Intl.DateTimeFormat(language, { year: 'numeric', month: 'short' }),
       full: new Intl.DateTimeFormat(language, { dateStyle: 'medium', timeStyle: 'medium' }),
     };
     formats.set(language, found);
@@ -15,10 +17,11 @@ function formatsOf(language: string) {
   return found;
 }
 
-/** The time of day for the last day, otherwise the date: for narrow columns. */
+/** As little as tells it: the time of day for the last day, the day for half a year, otherwise the month. */
 export function shortTime(atMs: number, language: string, nowMs: number): string {
-  const { time, day } = formatsOf(language);
-  return (nowMs - atMs < DAY_MS ? time : day).format(atMs);
+  const { time, day, month } = formatsOf(language);
+  const ageMs = nowMs - atMs;
+  return (ageMs < DAY_MS ? time : ageMs < HALF_YEAR_MS ? day : month).format(atMs);
 }
 
 /** Date and time to the second. */

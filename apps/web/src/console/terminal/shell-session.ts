@@ -1,7 +1,7 @@
 /** One access session in this window: the terminal, the link to the relay, and what is known about both. Knows nothing of React. */
 import { attachTicket, type AccessSessionRow } from '@bascule/protocol/api/access-sessions.ts';
 import type { ViewerNotice } from '@bascule/protocol/data-link.ts';
-import { ViewerClient, ViewerStopped, type ViewerStatus, type WebSocketLike } from '@bascule/wire/viewer-client.ts';
+import { ViewerClient, type ViewerStatus, type WebSocketLike } from '@bascule/wire/viewer-client.ts';
 import { ApiError, type ApiClient } from '../../shared/api-client.ts';
 import { apiPaths, STREAM_PATH } from '../../shared/paths.ts';
 import { readEnd } from './read-end.ts';
@@ -22,8 +22,6 @@ export interface ShellState {
   lost: number;
 }
 
-/** Confirmations come without a call: while something waits for one, it is looked for this often. */
-const COUNT_EVERY_MS = 100;
 /** Answers to an attach after which another try makes no sense: gone, forbidden (the same answer), over. */
 const FINAL_STATUS: readonly number[] = [403, 404, 409, 410];
 
@@ -40,8 +38,6 @@ export class ShellSession {
   #state: ShellState = { phase: 'connecting', ended: undefined, unconfirmed: 0, full: false, lost: 0 };
   /** The size that the far terminal has, or was asked to take. */
   #farSize: TerminalSize | undefined;
-  #countTimer: ReturnType<typeof setTimeout> | undefined;
-  #lostCounted = false;
   #closed = false;
 
   constructor(info: ShellInfo, api: ApiClient, terminal: Omit<TerminalViewOptions, 'input'>) {
@@ -88,7 +84,6 @@ export class ShellSession {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    clearTimeout(this.#countTimer);
     this.#client?.close();
     this.#listeners.clear();
     this.view.dispose();
@@ -96,38 +91,40 @@ export class ShellSession {
 
   #connect(): void {
     if (this.#closed || this.#client) return;
-    this.view.fit();
+    const size = this.view.fit();
     const client = new ViewerClient({
       open: openStream,
       getTicket: () => this.#ticket(),
+      ...(size && { size }),
       ...(this.#previous && { previousOrigin: this.#previous.origin }),
-      onScreen: (screen) => this.#showScreen(screen),
-      onOutput: (bytes, _offset, done) => this.view.terminal.write(bytes, done),
+      onScreen: (screen, shown) => this.#showScreen(screen, shown),
+      onOutput: (bytes, shown) => this.view.terminal.write(bytes, shown),
       onResized: (cols, rows) => this.#resized({ cols, rows }),
-      onExit: () => undefined,
       onNotice: (notice) => this.#notice(notice),
-      onStatus: (status, detail) => this.#status(status, detail),
-      onPreviousInput: (arrived) => this.#countLost(arrived),
+      onStatus: (status) => this.#status(status),
+      onUnconfirmed: () => this.#countInput(),
+      onPreviousInput: (arrived) => this.#previous && this.#set({ lost: lostKeystrokes(this.#previous, arrived) }),
     });
     this.#client = client;
     this.#ledger = new InputLedger(client.origin);
-    client.start();
+    client.connect();
   }
 
   async #ticket(): Promise<string> {
     try {
       return (await this.#api.post(apiPaths.attachAccessSession(this.info.id), attachTicket)).ticket;
     } catch (error) {
-      if (error instanceof ApiError && FINAL_STATUS.includes(error.status)) throw new ViewerStopped(error.message, { cause: error });
-      throw error;
+      if (!(error instanceof ApiError) || !FINAL_STATUS.includes(error.status)) throw error;
+      throw Object.assign(new Error(error.message, { cause: error }), { permanent: true });
     }
   }
 
-  #showScreen(screen: TerminalSize & { text: string }): void {
+  #showScreen(screen: TerminalSize & { text: string }, shown: () => void): void {
     const { terminal } = this.view;
     terminal.reset();
     this.#resized(screen);
     terminal.write(screen.text, () => {
+      shown();
       if (!this.#closed) this.fit();
     });
   }
@@ -141,13 +138,13 @@ export class ShellSession {
     const known = this.#farSize;
     if (!this.#client || (known && known.cols === size.cols && known.rows === size.rows)) return;
     this.#farSize = size;
-    this.#client.resize(size);
+    this.#client.resize(size.cols, size.rows);
   }
 
-  #status(status: ViewerStatus, detail: string | undefined): void {
+  #status(status: ViewerStatus): void {
     this.#know({ linked: status === 'live', wasLinked: this.#facts.wasLinked || status === 'live' });
     if (status === 'live') this.fit();
-    if (status === 'ended') void this.#givenUp(detail);
+    if (status === 'ended') void this.#givenUp();
   }
 
   #notice(notice: ViewerNotice): void {
@@ -156,19 +153,16 @@ export class ShellSession {
     else this.#end({ reason: notice.reason, exitCode: notice.exitCode });
   }
 
-  /** The link is gone for good: a newer link of this page has it, or the session is over. */
-  async #givenUp(detail: string | undefined): Promise<void> {
+  /** The link is gone for good: the session is over, or a newer link of this page has it (wire 4.10). */
+  async #givenUp(): Promise<void> {
     if (this.#facts.ended || this.#closed) return;
-    if (detail === 'replaced') {
-      this.#know({ replaced: true });
-      return;
-    }
     const end = await readEnd(this.#api, this.info.id);
-    if (!this.#facts.ended && !this.#closed) this.#end(end);
+    if (this.#facts.ended || this.#closed) return;
+    if (end === 'running') this.#know({ replaced: true });
+    else this.#end(end);
   }
 
   #end(ended: NonNullable<ShellFacts['ended']>): void {
-    clearTimeout(this.#countTimer);
     forgetInput(sessionStorage, this.info.id);
     this.view.terminal.options.disableStdin = true;
     this.#know({ ended });
@@ -177,33 +171,21 @@ export class ShellSession {
   #send(bytes: Uint8Array, keystrokes: number): void {
     const client = this.#client;
     if (!client || this.#facts.ended) return;
-    try {
-      client.send(bytes);
-      this.#ledger?.sent(client.inputEnd(), keystrokes);
-    } catch {
-      // Too much waits already: nothing was taken, and the person is told (wire 4.7).
-      this.#set({ full: true });
-    }
+    const taken = client.send(bytes);
+    if (taken) this.#ledger?.sent(client.unconfirmedInput().end, keystrokes);
+    // Too much waits already: nothing was taken, and the person is told.
+    else this.#set({ full: true });
     this.#countInput();
   }
 
-  /** Counts what is unconfirmed, and again until nothing is. */
   #countInput(): void {
     const client = this.#client;
-    clearTimeout(this.#countTimer);
     if (!client || !this.#ledger || this.#closed || this.#facts.ended) return;
-    this.#ledger.confirmed(client.inputEnd() - client.unconfirmedInput());
+    const { bytes, end } = client.unconfirmedInput();
+    this.#ledger.confirmed(end - bytes);
     this.#ledger.remember(sessionStorage, this.info.id);
     const { unconfirmed } = this.#ledger;
     if (unconfirmed !== this.#state.unconfirmed) this.#set(unconfirmed === 0 ? { unconfirmed, full: false } : { unconfirmed });
-    if (unconfirmed > 0) this.#countTimer = setTimeout(() => this.#countInput(), COUNT_EVERY_MS);
-  }
-
-  #countLost(arrived: number | null): void {
-    // Null: the agent is away and nobody knows yet; asked again with the next link.
-    if (arrived === null || !this.#previous || this.#lostCounted) return;
-    this.#lostCounted = true;
-    this.#set({ lost: lostKeystrokes(this.#previous, arrived) });
   }
 
   #know(facts: Partial<ShellFacts>): void {
