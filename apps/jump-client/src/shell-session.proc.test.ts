@@ -217,7 +217,9 @@ test('output at exit is complete although nothing was acknowledged for long (bac
   relay.autoAck = true;
   relay.link?.send(encodeOutputAck(relay.received));
   await relay.until(() => relay.drained > 0);
-  assert.equal(Array.from(relay.text.matchAll(/A{1000,}/g), (match) => match[0].length).reduce((sum, length) => sum + length, 0), 80_000_000);
+  let letters = 0;
+  for (const byte of Buffer.from(relay.text, 'latin1')) if (byte === 0x41) letters += 1;
+  assert.equal(letters, 80_000_000);
   site.jump.sendToClient(clientId, { kind: 'session-forget', session });
 });
 

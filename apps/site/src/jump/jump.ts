@@ -21,6 +21,8 @@ import { CLIENT_CERTIFICATE_LIFE_MS, SiteIdentity, type LinkTls } from './site-i
 export { jumpMigrations } from './jump-migrations.ts';
 export { SiteIdentity, type LinkTls } from './site-identity.ts';
 export { type ClientMessage } from './control-links.ts';
+export { Installer } from './installer.ts';
+export { jumpRoutes } from './jump-routes.ts';
 export { type ClientState } from './jump-store.ts';
 
 /** Installer tokens that are valid at one time, at most. */

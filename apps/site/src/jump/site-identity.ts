@@ -1,5 +1,5 @@
 import 'reflect-metadata';
-import { createHash, sign as signBytes, verify as verifyBytes, webcrypto, X509Certificate as NodeCertificate } from 'node:crypto';
+import { createHash, sign as signBytes, verify as verifyBytes, X509Certificate as NodeCertificate } from 'node:crypto';
 import { chmodSync, closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import * as x509 from '@peculiar/x509';
@@ -49,7 +49,7 @@ function fromPem(text: string): Buffer<ArrayBuffer> {
 }
 
 function newSerialNumber(): string {
-  const bytes = webcrypto.getRandomValues(new Uint8Array(16));
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
   bytes[0] = (bytes[0]! & 0x7f) | 0x40;
   return Buffer.from(bytes).toString('hex');
 }
@@ -60,7 +60,7 @@ function newSerialNumber(): string {
  */
 export class SiteIdentity {
   #keyPem: string;
-  #signingKey: webcrypto.CryptoKey;
+  #signingKey: CryptoKey;
   #authority: x509.X509Certificate;
   #now: () => number;
   /** PEM of the authority's certificate. */
@@ -68,7 +68,7 @@ export class SiteIdentity {
   /** SHA-256 of the authority's certificate (DER), hex: what an installer token carries and a client pins (wire 3.3). */
   readonly fingerprintSha256: string;
 
-  private constructor(parts: { keyPem: string; signingKey: webcrypto.CryptoKey; certificatePem: string; now: () => number }) {
+  private constructor(parts: { keyPem: string; signingKey: CryptoKey; certificatePem: string; now: () => number }) {
     this.#keyPem = parts.keyPem;
     this.#signingKey = parts.signingKey;
     this.#authority = new x509.X509Certificate(parts.certificatePem);
@@ -89,11 +89,11 @@ export class SiteIdentity {
     }
     // The certificate is written last: a start that was cut between the two makes it again from the key.
     if (!existsSync(keyFile)) {
-      const pair = await webcrypto.subtle.generateKey(KEY_ALGORITHM, true, ['sign', 'verify']);
-      writePrivateFile(keyFile, toPem('PRIVATE KEY', await webcrypto.subtle.exportKey('pkcs8', pair.privateKey)));
+      const pair = await crypto.subtle.generateKey(KEY_ALGORITHM, true, ['sign', 'verify']);
+      writePrivateFile(keyFile, toPem('PRIVATE KEY', await crypto.subtle.exportKey('pkcs8', pair.privateKey)));
     }
     const keyPem = readFileSync(keyFile, 'utf8');
-    const signingKey = await webcrypto.subtle.importKey('pkcs8', fromPem(keyPem), KEY_ALGORITHM, true, ['sign']);
+    const signingKey = await crypto.subtle.importKey('pkcs8', fromPem(keyPem), KEY_ALGORITHM, true, ['sign']);
     if (!existsSync(certificateFile)) writePrivateFile(certificateFile, await makeAuthority(signingKey, now()));
     const certificatePem = readFileSync(certificateFile, 'utf8');
     return new SiteIdentity({ keyPem, signingKey, certificatePem, now });
@@ -101,10 +101,10 @@ export class SiteIdentity {
 
   /** Issues a new leaf for links, with a new key: name `link.bascule.internal`, server authentication, one year (wire 3.1). */
   async issueLinkTls(): Promise<LinkTls> {
-    const pair = await webcrypto.subtle.generateKey(KEY_ALGORITHM, true, ['sign', 'verify']);
+    const pair = await crypto.subtle.generateKey(KEY_ALGORITHM, true, ['sign', 'verify']);
     const leaf = await this.#issue({ name: LINK_SERVER_NAME, publicKey: pair.publicKey, usage: SERVER_AUTH, lifeMs: LINK_LEAF_LIFE_MS, dnsName: LINK_SERVER_NAME });
     return {
-      key: toPem('PRIVATE KEY', await webcrypto.subtle.exportKey('pkcs8', pair.privateKey)),
+      key: toPem('PRIVATE KEY', await crypto.subtle.exportKey('pkcs8', pair.privateKey)),
       certificate: leaf + this.certificatePem,
       authority: this.certificatePem,
     };
@@ -112,7 +112,7 @@ export class SiteIdentity {
 
   /** Issues a certificate (PEM) that says: the holder of `publicKey` (SPKI DER, P-256) is the client `clientId` (wire 3.4). Throws when the key is no P-256 key. */
   async issueClientCertificate(clientId: string, publicKey: Uint8Array): Promise<string> {
-    const key = await webcrypto.subtle.importKey('spki', new Uint8Array(publicKey), KEY_ALGORITHM, true, ['verify']);
+    const key = await crypto.subtle.importKey('spki', new Uint8Array(publicKey), KEY_ALGORITHM, true, ['verify']);
     return await this.#issue({ name: clientId, publicKey: key, usage: CLIENT_AUTH, lifeMs: CLIENT_CERTIFICATE_LIFE_MS });
   }
 
@@ -126,7 +126,7 @@ export class SiteIdentity {
     return verifyBytes('sha256', bytes, new NodeCertificate(this.certificatePem).publicKey, signature);
   }
 
-  async #issue(leaf: { name: string; publicKey: webcrypto.CryptoKey; usage: string; lifeMs: number; dnsName?: string }): Promise<string> {
+  async #issue(leaf: { name: string; publicKey: CryptoKey; usage: string; lifeMs: number; dnsName?: string }): Promise<string> {
     const nowMs = this.#now();
     const extensions: x509.Extension[] = [
       new x509.BasicConstraintsExtension(false, undefined, true),
@@ -149,9 +149,9 @@ export class SiteIdentity {
   }
 }
 
-async function makeAuthority(signingKey: webcrypto.CryptoKey, nowMs: number): Promise<string> {
-  const jwk = await webcrypto.subtle.exportKey('jwk', signingKey);
-  const publicKey = await webcrypto.subtle.importKey('jwk', { kty: 'EC', crv: 'P-256', x: jwk.x!, y: jwk.y! }, KEY_ALGORITHM, true, ['verify']);
+async function makeAuthority(signingKey: CryptoKey, nowMs: number): Promise<string> {
+  const jwk = await crypto.subtle.exportKey('jwk', signingKey);
+  const publicKey = await crypto.subtle.importKey('jwk', { kty: 'EC', crv: 'P-256', x: jwk.x!, y: jwk.y! }, KEY_ALGORITHM, true, ['verify']);
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
     serialNumber: newSerialNumber(),
     name: 'CN=Bascule site identity',
