@@ -51,9 +51,9 @@ function readPreamble(socket: net.Socket, next: () => void): void {
 
 function answer(name: string, request: http.IncomingMessage, response: http.ServerResponse): void {
   if (request.url === '/events') {
+    process.once('SIGUSR2', () => response.write('data: ticked\n\n'));
     response.writeHead(200, { 'content-type': 'text/event-stream' });
     response.flushHeaders();
-    process.once('SIGUSR2', () => response.write('data: ticked\n\n'));
     return;
   }
   if (request.url === '/never') return;

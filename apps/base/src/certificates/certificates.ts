@@ -1,5 +1,5 @@
 import 'reflect-metadata';
-import { createHash, randomBytes, webcrypto, X509Certificate } from 'node:crypto';
+import { createHash, randomBytes, X509Certificate } from 'node:crypto';
 import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { join } from 'node:path';
@@ -23,6 +23,8 @@ export interface WebCertificate {
   selfMade: boolean;
   /** SHA-256 of the certificate, hex. */
   sha256: string;
+  /** Whether this call made it. */
+  madeNow: boolean;
 }
 
 /**
@@ -37,12 +39,12 @@ export async function openWebCertificate(
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const file = join(directory, 'web.pem');
   const stored = readStored(file);
-  if (stored !== undefined && !needsRenewal(stored.cert, names, now())) return describe(stored.key, stored.cert);
+  if (stored !== undefined && !needsRenewal(stored.cert, names, now())) return describe(stored.key, stored.cert, false);
   const keys = stored === undefined ? await makeKeys() : await readKeys(stored.key);
   const cert = await issue(keys, names, now());
-  const key = pem(x509.PemConverter.encode(await webcrypto.subtle.exportKey('pkcs8', keys.privateKey), 'PRIVATE KEY'));
+  const key = pem(x509.PemConverter.encode(await crypto.subtle.exportKey('pkcs8', keys.privateKey), 'PRIVATE KEY'));
   writeDurably(file, `${key}${cert}`);
-  return describe(key, cert);
+  return describe(key, cert, true);
 }
 
 function readStored(file: string): { key: string; cert: string } | undefined {
@@ -66,18 +68,20 @@ function needsRenewal(cert: string, names: string[], nowMs: number): boolean {
   return !names.every((name) => (isIP(name) === 0 ? parsed.checkHost(name) : parsed.checkIP(name)) !== undefined);
 }
 
-function makeKeys(): Promise<webcrypto.CryptoKeyPair> {
-  return webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
+type Keys = { privateKey: CryptoKey; publicKey: CryptoKey };
+
+function makeKeys(): Promise<Keys> {
+  return crypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
 }
 
-async function readKeys(key: string): Promise<webcrypto.CryptoKeyPair> {
-  const privateKey = await webcrypto.subtle.importKey('pkcs8', x509.PemConverter.decodeFirst(key), ALGORITHM, true, ['sign']);
-  const { kty, crv, x, y } = await webcrypto.subtle.exportKey('jwk', privateKey);
-  const publicKey = await webcrypto.subtle.importKey('jwk', { kty, crv, x, y }, ALGORITHM, true, ['verify']);
+async function readKeys(key: string): Promise<Keys> {
+  const privateKey = await crypto.subtle.importKey('pkcs8', x509.PemConverter.decodeFirst(key), ALGORITHM, true, ['sign']);
+  const { kty, crv, x, y } = await crypto.subtle.exportKey('jwk', privateKey);
+  const publicKey = await crypto.subtle.importKey('jwk', { kty, crv, x, y }, ALGORITHM, true, ['verify']);
   return { privateKey, publicKey };
 }
 
-async function issue(keys: webcrypto.CryptoKeyPair, names: string[], nowMs: number): Promise<string> {
+async function issue(keys: Keys, names: string[], nowMs: number): Promise<string> {
   const serial = randomBytes(16);
   serial[0] = (serial[0]! & 0x7f) | 0x40; // Positive, and no leading zero (RFC 5280, 4.1.2.2).
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
@@ -89,7 +93,9 @@ async function issue(keys: webcrypto.CryptoKeyPair, names: string[], nowMs: numb
     keys,
     signingAlgorithm: ALGORITHM,
     extensions: [
-      new x509.SubjectAlternativeNameExtension(names.map((name) => ({ type: isIP(name) === 0 ? 'dns' : 'ip', value: name }))),
+      new x509.SubjectAlternativeNameExtension(
+        names.map((name) => ({ type: isIP(name) === 0 ? ('dns' as const) : ('ip' as const), value: name })),
+      ),
       new x509.BasicConstraintsExtension(false, undefined, true),
       new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
       new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth]),
@@ -98,7 +104,7 @@ async function issue(keys: webcrypto.CryptoKeyPair, names: string[], nowMs: numb
   return pem(certificate.toString('pem'));
 }
 
-function describe(key: string, cert: string): WebCertificate {
+function describe(key: string, cert: string, madeNow: boolean): WebCertificate {
   const parsed = new X509Certificate(cert);
   return {
     key,
@@ -111,6 +117,7 @@ function describe(key: string, cert: string): WebCertificate {
     notAfterMs: parsed.validToDate.getTime(),
     selfMade: parsed.issuer === parsed.subject,
     sha256: parsed.fingerprint256.replaceAll(':', '').toLowerCase(),
+    madeNow,
   };
 }
 

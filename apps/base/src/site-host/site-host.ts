@@ -39,6 +39,8 @@ export class SiteHost extends EventEmitter<{ change: [] }> {
 
   constructor(options: SiteHostOptions) {
     super();
+    // Bounded by the connections of the control socket.
+    this.setMaxListeners(0);
     this.#options = options;
     this.#pidFile = join(dirname(options.paths.controlSocket), 'site-programs.json');
     const { log, healthIntervalMs, healthSilenceLimitMs } = options;

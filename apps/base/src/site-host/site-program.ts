@@ -99,7 +99,10 @@ export class SupervisedProgram extends EventEmitter<SiteProgramEvents> implement
     this.#state = 'starting';
     child.on('message', (message) => this.#hear(message));
     child.on('error', (error) => this.#log.warn({ message: error.message }, 'site-program.channel-error'));
-    child.once('exit', (code, signal) => this.#gone(code, signal));
+    child.once('exit', (code, signal) => {
+      closePendingSocket(child);
+      this.#gone(code, signal);
+    });
     if (child.pid === undefined) return this.#gone(null, null);
     this.#watchHealth(child);
     this.#log.info({ childPid: child.pid, restarts: this.#starts - 1 }, 'site-program.started');
@@ -198,4 +201,13 @@ export class SupervisedProgram extends EventEmitter<SiteProgramEvents> implement
 /** The wait before the restart after `failures` quick deaths in a row. */
 export function restartWaitMs(failures: number): number {
   return failures <= 1 ? 0 : Math.min(RESTART_FIRST_WAIT_MS * 2 ** (failures - 2), RESTART_LONGEST_WAIT_MS);
+}
+
+/**
+ * Node keeps the socket whose receipt a child has not confirmed, and forgets to close it when the child dies: its client would wait for nothing and the
+ * descriptor be lost (Node 26.10; front.proc.test.ts counts descriptors).
+ */
+function closePendingSocket(child: ChildProcess): void {
+  const { _pendingMessage: pending } = child as { _pendingMessage?: { handle?: { close?(): void } } | null };
+  pending?.handle?.close?.();
 }

@@ -1,0 +1,214 @@
+import { mkdirSync } from 'node:fs';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Server } from 'node:net';
+import { dirname, join } from 'node:path';
+import { accountMigrations } from '@bascule/accounts/account-migrations.ts';
+import type { Accounts } from '@bascule/accounts/accounts.ts';
+import { AppError } from '@bascule/errors/app-error.ts';
+import type { HttpServer } from '@bascule/http/http-server.ts';
+import type { Log } from '@bascule/log/log.ts';
+import type { ControlAnswer, ProcessState } from '@bascule/protocol/appliance-control.ts';
+import { Store, SYSTEM } from '@bascule/store/store.ts';
+import { applianceStarted, applianceStopped, webCertificateChanged } from './audit/audit.ts';
+import type { BootLink } from './boot-link.ts';
+import type { BoxSources } from './box/box.ts';
+import { boxRoutes } from './box/box-routes.ts';
+import { openWebCertificate, type WebCertificate } from './certificates/certificates.ts';
+import { publicAddress, type BaseConfig } from './config/config.ts';
+import { Front } from './front/front.ts';
+import { openBoxInterface, openControlSocket, type ControlHandlers } from './http/http.ts';
+import { openBoxAdministrators } from './identity/identity.ts';
+import { SiteHost } from './site-host/site-host.ts';
+
+/** The descriptor of the listening socket that boot passes (docs/spec/boot.md, 2). */
+const LISTENING_DESCRIPTOR = 3;
+const CERTIFICATE_CHECK_INTERVAL_MS = 12 * 60 * 60 * 1000;
+
+/** base, put together. */
+export class Base {
+  readonly #config: BaseConfig;
+  readonly #boot: BootLink;
+  readonly #log: Log;
+  readonly #store: Store;
+  readonly #accounts: Accounts;
+  readonly #host: SiteHost;
+  readonly #front: Front;
+  #certificate: WebCertificate;
+  #firstPassword: string | undefined;
+  #web: HttpServer | undefined;
+  #control: Server | undefined;
+  #certificateTimer: NodeJS.Timeout | undefined;
+
+  /**
+   * Opens what the box has, then the port, then starts the site. State that cannot be opened (`STORE_CORRUPT`, `STORE_NEWER` ...: `AppError` with one
+   * sentence) ends it before anything is changed.
+   */
+  static async start(config: BaseConfig, boot: BootLink, log: Log): Promise<Base> {
+    const { paths } = config;
+    for (const directory of [paths.box, dirname(paths.controlSocket)]) mkdirSync(directory, { recursive: true, mode: 0o700 });
+    const store = Store.open({ path: paths.boxDatabase, migrations: accountMigrations, appliance: config.applianceName, log });
+    const certificate = await openWebCertificate(paths.boxTls, config.hosts);
+    const base = new Base(config, boot, log, store, certificate);
+    await base.#open();
+    return base;
+  }
+
+  private constructor(config: BaseConfig, boot: BootLink, log: Log, store: Store, certificate: WebCertificate) {
+    this.#config = config;
+    this.#boot = boot;
+    this.#log = log;
+    this.#store = store;
+    this.#certificate = certificate;
+    this.#accounts = openBoxAdministrators(store, config.applianceName, log);
+    this.#host = this.#makeHost();
+    this.#front = new Front({
+      main: this.#host.main,
+      relay: this.#host.relay,
+      appliance: (request, response) => this.#answer(request, response),
+      certificate,
+      log,
+    });
+    for (const name of ['main', 'relay'] as const) this.#host[name].on('change', () => this.#front.programChanged(name));
+  }
+
+  #makeHost(): SiteHost {
+    const config = this.#config;
+    const program = (file: string): string => join(config.siteDir, 'apps', 'site', 'src', file);
+    return new SiteHost({
+      paths: config.paths,
+      programs: { main: program('main.ts'), relay: program('relay-main.ts') },
+      siteStart: () => ({
+        siteDir: config.paths.site.site,
+        applianceName: config.applianceName,
+        publicHost: config.publicHost,
+        publicPort: config.port,
+        hosts: config.hosts,
+        version: config.siteVersion,
+        softwareDir: config.siteDir,
+        runtimeDir: config.runtimeDir,
+        webKeyPin: this.#certificate.keyPin,
+      }),
+      log: this.#log,
+    });
+  }
+
+  async #open(): Promise<void> {
+    const config = this.#config;
+    this.#firstPassword = await this.#accounts.ensureFirstAdministrator();
+    const state = () => ({ applianceName: config.applianceName, siteReady: this.#host.ready, siteState: this.#host.state });
+    this.#web = await openBoxInterface({
+      config,
+      accounts: this.#accounts,
+      routes: boxRoutes(this.#boxSources(), state),
+      peerOf: (request) => this.#front.peerOf(request.socket),
+      log: this.#log,
+    });
+    this.#control = await openControlSocket(config.paths.controlSocket, this.#controlHandlers(), this.#log);
+    await this.#front.listen(LISTENING_DESCRIPTOR);
+    await this.#boot.send({ kind: 'ready' });
+    this.#store.transact(SYSTEM, applianceStarted({ version: config.version, address: publicAddress(config) }), () => undefined);
+    if (this.#certificate.madeNow) this.#noteCertificate();
+    this.#certificateTimer = setInterval(() => void this.#renewCertificate(), CERTIFICATE_CHECK_INTERVAL_MS).unref();
+    await this.#host.start();
+  }
+
+  /** Stops in order: no new connections, then the site, then the box's own state. */
+  async stop(): Promise<void> {
+    clearInterval(this.#certificateTimer);
+    this.#control?.close();
+    await this.#host.stop();
+    this.#front.close();
+    await this.#web?.close();
+    this.#store.transact(SYSTEM, applianceStopped({ version: this.#config.version }), () => undefined);
+    this.#store.close();
+  }
+
+  #answer(request: IncomingMessage, response: ServerResponse): void {
+    if (this.#web === undefined) throw new Error('bug: the port is open before the box interface');
+    this.#web.handle(request, response);
+  }
+
+  async #renewCertificate(): Promise<void> {
+    const certificate = await openWebCertificate(this.#config.paths.boxTls, this.#config.hosts);
+    if (!certificate.madeNow) return;
+    this.#certificate = certificate;
+    this.#front.setCertificate(certificate);
+    this.#host.tellWebKey(certificate.keyPin);
+    this.#noteCertificate();
+  }
+
+  #noteCertificate(): void {
+    const { issuedTo, sha256, notAfterMs } = this.#certificate;
+    this.#store.transact(SYSTEM, webCertificateChanged({ issuedTo, sha256, notAfterMs }), () => undefined);
+  }
+
+  #processes(): ProcessState[] {
+    return [...this.#boot.processes.processes, ...this.#host.processes()];
+  }
+
+  #boxSources(): BoxSources {
+    const config = this.#config;
+    return {
+      applianceName: config.applianceName,
+      home: config.paths.home,
+      listen: config.listen,
+      baseVersion: config.version,
+      siteVersion: config.siteVersion,
+      siteReady: () => this.#host.ready,
+      processes: () => this.#processes(),
+      separated: () => this.#boot.processes.separated,
+      certificate: () => {
+        const { issuedTo, names, notAfterMs, selfMade, sha256 } = this.#certificate;
+        return { issuedTo, names, notAfterMs, selfMade, sha256 };
+      },
+    };
+  }
+
+  #controlHandlers(): ControlHandlers {
+    return {
+      status: () => this.#status(),
+      'wait-ready': async ({ timeoutMs }) => {
+        const outcome = await this.#host.whenReady(timeoutMs);
+        if (outcome === 'failed') return { ok: false, error: this.#host.failure ?? 'The site cannot start.' };
+        if (outcome === 'late')
+          return { ok: false, error: `The site is not ready after ${Math.round(timeoutMs / 1000)} s; the log says more.` };
+        return { ...this.#status(), firstPasswords: this.#takeFirstPasswords() };
+      },
+      'reset-password': async ({ interface: where, user }) => ({
+        ok: true,
+        password:
+          where === 'appliance'
+            ? await this.#accounts.resetPassword(LOCAL_ADMINISTRATOR, user)
+            : await this.#host.resetPassword(user),
+      }),
+      'local-client-token': async () => ({ ok: true, token: await this.#host.localClientToken() }),
+      stop: async () => {
+        await this.#boot.send({ kind: 'stop' });
+        return { ok: true };
+      },
+    };
+  }
+
+  #status(): ControlAnswer {
+    const config = this.#config;
+    return {
+      ok: true,
+      status: { address: publicAddress(config), version: config.version, ready: this.#host.ready, processes: this.#processes() },
+    };
+  }
+
+  #takeFirstPasswords(): ControlAnswer['firstPasswords'] {
+    const appliance = this.#firstPassword;
+    this.#firstPassword = undefined;
+    return { appliance, login: this.#host.takeFirstPassword() };
+  }
+}
+
+/** Whoever reached the control socket: base's own user or root, on this machine. */
+const LOCAL_ADMINISTRATOR = { ...SYSTEM, actor: { ...SYSTEM.actor, name: 'command line on the appliance' } };
+
+/** The sentence for a person of what kept base from starting. */
+export function startFailure(error: unknown): string {
+  if (error instanceof AppError) return error.message;
+  return `base cannot start: ${error instanceof Error ? error.message : String(error)}`;
+}

@@ -1,0 +1,73 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, statSync } from 'node:fs';
+import net from 'node:net';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { AppError } from '@bascule/errors/app-error.ts';
+import { createLog } from '@bascule/log/log.ts';
+import { CONTROL_LINE_MAX_BYTES, openControlSocket } from './control-socket.ts';
+
+const directory = mkdtempSync(join(tmpdir(), 'bascule-control-'));
+const path = join(directory, 'control', 'control.sock');
+
+async function ask(text: string): Promise<unknown> {
+  const connection = net.connect(path);
+  connection.write(text);
+  let answer = '';
+  for await (const piece of connection.setEncoding('utf8')) answer += String(piece);
+  return JSON.parse(answer);
+}
+
+describe('the control socket', () => {
+  let server: net.Server;
+  before(async () => {
+    const handlers = {
+      status: () => ({ ok: true }),
+      'wait-ready': () => ({ ok: true }),
+      'reset-password': ({ user }: { user: string }) => {
+        if (user === 'broken') throw new Error('secret detail');
+        throw new AppError('not-found', 'X', `There is no user '${user}'.`);
+      },
+      'local-client-token': async () => ({ ok: true, token: 't' }),
+      stop: () => ({ ok: true }),
+    };
+    server = await openControlSocket(path, handlers, createLog('test', 'silent'));
+  });
+  after(() => {
+    server.close();
+    rmSync(directory, { recursive: true });
+  });
+
+  it('is closed to other users', () => {
+    assert.equal(statSync(path).mode & 0o777, 0o600);
+    assert.equal(statSync(dirname(path)).mode & 0o777, 0o700);
+  });
+
+  it('answers one request for each connection', async () => {
+    assert.deepEqual(await ask('{"kind":"status"}\n'), { ok: true });
+    assert.deepEqual(await ask('{"kind":"local-client-token"}\n'), { ok: true, token: 't' });
+  });
+
+  it('passes on what a person may know of a failure, and no more', async () => {
+    assert.deepEqual(await ask('{"kind":"reset-password","interface":"login","user":"eve"}\n'), {
+      ok: false,
+      error: "There is no user 'eve'.",
+    });
+    const answer = (await ask('{"kind":"reset-password","interface":"login","user":"broken"}\n')) as { error: string };
+    assert.doesNotMatch(answer.error, /secret/);
+  });
+
+  for (const [name, text, error] of [
+    ['what is not JSON', 'status\n', /not JSON/],
+    ['an unknown kind', '{"kind":"reboot"}\n', /^kind: /],
+    ['a field that does not fit', '{"kind":"wait-ready","timeoutMs":-1}\n', /^timeoutMs: /],
+    ['a line that is too long', 'x'.repeat(CONTROL_LINE_MAX_BYTES + 1), /longer than 4096 bytes/],
+  ] as const) {
+    it(`refuses ${name}`, async () => {
+      const answer = (await ask(text)) as { ok: boolean; error: string };
+      assert.equal(answer.ok, false);
+      assert.match(answer.error, error);
+    });
+  }
+});

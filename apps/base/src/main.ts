@@ -1,0 +1,31 @@
+import { createLog } from '@bascule/log/log.ts';
+import { BootLink } from './boot-link.ts';
+import { Base, startFailure } from './compose.ts';
+import { readConfig } from './config/config.ts';
+
+/** base: started by boot with the listening socket as descriptor 3 (docs/spec/boot.md, 2). */
+const EXIT_CANNOT_WORK = 4;
+const log = createLog('base');
+const boot = new BootLink();
+
+// Without boot nobody would restart or stop base, and the port must be free for the next boot: at once, state is safe at any instant.
+boot.on('gone', () => process.exit(1));
+// A stop is boot's to order; base ends its children in order then.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined);
+
+let base: Base | undefined;
+let stopping = false;
+boot.on('stop', () => {
+  if (stopping) return;
+  stopping = true;
+  if (base === undefined) process.exit(0);
+  void base.stop().finally(() => process.exit(0));
+});
+
+try {
+  base = await Base.start(readConfig(process.argv.slice(2)), boot, log);
+} catch (error) {
+  log.fatal({ err: error }, 'base.cannot-start');
+  await boot.send({ kind: 'failed', message: startFailure(error) });
+  process.exit(EXIT_CANNOT_WORK);
+}
