@@ -16,7 +16,6 @@ export const ACTIONS = {
   'access-sessions.open': 'user',
   'access-sessions.list': 'user',
   'access-sessions.list-any': 'administrator',
-  'access-sessions.list-any': 'administrator',
   'access-sessions.end': 'user',
   'access-sessions.end-any': 'administrator',
   'reports.read': 'user',

@@ -1,0 +1,50 @@
+import type { Migration } from '@bascule/store/store.ts';
+
+/** Tables of accounts, in box.db and in site.db alike; versions 10-19. */
+export const accountMigrations: Migration[] = [
+  {
+    version: 10,
+    name: 'accounts',
+    up: `
+      CREATE TABLE accounts (
+        id TEXT PRIMARY KEY NOT NULL,
+        name TEXT NOT NULL UNIQUE,
+        display_name TEXT NOT NULL,
+        role TEXT NOT NULL,
+        language TEXT NOT NULL,
+        disabled INTEGER NOT NULL,
+        password_hash TEXT NOT NULL,
+        must_change_password INTEGER NOT NULL,
+        failures INTEGER NOT NULL,
+        locked_until_ms INTEGER,
+        totp_secret BLOB,
+        totp_last_step INTEGER NOT NULL,
+        created_at_ms INTEGER NOT NULL,
+        last_login_at_ms INTEGER
+      ) STRICT;
+      CREATE TABLE login_sessions (
+        id TEXT PRIMARY KEY NOT NULL,
+        account_id TEXT NOT NULL,
+        token_sha256 TEXT NOT NULL UNIQUE,
+        second_factor_done INTEGER NOT NULL,
+        created_at_ms INTEGER NOT NULL,
+        last_seen_at_ms INTEGER NOT NULL,
+        address TEXT NOT NULL,
+        user_agent TEXT NOT NULL
+      ) STRICT;
+      CREATE INDEX login_sessions_by_account ON login_sessions (account_id);
+      CREATE TABLE passkeys (
+        id TEXT PRIMARY KEY NOT NULL,
+        account_id TEXT NOT NULL,
+        credential_id TEXT NOT NULL UNIQUE,
+        public_key BLOB NOT NULL,
+        counter INTEGER NOT NULL,
+        transports TEXT NOT NULL,
+        name TEXT NOT NULL,
+        created_at_ms INTEGER NOT NULL,
+        last_used_at_ms INTEGER
+      ) STRICT;
+      CREATE INDEX passkeys_by_account ON passkeys (account_id);
+    `,
+  },
+];
