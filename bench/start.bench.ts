@@ -30,7 +30,11 @@ export async function run(): Promise<Record<string, number>> {
 /** From the command to the last line of the greeting. Ends the appliance by Ctrl-C's signal and waits until it is gone. */
 async function timeStart(home: string, port: number): Promise<number> {
   const startedAtMs = performance.now();
-  const child = spawn('npm', ['start', '--', '--home', home, '--port', String(port)], { cwd: checkout, stdio: ['ignore', 'pipe', 'inherit'], detached: true });
+  const child = spawn('npm', ['start', '--', '--home', home, '--port', String(port)], {
+    cwd: checkout,
+    stdio: ['ignore', 'pipe', 'inherit'],
+    detached: true,
+  });
   const lines = createInterface({ input: child.stdout });
   let ready = false;
   for await (const line of lines) {

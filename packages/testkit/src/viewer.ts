@@ -21,6 +21,10 @@ export class TestViewer implements Disposable {
   exit: { code: number; signal: number } | undefined;
   /** Acknowledges output only while true; a slow reader sets it to false. */
   isReading = true;
+  /** Called with every piece at once; for benchmarks. */
+  onBytes: ((bytes: Uint8Array) => void) | undefined;
+  /** Whether what comes is kept for `bytes()`. */
+  keepsBytes = true;
   #chunks: Uint8Array[] = [];
   #length = 0;
   #unread: (() => void)[] = [];
@@ -102,7 +106,8 @@ export class TestViewer implements Disposable {
   }
 
   #take(bytes: Uint8Array, shown: () => void): void {
-    this.#chunks.push(bytes);
+    if (this.keepsBytes) this.#chunks.push(bytes);
+    this.onBytes?.(bytes);
     this.#length += bytes.length;
     if (this.isReading) shown();
     else this.#unread.push(shown);
