@@ -18,7 +18,13 @@ export const NO_HASH = Buffer.alloc(HASH_BYTES);
 export const FrameKind = { header: 1, output: 2, resumed: 3, end: 4 } as const;
 export type FrameKind = (typeof FrameKind)[keyof typeof FrameKind];
 
-export const recordingEnd = z.object({ reason: z.enum(endReasons), exitCode: z.number().int().nullable(), endedAtMs: instantMs, outBytes: byteCount, inBytes: byteCount.optional() });
+export const recordingEnd = z.object({
+  reason: z.enum(endReasons),
+  exitCode: z.number().int().nullable(),
+  endedAtMs: instantMs,
+  outBytes: byteCount,
+  inBytes: byteCount.optional(),
+});
 export type RecordingEnd = z.infer<typeof recordingEnd>;
 export const recordingResumed = z.object({ atMs: instantMs, reason: z.string() });
 export type RecordingResumed = z.infer<typeof recordingResumed>;
@@ -40,7 +46,12 @@ export class RecordingError extends Error {
 }
 
 /** Encodes a frame: what comes before the body's bytes, the body itself uncopied, and the hash behind it. */
-export function encodeFrame(kind: FrameKind, head: Uint8Array, body: readonly Uint8Array[], previousHash: Uint8Array): { parts: Uint8Array[]; hash: Buffer; bytes: number } {
+export function encodeFrame(
+  kind: FrameKind,
+  head: Uint8Array,
+  body: readonly Uint8Array[],
+  previousHash: Uint8Array,
+): { parts: Uint8Array[]; hash: Buffer; bytes: number } {
   const bodyBytes = body.reduce((sum, part) => sum + part.length, 0);
   const start = Buffer.allocUnsafe(LENGTH_BYTES + 1 + head.length);
   start.writeUInt32BE(1 + head.length + bodyBytes, 0);
@@ -74,7 +85,12 @@ export function decodeBody(kind: number, body: Uint8Array, position: number): Re
       if (body.length < OUTPUT_HEAD_BYTES) throw new RecordingError('an output frame is too short', position);
       const view = new DataView(body.buffer, body.byteOffset, body.byteLength);
       try {
-        return { kind: 'output', offset: getUint53(view, 0, 'offset'), timeUs: getUint53(view, 8, 'time'), bytes: body.subarray(OUTPUT_HEAD_BYTES) };
+        return {
+          kind: 'output',
+          offset: getUint53(view, 0, 'offset'),
+          timeUs: getUint53(view, 8, 'time'),
+          bytes: body.subarray(OUTPUT_HEAD_BYTES),
+        };
       } catch (error) {
         throw new RecordingError((error as Error).message, position);
       }
@@ -92,6 +108,7 @@ function parseJson<T>(schema: z.ZodType<T>, body: Uint8Array, position: number):
     throw new RecordingError('a frame holds no JSON', position);
   }
   const parsed = schema.safeParse(value);
-  if (!parsed.success) throw new RecordingError(`a frame's field ${parsed.error.issues[0]?.path.join('.') ?? ''} is wrong`, position);
+  if (!parsed.success)
+    throw new RecordingError(`a frame's field ${parsed.error.issues[0]?.path.join('.') ?? ''} is wrong`, position);
   return parsed.data;
 }

@@ -1,7 +1,16 @@
 /** Reads recordings frame by frame, in bounded memory; a torn tail is no error but the end of what is whole (wire 6.5). */
 import { createHash } from 'node:crypto';
 import { open, type FileHandle } from 'node:fs/promises';
-import { decodeBody, HASH_BYTES, NO_HASH, RECORDING_FRAME_MAX_BYTES, RECORDING_MAGIC, RecordingError, type RecordingEnd, type RecordingFrame } from './format.ts';
+import {
+  decodeBody,
+  HASH_BYTES,
+  NO_HASH,
+  RECORDING_FRAME_MAX_BYTES,
+  RECORDING_MAGIC,
+  RecordingError,
+  type RecordingEnd,
+  type RecordingFrame,
+} from './format.ts';
 import type { RecordingHeader } from '@bascule/protocol/relay-control.ts';
 
 const READ_BYTES = 256 * 1024;
@@ -56,9 +65,11 @@ export async function* readFramesFrom(handle: FileHandle): AsyncGenerator<Placed
     }
     const frame = decodeBody(content[0]!, content.subarray(1), position);
     if (ended) throw new RecordingError('a frame follows the end frame', position);
-    if ((index === 0) !== (frame.kind === 'header')) throw new RecordingError('the header must be the first frame, once', position);
+    if ((index === 0) !== (frame.kind === 'header'))
+      throw new RecordingError('the header must be the first frame, once', position);
     if (frame.kind === 'output') {
-      if (frame.offset !== outputEnd) throw new RecordingError(`output leaves a gap: ${frame.offset} after ${outputEnd}`, position);
+      if (frame.offset !== outputEnd)
+        throw new RecordingError(`output leaves a gap: ${frame.offset} after ${outputEnd}`, position);
       outputEnd += frame.bytes.length;
     }
     ended = frame.kind === 'end';
@@ -85,7 +96,8 @@ export async function readFacts(file: string): Promise<RecordingFacts | undefine
   let facts: RecordingFacts | undefined;
   let firstUs: number | undefined;
   for await (const { frame, end, hash } of readFrames(file)) {
-    if (frame.kind === 'header') facts = { header: frame.header, end: undefined, outBytes: 0, wholeBytes: end, durationMs: 0, headSha256: '' };
+    if (frame.kind === 'header')
+      facts = { header: frame.header, end: undefined, outBytes: 0, wholeBytes: end, durationMs: 0, headSha256: '' };
     if (!facts) return undefined;
     if (frame.kind === 'output') {
       firstUs ??= frame.timeUs;

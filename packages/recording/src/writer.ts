@@ -5,7 +5,17 @@
 import { open, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { RecordingHeader } from '@bascule/protocol/relay-control.ts';
-import { decodeBody, encodeFrame, FrameKind, HASH_BYTES, NO_HASH, outputHead, RECORDING_MAGIC, RecordingError, type RecordingEnd } from './format.ts';
+import {
+  decodeBody,
+  encodeFrame,
+  FrameKind,
+  HASH_BYTES,
+  NO_HASH,
+  outputHead,
+  RECORDING_MAGIC,
+  RecordingError,
+  type RecordingEnd,
+} from './format.ts';
 import { readFramesFrom } from './reader.ts';
 
 /** Output of one frame at most; more is cut into several. */
@@ -87,7 +97,11 @@ export class RecordingWriter {
       await handle.datasync();
       await syncDirectory(dirname(file));
       const fileBytes = RECORDING_MAGIC.length + first.bytes;
-      return new RecordingWriter(handle, { header, repaired: false, hash: first.hash, fileBytes, outBytes: 0, end: undefined, index: [] }, options);
+      return new RecordingWriter(
+        handle,
+        { header, repaired: false, hash: first.hash, fileBytes, outBytes: 0, end: undefined, index: [] },
+        options,
+      );
     } catch (error) {
       await handle.close();
       throw error;
@@ -153,7 +167,12 @@ export class RecordingWriter {
     if (this.#end) throw new Error('bug: output after the end frame');
     this.#taken += bytes.length;
     const last = this.#pending.at(-1);
-    if (last && timeUs - last.timeUs < FRAME_TIME_SPAN_US && timeUs >= last.timeUs && last.bytes + bytes.length <= FRAME_OUTPUT_MAX_BYTES) {
+    if (
+      last &&
+      timeUs - last.timeUs < FRAME_TIME_SPAN_US &&
+      timeUs >= last.timeUs &&
+      last.bytes + bytes.length <= FRAME_OUTPUT_MAX_BYTES
+    ) {
       last.parts.push(bytes);
       last.bytes += bytes.length;
     } else this.#pending.push({ timeUs, parts: [bytes], bytes: bytes.length });
@@ -223,7 +242,7 @@ export class RecordingWriter {
     const limit = this.#fileBytes;
     const pieces: OutputPiece[] = [];
     let bytes = 0;
-    for (let { position } = this.locate(offset); position < limit && bytes < enoughBytes; ) {
+    for (let { position } = this.locate(offset); position < limit && bytes < enoughBytes;) {
       const start = Buffer.allocUnsafe(READ_ALONG_BYTES);
       const { bytesRead } = await this.#handle.read(start, 0, Math.min(start.length, limit - position), position);
       let at = 0;
@@ -323,7 +342,8 @@ function frameAt(buffer: Buffer, at: number, limit: number): { end: number; piec
   const length = buffer.readUInt32BE(at);
   const end = at + 4 + length + HASH_BYTES;
   if (end > limit) return undefined;
-  const frame = buffer[at + 4] === FrameKind.output ? decodeBody(FrameKind.output, buffer.subarray(at + 5, at + 4 + length), at) : undefined;
+  const frame =
+    buffer[at + 4] === FrameKind.output ? decodeBody(FrameKind.output, buffer.subarray(at + 5, at + 4 + length), at) : undefined;
   return { end, piece: frame?.kind === 'output' ? frame : undefined };
 }
 

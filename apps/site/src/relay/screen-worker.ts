@@ -66,7 +66,12 @@ function followerFor(request: ScreenRequest): Follower {
 }
 
 function newFollower({ start }: ScreenRequest): Follower {
-  const terminal = new headless.Terminal({ cols: start.cols, rows: start.rows, scrollback: SCROLLBACK_LINES, allowProposedApi: true });
+  const terminal = new headless.Terminal({
+    cols: start.cols,
+    rows: start.rows,
+    scrollback: SCROLLBACK_LINES,
+    allowProposedApi: true,
+  });
   const serializer = new serialize.SerializeAddon();
   terminal.loadAddon(serializer);
   const steps: Follower['steps'] = [];

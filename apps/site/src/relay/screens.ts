@@ -39,7 +39,7 @@ export class Screens {
     const id = this.#nextId++;
     this.#worker ??= this.#start();
     const worker = this.#worker;
-    if (!worker) return Promise.reject(new Error("the relay stops"));
+    if (!worker) return Promise.reject(new Error('the relay stops'));
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         // It hangs: everything that waits for it fails, and the next request starts another.

@@ -1,0 +1,84 @@
+import { createServer, type Server } from 'node:https';
+import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import type { TLSSocket } from 'node:tls';
+import { WebSocketServer, type WebSocket } from 'ws';
+import { idPattern } from '@bascule/core/ids.ts';
+import { DATA_ALPN } from '@bascule/protocol/control-link.ts';
+import { FRAME_MAX_BYTES } from '@bascule/wire/frames.ts';
+
+/** A handed-over connection that has not finished its handshake by then is closed. */
+const HANDSHAKE_LIMIT_MS = 10_000;
+/** Connections at a time, HELLO said or not. */
+export const AGENT_CONNECTIONS_MAX = 18_000;
+
+export interface LinkTls {
+  key: string;
+  certificate: string;
+  authority: string;
+}
+
+/** Opens the connections that base hands over unopened (wire 1.2, 4.1): TLS 1.3 with a client certificate of the site identity, then WebSocket at `/data`. */
+export class AgentDoor {
+  readonly #accept: (socket: WebSocket, client: string) => void;
+  readonly #webSockets = new WebSocketServer({
+    noServer: true,
+    perMessageDeflate: false,
+    clientTracking: false,
+    maxPayload: FRAME_MAX_BYTES,
+  });
+  #server: Server | undefined;
+
+  /** `accept` gets each link with the id that its certificate names. */
+  constructor(accept: (socket: WebSocket, client: string) => void) {
+    this.#accept = accept;
+  }
+
+  /** The certificate of the links; again when it changes. */
+  configure(tls: LinkTls): void {
+    const context = {
+      key: tls.key,
+      cert: tls.certificate,
+      ca: tls.authority,
+      minVersion: 'TLSv1.3',
+    } as const;
+    if (this.#server) return this.#server.setSecureContext(context);
+    const server = createServer({
+      ...context,
+      requestCert: true,
+      rejectUnauthorized: true,
+      ALPNProtocols: [DATA_ALPN],
+      handshakeTimeout: HANDSHAKE_LIMIT_MS,
+    });
+    server.maxConnections = AGENT_CONNECTIONS_MAX;
+    server.on('request', (_request, response) => response.writeHead(404).end());
+    server.on('upgrade', (request, socket, head) => this.#upgrade(request, socket, head));
+    server.on('tlsClientError', (_error, socket) => socket.destroy());
+    server.on('clientError', (_error, socket) => socket.destroy());
+    this.#server = server;
+  }
+
+  /** Takes an unopened connection; `head` is what was read of it. Without a certificate yet it is closed, and the client comes back. */
+  take(socket: Socket, head: Uint8Array): void {
+    socket.on('error', () => {});
+    if (!this.#server) return void socket.destroy();
+    socket.setNoDelay(true);
+    socket.unshift(Buffer.from(head));
+    this.#server.emit('connection', socket);
+  }
+
+  #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    socket.on('error', () => {});
+    const client = commonNameOf(socket as TLSSocket);
+    if (request.url !== '/data' || client === undefined)
+      return void socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\n\r\n');
+    this.#webSockets.handleUpgrade(request, socket, head, (webSocket) => this.#accept(webSocket, client));
+  }
+}
+
+/** The Jump Client's id in the certificate that the handshake proved. */
+function commonNameOf(socket: TLSSocket): string | undefined {
+  const name: unknown = socket.authorized ? socket.getPeerCertificate().subject?.CN : undefined;
+  return typeof name === 'string' && idPattern('jumpClient').test(name) ? name : undefined;
+}

@@ -1,0 +1,59 @@
+import type { TerminalSize } from '@bascule/protocol/text.ts';
+import { WireError } from '@bascule/wire/frames.ts';
+import { decodeExit, decodeSize, OutputRecord, RecordParser } from '@bascule/wire/records.ts';
+
+/** Without a terminal that is kept, a screen is made of at most this much of the output before it. */
+export const SCREEN_BACKLOG_MAX_BYTES = 16 * 1024 * 1024;
+/** With more than that, it begins with an empty terminal this far back: enough for any full-screen program to have drawn everything anew. */
+export const SCREEN_LOOK_BACK_BYTES = 4 * 1024 * 1024;
+const REMEMBER_EVERY_BYTES = 512 * 1024;
+const REMEMBERED_MAX = 64;
+
+export interface RecordPlace {
+  boundary: number;
+  cols: number;
+  rows: number;
+}
+
+/** Follows the records of an output stream: where they begin, the size in force, and the exit (wire 5). Costs nothing per byte. */
+export class OutputTrack {
+  readonly #parser: RecordParser;
+  readonly #start: RecordPlace;
+  readonly #places: RecordPlace[] = [];
+  #size: TerminalSize;
+  #exit: { code: number; signal: number } | undefined;
+
+  constructor(size: TerminalSize) {
+    this.#size = size;
+    this.#start = { boundary: 0, ...size };
+    this.#parser = new RecordParser((type, payload) => this.#record(type, payload));
+  }
+
+  /** The output after EXIT, once that came. */
+  get exit(): { code: number; signal: number } | undefined {
+    return this.#exit;
+  }
+
+  /** Takes the next bytes of the stream. Throws WireError on a record that is unknown, too long or behind EXIT. */
+  push(bytes: Uint8Array): void {
+    if (this.#exit && bytes.length > 0) throw new WireError('record: comes behind EXIT');
+    this.#parser.push(bytes);
+    if (this.#exit && this.#parser.offset > this.#parser.boundary) throw new WireError('record: comes behind EXIT');
+    const last = this.#places.at(-1) ?? this.#start;
+    if (this.#parser.boundary - last.boundary < REMEMBER_EVERY_BYTES) return;
+    this.#places.push({ boundary: this.#parser.boundary, ...this.#size });
+    if (this.#places.length > REMEMBERED_MAX) this.#places.shift();
+  }
+
+  /** Where a new terminal begins to make the screen at `upTo`. */
+  screenStart(upTo: number): RecordPlace {
+    if (upTo <= SCREEN_BACKLOG_MAX_BYTES) return this.#start;
+    return this.#places.findLast((place) => place.boundary <= upTo - SCREEN_LOOK_BACK_BYTES) ?? this.#places[0] ?? this.#start;
+  }
+
+  #record(type: number, payload: Uint8Array): void {
+    if (this.#exit) throw new WireError('record: comes behind EXIT');
+    if (type === OutputRecord.resized) this.#size = decodeSize(payload);
+    else if (type === OutputRecord.exit) this.#exit = decodeExit(payload);
+  }
+}

@@ -1,0 +1,433 @@
+import { CloseCode, type AgentHello, type ViewerHello, type ViewerNotice } from '@bascule/protocol/data-link.ts';
+import { EndReason } from '@bascule/protocol/end-reason.ts';
+import type { FromRelay, ToRelay } from '@bascule/protocol/relay-control.ts';
+import type { RecordingWriter } from '@bascule/recording/writer.ts';
+import {
+  encodeInputAck,
+  encodeJson,
+  encodeOutput,
+  encodeOutputAck,
+  FrameType,
+  WireError,
+  type Frame,
+} from '@bascule/wire/frames.ts';
+import { INPUT_WINDOW_BYTES } from '@bascule/wire/input-sender.ts';
+import type { FrameLink } from './frame-link.ts';
+import { InputLedger } from './input-ledger.ts';
+import type { OutputTrack } from './output-track.ts';
+import { RateQuota } from './rate-quota.ts';
+import { Recorder } from './recorder.ts';
+import type { Screens } from './screens.ts';
+import { ViewerLink } from './viewer-link.ts';
+
+/** Output that waits for the disk: above it the agent is not read, below half of it again. */
+export const RECORDING_WAITING_MAX_BYTES = 4 * 1024 * 1024;
+export const VIEWERS_MAX = 16;
+/** Above the input window: a frame may be under way on an earlier link of the same origin. */
+const INPUT_PASSED_MAX_BYTES = 2 * INPUT_WINDOW_BYTES;
+
+export type RelayLimits = Extract<ToRelay, { kind: 'configure' }>['limits'];
+type SessionEnded = Extract<FromRelay, { kind: 'session-ended' }>;
+
+export interface RelaySessionOptions {
+  session: string;
+  client: string;
+  file: string;
+  writer: RecordingWriter;
+  track: OutputTrack;
+  limits: RelayLimits;
+  screens: Screens;
+  emit(message: FromRelay): void;
+  /** Another writer has taken over: this program must not go on. */
+  fenced(error: Error): void;
+}
+
+/** One access session in the relay: the agent's link, the recording, the viewers (wire 4). */
+export class RelaySession {
+  readonly session: string;
+  readonly client: string;
+  #limits: RelayLimits;
+  readonly #options: RelaySessionOptions;
+  readonly #recorder: Recorder;
+  readonly #input = new InputLedger();
+  readonly #viewers = new Set<ViewerLink>();
+  #quota: RateQuota;
+  #agent: FrameLink | undefined;
+  /** Why the agent is not read: any of these. */
+  readonly #agentHeld = new Set<'rate' | 'waiting' | 'paused'>();
+  #fault: string | undefined;
+  #spaceLow = false;
+  #pausedAtMs: number | undefined;
+  #ending: { reason: EndReason; exitCode: number | null } | undefined;
+  #endRequested: EndReason | undefined;
+  #graceTimer: NodeJS.Timeout | undefined;
+  #finishing: Promise<void> | undefined;
+  #ended: SessionEnded | undefined;
+  #reported = '';
+
+  constructor(options: RelaySessionOptions) {
+    this.session = options.session;
+    this.client = options.client;
+    this.#options = options;
+    this.#limits = options.limits;
+    this.#quota = new RateQuota(options.limits.sessionBytesPerSecond, options.limits.sessionBurstBytes, Date.now());
+    this.#recorder = new Recorder(options.writer, {
+      recorded: (offset) => this.#recorded(offset),
+      failed: (error) => this.#failed(error),
+    });
+    const { end } = options.writer;
+    if (end) {
+      this.#ended = this.#endedMessage(end.reason, end.exitCode, end.endedAtMs, end.inBytes ?? 0);
+      void this.#recorder.close();
+    } else if (options.track.exit) this.#exited(options.track.exit);
+  }
+
+  get over(): boolean {
+    return this.#ended !== undefined || this.#ending !== undefined;
+  }
+
+  /** What main wants to know when it (re)connects. */
+  announce(): void {
+    const { emit, writer } = this.#options;
+    emit({ kind: 'session-opened', session: this.session, recordedBytes: writer.recordedBytes, repaired: writer.repaired });
+    if (this.#ended) return emit(this.#ended);
+    emit({ kind: 'agent-link', session: this.session, connected: this.#agent !== undefined });
+    emit({ kind: 'viewers', session: this.session, count: this.#viewers.size });
+    if (this.#pausedAtMs !== undefined) emit({ kind: 'paused', session: this.session, paused: true, ...this.#pauseReason() });
+  }
+
+  setLimits(limits: RelayLimits): void {
+    this.#limits = limits;
+    this.#quota = new RateQuota(limits.sessionBytesPerSecond, limits.sessionBurstBytes, Date.now());
+  }
+
+  // The agent.
+
+  /** Takes a new data link after its ticket was found good; an older one gives way (wire 4.10). Throws WireError for a HELLO that cannot be. */
+  attachAgent(link: FrameLink, hello: AgentHello): void {
+    if (this.over) return link.close(CloseCode.ended, 'the session is over');
+    const { recordedBytes } = this.#recorder.writer;
+    this.#input.reset(hello.inputs);
+    const old = this.#agent;
+    this.#agent = undefined;
+    old?.close(CloseCode.replaced, 'a newer link took over');
+    if (hello.outStart > recordedBytes || hello.outEnd < recordedBytes) {
+      link.close(CloseCode.protocol, `HELLO outStart, outEnd: do not hold ${recordedBytes}, which is recorded`);
+      this.#finish(EndReason.protocolViolation, null);
+      return;
+    }
+    this.#agent = link;
+    this.#applyHolds();
+    link.send(encodeJson(FrameType.welcome, { v: 1, outFrom: recordedBytes }));
+    this.#options.emit({ kind: 'agent-link', session: this.session, connected: true });
+    // Also behind an unbroken link's back: what was passed on to the old one may be lost.
+    if (old) this.#notify({ kind: 'agent', connected: false });
+    this.#notify({ kind: 'agent', connected: true });
+    this.#resumeInputs();
+  }
+
+  agentClosed(link: FrameLink): void {
+    if (link !== this.#agent) return;
+    this.#agent = undefined;
+    this.#options.emit({ kind: 'agent-link', session: this.session, connected: false });
+    for (const viewer of this.#viewers) viewer.inputNext = undefined;
+    this.#notify({ kind: 'agent', connected: false });
+  }
+
+  /** A frame of the agent's. Throws WireError: the link is to be closed with 4002. */
+  agentFrame(link: FrameLink, frame: Frame, message: Buffer): void {
+    if (link !== this.#agent || this.over) return;
+    if (frame.type === FrameType.output) this.#output(frame.offset, frame.timeUs, frame.bytes, message);
+    else if (frame.type === FrameType.inputAck) this.#inputAck(frame.origin, frame.offset, message);
+    else if (frame.type !== FrameType.drained) throw new WireError(`type: an agent does not send 0x${frame.type.toString(16)}`);
+    else if (!this.#endRequested) throw new WireError('DRAINED: before EXIT');
+    else this.#finish(this.#endRequested, null);
+  }
+
+  /** The hot path: no await, no copy, nothing per byte. Viewers first, then the recording's queue. */
+  #output(offset: number, timeUs: number, bytes: Uint8Array, message: Buffer): void {
+    const { takenBytes, fileBytes } = this.#recorder.writer;
+    if (offset > takenBytes) throw new WireError(`OUTPUT offset: ${offset} leaves a gap after ${takenBytes}`);
+    const end = offset + bytes.length;
+    if (end <= takenBytes) return;
+    const fresh = offset === takenBytes ? bytes : bytes.subarray(takenBytes - offset);
+    try {
+      this.#options.track.push(fresh);
+    } catch (error) {
+      // The agent would send the same again for ever.
+      this.#finish(EndReason.protocolViolation, null);
+      throw error;
+    }
+    const whole = fresh === bytes ? message : encodeOutput(takenBytes, timeUs, fresh);
+    for (const viewer of this.#viewers) viewer.forward(whole, end);
+    this.#recorder.append(takenBytes, timeUs, fresh);
+    if (this.#recorder.waitingBytes > RECORDING_WAITING_MAX_BYTES) this.#holdAgent('waiting');
+    const pauseMs = this.#quota.take(fresh.length, Date.now());
+    if (pauseMs > 0 && !this.#agentHeld.has('rate')) {
+      this.#holdAgent('rate');
+      setTimeout(() => this.#releaseAgent('rate'), pauseMs);
+    }
+    const { exit } = this.#options.track;
+    if (exit) this.#exited(exit);
+    else if (fileBytes + this.#recorder.waitingBytes > this.#limits.recordingMaxBytes) this.#finish(EndReason.limitReached, null);
+  }
+
+  #exited(exit: { code: number; signal: number }): void {
+    this.#finish(this.#endRequested ?? EndReason.processExited, exit.code < 0 ? null : exit.code);
+  }
+
+  #inputAck(origin: string, offset: number, message: Buffer): void {
+    this.#input.confirm(origin, offset);
+    for (const viewer of this.#viewers) if (viewer.origin === origin && viewer.inputNext !== undefined) viewer.link.send(message);
+  }
+
+  /** Cuts the agent off (revoked, deleted). */
+  cutAgent(): void {
+    this.#agent?.close(CloseCode.ticket, 'the client was cut off');
+  }
+
+  #holdAgent(why: 'rate' | 'waiting' | 'paused'): void {
+    this.#agentHeld.add(why);
+    this.#applyHolds();
+  }
+
+  #releaseAgent(why: 'rate' | 'waiting' | 'paused'): void {
+    if (this.#agentHeld.delete(why)) this.#applyHolds();
+  }
+
+  #applyHolds(): void {
+    this.#agent?.setPaused(this.#agentHeld.size > 0);
+  }
+
+  // The recording.
+
+  #recorded(offset: number): void {
+    this.#agent?.send(encodeOutputAck(offset));
+    if (this.#recorder.waitingBytes <= RECORDING_WAITING_MAX_BYTES / 2) this.#releaseAgent('waiting');
+    if (this.#fault !== undefined) {
+      this.#fault = undefined;
+      this.#updatePause();
+    }
+  }
+
+  #failed(error: Error): void {
+    if ((error as { code?: string }).code === 'STORE_FENCED') return this.#options.fenced(error);
+    this.#fault = error.message;
+    this.#updatePause();
+  }
+
+  /** Called about once a second: whether space is short, tries again, and the end of patience. */
+  sweep(nowMs: number, spaceLow: boolean): void {
+    if (this.#ended) return;
+    this.#spaceLow = spaceLow;
+    this.#updatePause();
+    if (this.#pausedAtMs !== undefined && nowMs - this.#pausedAtMs > this.#limits.recordingPauseLimitMs) return this.#giveUp();
+    if (this.#fault === undefined || spaceLow) return;
+    if (this.#ending) this.#tryFinish();
+    else this.#recorder.retry();
+  }
+
+  #updatePause(): void {
+    const paused = this.#fault !== undefined || this.#spaceLow;
+    if (paused === (this.#pausedAtMs !== undefined)) return;
+    this.#pausedAtMs = paused ? Date.now() : undefined;
+    this.#options.emit({ kind: 'paused', session: this.session, paused, ...(paused && this.#pauseReason()) });
+    if (paused) for (const viewer of this.#viewers) viewer.inputNext = undefined;
+    this.#notify({ kind: 'paused', paused });
+    if (paused) return this.#holdAgent('paused');
+    this.#releaseAgent('paused');
+    this.#resumeInputs();
+  }
+
+  #pauseReason(): { reason: string } {
+    return { reason: this.#fault ?? 'the space that is kept free would be used up' };
+  }
+
+  // Viewers.
+
+  /** Takes a viewer after its ticket was found good. */
+  attachViewer(link: FrameLink, hello: ViewerHello, who: { user: string; loginSession: string }): ViewerLink | undefined {
+    if (this.over) return void link.close(CloseCode.ended, this.#ended?.reason ?? 'the session is over');
+    for (const other of this.#viewers)
+      if (other.origin === hello.origin) other.link.close(CloseCode.replaced, 'a newer link took over');
+    if (this.#viewers.size >= VIEWERS_MAX) return void link.close(CloseCode.limit, `at most ${VIEWERS_MAX} viewers`);
+    const viewer = new ViewerLink(link, { origin: hello.origin, ...who }, this.#source());
+    this.#viewers.add(viewer);
+    const ready = this.#inputFlows();
+    if (ready) viewer.inputNext = this.#input.confirmed(hello.origin);
+    link.send(
+      encodeJson(FrameType.welcome, {
+        v: 1,
+        session: this.session,
+        outFrom: hello.outFrom ?? 0,
+        inputFrom: viewer.inputNext ?? null,
+        previousInput: hello.previousOrigin !== undefined && this.#agent ? this.#input.confirmed(hello.previousOrigin) : null,
+        agentConnected: this.#agent !== undefined,
+      }),
+    );
+    if (this.#pausedAtMs !== undefined) viewer.notice({ kind: 'paused', paused: true });
+    viewer.start(hello.outFrom);
+    this.#options.emit({ kind: 'viewers', session: this.session, count: this.#viewers.size });
+    return viewer;
+  }
+
+  viewerClosed(viewer: ViewerLink): void {
+    if (this.#viewers.delete(viewer)) this.#options.emit({ kind: 'viewers', session: this.session, count: this.#viewers.size });
+  }
+
+  /** A frame of a viewer's. Throws WireError: the link is to be closed with 4002. */
+  viewerFrame(viewer: ViewerLink, frame: Frame, message: Buffer): void {
+    if (frame.type === FrameType.outputAck) viewer.acknowledge(frame.offset);
+    else if (frame.type === FrameType.input) this.#inputFrom(viewer, frame, message);
+    else throw new WireError(`type: a viewer does not send 0x${frame.type.toString(16)}`);
+  }
+
+  #inputFrom(viewer: ViewerLink, frame: { origin: string; offset: number; bytes: Uint8Array }, message: Buffer): void {
+    if (frame.origin !== viewer.origin) throw new WireError('INPUT origin: is not that of HELLO');
+    const next = viewer.inputNext;
+    if (next === undefined || frame.offset > next) {
+      // Sent before the viewer could know that the agent went away; it sends again from the next INPUT_ACK on.
+      viewer.inputDroppedBytes += frame.bytes.length;
+      if (viewer.inputDroppedBytes > INPUT_PASSED_MAX_BYTES) throw new WireError(`INPUT offset: ${frame.offset} leaves a gap`);
+      return;
+    }
+    viewer.inputDroppedBytes = 0;
+    viewer.inputNext = Math.max(next, frame.offset + frame.bytes.length);
+    this.#input.passedOn(viewer.origin, viewer.inputNext);
+    if (this.#input.unconfirmed(viewer.origin) > INPUT_PASSED_MAX_BYTES) {
+      viewer.link.close(CloseCode.limit, `INPUT: more than ${INPUT_WINDOW_BYTES} bytes are unconfirmed`);
+      return;
+    }
+    this.#agent?.send(message);
+  }
+
+  #inputFlows(): boolean {
+    return this.#agent !== undefined && this.#pausedAtMs === undefined;
+  }
+
+  #resumeInputs(): void {
+    if (!this.#inputFlows()) return;
+    for (const viewer of this.#viewers) {
+      viewer.inputNext = this.#input.confirmed(viewer.origin);
+      viewer.inputDroppedBytes = 0;
+      viewer.link.send(encodeInputAck(viewer.origin, viewer.inputNext));
+    }
+  }
+
+  /** Cuts viewers of a login session or user. */
+  cutViewers(who: { loginSession?: string | undefined; user?: string | undefined }): void {
+    for (const viewer of this.#viewers)
+      if (viewer.loginSession === who.loginSession || viewer.user === who.user) viewer.link.close(CloseCode.ticket, 'logged out');
+  }
+
+  #notify(notice: ViewerNotice): void {
+    for (const viewer of this.#viewers) viewer.notice(notice);
+  }
+
+  #source() {
+    const { writer } = this.#recorder;
+    return {
+      get takenBytes() {
+        return writer.takenBytes;
+      },
+      get recordedBytes() {
+        return writer.recordedBytes;
+      },
+      readRecorded: (offset: number, enoughBytes: number) => writer.readRecorded(offset, enoughBytes),
+      waiting: (offset: number) => writer.waiting(offset),
+      screen: () => {
+        const upTo = writer.recordedBytes;
+        const place = this.#options.track.screenStart(upTo);
+        const start = { ...place, position: writer.locate(place.boundary).position };
+        return this.#options.screens.request({ session: this.session, file: this.#options.file, upTo, start });
+      },
+    };
+  }
+
+  // The end.
+
+  /** Asks for the end: the far process is being stopped; takes its last output for `graceMs` (wire 4.1, DRAINED). */
+  end(reason: EndReason, graceMs: number): void {
+    if (this.#ended) return this.#options.emit(this.#ended);
+    if (this.#ending) return;
+    this.#endRequested ??= reason;
+    const requested = this.#endRequested;
+    clearTimeout(this.#graceTimer);
+    if (graceMs === 0) this.#finish(requested, null);
+    else this.#graceTimer = setTimeout(() => this.#finish(requested, null), graceMs);
+  }
+
+  #finish(reason: EndReason, exitCode: number | null): void {
+    if (this.over) return;
+    clearTimeout(this.#graceTimer);
+    this.#ending = { reason, exitCode };
+    this.#tryFinish();
+  }
+
+  #tryFinish(): void {
+    this.#finishing ??= this.#writeEnd().finally(() => (this.#finishing = undefined));
+  }
+
+  async #writeEnd(): Promise<void> {
+    const { reason, exitCode } = this.#ending!;
+    const endedAtMs = Date.now();
+    const inBytes = this.#input.totalBytes;
+    if (!(await this.#recorder.finish({ reason, exitCode, endedAtMs, inBytes })) || this.#ended) return;
+    await this.#close(this.#endedMessage(reason, exitCode, endedAtMs, inBytes));
+  }
+
+  /** The recording cannot be written: what is on the disk is all there will be. */
+  #giveUp(): void {
+    this.#ending = { reason: EndReason.recordingFailed, exitCode: null };
+    void this.#close(this.#endedMessage(EndReason.recordingFailed, null, Date.now(), this.#input.totalBytes));
+  }
+
+  async #close(ended: SessionEnded): Promise<void> {
+    this.#ended = ended;
+    this.#notify({ kind: 'ended', reason: ended.reason, exitCode: ended.exitCode });
+    for (const viewer of this.#viewers) viewer.link.close(CloseCode.ended, ended.reason);
+    this.#agent?.close(CloseCode.ended, ended.reason);
+    this.#options.screens.forget(this.session);
+    this.#options.emit(ended);
+    await this.#recorder.close().catch(() => {});
+  }
+
+  #endedMessage(reason: EndReason, exitCode: number | null, endedAtMs: number, inBytes: number): SessionEnded {
+    const { recordedBytes, fileBytes, headSha256 } = this.#options.writer;
+    return {
+      kind: 'session-ended',
+      session: this.session,
+      reason,
+      exitCode,
+      endedAtMs,
+      outBytes: recordedBytes,
+      inBytes,
+      recordingBytes: fileBytes,
+      headSha256,
+    };
+  }
+
+  /** For the list of active sessions; says nothing when nothing moved. */
+  reportProgress(): void {
+    if (this.#ended) return;
+    const progress = { outBytes: this.#recorder.writer.recordedBytes, inBytes: this.#input.totalBytes };
+    const text = JSON.stringify(progress);
+    if (text === this.#reported) return;
+    this.#reported = text;
+    this.#options.emit({ kind: 'progress', session: this.session, ...progress });
+  }
+
+  check(nowMs: number): void {
+    this.#agent?.check(nowMs);
+    for (const viewer of this.#viewers) viewer.link.check(nowMs);
+  }
+
+  /** The relay stops, or forgets the session: links are closed with `code`; the recording stays as it is. */
+  async stop(code: number): Promise<void> {
+    clearTimeout(this.#graceTimer);
+    for (const viewer of this.#viewers) viewer.link.close(code, 'the relay stops');
+    this.#agent?.close(code, 'the relay stops');
+    this.#options.screens.forget(this.session);
+    await this.#recorder.close().catch(() => {});
+  }
+}

@@ -1,0 +1,294 @@
+import { existsSync, mkdirSync, rmSync } from 'node:fs';
+import { statfs } from 'node:fs/promises';
+import { dirname, resolve, sep } from 'node:path';
+import type { WebSocket } from 'ws';
+import type { Log } from '@bascule/log/log.ts';
+import { agentHello, CloseCode, viewerHello } from '@bascule/protocol/data-link.ts';
+import type { FromRelay, ToRelay } from '@bascule/protocol/relay-control.ts';
+import { RecordingError } from '@bascule/recording/format.ts';
+import { NO_HEADER, RecordingWriter } from '@bascule/recording/writer.ts';
+import { WireError, type Frame } from '@bascule/wire/frames.ts';
+import { FrameLink } from './frame-link.ts';
+import { OutputTrack } from './output-track.ts';
+import { RelaySession, type RelayLimits } from './relay-session.ts';
+import { RelayTickets } from './relay-tickets.ts';
+import { Screens } from './screens.ts';
+import type { ViewerLink } from './viewer-link.ts';
+
+/** Data links of one client at a time, over all its sessions. */
+export const LINKS_PER_CLIENT_MAX = 256;
+const SWEEP_EVERY_MS = 1000;
+const PROGRESS_EVERY_SWEEPS = 10;
+
+export interface RelayOptions {
+  recordingsDir: string;
+  checkGeneration(): void;
+  /** Another writer has taken over: the program must stop at once. */
+  fenced(error: Error): void;
+  log: Log;
+  /** Free bytes of the recordings' file system; a test may give its own. */
+  freeBytes?: () => Promise<number>;
+}
+
+type Message<K extends ToRelay['kind']> = Extract<ToRelay, { kind: K }>;
+
+/** All sessions of the relay: who may connect to them, and main's orders. Works on without main. */
+export class Relay {
+  readonly #options: RelayOptions;
+  readonly #tickets = new RelayTickets();
+  /** A session that is being opened is a promise here, so that links that come early wait for it. */
+  readonly #sessions = new Map<string, Promise<RelaySession | undefined>>();
+  readonly #opened = new Map<string, RelaySession>();
+  readonly #linksPerClient = new Map<string, number>();
+  readonly #screens = new Screens();
+  readonly #sweepTimer: NodeJS.Timeout;
+  #limits: RelayLimits | undefined;
+  #emit: (message: FromRelay) => void = () => {};
+  #freeBytes = Number.POSITIVE_INFINITY;
+  #sweeps = 0;
+  #sweeping = false;
+
+  constructor(options: RelayOptions) {
+    this.#options = options;
+    this.#sweepTimer = setInterval(() => void this.#sweep(), SWEEP_EVERY_MS);
+  }
+
+  get sessionCount(): number {
+    return this.#opened.size;
+  }
+
+  /** Where messages to main go; without main, nowhere: it asks again when it is back. */
+  setMain(emit: ((message: FromRelay) => void) | undefined): void {
+    this.#emit = emit ?? (() => {});
+  }
+
+  /** Does what main says (relay-control.ts). `configure` comes first. */
+  handle(message: ToRelay): void {
+    switch (message.kind) {
+      case 'configure':
+        this.#limits = message.limits;
+        for (const session of this.#opened.values()) session.setLimits(message.limits);
+        void this.#measureSpace().then(() => this.#emit({ kind: 'configured' }));
+        return;
+      case 'session-open':
+        return this.#open(message);
+      case 'agent-ticket':
+        return this.#tickets.add(message.ticketSha256, { ...message, kind: 'agent' });
+      case 'viewer-ticket':
+        return this.#tickets.add(message.ticketSha256, { ...message, kind: 'viewer' });
+      case 'viewers-cut':
+        for (const session of this.#opened.values()) session.cutViewers(message);
+        return;
+      case 'agent-cut':
+        for (const session of this.#opened.values()) if (session.client === message.client) session.cutAgent();
+        return;
+      case 'session-end':
+        void this.#sessions.get(message.session)?.then((session) => session?.end(message.reason, message.graceMs));
+        return;
+      case 'session-forget':
+        void this.#forget(message.session);
+    }
+  }
+
+  #open(message: Message<'session-open'>): void {
+    const known = this.#opened.get(message.session);
+    if (known) return known.announce();
+    if (this.#sessions.has(message.session)) return;
+    const opening = this.#openSession(message).then(
+      (session) => {
+        this.#opened.set(message.session, session);
+        session.announce();
+        return session;
+      },
+      (error: Error) => {
+        this.#sessions.delete(message.session);
+        this.#options.log.warn({ session: message.session, error: error.message }, 'session-open-failed');
+        this.#emit({ kind: 'session-open-failed', session: message.session, reason: error.message });
+        return undefined;
+      },
+    );
+    this.#sessions.set(message.session, opening);
+  }
+
+  async #openSession(message: Message<'session-open'>): Promise<RelaySession> {
+    const limits = this.#limits;
+    if (!limits) throw new Error('the relay is not configured yet');
+    const file = this.#recordingFile(message.file);
+    const track = new OutputTrack(message.header.size);
+    const writer = await this.#openWriter(file, message, track, limits);
+    return new RelaySession({
+      session: message.session,
+      client: message.client,
+      file,
+      writer,
+      track,
+      limits,
+      screens: this.#screens,
+      emit: (event) => this.#emit(event),
+      fenced: this.#options.fenced,
+    });
+  }
+
+  async #openWriter(
+    file: string,
+    message: Message<'session-open'>,
+    track: OutputTrack,
+    limits: RelayLimits,
+  ): Promise<RecordingWriter> {
+    const { checkGeneration } = this.#options;
+    if (existsSync(file)) {
+      try {
+        const writer = await RecordingWriter.reopen(file, 'the relay started again', { checkGeneration }, (bytes) =>
+          track.push(bytes),
+        );
+        if (writer.header.session !== message.session) throw new Error('the recording file belongs to another session');
+        return writer;
+      } catch (error) {
+        // Broken off before its header was durable: the session had not begun.
+        if (message.resumed || !(error instanceof RecordingError) || !error.message.startsWith(NO_HEADER)) throw error;
+        rmSync(file);
+      }
+    } else if (message.resumed) throw new Error('the recording of this running session is missing');
+    if (this.#freeBytes < limits.reserveBytes)
+      throw new Error('the recordings have no space left: free some, or lower what is kept free');
+    mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+    return RecordingWriter.create(file, message.header, { checkGeneration });
+  }
+
+  #recordingFile(relative: string): string {
+    const file = resolve(this.#options.recordingsDir, relative);
+    if (!file.startsWith(resolve(this.#options.recordingsDir) + sep)) throw new Error('file: lies outside of the recordings');
+    return file;
+  }
+
+  async #forget(session: string): Promise<void> {
+    const known = await this.#sessions.get(session);
+    this.#sessions.delete(session);
+    this.#opened.delete(session);
+    await known?.stop(CloseCode.ended);
+  }
+
+  /** A data link whose TLS client certificate names `client`. */
+  acceptAgent(socket: WebSocket, client: string): void {
+    const links = (this.#linksPerClient.get(client) ?? 0) + 1;
+    if (links > LINKS_PER_CLIENT_MAX) return socket.close(CloseCode.limit, `at most ${LINKS_PER_CLIENT_MAX} links`);
+    this.#linksPerClient.set(client, links);
+    let attached: RelaySession | undefined;
+    const link = new FrameLink(socket, {
+      hello: (json) => void this.#agentHello(link, json, client).then((session) => (attached = session)),
+      frame: (frame, message) => this.#guard(link, () => attached?.agentFrame(link, frame, message)),
+      closed: () => {
+        attached?.agentClosed(link);
+        const left = (this.#linksPerClient.get(client) ?? 1) - 1;
+        if (left > 0) this.#linksPerClient.set(client, left);
+        else this.#linksPerClient.delete(client);
+      },
+    });
+  }
+
+  async #agentHello(link: FrameLink, json: unknown, client: string): Promise<RelaySession | undefined> {
+    const parsed = agentHello.safeParse(json);
+    if (!parsed.success) return refuse(link, parsed.error.issues[0]?.path.join('.'));
+    const use = this.#tickets.use(parsed.data.ticket, 'agent', Date.now());
+    const ticket = 'ticket' in use && use.ticket.kind === 'agent' ? use.ticket : undefined;
+    if (!ticket || ticket.client !== client || ticket.session !== parsed.data.session)
+      return this.#refuseTicket(link, {
+        client,
+        session: parsed.data.session,
+        why: 'refused' in use ? use.refused : 'bound-to-another',
+      });
+    // The agent sends nothing before WELCOME, so nothing is missed while a recording is being repaired.
+    const session = await this.#sessions.get(ticket.session);
+    if (!session || session.client !== client)
+      return this.#refuseTicket(link, { client, session: ticket.session, why: 'no-session' });
+    if (link.open) this.#guard(link, () => session.attachAgent(link, parsed.data));
+    return session;
+  }
+
+  /** A viewer link, its Origin checked. */
+  acceptViewer(socket: WebSocket, address: string): void {
+    let attached: { session: RelaySession; viewer: ViewerLink } | undefined;
+    const link = new FrameLink(socket, {
+      hello: (json) =>
+        void this.#viewerHello(link, json, address, (session, viewer) => {
+          attached = { session, viewer };
+        }),
+      frame: (frame: Frame, message) => this.#guard(link, () => attached?.session.viewerFrame(attached.viewer, frame, message)),
+      closed: () => attached?.session.viewerClosed(attached.viewer),
+    });
+  }
+
+  async #viewerHello(
+    link: FrameLink,
+    json: unknown,
+    address: string,
+    attach: (session: RelaySession, viewer: ViewerLink) => void,
+  ): Promise<void> {
+    const parsed = viewerHello.safeParse(json);
+    if (!parsed.success) return void refuse(link, parsed.error.issues[0]?.path.join('.'));
+    const use = this.#tickets.use(parsed.data.ticket, 'viewer', Date.now());
+    const ticket = 'ticket' in use && use.ticket.kind === 'viewer' ? use.ticket : undefined;
+    if (!ticket) return void this.#refuseTicket(link, { address, why: 'refused' in use ? use.refused : 'other-kind' });
+    const session = await this.#sessions.get(ticket.session);
+    if (!session) return void this.#refuseTicket(link, { address, session: ticket.session, why: 'no-session' });
+    if (!link.open) return;
+    const viewer = session.attachViewer(link, parsed.data, ticket);
+    if (viewer) attach(session, viewer);
+  }
+
+  #refuseTicket(link: FrameLink, details: Record<string, string>): undefined {
+    this.#options.log.warn(details, 'relay-ticket-refused');
+    link.close(CloseCode.ticket, 'the ticket is unknown, used or too old');
+    return undefined;
+  }
+
+  #guard(link: FrameLink, work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      if (!(error instanceof WireError)) throw error;
+      link.close(CloseCode.protocol, error.message);
+    }
+  }
+
+  async #sweep(): Promise<void> {
+    if (this.#sweeping) return;
+    this.#sweeping = true;
+    const nowMs = Date.now();
+    this.#tickets.sweep(nowMs);
+    await this.#measureSpace();
+    const spaceLow = this.#limits !== undefined && this.#freeBytes < this.#limits.reserveBytes;
+    const progress = ++this.#sweeps % PROGRESS_EVERY_SWEEPS === 0;
+    for (const session of this.#opened.values()) {
+      session.sweep(nowMs, spaceLow);
+      session.check(nowMs);
+      if (progress) session.reportProgress();
+    }
+    this.#sweeping = false;
+  }
+
+  async #measureSpace(): Promise<void> {
+    try {
+      this.#freeBytes = await (this.#options.freeBytes ?? (() => freeBytesOf(this.#options.recordingsDir)))();
+    } catch (error) {
+      this.#options.log.error({ error: (error as Error).message }, 'recordings-space-unknown');
+    }
+  }
+
+  /** Closes all links; they come back to the next relay. */
+  async stop(): Promise<void> {
+    clearInterval(this.#sweepTimer);
+    await Promise.all(Array.from(this.#opened.values(), (session) => session.stop(CloseCode.restarting)));
+    await this.#screens.close();
+  }
+}
+
+function refuse(link: FrameLink, field: string | undefined): undefined {
+  link.close(CloseCode.protocol, `HELLO ${field ?? ''}: does not fit its schema`);
+  return undefined;
+}
+
+async function freeBytesOf(directory: string): Promise<number> {
+  const { bavail, bsize } = await statfs(directory);
+  return bavail * bsize;
+}
