@@ -22,7 +22,10 @@ export function ConsoleApp() {
   const sessions = useConsoleSessions();
   const running = useOwnSessions();
   const { open, active } = sessions.tabs;
-  const openSession = useCallback((info: ShellInfo) => sessions.open(info, t('terminalLabel', { name: info.jumpItemName })), [sessions, t]);
+  const openSession = useCallback(
+    (info: ShellInfo) => sessions.open(info, t('terminalLabel', { name: info.jumpItemName })),
+    [sessions, t],
+  );
   const { opening, jump } = useJump(openSession);
   const endSession = useEndSession();
   const [question, setQuestion] = useState<SessionQuestion>();
@@ -48,7 +51,8 @@ export function ConsoleApp() {
     setQuestion(undefined);
     if ((await endSession(session)) && closing) sessions.close(session);
   };
-  const jumpAgain = ({ info }: ShellSession): void => jump({ id: info.jumpItemId, name: info.jumpItemName, hostName: info.hostName, runsAs: info.runsAs });
+  const jumpAgain = ({ info }: ShellSession): void =>
+    jump({ id: info.jumpItemId, name: info.jumpItemName, hostName: info.hostName, runsAs: info.runsAs });
 
   return (
     <div className={classes['console']}>
@@ -71,7 +75,9 @@ export function ConsoleApp() {
                   session={session}
                   visible={id === active}
                   recordsInput={running?.find((row) => row.id === id)?.recordsInput}
-                  onCommand={(command) => (command === 'leave' ? sessions.activate(null) : sessions.step(command === 'next-tab' ? 1 : -1))}
+                  onCommand={(command) =>
+                    command === 'leave' ? sessions.activate(null) : sessions.step(command === 'next-tab' ? 1 : -1)
+                  }
                   onEnd={() => ask('end', session)}
                   onJumpAgain={() => jumpAgain(session)}
                   onClose={() => sessions.close(id)}
@@ -81,7 +87,12 @@ export function ConsoleApp() {
           );
         })}
       </main>
-      <SessionDialogs question={question} onCancel={() => setQuestion(undefined)} onLeave={leave} onEnd={(session) => void end(session)} />
+      <SessionDialogs
+        question={question}
+        onCancel={() => setQuestion(undefined)}
+        onLeave={leave}
+        onEnd={(session) => void end(session)}
+      />
     </div>
   );
 }

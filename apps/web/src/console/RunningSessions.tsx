@@ -5,7 +5,13 @@ import { shortTime } from './items/format-time.ts';
 import classes from './console.module.css';
 
 /** This person's sessions that run without a tab here: left running, or opened in another window. */
-export function RunningSessions({ rows, onOpen }: { rows: readonly AccessSessionRow[]; onOpen: (row: AccessSessionRow) => void }) {
+export function RunningSessions({
+  rows,
+  onOpen,
+}: {
+  rows: readonly AccessSessionRow[];
+  onOpen: (row: AccessSessionRow) => void;
+}) {
   const { t, i18n } = useTranslation('console');
   if (rows.length === 0) return null;
   return (
@@ -16,9 +22,16 @@ export function RunningSessions({ rows, onOpen }: { rows: readonly AccessSession
       <ul>
         {rows.map((row) => (
           <li key={row.id}>
-            <Button size="compact-sm" variant="light" aria-label={t('tabs.open', { name: row.jumpItemName })} onClick={() => onOpen(row)}>
+            <Button
+              size="compact-sm"
+              variant="light"
+              aria-label={t('tabs.open', { name: row.jumpItemName })}
+              onClick={() => onOpen(row)}
+            >
               {row.jumpItemName}
-              <span className={classes['runningSince']}>{t('tabs.openedAt', { time: shortTime(row.startedAtMs, i18n.language, Date.now()) })}</span>
+              <span className={classes['runningSince']}>
+                {t('tabs.openedAt', { time: shortTime(row.startedAtMs, i18n.language, Date.now()) })}
+              </span>
             </Button>
           </li>
         ))}

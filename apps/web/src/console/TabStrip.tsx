@@ -36,15 +36,38 @@ export function TabStrip({ sessions, open, active, onClose }: TabStripProps) {
       </button>
       {open.map((id) => {
         const session = sessions.get(id);
-        return session && <SessionTab key={id} session={session} active={id === active} onActivate={() => sessions.activate(id)} onClose={() => onClose(id)} />;
+        return (
+          session && (
+            <SessionTab
+              key={id}
+              session={session}
+              active={id === active}
+              onActivate={() => sessions.activate(id)}
+              onClose={() => onClose(id)}
+            />
+          )
+        );
       })}
     </div>
   );
 }
 
-function SessionTab({ session, active, onActivate, onClose }: { session: ShellSession; active: boolean; onActivate: () => void; onClose: () => void }) {
+function SessionTab({
+  session,
+  active,
+  onActivate,
+  onClose,
+}: {
+  session: ShellSession;
+  active: boolean;
+  onActivate: () => void;
+  onClose: () => void;
+}) {
   const { t } = useTranslation('console');
-  const phase = useSyncExternalStore((listener) => session.subscribe(listener), () => session.state.phase);
+  const phase = useSyncExternalStore(
+    (listener) => session.subscribe(listener),
+    () => session.state.phase,
+  );
   const { id, jumpItemName: name } = session.info;
   const closeByMiddleButton = (event: MouseEvent): void => {
     if (event.button === 1) onClose();

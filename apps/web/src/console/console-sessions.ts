@@ -37,7 +37,10 @@ export class ConsoleSessions {
   /** Opens a tab for a session, or brings its tab to the front. `label`: what a screen reader calls its terminal. */
   open(info: ShellInfo, label: string): void {
     if (!this.#sessions.has(info.id)) {
-      this.#sessions.set(info.id, new ShellSession(info, this.#api, { scheme: this.scheme, preferences: terminalPreferences(), label }));
+      this.#sessions.set(
+        info.id,
+        new ShellSession(info, this.#api, { scheme: this.scheme, preferences: terminalPreferences(), label }),
+      );
     }
     this.#setTabs(openTab(this.#tabs, info.id));
   }

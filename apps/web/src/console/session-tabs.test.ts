@@ -1,6 +1,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { activateTab, closeTab, NO_TABS, openTab, rememberedTabs, rememberTabs, sessionInAddress, stepTab, withoutGone } from './session-tabs.ts';
+import {
+  activateTab,
+  closeTab,
+  NO_TABS,
+  openTab,
+  rememberedTabs,
+  rememberTabs,
+  sessionInAddress,
+  stepTab,
+  withoutGone,
+} from './session-tabs.ts';
 
 const three = ['a', 'b', 'c'].reduce(openTab, NO_TABS);
 

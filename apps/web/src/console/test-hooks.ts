@@ -16,6 +16,7 @@ declare global {
 export function provideHooks(hooks: BasculeHooks): () => void {
   window.bascule = { ...window.bascule, ...hooks };
   return () => {
-    for (const name of Object.keys(hooks) as (keyof BasculeHooks)[]) if (window.bascule?.[name] === hooks[name]) delete window.bascule?.[name];
+    for (const name of Object.keys(hooks) as (keyof BasculeHooks)[])
+      if (window.bascule?.[name] === hooks[name]) delete window.bascule?.[name];
   };
 }

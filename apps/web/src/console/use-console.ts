@@ -43,7 +43,11 @@ export function useOwnSessions(): readonly AccessSessionRow[] | undefined {
 }
 
 /** After a reload: opens the tabs again that this window had, and the session that the address names. Once. */
-export function useRestoredTabs(sessions: ConsoleSessions, running: readonly AccessSessionRow[] | undefined, open: (info: ShellInfo) => void): void {
+export function useRestoredTabs(
+  sessions: ConsoleSessions,
+  running: readonly AccessSessionRow[] | undefined,
+  open: (info: ShellInfo) => void,
+): void {
   const restored = useRef(false);
   useEffect(() => {
     if (!running || restored.current) return;
@@ -61,7 +65,10 @@ export function useRestoredTabs(sessions: ConsoleSessions, running: readonly Acc
 }
 
 /** Opens a session on an item; `opening` is the item for which that is under way. */
-export function useJump(open: (info: ShellInfo) => void): { opening: string | undefined; jump: (item: Pick<JumpItem, 'id' | 'name' | 'hostName' | 'runsAs'>) => void } {
+export function useJump(open: (info: ShellInfo) => void): {
+  opening: string | undefined;
+  jump: (item: Pick<JumpItem, 'id' | 'name' | 'hostName' | 'runsAs'>) => void;
+} {
   const api = useApi();
   const client = useQueryClient();
   const { t } = useTranslation('console');
@@ -78,7 +85,11 @@ export function useJump(open: (info: ShellInfo) => void): { opening: string | un
         open({ id: session, jumpItemId: item.id, jumpItemName: item.name, hostName: item.hostName, runsAs: item.runsAs });
         void client.invalidateQueries({ queryKey: ['active-sessions'] });
       } catch (error) {
-        notifications.show({ color: 'red', autoClose: false, message: t('jumpFailed', { name: item.name, reason: errorText(error) }) });
+        notifications.show({
+          color: 'red',
+          autoClose: false,
+          message: t('jumpFailed', { name: item.name, reason: errorText(error) }),
+        });
       } finally {
         busy.current = false;
         setOpening(undefined);

@@ -12,7 +12,10 @@ const PAGE_SECONDS = 60;
 /** Play and pause, the seek bar, speed, and whether idle time is skipped. */
 export function PlayerControls({ playback }: { playback: Playback }) {
   const { t } = useTranslation('player');
-  const state = useSyncExternalStore((listener) => playback.subscribe(listener), () => playback.state);
+  const state = useSyncExternalStore(
+    (listener) => playback.subscribe(listener),
+    () => playback.state,
+  );
   const toggle = state.playing ? t('pause') : state.ended ? t('again') : t('play');
   return (
     <div className={classes['controls']} role="group" aria-label={t('controls')}>
@@ -61,7 +64,14 @@ function SeekBar({ playback, state }: { playback: Playback; state: PlaybackState
   const { t } = useTranslation('player');
   const { positionSeconds, durationSeconds } = state;
   const onKeyDown = (event: KeyboardEvent): void => {
-    const by = { ArrowRight: ARROW_SECONDS, ArrowUp: ARROW_SECONDS, ArrowLeft: -ARROW_SECONDS, ArrowDown: -ARROW_SECONDS, PageUp: PAGE_SECONDS, PageDown: -PAGE_SECONDS }[event.key];
+    const by = {
+      ArrowRight: ARROW_SECONDS,
+      ArrowUp: ARROW_SECONDS,
+      ArrowLeft: -ARROW_SECONDS,
+      ArrowDown: -ARROW_SECONDS,
+      PageUp: PAGE_SECONDS,
+      PageDown: -PAGE_SECONDS,
+    }[event.key];
     if (event.key === ' ') playback.toggle();
     else if (by !== undefined) playback.seek(positionSeconds + by);
     else return;

@@ -49,7 +49,9 @@ export function PlayerSearch({ index, playback }: { index: CastIndex; playback: 
           {found === 'searching' ? t('searching') : found && <Summary found={found} />}
         </span>
       </form>
-      {found && found !== 'searching' && found.hits.length > 0 && <HitList hits={found.hits} onGo={(seconds) => playback.seek(seconds)} />}
+      {found && found !== 'searching' && found.hits.length > 0 && (
+        <HitList hits={found.hits} onGo={(seconds) => playback.seek(seconds)} />
+      )}
     </div>
   );
 }

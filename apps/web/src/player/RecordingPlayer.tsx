@@ -43,11 +43,19 @@ function Player({ sessionId }: { sessionId: string }) {
   const failed = recording?.reading.kind === 'failed' ? recording.reading.error : undefined;
   const nothingRead = failed !== undefined && !recording?.playback;
   return (
-    <section className={classes['player']} aria-label={t('heading')} onKeyDown={(event) => onPlayerKey(event, recording?.playback)}>
+    <section
+      className={classes['player']}
+      aria-label={t('heading')}
+      onKeyDown={(event) => onPlayerKey(event, recording?.playback)}
+    >
       <Incomplete sessionId={sessionId} />
       {failed !== undefined && (
         <Alert color="red" p="xs">
-          {nothingRead ? t('failed', { reason: reasonOf(failed, t('unreadable')) }) : failed instanceof AppError ? t('unreadable') : t('cutShort')}{' '}
+          {nothingRead
+            ? t('failed', { reason: reasonOf(failed, t('unreadable')) })
+            : failed instanceof AppError
+              ? t('unreadable')
+              : t('cutShort')}{' '}
           <Button size="compact-xs" variant="default" onClick={() => setAttempt(attempt + 1)}>
             {t('retry')}
           </Button>
@@ -114,7 +122,14 @@ function Incomplete({ sessionId }: { sessionId: string }) {
 function onPlayerKey(event: KeyboardEvent, playback: Playback | undefined): void {
   const target = event.target as HTMLElement;
   // Fields, lists and the seek bar keep their own keys; a focused button keeps its space.
-  if (!playback || event.ctrlKey || event.altKey || event.metaKey || target.closest('input, select, [role="option"], [role="slider"]')) return;
+  if (
+    !playback ||
+    event.ctrlKey ||
+    event.altKey ||
+    event.metaKey ||
+    target.closest('input, select, [role="option"], [role="slider"]')
+  )
+    return;
   const { positionSeconds } = playback.state;
   const step = event.shiftKey ? LONG_STEP_SECONDS : STEP_SECONDS;
   if (event.key === ' ' && !target.closest('button')) playback.toggle();

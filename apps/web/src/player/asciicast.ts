@@ -25,7 +25,11 @@ export interface CastEvent {
 }
 
 function damaged(what: string): AppError {
-  return new AppError('invalid', 'RECORDING_UNREADABLE', `The recording cannot be played: ${what}. Download it and check it with 'npm run verify'.`);
+  return new AppError(
+    'invalid',
+    'RECORDING_UNREADABLE',
+    `The recording cannot be played: ${what}. Download it and check it with 'npm run verify'.`,
+  );
 }
 
 function parsedJson(line: string, what: string): unknown {

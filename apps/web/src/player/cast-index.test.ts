@@ -28,7 +28,10 @@ class Screen implements ShadowTerminal, Stage {
   /** What is on the screen, without the history above it. */
   lines(): string[] {
     const { active } = this.terminal.buffer;
-    return Array.from({ length: this.terminal.rows }, (_, row) => active.getLine(active.baseY + row)?.translateToString(true) ?? '');
+    return Array.from(
+      { length: this.terminal.rows },
+      (_, row) => active.getLine(active.baseY + row)?.translateToString(true) ?? '',
+    );
   }
 }
 
@@ -79,12 +82,18 @@ void test('chunks are cut by time and by size', async () => {
 void test('a chunk is not cut inside an escape sequence', async () => {
   const index = await indexOf([line(0, 'a\u001b[1'), line(CHUNK_SECONDS, ';31mb'), line(CHUNK_SECONDS + 1, 'c')]);
   assert.equal(index.chunkCount, 2);
-  assert.deepEqual((await index.events(0)).map(({ data }) => data), ['a\u001b[1', ';31mb']);
+  assert.deepEqual(
+    (await index.events(0)).map(({ data }) => data),
+    ['a\u001b[1', ';31mb'],
+  );
 });
 
 void test('times never run backwards', async () => {
   const index = await indexOf([line(5, 'a'), line(3, 'b')]);
-  assert.deepEqual((await index.events(0)).map(({ seconds }) => seconds), [5, 5]);
+  assert.deepEqual(
+    (await index.events(0)).map(({ seconds }) => seconds),
+    [5, 5],
+  );
 });
 
 void test('after a seek in either direction the screen is what playing from the start would show', async () => {
@@ -136,10 +145,21 @@ void test('play after the end begins again', async () => {
 });
 
 void test('text is found across events, escape sequences and chunks, with its time', async () => {
-  const index = await indexOf([line(1, 'Err'), line(2, '\u001b[31mor\u001b[0m: disk\r\n'), line(70, 'next er'), line(140, 'ror\r\n')]);
+  const index = await indexOf([
+    line(1, 'Err'),
+    line(2, '\u001b[31mor\u001b[0m: disk\r\n'),
+    line(70, 'next er'),
+    line(140, 'ror\r\n'),
+  ]);
   assert.equal(index.chunkCount, 3);
   const hits = await searchCast(index, 'ERROR', new AbortController().signal);
-  assert.deepEqual(hits.map(({ seconds, excerpt, from, to }) => [seconds, excerpt.slice(from, to)]), [[2, 'Error'], [140, 'error']]);
+  assert.deepEqual(
+    hits.map(({ seconds, excerpt, from, to }) => [seconds, excerpt.slice(from, to)]),
+    [
+      [2, 'Error'],
+      [140, 'error'],
+    ],
+  );
   assert.equal(hits[0]?.excerpt, 'Error: disk');
 });
 

@@ -128,7 +128,7 @@ export class CastIndex {
     const found = this.#chunks[chunk];
     if (!found) return [];
     if (Array.isArray(found.events)) return found.events;
-    const parsed = this.#parsed.get(chunk) ?? ((JSON.parse(await found.events.text()) as CastEvent[]));
+    const parsed = this.#parsed.get(chunk) ?? (JSON.parse(await found.events.text()) as CastEvent[]);
     this.#remember(chunk, parsed);
     return parsed;
   }

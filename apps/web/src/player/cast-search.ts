@@ -66,7 +66,10 @@ function findIn(run: Run, needle: string, last: boolean, hits: SearchHit[]): num
 function hitAt(run: Run, at: number, length: number): SearchHit {
   const lineStart = Math.max(run.text.lastIndexOf('\n', at - 1) + 1, at - EXCERPT_BEFORE, 0);
   const newline = run.text.indexOf('\n', at + length);
-  const lineEnd = Math.min(newline === -1 ? run.text.length : newline, lineStart + Math.max(EXCERPT_CHARACTERS, at - lineStart + length));
+  const lineEnd = Math.min(
+    newline === -1 ? run.text.length : newline,
+    lineStart + Math.max(EXCERPT_CHARACTERS, at - lineStart + length),
+  );
   const excerpt = run.text.slice(lineStart, lineEnd).replaceAll('\t', ' ').replaceAll('\n', ' ');
   return { seconds: secondsAt(run, at + length - 1), excerpt, from: at - lineStart, to: at - lineStart + length };
 }

@@ -21,7 +21,17 @@ void test('it knows when the text ends inside a sequence', () => {
 });
 
 void test('where the output is cut makes no difference', () => {
-  const piece = fc.constantFrom('a', 'b ', '\n', '\u001b[0m', '\u001b]2;x\u0007', '\u001b(0', '\u001bPq\u001b\\', '\u001b[?2004h', 'é');
+  const piece = fc.constantFrom(
+    'a',
+    'b ',
+    '\n',
+    '\u001b[0m',
+    '\u001b]2;x\u0007',
+    '\u001b(0',
+    '\u001bPq\u001b\\',
+    '\u001b[?2004h',
+    'é',
+  );
   fc.assert(
     fc.property(fc.array(piece, { maxLength: 30 }), fc.integer({ min: 0, max: 200 }), (pieces, cut) => {
       const text = pieces.join('');

@@ -52,7 +52,15 @@ export class Playback {
     this.#index = index;
     this.#stage = stage;
     this.#now = now;
-    this.#state = { positionSeconds: 0, durationSeconds: 0, playing: false, ended: false, loaded: false, speed: 1, skipIdle: true };
+    this.#state = {
+      positionSeconds: 0,
+      durationSeconds: 0,
+      playing: false,
+      ended: false,
+      loaded: false,
+      speed: 1,
+      skipIdle: true,
+    };
   }
 
   get state(): PlaybackState {
@@ -67,7 +75,11 @@ export class Playback {
 
   /** To be called when the index has grown. */
   refresh(): void {
-    this.#set({ durationSeconds: this.#index.durationSeconds, loaded: this.#index.complete, ended: this.#state.ended && this.#index.complete });
+    this.#set({
+      durationSeconds: this.#index.durationSeconds,
+      loaded: this.#index.complete,
+      ended: this.#state.ended && this.#index.complete,
+    });
   }
 
   play(): void {

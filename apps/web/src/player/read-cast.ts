@@ -14,7 +14,11 @@ export interface CastReading {
  * Reads `body` to its end. The next piece is asked for when the shadow terminal has followed the last one: the connection slows down to what
  * the page can take. Throws RECORDING_UNREADABLE for what is no asciicast; whatever came before it can still be played.
  */
-export async function readCast(body: ReadableStream<Uint8Array<ArrayBuffer>>, shadow: ShadowTerminal, reading: CastReading): Promise<void> {
+export async function readCast(
+  body: ReadableStream<Uint8Array<ArrayBuffer>>,
+  shadow: ShadowTerminal,
+  reading: CastReading,
+): Promise<void> {
   const splitter = new LineSplitter();
   const reader = body.pipeThrough(new TextDecoderStream()).getReader();
   let index: CastIndex | undefined;

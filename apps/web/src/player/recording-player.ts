@@ -22,7 +22,13 @@ export class PlayedRecording {
   reading: ReadingState = { kind: 'reading' };
 
   constructor(scheme: ColorScheme, label: string) {
-    this.view = new TerminalView({ scheme, preferences: { ...terminalPreferences(), fontSize: 13 }, label, input: false, scrollback: SCROLLBACK_LINES });
+    this.view = new TerminalView({
+      scheme,
+      preferences: { ...terminalPreferences(), fontSize: 13 },
+      label,
+      input: false,
+      scrollback: SCROLLBACK_LINES,
+    });
   }
 
   readonly subscribe = (listener: () => void): (() => void) => {

@@ -3,9 +3,18 @@ import type { GroupChoice, GroupCount } from './items-model.ts';
 import classes from './items.module.css';
 
 /** The Jump Groups as a filter, with how much of each is online. */
-export function GroupList({ groups, chosen, onChoose }: { groups: readonly GroupCount[]; chosen: GroupChoice; onChoose: (group: GroupChoice) => void }) {
+export function GroupList({
+  groups,
+  chosen,
+  onChoose,
+}: {
+  groups: readonly GroupCount[];
+  chosen: GroupChoice;
+  onChoose: (group: GroupChoice) => void;
+}) {
   const { t } = useTranslation('console');
-  const nameOf = (group: GroupCount): string => (group.id === 'all' ? t('groups.all') : group.id === 'none' ? t('groups.none') : (group.name ?? ''));
+  const nameOf = (group: GroupCount): string =>
+    group.id === 'all' ? t('groups.all') : group.id === 'none' ? t('groups.none') : (group.name ?? '');
   return (
     <nav className={classes['groups']} aria-label={t('groups.heading')}>
       <h2 className={classes['paneHeading']}>{t('groups.heading')}</h2>

@@ -35,7 +35,13 @@ export function JumpButton({ item, opening, onJump, compact = false }: JumpButto
     </Button>
   );
   return obstacle ? (
-    <Tooltip label={t(`obstacle.${obstacle}`)} multiline maw={280} openDelay={0} events={{ hover: true, focus: true, touch: true }}>
+    <Tooltip
+      label={t(`obstacle.${obstacle}`)}
+      multiline
+      maw={280}
+      openDelay={0}
+      events={{ hover: true, focus: true, touch: true }}
+    >
       {button}
     </Tooltip>
   ) : (

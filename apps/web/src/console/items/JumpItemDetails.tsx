@@ -8,7 +8,15 @@ import { fullTime } from './format-time.ts';
 import classes from './items.module.css';
 
 /** Everything about the selected Jump Item, and the button to jump to it. */
-export function JumpItemDetails({ item, opening, onJump }: { item: JumpItem | undefined; opening: boolean; onJump: (item: JumpItem) => void }) {
+export function JumpItemDetails({
+  item,
+  opening,
+  onJump,
+}: {
+  item: JumpItem | undefined;
+  opening: boolean;
+  onJump: (item: JumpItem) => void;
+}) {
   const { t } = useTranslation('console');
   return (
     <aside className={classes['details']} aria-label={t('details.heading')}>

@@ -1,9 +1,26 @@
-import { useDeferredValue, useEffect, useMemo, useRef, useState, type KeyboardEvent, type ReactNode, type RefObject } from 'react';
+import {
+  useDeferredValue,
+  useEffect,
+  useMemo,
+  useRef,
+  useState,
+  type KeyboardEvent,
+  type ReactNode,
+  type RefObject,
+} from 'react';
 import { CloseButton, Loader, TextInput } from '@mantine/core';
 import { useTranslation } from 'react-i18next';
 import type { JumpItem } from '@bascule/protocol/api/jump.ts';
 import { GroupList } from './GroupList.tsx';
-import { countGroups, DEFAULT_SORT, filterItems, jumpObstacle, sortItems, type GroupChoice, type ItemSort } from './items-model.ts';
+import {
+  countGroups,
+  DEFAULT_SORT,
+  filterItems,
+  jumpObstacle,
+  sortItems,
+  type GroupChoice,
+  type ItemSort,
+} from './items-model.ts';
 import { JumpItemDetails } from './JumpItemDetails.tsx';
 import { JumpItemsTable } from './JumpItemsTable.tsx';
 import { useJumpItems } from './use-jump-items.ts';
@@ -49,14 +66,39 @@ export function JumpItemsPanel({ opening, onJump, children, active }: JumpItemsP
       <GroupList groups={groups} chosen={group} onChoose={setGroup} />
       <section className={classes['list']}>
         {children}
-        <SearchBar inputRef={searchBox} search={search} onSearch={setSearch} onLeave={toTable} shown={shown.length} all={byId.size} />
+        <SearchBar
+          inputRef={searchBox}
+          search={search}
+          onSearch={setSearch}
+          onLeave={toTable}
+          shown={shown.length}
+          all={byId.size}
+        />
         {shown.length > 0 ? (
-          <JumpItemsTable items={shown} sort={sort} onSort={setSort} selected={selected} onSelect={setSelected} opening={opening} onJump={jump} gridRef={grid} />
+          <JumpItemsTable
+            items={shown}
+            sort={sort}
+            onSort={setSort}
+            selected={selected}
+            onSelect={setSelected}
+            opening={opening}
+            onJump={jump}
+            gridRef={grid}
+          />
         ) : (
-          <Nothing loading={query.isPending} failed={query.isError && !query.data} search={deferredSearch} anyItems={byId.size > 0} />
+          <Nothing
+            loading={query.isPending}
+            failed={query.isError && !query.data}
+            search={deferredSearch}
+            anyItems={byId.size > 0}
+          />
         )}
       </section>
-      <JumpItemDetails item={selected === undefined ? undefined : byId.get(selected)} opening={opening !== undefined && opening === selected} onJump={jump} />
+      <JumpItemDetails
+        item={selected === undefined ? undefined : byId.get(selected)}
+        opening={opening !== undefined && opening === selected}
+        onJump={jump}
+      />
     </div>
   );
 }
@@ -65,7 +107,9 @@ function useSlashKey(searchBox: RefObject<HTMLInputElement | null>, active: bool
   useEffect(() => {
     if (!active) return undefined;
     const onKeyDown = (event: globalThis.KeyboardEvent): void => {
-      const typing = event.target instanceof HTMLElement && event.target.closest('input, textarea, [contenteditable], [role="dialog"]') !== null;
+      const typing =
+        event.target instanceof HTMLElement &&
+        event.target.closest('input, textarea, [contenteditable], [role="dialog"]') !== null;
       if (event.key !== '/' || event.ctrlKey || event.altKey || event.metaKey || typing) return;
       event.preventDefault();
       searchBox.current?.focus();
@@ -118,7 +162,17 @@ function SearchBar({ inputRef, search, onSearch, onLeave, shown, all }: SearchBa
   );
 }
 
-function Nothing({ loading, failed, search, anyItems }: { loading: boolean; failed: boolean; search: string; anyItems: boolean }) {
+function Nothing({
+  loading,
+  failed,
+  search,
+  anyItems,
+}: {
+  loading: boolean;
+  failed: boolean;
+  search: string;
+  anyItems: boolean;
+}) {
   const { t } = useTranslation('console');
   if (loading) {
     return (
@@ -127,6 +181,12 @@ function Nothing({ loading, failed, search, anyItems }: { loading: boolean; fail
       </div>
     );
   }
-  const text = failed ? t('items.loadFailed') : !anyItems ? t('items.noneYet') : search.trim() !== '' ? t('items.noMatch', { search: search.trim() }) : t('items.groupEmpty');
+  const text = failed
+    ? t('items.loadFailed')
+    : !anyItems
+      ? t('items.noneYet')
+      : search.trim() !== ''
+        ? t('items.noMatch', { search: search.trim() })
+        : t('items.groupEmpty');
   return <div className={classes['nothing']}>{text}</div>;
 }

@@ -1,7 +1,10 @@
 /** Instants as people read them, in their language and time zone. */
 const DAY_MS = 86_400_000;
 const HALF_YEAR_MS = 182 * DAY_MS;
-const formats = new Map<string, { time: Intl.DateTimeFormat; day: Intl.DateTimeFormat; month: Intl.DateTimeFormat; full: Intl.DateTimeFormat }>();
+const formats = new Map<
+  string,
+  { time: Intl.DateTimeFormat; day: Intl.DateTimeFormat; month: Intl.DateTimeFormat; full: Intl.DateTimeFormat }
+>();
 
 function formatsOf(language: string) {
   let found = formats.get(language);

@@ -5,8 +5,22 @@ import { applyAnswer, countGroups, DEFAULT_SORT, filterItems, itemStatus, jumpOb
 
 function item(name: string, change: Partial<JumpItem> = {}): JumpItem {
   return {
-    id: `jc_${name}`, name, groupId: null, groupName: null, hostName: `${name}.example`, os: 'Debian 12', addresses: ['10.0.0.1'], runsAs: 'root', version: '0.1.0',
-    state: 'approved', online: true, sinceMs: 1000, duplicateName: false, comment: '', sessions: 0, ...change,
+    id: `jc_${name}`,
+    name,
+    groupId: null,
+    groupName: null,
+    hostName: `${name}.example`,
+    os: 'Debian 12',
+    addresses: ['10.0.0.1'],
+    runsAs: 'root',
+    version: '0.1.0',
+    state: 'approved',
+    online: true,
+    sinceMs: 1000,
+    duplicateName: false,
+    comment: '',
+    sessions: 0,
+    ...change,
   };
 }
 const names = (items: readonly JumpItem[]): string[] => items.map(({ name }) => name);
@@ -23,7 +37,10 @@ void test('descending turns the column around, not the names among equals', () =
 
 void test('items of one name keep one order', () => {
   const twins = [item('x', { id: 'jc_2' }), item('x', { id: 'jc_1' })];
-  assert.deepEqual(sortItems(twins, DEFAULT_SORT).map(({ id }) => id), ['jc_1', 'jc_2']);
+  assert.deepEqual(
+    sortItems(twins, DEFAULT_SORT).map(({ id }) => id),
+    ['jc_1', 'jc_2'],
+  );
 });
 
 void test('every word has to be somewhere: name, host, system, user, address, comment', () => {
@@ -41,7 +58,11 @@ void test('a group narrows the list, "none" keeps those without one', () => {
 });
 
 void test('groups are counted with what is online in them', () => {
-  const items = [item('a', { groupId: 'jg_2', groupName: 'Zwolle' }), item('b', { groupId: 'jg_1', groupName: 'Berlin', online: false }), item('c')];
+  const items = [
+    item('a', { groupId: 'jg_2', groupName: 'Zwolle' }),
+    item('b', { groupId: 'jg_1', groupName: 'Berlin', online: false }),
+    item('c'),
+  ];
   assert.deepEqual(countGroups(items), [
     { id: 'all', name: null, items: 3, online: 2 },
     { id: 'jg_1', name: 'Berlin', items: 1, online: 0 },
@@ -52,8 +73,19 @@ void test('groups are counted with what is online in them', () => {
 
 void test('a change replaces, adds and removes; a complete answer forgets the rest', () => {
   const first = applyAnswer(undefined, { revision: 1, complete: true, items: [item('a'), item('b')], removed: [] });
-  const second = applyAnswer(first, { revision: 2, complete: false, items: [item('b', { online: false }), item('c')], removed: ['jc_a'] });
-  assert.deepEqual([...second.byId.values()].map(({ name, online }) => [name, online]), [['b', false], ['c', true]]);
+  const second = applyAnswer(first, {
+    revision: 2,
+    complete: false,
+    items: [item('b', { online: false }), item('c')],
+    removed: ['jc_a'],
+  });
+  assert.deepEqual(
+    [...second.byId.values()].map(({ name, online }) => [name, online]),
+    [
+      ['b', false],
+      ['c', true],
+    ],
+  );
   assert.equal(first.byId.size, 2, 'the earlier state is not touched');
   const third = applyAnswer(second, { revision: 3, complete: true, items: [item('z')], removed: [] });
   assert.deepEqual([...third.byId.keys()], ['jc_z']);

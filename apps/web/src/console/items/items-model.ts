@@ -58,7 +58,8 @@ const columnText: Record<Exclude<ItemColumn, 'state' | 'since'>, (item: JumpItem
 };
 
 function compareIn(column: ItemColumn): (left: JumpItem, right: JumpItem) => number {
-  if (column === 'state') return (left, right) => STATUS_ORDER.indexOf(itemStatus(left)) - STATUS_ORDER.indexOf(itemStatus(right));
+  if (column === 'state')
+    return (left, right) => STATUS_ORDER.indexOf(itemStatus(left)) - STATUS_ORDER.indexOf(itemStatus(right));
   if (column === 'since') return (left, right) => (right.sinceMs ?? 0) - (left.sinceMs ?? 0);
   const text = columnText[column];
   return (left, right) => byWords.compare(text(left), text(right));
@@ -78,7 +79,9 @@ const searchTexts = new WeakMap<JumpItem, string>();
 function searchText(item: JumpItem): string {
   let text = searchTexts.get(item);
   if (text === undefined) {
-    text = [item.name, item.groupName ?? '', item.hostName, item.os, item.runsAs, ...item.addresses, item.comment].join('\n').toLowerCase();
+    text = [item.name, item.groupName ?? '', item.hostName, item.os, item.runsAs, ...item.addresses, item.comment]
+      .join('\n')
+      .toLowerCase();
     searchTexts.set(item, text);
   }
   return text;

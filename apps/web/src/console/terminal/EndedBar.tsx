@@ -15,7 +15,8 @@ interface EndedBarProps {
 /** Why the session is over, in plain words, and where to go from here. The terminal above stays readable. */
 export function EndedBar({ session, ended, onJumpAgain, onClose }: EndedBarProps) {
   const { t } = useTranslation('console');
-  const exit = ended.exitCode === null ? '' : ended.exitCode < 0 ? t('ended.killed') : t('ended.exitCode', { code: ended.exitCode });
+  const exit =
+    ended.exitCode === null ? '' : ended.exitCode < 0 ? t('ended.killed') : t('ended.exitCode', { code: ended.exitCode });
   return (
     <div className={classes['ended']} role="alert">
       <strong>{t('ended.heading')}</strong>

@@ -35,13 +35,20 @@ export function SessionTerminal(props: SessionTerminalProps) {
   const place = useRef<HTMLDivElement>(null);
   const [searching, setSearching] = useState(false);
   const [question, setQuestion] = useState<PasteQuestion>();
-  const state = useSyncExternalStore((listener) => session.subscribe(listener), () => session.state);
+  const state = useSyncExternalStore(
+    (listener) => session.subscribe(listener),
+    () => session.state,
+  );
   const focus = (): void => session.view.terminal.focus();
   const clipboard: ClipboardHandlers = {
     send: (text) => session.type(text),
     ask: (decision) => {
       if (decision.kind === 'ask') setQuestion(decision);
-      else notifications.show({ color: 'red', message: t('paste.tooLong', { count: decision.characters, max: PASTE_MAX_CHARACTERS }) });
+      else
+        notifications.show({
+          color: 'red',
+          message: t('paste.tooLong', { count: decision.characters, max: PASTE_MAX_CHARACTERS }),
+        });
     },
   };
   const run = (command: TerminalCommand): void => {
@@ -139,6 +146,9 @@ function useTerminalPlace(
       }
       return false;
     });
-    return guardPaste(element, session.view, { send: (text) => latest.current.clipboard.send(text), ask: (decision) => latest.current.clipboard.ask(decision) });
+    return guardPaste(element, session.view, {
+      send: (text) => latest.current.clipboard.send(text),
+      ask: (decision) => latest.current.clipboard.ask(decision),
+    });
   }, [session, place]);
 }

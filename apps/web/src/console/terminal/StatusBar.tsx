@@ -66,7 +66,12 @@ function RecordedMark({ recordsInput }: { recordsInput: boolean | undefined }) {
   const { t } = useTranslation('console');
   if (recordsInput === undefined) return <span className={classes['recorded']}>● {t('bar.recorded')}</span>;
   return (
-    <Tooltip label={t(recordsInput ? 'bar.inputToo' : 'bar.inputNot')} multiline maw={340} events={{ hover: true, focus: true, touch: true }}>
+    <Tooltip
+      label={t(recordsInput ? 'bar.inputToo' : 'bar.inputNot')}
+      multiline
+      maw={340}
+      events={{ hover: true, focus: true, touch: true }}
+    >
       <span className={classes['recorded']} tabIndex={0}>
         <span aria-hidden="true">●</span> {t('bar.recorded')}
         <span className="b-quiet"> · {t(recordsInput ? 'bar.inputTooShort' : 'bar.inputNotShort')}</span>
@@ -96,7 +101,17 @@ function Unconfirmed({ state }: { state: ShellState }) {
   );
 }
 
-function Tools({ session, ended, onCommand, onEnd }: { session: ShellSession; ended: boolean; onCommand: (command: TerminalCommand) => void; onEnd: () => void }) {
+function Tools({
+  session,
+  ended,
+  onCommand,
+  onEnd,
+}: {
+  session: ShellSession;
+  ended: boolean;
+  onCommand: (command: TerminalCommand) => void;
+  onEnd: () => void;
+}) {
   const { t } = useTranslation('console');
   const preferences = useTerminalPreferences();
   const tool = (label: string, title: string, command: TerminalCommand) => (

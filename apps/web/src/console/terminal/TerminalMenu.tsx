@@ -1,6 +1,13 @@
 import { ActionIcon, Button, Group, Popover, Select, Stack, Switch, Text } from '@mantine/core';
 import { useTranslation } from 'react-i18next';
-import { changedFontSize, FONT_FAMILIES, FONT_SIZE_MAX, FONT_SIZE_MIN, type FontFamily, type TerminalPreferences } from './terminal-preferences.ts';
+import {
+  changedFontSize,
+  FONT_FAMILIES,
+  FONT_SIZE_MAX,
+  FONT_SIZE_MIN,
+  type FontFamily,
+  type TerminalPreferences,
+} from './terminal-preferences.ts';
 
 const SETTINGS_SYMBOL = 'Aa';
 
@@ -16,7 +23,12 @@ export function TerminalMenu({ preferences, onChange, onClosed }: TerminalMenuPr
   const { t } = useTranslation('console');
   const families = (Object.keys(FONT_FAMILIES) as FontFamily[]).map((value) => ({ value, label: t(`menu.family.${value}`) }));
   const step = (label: string, by: number, disabled: boolean) => (
-    <ActionIcon variant="default" aria-label={label} disabled={disabled} onClick={() => onChange(changedFontSize(preferences, by))}>
+    <ActionIcon
+      variant="default"
+      aria-label={label}
+      disabled={disabled}
+      onClick={() => onChange(changedFontSize(preferences, by))}
+    >
       {by < 0 ? '−' : '+'}
     </ActionIcon>
   );

@@ -29,7 +29,8 @@ export class InputLedger {
   sent(offset: number, keystrokes: number): void {
     this.#entries.push([offset, keystrokes]);
     const [first, second] = this.#entries;
-    if (this.#entries.length > LEDGER_MAX_ENTRIES && first && second) this.#entries.splice(0, 2, [second[0], first[1] + second[1]]);
+    if (this.#entries.length > LEDGER_MAX_ENTRIES && first && second)
+      this.#entries.splice(0, 2, [second[0], first[1] + second[1]]);
   }
 
   /** Everything before `offset` has arrived. */

@@ -30,7 +30,9 @@ export function decidePaste(text: string, bracketed: boolean): PasteDecision {
   if (cleaned.length > PASTE_MAX_CHARACTERS) return { kind: 'too-long', characters: cleaned.length };
   if (bracketed || !cleaned.includes('\r')) return { kind: 'send', text: cleaned };
   const lines = cleaned.replace(/\r$/, '').split('\r');
-  const preview = lines.slice(0, PASTE_PREVIEW_LINES).map((line) => (line.length > PREVIEW_LINE_CHARACTERS ? `${line.slice(0, PREVIEW_LINE_CHARACTERS)}…` : line));
+  const preview = lines
+    .slice(0, PASTE_PREVIEW_LINES)
+    .map((line) => (line.length > PREVIEW_LINE_CHARACTERS ? `${line.slice(0, PREVIEW_LINE_CHARACTERS)}…` : line));
   return { kind: 'ask', text: cleaned, lines: lines.length, preview };
 }
 

@@ -16,7 +16,14 @@ export interface ShellFacts {
   ended: { reason: EndReason | undefined; exitCode: number | null } | undefined;
 }
 
-export const NOT_YET: ShellFacts = { linked: false, wasLinked: false, agentConnected: true, paused: false, replaced: false, ended: undefined };
+export const NOT_YET: ShellFacts = {
+  linked: false,
+  wasLinked: false,
+  agentConnected: true,
+  paused: false,
+  replaced: false,
+  ended: undefined,
+};
 
 /** The one word for `facts`; what outranks what: the end, then the nearest break on the way to the far machine. */
 export function phaseOf(facts: ShellFacts): ShellPhase {

@@ -46,7 +46,12 @@ export class ShellSession {
     this.view = new TerminalView({ ...terminal, input: true });
     this.#previous = rememberedInput(sessionStorage, info.id);
     this.view.terminal.onData((data) => this.type(data));
-    this.view.terminal.onBinary((data) => this.#send(Uint8Array.from(data, (character) => character.charCodeAt(0)), 1));
+    this.view.terminal.onBinary((data) =>
+      this.#send(
+        Uint8Array.from(data, (character) => character.charCodeAt(0)),
+        1,
+      ),
+    );
   }
 
   get state(): ShellState {

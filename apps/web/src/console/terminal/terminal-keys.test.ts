@@ -18,5 +18,8 @@ void test('Cmd does what a Mac expects', () => {
 });
 
 void test('only the press counts, not the release', () => {
-  assert.equal(terminalCommand({ type: 'keyup', code: 'KeyC', ctrlKey: true, shiftKey: true, altKey: false, metaKey: false }), undefined);
+  assert.equal(
+    terminalCommand({ type: 'keyup', code: 'KeyC', ctrlKey: true, shiftKey: true, altKey: false, metaKey: false }),
+    undefined,
+  );
 });

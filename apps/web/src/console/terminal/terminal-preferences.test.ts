@@ -18,7 +18,14 @@ void test('nothing, nonsense and closed storage give the defaults; one bad value
   assert.deepEqual(readPreferences(storage()), defaults);
   assert.deepEqual(readPreferences(storage('{{')), defaults);
   assert.deepEqual(readPreferences(storage('7')), defaults);
-  const closed = { getItem: (): string => { throw new Error('denied'); }, setItem: (): void => { throw new Error('denied'); } };
+  const closed = {
+    getItem: (): string => {
+      throw new Error('denied');
+    },
+    setItem: (): void => {
+      throw new Error('denied');
+    },
+  };
   assert.deepEqual(readPreferences(closed), defaults);
   assert.doesNotThrow(() => writePreferences(closed, readPreferences(closed)));
   assert.deepEqual(readPreferences(storage('{"fontSize":900,"screenReader":true}')), { ...defaults, screenReader: true });

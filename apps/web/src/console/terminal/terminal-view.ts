@@ -49,6 +49,8 @@ export class TerminalView {
       fontFamily: FONT_FAMILIES[options.preferences.fontFamily],
       fontSize: options.preferences.fontSize,
       lineHeight: 1.15,
+      // Far programs choose colours without knowing our background (WCAG 2.2, 1.4.3).
+      minimumContrastRatio: 4.5,
       scrollback: options.scrollback ?? SCROLLBACK_LINES,
       screenReaderMode: options.preferences.screenReader,
       theme: TERMINAL_THEMES[options.scheme],
@@ -130,7 +132,9 @@ export class TerminalView {
   }
 
   onFound(listener: (found: { index: number; count: number }) => void): IDisposable {
-    return this.#search.onDidChangeResults(({ resultIndex, resultCount }) => listener({ index: resultIndex, count: resultCount }));
+    return this.#search.onDidChangeResults(({ resultIndex, resultCount }) =>
+      listener({ index: resultIndex, count: resultCount }),
+    );
   }
 
   write(data: string | Uint8Array): Promise<void> {
