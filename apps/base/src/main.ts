@@ -5,6 +5,8 @@ import { readConfig } from './config/config.ts';
 
 /** base: started by boot with the listening socket as descriptor 3 (docs/spec/boot.md, 2). */
 const EXIT_CANNOT_WORK = 4;
+// What base and the site's programs make is theirs alone.
+process.umask(0o077);
 const log = createLog('base');
 const boot = new BootLink();
 

@@ -190,7 +190,7 @@ export class SupervisedProgram extends EventEmitter<SiteProgramEvents> implement
     if (this.#failure === undefined) this.#state = 'waiting';
     const waitMs = restartWaitMs(this.#failures);
     this.#log[this.#stopping ? 'info' : 'warn'](
-      { code, signal, livedMs, restartInMs: this.#stopping ? null : waitMs },
+      { exitCode: code, signal, livedMs, restartInMs: this.#stopping ? null : waitMs },
       'site-program.gone',
     );
     if (!this.#stopping) this.#restartTimer = setTimeout(() => this.start(), waitMs);
