@@ -19,7 +19,8 @@ export class Connection implements Reader {
   readonly #log: Log;
   readonly #statements = new Map<string, StatementSync>();
 
-  constructor(path: string, log: Log, mode: 'write' | 'read') {
+  /** `read` changes nothing; `recover` lets SQLite play back its journal, and sets nothing; `write` sets our pragmas. */
+  constructor(path: string, log: Log, mode: 'write' | 'read' | 'recover') {
     this.path = path;
     this.#log = log;
     this.#database = this.#attempt('open', () => new DatabaseSync(path, { readOnly: mode === 'read', timeout: BUSY_TIMEOUT_MS }));

@@ -346,7 +346,8 @@ function inspect(options: StoreOptions, migrations: Migration[]): void {
   const sizeBytes = statSync(options.path).size;
   if (sizeBytes === 0) return;
   if (!hasMagic(options.path)) throw corrupt(options.path);
-  const connection = new Connection(options.path, options.log, 'read');
+  // A cut while the file was made (before it was WAL) leaves a rollback journal, which only a writing connection can play back.
+  const connection = new Connection(options.path, options.log, existsSync(`${options.path}-journal`) ? 'recover' : 'read');
   try {
     if (sizeBytes <= QUICK_CHECK_MAX_BYTES) {
       const answer = connection.get<{ quick_check: string }>('PRAGMA quick_check(1)');

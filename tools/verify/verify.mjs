@@ -1,0 +1,312 @@
+#!/usr/bin/env node
+/**
+ * Says whether a recording (docs/spec/wire.md, section 6) or an audit export (docs/spec/audit-export.md) is whole. One file, no
+ * dependency, Node 20 or newer; memory stays the same however large FILE is.
+ *
+ *   node verify.mjs FILE [--head HASH]
+ *
+ * Exit code: 0 whole · 1 broken · 2 incomplete · 64 used wrongly, or FILE cannot be read.
+ */
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+
+const Exit = { whole: 0, broken: 1, incomplete: 2, usage: 64 };
+const RECORDING_MAGIC = 'BASCREC1';
+const FRAME_MAX_BYTES = 1024 * 1024;
+const HASH_BYTES = 32;
+const LINE_MAX_BYTES = 16 * 1024 * 1024;
+const CHAINS_MAX = 10_000;
+const FrameType = { header: 1, output: 2, resumed: 3, end: 4 };
+const ZEROS = '0'.repeat(64);
+const USAGE = `Usage: node verify.mjs FILE [--head HASH]
+
+Says whether a recording (.bsr) or an audit export (.jsonl) is whole.
+--head HASH compares the head with one you wrote down (64 hexadecimal digits).
+Exit code: 0 whole, 1 broken, 2 incomplete, 64 used wrongly or unreadable.`;
+
+/** What was found wrong, and where. */
+class Broken extends Error {}
+/** The file stops before its end. */
+class Incomplete extends Error {}
+
+/** Reads a stream in pieces of a wanted size, holding no more than one piece and one chunk. */
+class ByteReader {
+  #chunks;
+  #held = Buffer.alloc(0);
+  #ended = false;
+  constructor(stream) {
+    this.#chunks = stream[Symbol.asyncIterator]();
+  }
+
+  /** The next `length` bytes, or fewer at the end. */
+  async take(length) {
+    while (this.#held.length < length && (await this.#more()));
+    const taken = this.#held.subarray(0, length);
+    this.#held = this.#held.subarray(taken.length);
+    return taken;
+  }
+
+  /** The next line with its newline; without one at the end of the file. */
+  async takeLine() {
+    let searched = 0;
+    for (;;) {
+      const newline = this.#held.indexOf(10, searched);
+      if (newline >= 0) return this.take(newline + 1);
+      if (this.#held.length > LINE_MAX_BYTES) throw new Broken('a line is too long');
+      searched = this.#held.length;
+      if (!(await this.#more())) return this.take(this.#held.length);
+    }
+  }
+
+  async #more() {
+    if (this.#ended) return false;
+    const { value, done } = await this.#chunks.next();
+    this.#ended = done === true;
+    if (value) this.#held = this.#held.length === 0 ? value : Buffer.concat([this.#held, value]);
+    return !this.#ended;
+  }
+}
+
+function parseJson(bytes, where) {
+  try {
+    const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+    const value = JSON.parse(text);
+    if (value === null || typeof value !== 'object' || Array.isArray(value)) throw new Error('not an object');
+    return value;
+  } catch (error) {
+    throw new Broken(`${where}: ${error.message}`);
+  }
+}
+
+const printable = (value) => String(value ?? '?').replace(/\p{Cc}/gu, '\u{FFFD}');
+const instant = (ms) => (Number.isFinite(ms) && Math.abs(ms) <= 8.64e15 ? new Date(ms).toISOString() : '?');
+
+/** wire 6: walks the frames; what it learns goes into `found` at once, so that it can be told of a broken file too. */
+async function verifyRecording(reader, found) {
+  Object.assign(found, {
+    kind: 'recording',
+    frames: 0,
+    wholeBytes: RECORDING_MAGIC.length,
+    outBytes: 0,
+    head: ZEROS,
+    resumed: 0,
+  });
+  let hash = Buffer.alloc(HASH_BYTES);
+  let end;
+  for (;;) {
+    const where = `frame ${found.frames + 1} (byte ${found.wholeBytes})`;
+    const length = await reader.take(4);
+    if (length.length === 0) break;
+    if (end) throw new Broken(`${where}: something follows the end`);
+    if (length.length < 4) throw new Incomplete('its tail is torn');
+    const bodyBytes = length.readUInt32BE();
+    if (bodyBytes < 1 || bodyBytes > FRAME_MAX_BYTES) throw new Broken(`${where}: its length of ${bodyBytes} is not possible`);
+    const rest = await reader.take(bodyBytes + HASH_BYTES);
+    if (rest.length < bodyBytes + HASH_BYTES) throw new Incomplete('its tail is torn');
+    const frame = rest.subarray(0, bodyBytes);
+    hash = createHash('sha256').update(hash).update(length).update(frame).digest();
+    if (!hash.equals(rest.subarray(bodyBytes))) throw new Broken(`${where}: its hash does not fit`);
+    end = takeFrame(frame[0], frame.subarray(1), where, found);
+    found.frames += 1;
+    found.wholeBytes += 4 + bodyBytes + HASH_BYTES;
+    found.head = hash.toString('hex');
+  }
+  if (!end) throw new Incomplete('it has no end frame (still running, or cut)');
+}
+
+/** One frame's meaning; returns the END frame's content. */
+function takeFrame(type, body, where, found) {
+  if ((type === FrameType.header) !== (found.frames === 0))
+    throw new Broken(`${where}: the header must be the first frame, once`);
+  if (type === FrameType.header) {
+    found.header = parseJson(body, where);
+    if (found.header.format !== 'bascule-recording/1')
+      throw new Broken(`${where}: unknown format ${printable(found.header.format)}`);
+  } else if (type === FrameType.output) {
+    if (body.length < 16) throw new Broken(`${where}: too short`);
+    const offset = body.readBigUInt64BE(0);
+    if (offset !== BigInt(found.outBytes)) throw new Broken(`${where}: its offset is ${offset}, expected ${found.outBytes}`);
+    found.outBytes += body.length - 16;
+  } else if (type === FrameType.resumed) {
+    parseJson(body, where);
+    found.resumed += 1;
+  } else if (type === FrameType.end) {
+    found.end = parseJson(body, where);
+    if (found.end.outBytes !== found.outBytes)
+      throw new Broken(
+        `${where}: the end tells of ${printable(found.end.outBytes)} bytes of output, there are ${found.outBytes}`,
+      );
+    return found.end;
+  } else {
+    throw new Broken(`${where}: unknown frame type ${type}`);
+  }
+  return undefined;
+}
+
+const AUDIT_FIELDS = {
+  id: 'string',
+  appliance: 'string',
+  epoch: 'number',
+  sequence: 'number',
+  atMs: 'number',
+  code: 'string',
+  actorKind: 'string',
+  actorId: 'string or null',
+  actorName: 'string',
+  address: 'string',
+  summary: 'string',
+  details: 'string',
+  previousHash: 'string',
+  hash: 'string',
+};
+
+/** audit-export 3: every line re-hashed, chained to the one before it in its chain, and the whole file sealed by the end line. */
+async function verifyAudit(reader, firstLine, found) {
+  Object.assign(found, { kind: 'audit', events: 0, lines: 1, wholeBytes: firstLine.length, head: ZEROS, chains: new Map() });
+  if (firstLine.toString('latin1') !== '{"format":"bascule-audit/1"}\n')
+    throw new Broken('line 1: the header is not that of an audit export');
+  const whole = createHash('sha256').update(firstLine);
+  for (;;) {
+    const where = `line ${found.lines + 1}`;
+    const line = await reader.takeLine();
+    if (line.length === 0 || line.at(-1) !== 10) throw new Incomplete('it has no end line (cut)');
+    const value = parseJson(line, where);
+    // What does not read back byte for byte was not written by the export: no second spelling of a line goes unnoticed.
+    if (!Buffer.from(`${JSON.stringify(value)}\n`).equals(line)) throw new Broken(`${where}: it is not as it was written`);
+    if ('end' in value) {
+      checkEnd(value, whole.digest('hex'), where, found);
+      if ((await reader.take(1)).length > 0) throw new Broken(`line ${found.lines + 2}: something follows the end`);
+      return;
+    }
+    takeEvent(value, where, found);
+    whole.update(line);
+    found.lines += 1;
+    found.wholeBytes += line.length;
+  }
+}
+
+function checkEnd(value, sha256, where, found) {
+  const expected = { end: { events: found.events, head: found.head, sha256 } };
+  if (JSON.stringify(value) !== JSON.stringify(expected))
+    throw new Broken(`${where}: the end line does not fit what is above it`);
+}
+
+function takeEvent(event, where, found) {
+  const names = Object.keys(event).join();
+  if (names !== Object.keys(AUDIT_FIELDS).join()) throw new Broken(`${where}: its fields are not those of an audit event`);
+  for (const [name, type] of Object.entries(AUDIT_FIELDS)) {
+    const right =
+      type === 'string or null' ? event[name] === null || typeof event[name] === 'string' : typeof event[name] === type;
+    if (!right) throw new Broken(`${where}: ${name} is not a ${type}`);
+  }
+  const { previousHash, hash, ...rest } = event;
+  const computed = createHash('sha256')
+    .update(JSON.stringify(['bascule-audit/1', previousHash, ...Object.values(rest)]))
+    .digest('hex');
+  if (computed !== hash) throw new Broken(`${where} (event ${event.sequence}): its hash does not fit`);
+  chainEvent(event, where, found);
+  found.events += 1;
+  found.head = hash;
+  found.first ??= event;
+  found.last = event;
+}
+
+/** audit-export 3.3: a chain goes on from its own head; a new one opens with the head of another, or with zeros as the very first. */
+function chainEvent(event, where, found) {
+  const { chains } = found;
+  const name = JSON.stringify([event.appliance, event.epoch]);
+  const own = chains.get(name);
+  if (own) {
+    if (event.sequence !== own.sequence + 1) throw new Broken(`${where}: event ${event.sequence} follows event ${own.sequence}`);
+    if (event.previousHash !== own.hash) throw new Broken(`${where}: event ${event.sequence} is not chained to the one before`);
+  } else {
+    const opens = (chain) =>
+      (chain.sequence === event.sequence - 1 && chain.hash === event.previousHash) ||
+      (chain.sequence === event.sequence && chain.previousHash === event.previousHash);
+    const first = chains.size === 0 && event.sequence === 1 && event.previousHash === ZEROS;
+    if (!first && ![...chains.values()].some(opens))
+      throw new Broken(`${where}: event ${event.sequence} opens a chain that nothing leads to`);
+    if (chains.size >= CHAINS_MAX) throw new Broken(`${where}: more than ${CHAINS_MAX} chains`);
+  }
+  chains.set(name, { sequence: event.sequence, hash: event.hash, previousHash: event.previousHash });
+}
+
+function summarise(found) {
+  const lines = [];
+  const add = (label, value) => lines.push(`  ${`${label}:`.padEnd(12)} ${value}`);
+  if (found.kind === 'recording') {
+    const { header, end } = found;
+    if (header) {
+      add('who', `${printable(header.user?.name)} from ${printable(header.fromAddress)}`);
+      add(
+        'what',
+        `${printable(header.program)} on ${printable(header.jumpItem?.name)} (${printable(header.jumpItem?.hostName)}, as ${printable(header.jumpItem?.runsAs)}), session ${printable(header.session)}`,
+      );
+      add('when', `${instant(header.startedAtMs)} to ${end ? instant(end.endedAtMs) : '?'}`);
+      add('appliance', printable(header.appliance));
+    }
+    if (end) add('ended', `${printable(end.reason)}${end.exitCode === null ? '' : `, exit code ${printable(end.exitCode)}`}`);
+    add(
+      'content',
+      `${found.frames} frames, ${found.outBytes} bytes of output${found.resumed > 0 ? `, taken up again ${found.resumed} times` : ''}`,
+    );
+  } else if (found.kind === 'audit') {
+    add('content', `${found.events} audit events in ${found.chains.size} chain(s)`);
+    if (found.first) add('when', `${instant(found.first.atMs)} to ${instant(found.last.atMs)}`);
+    if (found.last)
+      add('last', `${printable(found.last.actorName)}: ${printable(found.last.summary)} (${printable(found.last.appliance)})`);
+  }
+  if (found.head) add('head', found.head);
+  return lines;
+}
+
+/** Verifies `file`; returns the exit code and the text to print. */
+async function verify(file, wantedHead) {
+  const found = {};
+  try {
+    const reader = new ByteReader(createReadStream(file, { highWaterMark: 256 * 1024 }));
+    const magic = await reader.take(RECORDING_MAGIC.length);
+    if (magic.toString('latin1') === RECORDING_MAGIC) await verifyRecording(reader, found);
+    else if (RECORDING_MAGIC.startsWith(magic.toString('latin1'))) throw new Incomplete('it holds no whole frame');
+    else if (magic[0] === 0x7b) await verifyAudit(reader, Buffer.concat([magic, await reader.takeLine()]), found);
+    else throw new Broken('byte 0: neither a recording nor an audit export');
+    if (wantedHead !== undefined && found.head !== wantedHead.toLowerCase())
+      throw new Broken(`its head is ${found.head}, not ${wantedHead.toLowerCase()}`);
+    return { code: Exit.whole, text: [`${file}: whole`, ...summarise(found)] };
+  } catch (error) {
+    if (error instanceof Broken) return { code: Exit.broken, text: [`${file}: BROKEN at ${error.message}`, ...summarise(found)] };
+    if (error instanceof Incomplete) {
+      const parts = found.kind === 'audit' ? `${found.events} events` : `${found.frames ?? 0} frames`;
+      return {
+        code: Exit.incomplete,
+        text: [`${file}: incomplete, whole up to byte ${found.wholeBytes ?? 0}, ${parts}: ${error.message}`, ...summarise(found)],
+      };
+    }
+    return { code: Exit.usage, text: [`${file} cannot be read: ${error.message}`] };
+  }
+}
+
+/** FILE and the value of --head, or undefined when the command was used wrongly. */
+function parseArguments(words) {
+  const files = [];
+  let head;
+  for (let index = 0; index < words.length; index += 1) {
+    const word = words[index];
+    if (word === '--head' || word.startsWith('--head=')) {
+      head = word === '--head' ? words[(index += 1)] : word.slice('--head='.length);
+      if (!/^[0-9a-f]{64}$/i.test(head ?? '')) return undefined;
+    } else if (word.startsWith('-')) return undefined;
+    else files.push(word);
+  }
+  return files.length === 1 ? { file: files[0], head } : undefined;
+}
+
+const asked = parseArguments(process.argv.slice(2));
+if (asked) {
+  const { code, text } = await verify(asked.file, asked.head);
+  (code === Exit.whole ? console.log : console.error)(text.join('\n'));
+  process.exitCode = code;
+} else {
+  console.error(USAGE);
+  process.exitCode = Exit.usage;
+}
