@@ -208,9 +208,17 @@ export class AccessSessions {
 
   #toApi(row: SessionRow): AccessSessionRow {
     const session = this.#keeper.get(row.id);
-    const { id, state, userName, userId, jumpItemId, jumpItemName, hostName, runsAs, fromAddress, startedAtMs } = row;
     return {
-      ...{ id, state, userName, userId, jumpItemId, jumpItemName, hostName, runsAs, fromAddress, startedAtMs },
+      id: row.id,
+      state: row.state,
+      userName: row.userName,
+      userId: row.userId,
+      jumpItemId: row.jumpItemId,
+      jumpItemName: row.jumpItemName,
+      hostName: row.hostName,
+      runsAs: row.runsAs,
+      fromAddress: row.fromAddress,
+      startedAtMs: row.startedAtMs,
       endedAtMs: row.endedAtMs,
       endReason: row.endReason,
       exitCode: row.exitCode,

@@ -16,6 +16,8 @@ export interface LiveSession {
   openFailedSinceMs: number | null;
   /** `session-open` went to the client at least once. */
   toldClient: boolean;
+  /** The client came without the session it was to start, while the relay was away: the order is given again. */
+  orderWanted: boolean;
   /** The client asked for a ticket while the relay was away. */
   ticketWanted: boolean;
   /** A session whose agent has not come by then has failed to start. */

@@ -136,6 +136,7 @@ export class SessionKeeper {
     const ticket = this.#agentTicket(row);
     session.startBeforeMs = this.#now() + START_LIMIT_MS;
     session.toldClient = true;
+    session.orderWanted = false;
     const program = shellProgram(row, this.#options.settings().clientAwayMinutes);
     return (
       ticket !== undefined &&
@@ -241,6 +242,7 @@ export class SessionKeeper {
       opened: false,
       openFailedSinceMs: null,
       toldClient: false,
+      orderWanted: false,
       ticketWanted: false,
       startBeforeMs: this.#now() + START_LIMIT_MS,
       detachedSinceMs: row.detachedSinceMs,
@@ -332,6 +334,7 @@ export class SessionKeeper {
     if (session.row.state === 'starting' && recordedBytes > 0) this.#markLive(session);
     this.#opening.get(session.row.id)?.({ kind: 'opened' });
     if (session.row.endRequested !== null) this.#sayEnd(session);
+    else if (session.orderWanted && session.row.state === 'starting') this.tellClientToStart(session);
     if (session.ticketWanted) this.#sendTicket(session);
   }
 
@@ -403,7 +406,8 @@ export class SessionKeeper {
     if (isHeld) return;
     if (session.row.state === 'live') return this.requestEnd(session, EndReason.clientStopped, SYSTEM);
     // The order was lost on the way: given again, until START_LIMIT_MS is over.
-    if (session.toldClient && session.opened) this.tellClientToStart(session);
+    session.orderWanted = session.toldClient;
+    if (session.orderWanted && session.opened) this.tellClientToStart(session);
   }
 
   #onClientMessage(clientId: string, message: ClientMessage): void {
