@@ -2,8 +2,7 @@ import { mkdirSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Server } from 'node:net';
 import { dirname, join } from 'node:path';
-import { accountMigrations } from '@bascule/accounts/account-migrations.ts';
-import type { Accounts } from '@bascule/accounts/accounts.ts';
+import { accountMigrations, type Accounts } from '@bascule/accounts/accounts.ts';
 import { AppError } from '@bascule/errors/app-error.ts';
 import type { HttpServer } from '@bascule/http/http-server.ts';
 import type { Log } from '@bascule/log/log.ts';
@@ -59,7 +58,7 @@ export class Base {
     this.#log = log;
     this.#store = store;
     this.#certificate = certificate;
-    this.#accounts = openBoxAdministrators(store, config.applianceName, log);
+    this.#accounts = openBoxAdministrators(store, config.paths.box, config.applianceName, log);
     this.#host = this.#makeHost();
     this.#front = new Front({
       main: this.#host.main,

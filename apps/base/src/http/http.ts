@@ -1,7 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { join } from 'node:path';
-import type { Accounts } from '@bascule/accounts/accounts.ts';
-import { accountRoutes } from '@bascule/accounts/account-routes.ts';
+import { accountRoutes, type Accounts } from '@bascule/accounts/accounts.ts';
 import { createHttpServer, type AnyRoute, type HttpServer } from '@bascule/http/http-server.ts';
 import type { Log } from '@bascule/log/log.ts';
 import type { BaseConfig } from '../config/config.ts';

@@ -1,4 +1,5 @@
-import { Accounts } from '@bascule/accounts/accounts.ts';
+import { join } from 'node:path';
+import { Accounts, openKeyWrap } from '@bascule/accounts/accounts.ts';
 import type { Grant, Principal } from '@bascule/http/principal.ts';
 import type { Log } from '@bascule/log/log.ts';
 import type { Store } from '@bascule/store/store.ts';
@@ -8,7 +9,7 @@ export const BOX_LOGIN_LIMITS = { idleMinutes: 30, maxHours: 12 };
 export const BOX_COOKIE = '__Host-bascule-box';
 
 /** The people who may use /appliance: apart from the site's users, in box.db, which never leaves this machine. */
-export function openBoxAdministrators(store: Store, applianceName: string, log: Log): Accounts {
+export function openBoxAdministrators(store: Store, boxDirectory: string, applianceName: string, log: Log): Accounts {
   return new Accounts({
     store,
     kind: 'boxAdministrator',
