@@ -1,7 +1,7 @@
 import { useQueryClient } from '@tanstack/react-query';
 import { useTranslation } from 'react-i18next';
 import { Button, Menu, useMantineColorScheme } from '@mantine/core';
-import { ok } from '@bascule/protocol/api/common.ts';
+import { anyAnswer } from './api-client.ts';
 import { useApi } from './api-context.tsx';
 import { ME_KEY, useLoggedIn } from './login-state.ts';
 import { notifyFailure } from './notify.ts';
@@ -43,7 +43,7 @@ export function useLogOut(): () => void {
   const client = useQueryClient();
   return () => {
     api
-      .post(apiPaths.logout, ok)
+      .post(apiPaths.logout, anyAnswer)
       .then(() => {
         client.clear();
         client.setQueryData(ME_KEY, null);

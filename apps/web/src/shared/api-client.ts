@@ -1,8 +1,11 @@
-import type { ZodType } from 'zod';
+import { z, type ZodType } from 'zod';
 import { apiError, CSRF_HEADER } from '@bascule/protocol/api/common.ts';
 
 /** A request that has no answer after this is given up; the server's own limits are shorter. */
 export const REQUEST_TIMEOUT_MS = 20_000;
+
+/** For changes after which the lists are read again: whatever the answer holds, its status says that it was done. */
+export const anyAnswer = z.unknown();
 
 /** A request that failed. `code` is the server's permanent code, or one of `NETWORK` and `BAD_ANSWER`, made here. */
 export class ApiError extends Error {

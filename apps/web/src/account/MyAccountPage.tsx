@@ -1,0 +1,25 @@
+import { PasskeysSection } from './PasskeysSection.tsx';
+import { LoginSessionsSection } from './LoginSessionsSection.tsx';
+import { PasswordSection } from './PasswordSection.tsx';
+import { ProfileSection } from './ProfileSection.tsx';
+import { TotpSection } from './TotpSection.tsx';
+import classes from './MyAccountPage.module.css';
+
+/** The own account: name and language, password, second factor, login sessions. */
+export function MyAccountPage() {
+  return (
+    <>
+      <div className={classes['columns']}>
+        <div>
+          <ProfileSection />
+          <PasswordSection />
+        </div>
+        <div>
+          <TotpSection />
+          <PasskeysSection />
+        </div>
+      </div>
+      <LoginSessionsSection />
+    </>
+  );
+}

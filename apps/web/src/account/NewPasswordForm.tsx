@@ -1,0 +1,62 @@
+import { useId, useState, type SubmitEvent } from 'react';
+import { useMutation } from '@tanstack/react-query';
+import { useTranslation } from 'react-i18next';
+import { Button, List, PasswordInput, Stack } from '@mantine/core';
+import { PASSWORD_MAX_CHARACTERS, PASSWORD_MIN_CHARACTERS } from '@bascule/protocol/api/auth.ts';
+import { FormFailure } from '../shared/FormFailure.tsx';
+import { anyAnswer } from '../shared/api-client.ts';
+import { useApi } from '../shared/api-context.tsx';
+import { apiPaths } from '../shared/paths.ts';
+import { passwordRules } from './password-rules.ts';
+
+interface NewPasswordFormProps {
+  name: string;
+  /** Right after a login with a one-time password the server does not ask for the current one again. */
+  askCurrent: boolean;
+  autoFocus?: boolean;
+  onDone: () => void;
+}
+
+/** A new password, twice; the rules are visible before and while typing. */
+export function NewPasswordForm({ name, askCurrent, autoFocus = false, onDone }: NewPasswordFormProps) {
+  const { t } = useTranslation();
+  const api = useApi();
+  const rulesId = useId();
+  const [current, setCurrent] = useState('');
+  const [next, setNext] = useState('');
+  const [repeated, setRepeated] = useState('');
+  const change = useMutation({
+    mutationFn: () => api.post(apiPaths.password, anyAnswer, askCurrent ? { current, next } : { next }),
+    onSuccess: () => {
+      setCurrent('');
+      setNext('');
+      setRepeated('');
+      onDone();
+    },
+  });
+  const rules = passwordRules(next, repeated);
+  const submit = (event: SubmitEvent) => {
+    event.preventDefault();
+    if (Object.values(rules).every(Boolean)) change.mutate();
+  };
+  const shared = { required: true, withAsterisk: false, maxLength: PASSWORD_MAX_CHARACTERS, visibilityToggleButtonProps: { 'aria-label': t('login:showPassword') } };
+  return (
+    <form onSubmit={submit}>
+      {/* Password managers store the new password under this name. */}
+      <input type="text" name="username" autoComplete="username" value={name} readOnly hidden />
+      <Stack gap="sm">
+        {askCurrent && <PasswordInput {...shared} label={t('login:newPassword.current')} value={current} onChange={(event) => setCurrent(event.currentTarget.value)} autoComplete="current-password" />}
+        <PasswordInput {...shared} label={t('login:newPassword.next')} value={next} onChange={(event) => setNext(event.currentTarget.value)} autoComplete="new-password" autoFocus={autoFocus} aria-describedby={rulesId} />
+        <PasswordInput {...shared} label={t('login:newPassword.repeat')} value={repeated} onChange={(event) => setRepeated(event.currentTarget.value)} autoComplete="new-password" />
+        <List id={rulesId} size="xs" listStyleType="none" c="dimmed">
+          <List.Item icon={rules.longEnough ? '✓' : '·'}>{t('login:newPassword.ruleLength', { count: PASSWORD_MIN_CHARACTERS })}</List.Item>
+          <List.Item icon={rules.same ? '✓' : '·'}>{t('login:newPassword.ruleSame')}</List.Item>
+        </List>
+        <FormFailure error={change.error} />
+        <Button size="sm" type="submit" loading={change.isPending} disabled={!Object.values(rules).every(Boolean)}>
+          {t('login:newPassword.set')}
+        </Button>
+      </Stack>
+    </form>
+  );
+}

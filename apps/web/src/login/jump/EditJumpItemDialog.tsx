@@ -1,0 +1,34 @@
+import { useState } from 'react';
+import { useTranslation } from 'react-i18next';
+import { TextInput } from '@mantine/core';
+import type { JumpItem } from '@bascule/protocol/api/jump.ts';
+import { FormDialog } from '../../shared/FormDialog.tsx';
+import { anyAnswer } from '../../shared/api-client.ts';
+import { useApi } from '../../shared/api-context.tsx';
+import { apiPaths } from '../../shared/paths.ts';
+import { GroupSelect } from './GroupSelect.tsx';
+import { useRefreshJump } from './jump-queries.ts';
+
+const NAME_MAX_CHARACTERS = 128;
+const COMMENT_MAX_CHARACTERS = 500;
+
+/** Name, Jump Group and comment of a Jump Client. */
+export function EditJumpItemDialog({ item, onClose }: { item: JumpItem; onClose: () => void }) {
+  const { t } = useTranslation();
+  const api = useApi();
+  const refresh = useRefreshJump();
+  const [name, setName] = useState(item.name);
+  const [groupId, setGroupId] = useState(item.groupId);
+  const [comment, setComment] = useState(item.comment);
+  const save = async () => {
+    await api.patch(apiPaths.jumpItem(item.id), anyAnswer, { name, groupId, comment });
+    await refresh();
+  };
+  return (
+    <FormDialog title={t('login:jump.editTitle', { name: item.name })} confirm={t('shared:save')} onSubmit={save} onClose={onClose}>
+      <TextInput label={t('login:jump.name')} value={name} onChange={(event) => setName(event.currentTarget.value)} maxLength={NAME_MAX_CHARACTERS} required withAsterisk={false} data-autofocus />
+      <GroupSelect value={groupId} onChange={setGroupId} />
+      <TextInput label={t('login:jump.comment')} value={comment} onChange={(event) => setComment(event.currentTarget.value)} maxLength={COMMENT_MAX_CHARACTERS} />
+    </FormDialog>
+  );
+}

@@ -1,0 +1,56 @@
+import { createRootRoute, createRoute, createRouter, redirect } from '@tanstack/react-router';
+import { MyAccountPage } from '../account/MyAccountPage.tsx';
+import { UsersPage } from '../account/UsersPage.tsx';
+import { LoginLayout } from './LoginLayout.tsx';
+import { JumpClientsPage } from './jump/JumpClientsPage.tsx';
+import { JumpGroupsPage } from './jump/JumpGroupsPage.tsx';
+import { InstallerTokensPage } from './jump/InstallerTokensPage.tsx';
+import { loginPaths } from './login-paths.ts';
+import { AccessSessionPage } from './reports/AccessSessionPage.tsx';
+import { AccessSessionsPage } from './reports/AccessSessionsPage.tsx';
+import { AuditPage } from './reports/AuditPage.tsx';
+import { accessSessionSearch } from './reports/access-session-search.ts';
+import { SecuritySettingsPage } from './security/SecuritySettingsPage.tsx';
+import { StatusPage } from './status/StatusPage.tsx';
+
+const root = createRootRoute({ component: LoginLayout, notFoundComponent: StatusPage });
+const leadTo = (path: string, to: string) =>
+  createRoute({
+    getParentRoute: () => root,
+    path,
+    beforeLoad: () => {
+      throw redirect({ to, replace: true });
+    },
+  });
+const page = (path: string, component: () => React.JSX.Element) => createRoute({ getParentRoute: () => root, path, component });
+
+export const accessSessionsRoute = createRoute({ getParentRoute: () => root, path: loginPaths.accessSessions, component: AccessSessionsRoutePage, validateSearch: accessSessionSearch });
+function AccessSessionsRoutePage() {
+  const search = accessSessionsRoute.useSearch();
+  const navigate = accessSessionsRoute.useNavigate();
+  return <AccessSessionsPage search={search} onSearch={(next) => void navigate({ search: next, replace: true })} />;
+}
+export const accessSessionRoute = createRoute({ getParentRoute: () => root, path: loginPaths.accessSession, component: AccessSessionRoutePage });
+function AccessSessionRoutePage() {
+  const { sessionId } = accessSessionRoute.useParams();
+  return <AccessSessionPage key={sessionId} sessionId={sessionId} />;
+}
+
+const routes = [
+  leadTo('/', loginPaths.status),
+  leadTo(loginPaths.jump, loginPaths.jumpClients),
+  leadTo(loginPaths.usersAndSecurity, loginPaths.users),
+  leadTo(loginPaths.reports, loginPaths.accessSessions),
+  page(loginPaths.status, StatusPage),
+  page(loginPaths.account, MyAccountPage),
+  page(loginPaths.jumpClients, JumpClientsPage),
+  page(loginPaths.jumpGroups, JumpGroupsPage),
+  page(loginPaths.installerTokens, InstallerTokensPage),
+  page(loginPaths.users, UsersPage),
+  page(loginPaths.securitySettings, SecuritySettingsPage),
+  accessSessionsRoute,
+  accessSessionRoute,
+  page(loginPaths.audit, AuditPage),
+];
+
+export const loginRouter = createRouter({ routeTree: root.addChildren(routes), basepath: '/login', defaultPreload: false });
