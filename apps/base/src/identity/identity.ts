@@ -15,6 +15,7 @@ export function openBoxAdministrators(store: Store, boxDirectory: string, applia
     kind: 'boxAdministrator',
     rpName: `${applianceName} (appliance)`,
     limits: () => BOX_LOGIN_LIMITS,
+    keyWrap: openKeyWrap(join(boxDirectory, 'account.key')),
     log,
   });
 }
