@@ -17,6 +17,7 @@ export class PlayedRecording {
   readonly view: TerminalView;
   readonly #listeners = new Set<() => void>();
   readonly #stop = new AbortController();
+  #started = false;
   index: CastIndex | undefined;
   playback: Playback | undefined;
   reading: ReadingState = { kind: 'reading' };
@@ -45,6 +46,7 @@ export class PlayedRecording {
       await readCast(response.body, shadow, {
         onIndex: (index, size) => this.#begin(index, size),
         onGrown: () => {
+          this.#showFirstMoment();
           this.playback?.refresh();
           this.#changed();
         },
@@ -63,6 +65,12 @@ export class PlayedRecording {
     this.#listeners.clear();
     this.playback?.close();
     this.view.dispose();
+  }
+
+  #showFirstMoment(): void {
+    if (this.#started || !this.playback || !this.index || this.index.chunkCount === 0) return;
+    this.#started = true;
+    if (!this.playback.state.playing) this.playback.seek(0);
   }
 
   #begin(index: CastIndex, size: { cols: number; rows: number }): void {

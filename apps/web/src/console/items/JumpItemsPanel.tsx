@@ -1,13 +1,4 @@
-import {
-  useDeferredValue,
-  useEffect,
-  useMemo,
-  useRef,
-  useState,
-  type KeyboardEvent,
-  type ReactNode,
-  type RefObject,
-} from 'react';
+import { useEffect, useMemo, useRef, useState, type KeyboardEvent, type ReactNode, type RefObject } from 'react';
 import { CloseButton, Loader, TextInput } from '@mantine/core';
 import { useTranslation } from 'react-i18next';
 import type { JumpItem } from '@bascule/protocol/api/jump.ts';
@@ -48,10 +39,10 @@ export function JumpItemsPanel({ opening, onJump, children, active }: JumpItemsP
   const [selected, setSelected] = useState<string>();
   const grid = useRef<HTMLDivElement>(null);
   const searchBox = useRef<HTMLInputElement>(null);
-  const deferredSearch = useDeferredValue(search);
   const sorted = useMemo(() => sortItems(byId.values(), sort), [byId, sort]);
   const groups = useMemo(() => countGroups(byId.values()), [byId]);
-  const shown = useMemo(() => filterItems(sorted, deferredSearch, group), [sorted, deferredSearch, group]);
+  // Not deferred: Enter right after the last letter must mean the list that letter leaves.
+  const shown = useMemo(() => filterItems(sorted, search, group), [sorted, search, group]);
   useSlashKey(searchBox, active);
   const jump = (item: JumpItem): void => {
     setSelected(item.id);
@@ -83,15 +74,11 @@ export function JumpItemsPanel({ opening, onJump, children, active }: JumpItemsP
             onSelect={setSelected}
             opening={opening}
             onJump={jump}
+            active={active}
             gridRef={grid}
           />
         ) : (
-          <Nothing
-            loading={query.isPending}
-            failed={query.isError && !query.data}
-            search={deferredSearch}
-            anyItems={byId.size > 0}
-          />
+          <Nothing loading={query.isPending} failed={query.isError && !query.data} search={search} anyItems={byId.size > 0} />
         )}
       </section>
       <JumpItemDetails

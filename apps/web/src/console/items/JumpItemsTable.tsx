@@ -1,4 +1,4 @@
-import { useEffect, useMemo, type KeyboardEvent, type RefObject } from 'react';
+import { useEffect, useMemo, useRef, type KeyboardEvent, type RefObject } from 'react';
 import { createColumnHelper, rowSortingFeature, tableFeatures, useTable, type SortingState } from '@tanstack/react-table';
 import { useVirtualizer } from '@tanstack/react-virtual';
 import { useTranslation } from 'react-i18next';
@@ -26,6 +26,8 @@ export interface JumpItemsTableProps {
   onSelect: (id: string) => void;
   opening: string | undefined;
   onJump: (item: JumpItem) => void;
+  /** Whether the table is to be seen: hidden elements forget how far they were scrolled. */
+  active: boolean;
   /** The table itself, to give it the focus. */
   gridRef: RefObject<HTMLDivElement | null>;
 }
@@ -75,6 +77,7 @@ export function JumpItemsTable(props: JumpItemsTableProps) {
     event.preventDefault();
   };
   useEffect(() => gridRef.current?.scrollTo({ top: 0 }), [sort, gridRef]);
+  useReturn(props.active, gridRef, () => selectedIndex !== -1 && virtualizer.scrollToIndex(selectedIndex));
   return (
     <div
       ref={gridRef}
@@ -95,6 +98,21 @@ export function JumpItemsTable(props: JumpItemsTableProps) {
       </div>
     </div>
   );
+}
+
+/** Coming back from a session: the focus goes to the table, the selected row comes into sight. */
+function useReturn(active: boolean, gridRef: RefObject<HTMLDivElement | null>, showSelected: () => void): void {
+  const wasActive = useRef(active);
+  useEffect(() => {
+    const returned = active && !wasActive.current;
+    wasActive.current = active;
+    if (!returned) return undefined;
+    gridRef.current?.focus();
+    // The virtual list learns its height from an observer first.
+    const frame = requestAnimationFrame(showSelected);
+    return () => cancelAnimationFrame(frame);
+    // oxlint-disable-next-line react-hooks/exhaustive-deps -- only the return matters, not what is selected later
+  }, [active]);
 }
 
 interface SortableHeader {
