@@ -1,5 +1,16 @@
 import { createHash, createPrivateKey, generateKeyPairSync, X509Certificate, type KeyObject } from 'node:crypto';
-import { chmodSync, closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, unlinkSync, writeSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs';
 import { connect, createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { UsageError } from './options.ts';
@@ -32,7 +43,9 @@ export class ClientHome {
       mkdirSync(directory, { recursive: true, mode: 0o700 });
       chmodSync(directory, 0o700);
     } catch (error) {
-      throw new UsageError(`The directory ${directory} cannot be used (${(error as NodeJS.ErrnoException).code}): choose another with --home.`);
+      throw new UsageError(
+        `The directory ${directory} cannot be used (${(error as NodeJS.ErrnoException).code}): choose another with --home.`,
+      );
     }
     const { lock, descriptor } = await takeLock(directory);
     try {

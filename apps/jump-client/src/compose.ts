@@ -4,7 +4,11 @@ import { JumpClient } from './jump-client.ts';
 import { readOptions } from './options.ts';
 
 /** Builds the program from command line and environment. Throws UsageError. */
-export async function compose(argv: readonly string[], env: NodeJS.ProcessEnv, log: Log): Promise<{ run(): Promise<void>; stop(): Promise<void>; close(): void }> {
+export async function compose(
+  argv: readonly string[],
+  env: NodeJS.ProcessEnv,
+  log: Log,
+): Promise<{ run(): Promise<void>; stop(): Promise<void>; close(): void }> {
   const options = readOptions(argv, env);
   // Not for the eyes of the shells that are started.
   delete env['BASCULE_TOKEN'];

@@ -1,4 +1,10 @@
-import { CONTROL_MESSAGE_MAX_BYTES, CONTROL_SILENCE_LIMIT_MS, LINK_ALPN, type FromClient, type ToClient } from '@bascule/protocol/control-link.ts';
+import {
+  CONTROL_MESSAGE_MAX_BYTES,
+  CONTROL_SILENCE_LIMIT_MS,
+  LINK_ALPN,
+  type FromClient,
+  type ToClient,
+} from '@bascule/protocol/control-link.ts';
 import { dial, type DialTarget } from './dial.ts';
 import { parseToClient } from './enrol.ts';
 import { openWebSocket, type LinkSocket } from './link-socket.ts';
@@ -49,7 +55,12 @@ export class ControlLink {
   }
 
   /** Dials and greets. Rejects when no connection comes about; after that `ended` tells how it ended. */
-  static async open(target: DialTarget, tls: ControlLinkTls, events: ControlLinkEvents, signal: AbortSignal): Promise<ControlLink> {
+  static async open(
+    target: DialTarget,
+    tls: ControlLinkTls,
+    events: ControlLinkEvents,
+    signal: AbortSignal,
+  ): Promise<ControlLink> {
     const socket = await dial(target, { alpn: LINK_ALPN, ...tls }, signal);
     return new ControlLink(openWebSocket(socket, '/link', CONTROL_MESSAGE_MAX_BYTES), events);
   }
@@ -85,7 +96,8 @@ export class ControlLink {
   #check(): void {
     const nowMs = Date.now();
     const silentMs = nowMs - this.#heardMs;
-    if (silentMs >= CONTROL_SILENCE_LIMIT_MS || (!this.#greeted && nowMs - this.#openedMs >= ACCEPT_LIMIT_MS)) this.#webSocket.terminate();
+    if (silentMs >= CONTROL_SILENCE_LIMIT_MS || (!this.#greeted && nowMs - this.#openedMs >= ACCEPT_LIMIT_MS))
+      this.#webSocket.terminate();
     else if (silentMs >= PING_AFTER_MS && this.#webSocket.readyState === this.#webSocket.OPEN) this.#webSocket.ping();
   }
 }

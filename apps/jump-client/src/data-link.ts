@@ -1,6 +1,16 @@
 import { DATA_ALPN } from '@bascule/protocol/control-link.ts';
 import { CloseCode, agentWelcome, type AgentHello } from '@bascule/protocol/data-link.ts';
-import { FRAME_MAX_BYTES, FrameType, WireError, decodeFrame, encodeDrained, encodeInputAck, encodeJson, encodeOutput, type Frame } from '@bascule/wire/frames.ts';
+import {
+  FRAME_MAX_BYTES,
+  FrameType,
+  WireError,
+  decodeFrame,
+  encodeDrained,
+  encodeInputAck,
+  encodeJson,
+  encodeOutput,
+  type Frame,
+} from '@bascule/wire/frames.ts';
 import { dial, type DialTarget, type DialTls } from './dial.ts';
 import { openWebSocket, type LinkSocket } from './link-socket.ts';
 
@@ -128,7 +138,8 @@ export class DataLink {
     this.#ended = true;
     clearTimeout(this.#timer);
     const webSocket = this.#webSocket;
-    if (webSocket?.readyState === webSocket?.OPEN && code >= 1000) webSocket?.close(code, Buffer.from(reason).subarray(0, 120).toString('utf8'));
+    if (webSocket?.readyState === webSocket?.OPEN && code >= 1000)
+      webSocket?.close(code, Buffer.from(reason).subarray(0, 120).toString('utf8'));
     else webSocket?.terminate();
     this.#events.closed(code, reason);
   }

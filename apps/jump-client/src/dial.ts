@@ -11,6 +11,8 @@ export interface DialTarget {
   host: string;
   port: number;
   proxy: ProxyOptions | undefined;
+  /** The own address to dial from; the system's choice if absent. */
+  localAddress?: string;
 }
 
 export interface DialTls {
@@ -27,17 +29,20 @@ export interface DialTls {
 /** Opens a TLS 1.3 connection to the appliance, through the proxy if there is one. Rejects with an Error whose message is a sentence. */
 export async function dial(target: DialTarget, tls: DialTls, signal?: AbortSignal): Promise<TLSSocket> {
   const limit = AbortSignal.any([AbortSignal.timeout(DIAL_LIMIT_MS), ...(signal === undefined ? [] : [signal])]);
-  const socket = target.proxy === undefined ? await dialDirectly(target, limit) : await dialThroughProxy(target, target.proxy, limit);
+  const socket =
+    target.proxy === undefined ? await dialDirectly(target, limit) : await dialThroughProxy(target, target.proxy, limit);
   return await startTls(socket, tls, limit);
 }
 
 function aborted(limit: AbortSignal, what: string): Error {
-  return limit.reason instanceof Error && limit.reason.name === 'TimeoutError' ? new Error(`${what} did not answer in time.`) : new Error('stopped');
+  return limit.reason instanceof Error && limit.reason.name === 'TimeoutError'
+    ? new Error(`${what} did not answer in time.`)
+    : new Error('stopped');
 }
 
 function dialDirectly(target: DialTarget, limit: AbortSignal): Promise<Socket> {
   return new Promise((resolve, reject) => {
-    const socket = connectTcp({ host: target.host, port: target.port, noDelay: true });
+    const socket = connectTcp({ host: target.host, port: target.port, noDelay: true, localAddress: target.localAddress });
     const onAbort = () => socket.destroy(aborted(limit, 'The appliance'));
     limit.addEventListener('abort', onAbort, { once: true });
     socket.once('connect', () => {
@@ -54,7 +59,15 @@ function dialThroughProxy(target: DialTarget, proxy: ProxyOptions, limit: AbortS
   return new Promise((resolve, reject) => {
     const path = `${host}:${target.port}`;
     const headers = { host: path, ...(proxy.authorization === undefined ? {} : { 'proxy-authorization': proxy.authorization }) };
-    const connecting = request({ host: proxy.host, port: proxy.port, method: 'CONNECT', path, headers, signal: limit, agent: false });
+    const connecting = request({
+      host: proxy.host,
+      port: proxy.port,
+      method: 'CONNECT',
+      path,
+      headers,
+      signal: limit,
+      agent: false,
+    });
     connecting.once('connect', (response, socket: Socket, head: Buffer) => {
       if (response.statusCode !== 200) {
         socket.destroy();
@@ -100,7 +113,11 @@ function startTls(socket: Socket, tls: DialTls, limit: AbortSignal): Promise<TLS
       secure.removeListener('close', onClose);
       if (secure.alpnProtocol !== tls.alpn) {
         secure.destroy();
-        reject(new Error('What answers there is not a Bascule appliance, or something on the way opens TLS: only a CONNECT or TCP proxy may stand between.'));
+        reject(
+          new Error(
+            'What answers there is not a Bascule appliance, or something on the way opens TLS: only a CONNECT or TCP proxy may stand between.',
+          ),
+        );
         return;
       }
       resolve(secure);

@@ -56,7 +56,13 @@ test('a used-up, expired or revoked token is refused, and makes no row', async (
   nowMs += 2000;
   await assert.rejects(enrolWith(short), isRefused);
 
-  const made = site.jump.createToken(ADMINISTRATOR, { name: 'x', uses: 5, approveEach: false, validForMs: 60_000, groupId: null });
+  const made = site.jump.createToken(ADMINISTRATOR, {
+    name: 'x',
+    uses: 5,
+    approveEach: false,
+    validForMs: 60_000,
+    groupId: null,
+  });
   site.jump.revokeToken(ADMINISTRATOR, made.token.id);
   await assert.rejects(enrolWith(made.text), isRefused);
   assert.equal(site.jump.counts().total, total);
@@ -104,19 +110,28 @@ test('a man in the middle gets nothing: the token is not sent to a foreign ident
   const leaf = await foreign.issueLinkTls();
   const heard: Buffer[] = [];
   // Once with its own chain, once showing the real authority behind its own leaf.
-  for (const cert of [leaf.certificate, leaf.certificate.split('-----END CERTIFICATE-----\n')[0] + '-----END CERTIFICATE-----\n' + real.authority]) {
-    const server = createTlsServer({ key: leaf.key, cert, ALPNProtocols: [LINK_ALPN], requestCert: true, rejectUnauthorized: false }, (socket) => {
-      socket.on('error', () => socket.destroy());
-      socket.on('data', (data: Buffer) => heard.push(data));
-    });
+  for (const cert of [
+    leaf.certificate,
+    leaf.certificate.split('-----END CERTIFICATE-----\n')[0] + '-----END CERTIFICATE-----\n' + real.authority,
+  ]) {
+    const server = createTlsServer(
+      { key: leaf.key, cert, ALPNProtocols: [LINK_ALPN], requestCert: true, rejectUnauthorized: false },
+      (socket) => {
+        socket.on('error', () => socket.destroy());
+        socket.on('data', (data: Buffer) => heard.push(data));
+      },
+    );
     server.on('tlsClientError', () => undefined);
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
     const home = await ClientHome.open(newHomeDirectory());
     const target = { host: '127.0.0.1', port: (server.address() as AddressInfo).port, proxy: undefined };
-    await assert.rejects(enrol({ target, token: site.token(), home, name: undefined, facts: FACTS, log: silent }), (error: Error) => {
-      return error instanceof WrongIdentityError || /certificate|signature|verify/i.test(error.message);
-    });
+    await assert.rejects(
+      enrol({ target, token: site.token(), home, name: undefined, facts: FACTS, log: silent }),
+      (error: Error) => {
+        return error instanceof WrongIdentityError || /certificate|signature|verify/i.test(error.message);
+      },
+    );
     home.close();
     server.close();
   }

@@ -1,4 +1,4 @@
-import { X509Certificate, createPublicKey, sign } from 'node:crypto';
+import { X509Certificate, createPublicKey, sign, type KeyObject } from 'node:crypto';
 import type { DetailedPeerCertificate } from 'node:tls';
 import type { Log } from '@bascule/log/log.ts';
 import {
@@ -50,28 +50,43 @@ export async function enrol(options: {
   const token = parseInstallerToken(options.token);
   if (token === undefined) throw new RefusedError('token-invalid', 'The installer token is malformed.', 0);
   const authority = await readAuthority(options.target, token.identitySha256, options.signal);
-  const socket = await dial(options.target, { alpn: LINK_ALPN, authority }, options.signal);
-  const spki = createPublicKey(options.home.keyPem).export({ type: 'spki', format: 'der' });
-  const enrolled = await exchange(openWebSocket(socket, '/link', CONTROL_MESSAGE_MAX_BYTES), (challenge) => ({
-    kind: 'enrol',
-    token: options.token.trim(),
-    publicKey: spki.toString('base64'),
-    proof: sign('sha256', Buffer.from(enrolmentProofText(token.secret, challenge)), options.home.key).toString('base64'),
-    facts: options.facts,
-    ...(options.name === undefined ? {} : { name: options.name }),
-  }));
-  const certificate = new X509Certificate(enrolled.certificate);
-  if (!certificate.checkPrivateKey(options.home.key) || !certificate.checkIssued(new X509Certificate(authority))) {
-    throw new WrongIdentityError('The certificate that the appliance issued does not fit this key and this appliance.');
-  }
-  const identity = { client: enrolled.client, certificate: enrolled.certificate, authority };
-  options.home.store(identity);
+  const { home, name, facts, target, signal } = options;
+  const identity = await enrolVerified({ target, token: options.token.trim(), authority, key: home.key, name, facts, signal });
+  home.store(identity);
   options.log.info({ client: identity.client }, 'enrolled');
   return identity;
 }
 
+/** The second connection of an enrolment: `authority` (PEM) is what the token pins, and is verified by TLS before anything is sent. */
+export async function enrolVerified(options: {
+  target: DialTarget;
+  token: string;
+  authority: string;
+  key: KeyObject;
+  name: string | undefined;
+  facts: ClientFacts;
+  signal?: AbortSignal;
+}): Promise<StoredIdentity> {
+  const { authority, key, token, facts, name } = options;
+  const socket = await dial(options.target, { alpn: LINK_ALPN, authority }, options.signal);
+  const secret = parseInstallerToken(token)?.secret ?? '';
+  const enrolled = await exchange(openWebSocket(socket, '/link', CONTROL_MESSAGE_MAX_BYTES), (challenge) => ({
+    kind: 'enrol',
+    token,
+    publicKey: createPublicKey(key).export({ type: 'spki', format: 'der' }).toString('base64'),
+    proof: sign('sha256', Buffer.from(enrolmentProofText(secret, challenge)), key).toString('base64'),
+    facts,
+    ...(name === undefined ? {} : { name }),
+  }));
+  const certificate = new X509Certificate(enrolled.certificate);
+  if (!certificate.checkPrivateKey(key) || !certificate.checkIssued(new X509Certificate(authority))) {
+    throw new WrongIdentityError('The certificate that the appliance issued does not fit this key and this appliance.');
+  }
+  return { client: enrolled.client, certificate: enrolled.certificate, authority };
+}
+
 /** Connects without trusting anyone, and returns the certificate of the chain that the fingerprint pins (PEM). */
-async function readAuthority(target: DialTarget, identitySha256: string, signal: AbortSignal | undefined): Promise<string> {
+export async function readAuthority(target: DialTarget, identitySha256: string, signal?: AbortSignal): Promise<string> {
   const socket = await dial(target, { alpn: LINK_ALPN }, signal);
   socket.on('error', () => socket.destroy());
   let certificate: DetailedPeerCertificate | undefined = socket.getPeerCertificate(true);
@@ -85,7 +100,10 @@ async function readAuthority(target: DialTarget, identitySha256: string, signal:
   );
 }
 
-function exchange(webSocket: ReturnType<typeof openWebSocket>, enrolment: (challenge: string) => FromClient): Promise<Extract<ToClient, { kind: 'enrolled' }>> {
+function exchange(
+  webSocket: ReturnType<typeof openWebSocket>,
+  enrolment: (challenge: string) => FromClient,
+): Promise<Extract<ToClient, { kind: 'enrolled' }>> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => webSocket.terminate(), ANSWER_LIMIT_MS);
     webSocket.on('error', reject);

@@ -76,13 +76,23 @@ export class JumpClient {
 
   async #enrolWithRetries(): Promise<StoredIdentity | undefined> {
     const { token, name } = this.#options;
-    if (token === undefined) throw new UsageError('This client is not enrolled yet: give an installer token with --token (an administrator makes one).');
+    if (token === undefined)
+      throw new UsageError('This client is not enrolled yet: give an installer token with --token (an administrator makes one).');
     while (!this.#stopping.signal.aborted) {
       try {
-        return await enrol({ target: this.#options, token, home: this.#home, name, facts: readFacts(), log: this.#log, signal: this.#stopping.signal });
+        return await enrol({
+          target: this.#options,
+          token,
+          home: this.#home,
+          name,
+          facts: readFacts(),
+          log: this.#log,
+          signal: this.#stopping.signal,
+        });
       } catch (error) {
         if (error instanceof WrongIdentityError) throw new UsageError(error.message);
-        if (error instanceof RefusedError && error.code !== 'busy') throw new UsageError(`The appliance refused to enrol this client: ${error.message}`);
+        if (error instanceof RefusedError && error.code !== 'busy')
+          throw new UsageError(`The appliance refused to enrol this client: ${error.message}`);
         if (this.#options.once) throw new UsageError(`The appliance cannot be reached: ${(error as Error).message}`);
         this.#log.warn({ reason: (error as Error).message }, 'enrolment-failed');
         await this.#pause(this.#backOff.next());
@@ -103,7 +113,10 @@ export class JumpClient {
       onSession: (session: Buffer) => (this.#tlsSession = session),
     };
     try {
-      const events = { hello: () => this.#hello(), message: (message: Exclude<ToClient, { kind: 'welcome' }>) => this.#received(message) };
+      const events = {
+        hello: () => this.#hello(),
+        message: (message: Exclude<ToClient, { kind: 'welcome' }>) => this.#received(message),
+      };
       this.#link = await ControlLink.open(this.#options, tls, events, this.#stopping.signal);
       const reason = await this.#link.ended;
       if (!this.#stopping.signal.aborted) this.#log.warn({ reason }, 'link-ended');
@@ -118,7 +131,13 @@ export class JumpClient {
   }
 
   #hello(): FromClient {
-    return { kind: 'hello', versions: [...PROTOCOL_VERSIONS], instance: this.#instance, facts: readFacts(), sessions: this.#sessions.held() };
+    return {
+      kind: 'hello',
+      versions: [...PROTOCOL_VERSIONS],
+      instance: this.#instance,
+      facts: readFacts(),
+      sessions: this.#sessions.held(),
+    };
   }
 
   #received(message: Exclude<ToClient, { kind: 'welcome' }>): void {
@@ -142,7 +161,8 @@ export class JumpClient {
   }
 
   #onAccepted(message: Extract<ToClient, { kind: 'accepted' }>): void {
-    if (!this.#accepted) this.#log.info({ state: message.state, site: `${this.#options.host}:${this.#options.port}` }, 'connected');
+    if (!this.#accepted)
+      this.#log.info({ state: message.state, site: `${this.#options.host}:${this.#options.port}` }, 'connected');
     this.#accepted = true;
     this.#windows = message.reconnect;
     this.#backOff.reset();

@@ -25,7 +25,10 @@ export function shellEnvironment(user: LoginUser, term: string, language = syste
     SHELL: user.shell,
     TERM: term,
     LANG: language,
-    PATH: user.name === 'root' ? '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' : '/usr/local/bin:/usr/bin:/bin:/usr/local/games:/usr/games',
+    PATH:
+      user.name === 'root'
+        ? '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
+        : '/usr/local/bin:/usr/bin:/bin:/usr/local/games:/usr/games',
   };
 }
 

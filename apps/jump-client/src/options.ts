@@ -52,11 +52,14 @@ export function readOptions(argv: readonly string[], env: NodeJS.ProcessEnv): Cl
     throw new UsageError(`${(error as Error).message}\n${USAGE}`);
   }
   const siteText = values.site ?? env['BASCULE_SITE'];
-  if (siteText === undefined || siteText === '') throw new UsageError(`--site is missing: give the appliance's address.\n${USAGE}`);
+  if (siteText === undefined || siteText === '')
+    throw new UsageError(`--site is missing: give the appliance's address.\n${USAGE}`);
   const site = readUrl('--site', siteText, 'https:');
   const token = values.token ?? (env['BASCULE_TOKEN'] === '' ? undefined : env['BASCULE_TOKEN']);
   if (token !== undefined && parseInstallerToken(token) === undefined) {
-    throw new UsageError('--token is not an installer token: it begins with bjt1. and is copied whole from the page that made it.');
+    throw new UsageError(
+      '--token is not an installer token: it begins with bjt1. and is copied whole from the page that made it.',
+    );
   }
   const name = values.name ?? env['BASCULE_NAME'];
   if (name !== undefined && (name.length > NAME_LIMIT || /\p{Cc}/u.test(name))) {
@@ -78,7 +81,8 @@ export function readOptions(argv: readonly string[], env: NodeJS.ProcessEnv): Cl
 
 function readUrl(option: string, text: string, protocol: string): URL {
   const url = URL.parse(text.includes('://') ? text : `${protocol}//${text}`);
-  if (url === null || url.protocol !== protocol || url.hostname === '') throw new UsageError(`${option} must be an address like ${protocol}//host:port.`);
+  if (url === null || url.protocol !== protocol || url.hostname === '')
+    throw new UsageError(`${option} must be an address like ${protocol}//host:port.`);
   return url;
 }
 
@@ -100,6 +104,13 @@ function readProxy(explicit: string | undefined, host: string, env: NodeJS.Proce
 function isExcluded(host: string, list: string): boolean {
   return list
     .split(',')
-    .map((entry) => entry.trim().toLowerCase().replace(/^\*?\./, ''))
-    .some((entry) => entry === '*' || (entry !== '' && (host.toLowerCase() === entry || host.toLowerCase().endsWith(`.${entry}`))));
+    .map((entry) =>
+      entry
+        .trim()
+        .toLowerCase()
+        .replace(/^\*?\./, ''),
+    )
+    .some(
+      (entry) => entry === '*' || (entry !== '' && (host.toLowerCase() === entry || host.toLowerCase().endsWith(`.${entry}`))),
+    );
 }

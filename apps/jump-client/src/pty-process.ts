@@ -32,7 +32,9 @@ function loadBinding(): PtyBinding {
   const require = createRequire(import.meta.url);
   // In an installed client the binary lies beside the bundle.
   const beside = fileURLToPath(new URL('./pty.node', import.meta.url));
-  binding ??= require(existsSync(beside) ? beside : `@lydell/node-pty-${process.platform}-${process.arch}/pty.node`) as PtyBinding;
+  binding ??= require(
+    existsSync(beside) ? beside : `@lydell/node-pty-${process.platform}-${process.arch}/pty.node`,
+  ) as PtyBinding;
   return binding;
 }
 
@@ -60,7 +62,14 @@ export class PtyProcess {
   readonly pid: number;
 
   /** Starts `file` with `args`. Throws when no process or terminal can be made; a missing file ends with exit code 1 and a message. */
-  constructor(options: { file: string; args: string[]; env: Record<string, string>; directory: string; size: TerminalSize; events: PtyEvents }) {
+  constructor(options: {
+    file: string;
+    args: string[];
+    env: Record<string, string>;
+    directory: string;
+    size: TerminalSize;
+    events: PtyEvents;
+  }) {
     this.#binding = loadBinding();
     this.#events = options.events;
     const env = Object.entries(options.env).map(([name, value]) => `${name}=${value}`);

@@ -10,7 +10,15 @@ import { newId } from '@bascule/core/ids.ts';
 import { DATA_ALPN } from '@bascule/protocol/control-link.ts';
 import { CloseCode, agentHello, type AgentHello } from '@bascule/protocol/data-link.ts';
 import { FrameType, decodeFrame, encodeInput, encodeJson, encodeOutputAck } from '@bascule/wire/frames.ts';
-import { InputRecord, OutputRecord, RecordParser, decodeExit, decodeSize, encodeRecord, encodeSize } from '@bascule/wire/records.ts';
+import {
+  InputRecord,
+  OutputRecord,
+  RecordParser,
+  decodeExit,
+  decodeSize,
+  encodeRecord,
+  encodeSize,
+} from '@bascule/wire/records.ts';
 import { WebSocketServer, type WebSocket } from 'ws';
 import { ADMINISTRATOR, TestSite } from '../../site/src/jump/testing.ts';
 import { newHomeDirectory } from './testing.ts';
@@ -38,9 +46,18 @@ class ScriptedRelay {
   #wake: (() => void)[] = [];
 
   constructor(tls: TestSite['jump']['linkTls']) {
-    this.#server = createHttpsServer({ key: tls.key, cert: tls.certificate, ca: tls.authority, requestCert: true, minVersion: 'TLSv1.3', ALPNProtocols: [DATA_ALPN] });
+    this.#server = createHttpsServer({
+      key: tls.key,
+      cert: tls.certificate,
+      ca: tls.authority,
+      requestCert: true,
+      minVersion: 'TLSv1.3',
+      ALPNProtocols: [DATA_ALPN],
+    });
     const webSockets = new WebSocketServer({ noServer: true, maxPayload: 1024 * 1024 });
-    this.#server.on('upgrade', (request, socket, head) => webSockets.handleUpgrade(request, socket, head, (webSocket) => this.#accept(webSocket)));
+    this.#server.on('upgrade', (request, socket, head) =>
+      webSockets.handleUpgrade(request, socket, head, (webSocket) => this.#accept(webSocket)),
+    );
   }
 
   take(socket: Socket, head: Buffer): void {
@@ -120,16 +137,32 @@ async function online(): Promise<void> {
 }
 
 function startClient(token?: string): ChildProcess {
-  const env = { PATH: process.env['PATH'], HOME: process.env['HOME'], LD_LIBRARY_PATH: '/nowhere', NODE_OPTIONS: '', BASCULE_LOG_LEVEL: 'info', ...(token && { BASCULE_TOKEN: token }) };
+  const env = {
+    PATH: process.env['PATH'],
+    HOME: process.env['HOME'],
+    LD_LIBRARY_PATH: '/nowhere',
+    NODE_OPTIONS: '',
+    BASCULE_LOG_LEVEL: 'info',
+    ...(token && { BASCULE_TOKEN: token }),
+  };
   const { port } = front.address() as AddressInfo;
-  return spawn(process.execPath, [MAIN, '--site', `https://127.0.0.1:${port}`, '--home', directory], { env, stdio: ['ignore', 'ignore', 'inherit'] });
+  return spawn(process.execPath, [MAIN, '--site', `https://127.0.0.1:${port}`, '--home', directory], {
+    env,
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
 }
 
 async function openSession(giveUpAfterMs = 60_000): Promise<string> {
   relay = new ScriptedRelay(site.jump.linkTls);
   const session = newId('accessSession');
   tickets += 1;
-  const program = { kind: 'shell' as const, size: { cols: 80, rows: 24 }, term: 'xterm-256color', recordInput: false, giveUpAfterMs };
+  const program = {
+    kind: 'shell' as const,
+    size: { cols: 80, rows: 24 },
+    term: 'xterm-256color',
+    recordInput: false,
+    giveUpAfterMs,
+  };
   assert.ok(site.jump.sendToClient(clientId, { kind: 'session-open', session, program, ticket: `ticket-${tickets}` }));
   await relay.until(() => relay.hellos.length === 1);
   relay.type('export PS1="> "; stty -echo\n');
@@ -139,7 +172,8 @@ async function openSession(giveUpAfterMs = 60_000): Promise<string> {
 before(async () => {
   site = await TestSite.open();
   site.jump.onClientMessage((id, message) => {
-    if (message.kind === 'ticket-request') site.jump.sendToClient(id, { kind: 'ticket', session: message.session, ticket: `ticket-${(tickets += 1)}` });
+    if (message.kind === 'ticket-request')
+      site.jump.sendToClient(id, { kind: 'ticket', session: message.session, ticket: `ticket-${(tickets += 1)}` });
   });
   front = await startFront();
   client = startClient(site.token());
@@ -154,22 +188,29 @@ after(async () => {
 });
 afterEach(() => relay.link?.terminate());
 
-test('a shell of the user, with a clean environment; EXIT is the last record, then DRAINED (wire 5.2)', { timeout: 20_000 }, async () => {
-  const session = await openSession();
-  relay.type('env | sed "s/^/[/;s/$/]/"; tty; echo done-$((40 + 2))\n');
-  await relay.next('done-42');
-  const names = Array.from(relay.text.matchAll(/\[([A-Z_a-z]+)=/g), (match) => match[1]!);
-  assert.ok(names.includes('HOME') && names.includes('TERM'));
-  assert.deepEqual(names.filter((name) => /^(LD_|NODE|BASCULE)/.test(name)), []);
-  assert.match(relay.text, /\/dev\/pts\//);
-  relay.sendInput(encodeSize(InputRecord.resize, 132, 43));
-  relay.type('stty size; exit 7\n');
-  await relay.until(() => relay.drained > 0);
-  assert.match(relay.text, /43 132/);
-  assert.deepEqual(relay.sizes, ['132x43']);
-  assert.deepEqual(relay.exit, { code: 7, signal: 0 });
-  site.jump.sendToClient(clientId, { kind: 'session-forget', session });
-});
+test(
+  'a shell of the user, with a clean environment; EXIT is the last record, then DRAINED (wire 5.2)',
+  { timeout: 20_000 },
+  async () => {
+    const session = await openSession();
+    relay.type('env | sed "s/^/[/;s/$/]/"; tty; echo done-$((40 + 2))\n');
+    await relay.next('done-42');
+    const names = Array.from(relay.text.matchAll(/\[([A-Z_a-z]+)=/g), (match) => match[1]!);
+    assert.ok(names.includes('HOME') && names.includes('TERM'));
+    assert.deepEqual(
+      names.filter((name) => /^(LD_|NODE|BASCULE)/.test(name)),
+      [],
+    );
+    assert.match(relay.text, /\/dev\/pts\//);
+    relay.sendInput(encodeSize(InputRecord.resize, 132, 43));
+    relay.type('stty size; exit 7\n');
+    await relay.until(() => relay.drained > 0);
+    assert.match(relay.text, /43 132/);
+    assert.deepEqual(relay.sizes, ['132x43']);
+    assert.deepEqual(relay.exit, { code: 7, signal: 0 });
+    site.jump.sendToClient(clientId, { kind: 'session-forget', session });
+  },
+);
 
 test('cut links: output and input go on without loss, repeat or gap', { timeout: 60_000 }, async () => {
   const session = await openSession();
@@ -200,28 +241,35 @@ test('cut links: output and input go on without loss, repeat or gap', { timeout:
 
 test('input with a gap closes the link with 4002; nothing of it reaches the shell', { timeout: 20_000 }, async () => {
   const session = await openSession();
-  const [code] = await Promise.all([once(relay.link!, 'close'), relay.sendAgain(1_000_000, encodeRecord(InputRecord.keys, Buffer.from('echo no\n')))]);
+  const [code] = await Promise.all([
+    once(relay.link!, 'close'),
+    relay.sendAgain(1_000_000, encodeRecord(InputRecord.keys, Buffer.from('echo no\n'))),
+  ]);
   assert.equal((code as unknown[])[0], CloseCode.protocol);
   site.jump.sendToClient(clientId, { kind: 'session-forget', session });
 });
 
-test('output at exit is complete although nothing was acknowledged for long (back-pressure, not loss)', { timeout: 120_000 }, async () => {
-  const session = await openSession();
-  relay.autoAck = false;
-  // More than the replay buffer holds: the process has to wait, and exits while the client is not reading.
-  relay.type('head -c 60000000 /dev/zero | base64 -w 0; exit\n');
-  await relay.until(() => relay.received >= 64 * 1024 * 1024);
-  await new Promise((resolve) => setTimeout(resolve, 500));
-  const stalledAt = relay.received;
-  assert.ok(stalledAt < 66 * 1024 * 1024, `the process waits: ${stalledAt}`);
-  relay.autoAck = true;
-  relay.link?.send(encodeOutputAck(relay.received));
-  await relay.until(() => relay.drained > 0);
-  let letters = 0;
-  for (const byte of Buffer.from(relay.text, 'latin1')) if (byte === 0x41) letters += 1;
-  assert.equal(letters, 80_000_000);
-  site.jump.sendToClient(clientId, { kind: 'session-forget', session });
-});
+test(
+  'output at exit is complete although nothing was acknowledged for long (back-pressure, not loss)',
+  { timeout: 120_000 },
+  async () => {
+    const session = await openSession();
+    relay.autoAck = false;
+    // More than the replay buffer holds: the process has to wait, and exits while the client is not reading.
+    relay.type('head -c 60000000 /dev/zero | base64 -w 0; exit\n');
+    await relay.until(() => relay.received >= 64 * 1024 * 1024);
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    const stalledAt = relay.received;
+    assert.ok(stalledAt < 66 * 1024 * 1024, `the process waits: ${stalledAt}`);
+    relay.autoAck = true;
+    relay.link?.send(encodeOutputAck(relay.received));
+    await relay.until(() => relay.drained > 0);
+    let letters = 0;
+    for (const byte of Buffer.from(relay.text, 'latin1')) if (byte === 0x41) letters += 1;
+    assert.equal(letters, 80_000_000);
+    site.jump.sendToClient(clientId, { kind: 'session-forget', session });
+  },
+);
 
 test('session-end hangs up; a process that ignores it is killed after 5 s', { timeout: 30_000 }, async () => {
   const session = await openSession();

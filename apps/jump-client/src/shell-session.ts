@@ -7,7 +7,16 @@ import { BackOff } from '@bascule/wire/back-off.ts';
 import { FRAME_PAYLOAD_MAX_BYTES, WireError } from '@bascule/wire/frames.ts';
 import { InputReceiver, ORIGINS_MAX } from '@bascule/wire/input-receiver.ts';
 import { OutputSender, REPLAY_BUFFER_MAX_BYTES } from '@bascule/wire/output-sender.ts';
-import { InputRecord, OutputRecord, RECORD_PAYLOAD_MAX_BYTES, RecordParser, decodeSize, encodeExit, encodeRecord, encodeSize } from '@bascule/wire/records.ts';
+import {
+  InputRecord,
+  OutputRecord,
+  RECORD_PAYLOAD_MAX_BYTES,
+  RecordParser,
+  decodeSize,
+  encodeExit,
+  encodeRecord,
+  encodeSize,
+} from '@bascule/wire/records.ts';
 import type { Log } from '@bascule/log/log.ts';
 import { DataLink } from './data-link.ts';
 import type { DialTarget, DialTls } from './dial.ts';
@@ -94,7 +103,14 @@ export class ShellSession {
   dial(ticket: string): void {
     if (this.#link !== undefined || this.#forgotten) return;
     clearTimeout(this.#redialTimer);
-    const hello = () => ({ v: 1 as const, session: this.#options.id, ticket, outStart: this.#output.start, outEnd: this.#output.end, inputs: this.#input.all() });
+    const hello = () => ({
+      v: 1 as const,
+      session: this.#options.id,
+      ticket,
+      outStart: this.#output.start,
+      outEnd: this.#output.end,
+      inputs: this.#input.all(),
+    });
     const link: DataLink = new DataLink(this.#options.target, this.#options.tls(), hello, {
       welcome: (outFrom) => this.#onWelcome(outFrom),
       acknowledged: (offset) => this.#onAcknowledged(offset),
@@ -184,7 +200,10 @@ export class ShellSession {
     const pieces = [first.bytes];
     let length = first.bytes.length;
     for (;;) {
-      const more = length < FRAME_PAYLOAD_MAX_BYTES ? this.#output.next(this.#sentUpTo + length, FRAME_PAYLOAD_MAX_BYTES - length) : undefined;
+      const more =
+        length < FRAME_PAYLOAD_MAX_BYTES
+          ? this.#output.next(this.#sentUpTo + length, FRAME_PAYLOAD_MAX_BYTES - length)
+          : undefined;
       if (more === undefined) break;
       pieces.push(more.bytes);
       length += more.bytes.length;
@@ -211,7 +230,8 @@ export class ShellSession {
     const fresh = this.#input.accept(origin, offset, bytes);
     const received = this.#input.received(origin);
     if (fresh !== undefined) this.#parserOf(origin).push(fresh);
-    if (this.#inputPendingBytes > INPUT_PENDING_LIMIT_BYTES) return link.close(CloseCode.limit, `more than ${INPUT_PENDING_LIMIT_BYTES} bytes of input wait for the process`);
+    if (this.#inputPendingBytes > INPUT_PENDING_LIMIT_BYTES)
+      return link.close(CloseCode.limit, `more than ${INPUT_PENDING_LIMIT_BYTES} bytes of input wait for the process`);
     // Written behind everything before it: confirmed when the process's terminal has it (wire 4.6).
     this.#pty.write(NOTHING, () => this.#link?.inputAck(origin, received));
   }

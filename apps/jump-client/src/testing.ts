@@ -4,13 +4,27 @@ import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createLog } from '@bascule/log/log.ts';
-import { CONTROL_MESSAGE_MAX_BYTES, LINK_ALPN, enrolmentProofText, parseInstallerToken, type ClientFacts, type ToClient } from '@bascule/protocol/control-link.ts';
+import {
+  CONTROL_MESSAGE_MAX_BYTES,
+  LINK_ALPN,
+  enrolmentProofText,
+  parseInstallerToken,
+  type ClientFacts,
+  type ToClient,
+} from '@bascule/protocol/control-link.ts';
 import { ClientHome, type StoredIdentity } from './client-home.ts';
 import { dial, type DialTarget, type DialTls } from './dial.ts';
 import { enrol, parseToClient } from './enrol.ts';
 import { openWebSocket, type LinkSocket } from './link-socket.ts';
 
-export const FACTS: ClientFacts = { hostName: 'web-1', os: 'Debian', arch: 'x64', addresses: ['192.0.2.7'], user: 'root', version: '1' };
+export const FACTS: ClientFacts = {
+  hostName: 'web-1',
+  os: 'Debian',
+  arch: 'x64',
+  addresses: ['192.0.2.7'],
+  user: 'root',
+  version: '1',
+};
 export const silent = createLog('test', 'silent');
 
 export function newHomeDirectory(): string {
@@ -18,7 +32,11 @@ export function newHomeDirectory(): string {
 }
 
 /** A client that was enrolled for real, with its home. */
-export async function enrolledClient(target: DialTarget, token: string, facts: Partial<ClientFacts> = {}): Promise<{ home: ClientHome; identity: StoredIdentity }> {
+export async function enrolledClient(
+  target: DialTarget,
+  token: string,
+  facts: Partial<ClientFacts> = {},
+): Promise<{ home: ClientHome; identity: StoredIdentity }> {
   const home = await ClientHome.open(newHomeDirectory());
   const identity = await enrol({ target, token, home, name: undefined, facts: { ...FACTS, ...facts }, log: silent });
   return { home, identity };
@@ -45,13 +63,20 @@ export class ScriptedLink {
   }
 
   static async open(target: DialTarget, tls: Omit<DialTls, 'alpn'>): Promise<ScriptedLink> {
-    const link = new ScriptedLink(openWebSocket(await dial(target, { alpn: LINK_ALPN, ...tls }), '/link', CONTROL_MESSAGE_MAX_BYTES));
+    const link = new ScriptedLink(
+      openWebSocket(await dial(target, { alpn: LINK_ALPN, ...tls }), '/link', CONTROL_MESSAGE_MAX_BYTES),
+    );
     await once(link.webSocket, 'open');
     return link;
   }
 
   /** With the certificate, after `hello` was sent. */
-  static async hello(target: DialTarget, client: { home: ClientHome; identity: StoredIdentity }, instance: string, more: object = {}): Promise<ScriptedLink> {
+  static async hello(
+    target: DialTarget,
+    client: { home: ClientHome; identity: StoredIdentity },
+    instance: string,
+    more: object = {},
+  ): Promise<ScriptedLink> {
     const { authority, certificate } = client.identity;
     const link = await ScriptedLink.open(target, { authority, certificate, key: client.home.keyPem });
     link.send({ kind: 'hello', versions: [1], instance, facts: FACTS, sessions: [], ...more });
@@ -67,7 +92,8 @@ export class ScriptedLink {
     for (;;) {
       const index = this.received.findIndex((message) => message.kind === kind);
       if (index >= 0) return this.received.splice(index, 1)[0] as Extract<ToClient, { kind: K }>;
-      if (this.webSocket.readyState === this.webSocket.CLOSED) throw new Error(`the link ended before ${kind}; received: ${JSON.stringify(this.received)}`);
+      if (this.webSocket.readyState === this.webSocket.CLOSED)
+        throw new Error(`the link ended before ${kind}; received: ${JSON.stringify(this.received)}`);
       await new Promise<void>((resolve) => this.#waiting.push(resolve));
     }
   }

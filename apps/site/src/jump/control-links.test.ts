@@ -16,7 +16,10 @@ async function until(condition: () => boolean): Promise<void> {
 }
 
 /** Runs with a site of its own and one enrolled client. */
-async function withSite(run: (site: TestSite, client: Awaited<ReturnType<typeof enrolledClient>>) => Promise<void>, approveEach = false): Promise<void> {
+async function withSite(
+  run: (site: TestSite, client: Awaited<ReturnType<typeof enrolledClient>>) => Promise<void>,
+  approveEach = false,
+): Promise<void> {
   const site = await TestSite.open();
   try {
     await run(site, await enrolledClient(site.target, site.token({ approveEach })));
@@ -34,7 +37,9 @@ test('hello is answered by accepted; presence, held sessions and messages reach 
     site.jump.onClientLink((clientId, connected) => links.push(`${clientId === id} ${connected}`));
     site.jump.onClientSessions((_clientId, sessions) => held.push(sessions));
     site.jump.onClientMessage((_clientId, message) => messages.push(message));
-    const link = await ScriptedLink.hello(site.target, client, A, { sessions: [{ session: SESSION, outStart: 3, outEnd: 9, exited: false }] });
+    const link = await ScriptedLink.hello(site.target, client, A, {
+      sessions: [{ session: SESSION, outStart: 3, outEnd: 9, exited: false }],
+    });
     const accepted = await link.next('accepted');
     assert.equal(accepted.state, 'approved');
     assert.ok(site.jump.isOnline(id));
@@ -112,13 +117,19 @@ test('two links with one identity: the newer is held until decided; the loser is
     site.jump.onClientCut((_id, reason) => cuts.push(reason));
     const older = await ScriptedLink.hello(site.target, client, A);
     await older.next('accepted');
-    const newer = await ScriptedLink.hello(site.target, client, B, { facts: { hostName: 'clone', os: 'x', arch: 'x64', addresses: [], user: 'eve', version: '1' } });
+    const newer = await ScriptedLink.hello(site.target, client, B, {
+      facts: { hostName: 'clone', os: 'x', arch: 'x64', addresses: [], user: 'eve', version: '1' },
+    });
     assert.equal((await newer.next('accepted')).state, 'held');
     const [conflict] = site.jump.conflicts();
     assert.deepEqual([conflict?.clientId, conflict?.older.hostName, conflict?.newer.hostName], [id, 'web-1', 'clone']);
     site.jump.sendToClient(id, { kind: 'session-forget', session: SESSION });
     await older.next('session-forget');
-    assert.deepEqual(newer.received.map((message) => message.kind), ['welcome'], 'the held link gets no sessions');
+    assert.deepEqual(
+      newer.received.map((message) => message.kind),
+      ['welcome'],
+      'the held link gets no sessions',
+    );
     site.jump.decideConflict(ADMINISTRATOR, id, 'newer');
     assert.equal((await older.next('refused')).code, 'duplicate-identity');
     assert.equal((await newer.next('accepted')).state, 'approved');
@@ -161,7 +172,13 @@ test('malformed messages are refused, naming the field (wire 3.6)', () =>
       await link.closed;
     }
     const anonymous = await ScriptedLink.open(site.target, { authority });
-    anonymous.send({ kind: 'hello', versions: [1], instance: A, facts: { hostName: '', os: '', arch: '', addresses: [], user: '', version: '' }, sessions: [] });
+    anonymous.send({
+      kind: 'hello',
+      versions: [1],
+      instance: A,
+      facts: { hostName: '', os: '', arch: '', addresses: [], user: '', version: '' },
+      sessions: [],
+    });
     assert.match((await anonymous.next('refused')).message, /only enrol is allowed/);
   }));
 
@@ -234,7 +251,13 @@ test('TLS sessions are resumed over a restart of the site, and a revoked client 
   const resumed = await ScriptedLink.open(second.target, { ...tls, session });
   assert.ok((resumed.webSocket as unknown as { _socket: { isSessionReused(): boolean } })._socket.isSessionReused());
   second.jump.revoke(ADMINISTRATOR, client.identity.client);
-  resumed.send({ kind: 'hello', versions: [1], instance: A, facts: { hostName: '', os: '', arch: '', addresses: [], user: '', version: '' }, sessions: [] });
+  resumed.send({
+    kind: 'hello',
+    versions: [1],
+    instance: A,
+    facts: { hostName: '', os: '', arch: '', addresses: [], user: '', version: '' },
+    sessions: [],
+  });
   assert.equal((await resumed.next('refused')).code, 'revoked');
   await second.close();
 });

@@ -47,7 +47,14 @@ const RECONNECT_WITH_SESSIONS_WINDOW_MIN_MS = 50;
 const RECONNECT_WITH_SESSIONS_WINDOW_MAX_MS = 60_000;
 /** An older link that does not answer within this makes way for a newer one with the same identity. */
 export const CONFLICT_PROBE_S = 5;
-const RETRY_MS = { revoked: 60 * 60_000, 'token-invalid': 0, 'version-unsupported': 60 * 60_000, 'duplicate-identity': 10 * 60_000, malformed: 60_000, busy: 5_000 } as const;
+const RETRY_MS = {
+  revoked: 60 * 60_000,
+  'token-invalid': 0,
+  'version-unsupported': 60 * 60_000,
+  'duplicate-identity': 10 * 60_000,
+  malformed: 60_000,
+  busy: 5_000,
+} as const;
 /** Refused instances of decided conflicts that are remembered. */
 const DECIDED_LIMIT = 1000;
 const CHALLENGE_BYTES = 24;
@@ -142,7 +149,14 @@ export class ControlLinks {
   #enrolmentLimit: RateLimit;
   #closing = false;
 
-  constructor(options: { directory: LinkDirectory; tls: LinkTls; ticketKeys: Buffer; appliance: string; log: Log; now: () => number }) {
+  constructor(options: {
+    directory: LinkDirectory;
+    tls: LinkTls;
+    ticketKeys: Buffer;
+    appliance: string;
+    log: Log;
+    now: () => number;
+  }) {
     this.#directory = options.directory;
     this.#log = options.log;
     this.#now = options.now;
@@ -170,7 +184,9 @@ export class ControlLinks {
       },
       (_request, response) => response.writeHead(426, { connection: 'close' }).end(),
     );
-    this.#server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => this.#upgrade(request, socket as TLSSocket, head));
+    this.#server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) =>
+      this.#upgrade(request, socket as TLSSocket, head),
+    );
     this.#server.on('tlsClientError', (error, socket) => {
       this.#log.debug({ err: error.message, address: socket.remoteAddress }, 'link-handshake-failed');
       socket.destroy();
@@ -251,7 +267,11 @@ export class ControlLinks {
     const loser = keep === 'older' ? newer : older;
     this.#rememberDecided(clientId + loser.instance);
     if (keep === 'newer') this.#directory.replaced(clientId);
-    this.#refuse(loser, 'duplicate-identity', 'Another machine uses the same identity, and an administrator has decided for it. Enrol this one anew.');
+    this.#refuse(
+      loser,
+      'duplicate-identity',
+      'Another machine uses the same identity, and an administrator has decided for it. Enrol this one anew.',
+    );
     return true;
   }
 
@@ -274,7 +294,11 @@ export class ControlLinks {
     const certified = socket.getPeerX509Certificate() !== undefined;
     if (request.url !== '/link' || socket.alpnProtocol !== LINK_ALPN) return refuseUpgrade(socket, 404);
     if (certified && !socket.authorized) {
-      this.#directory.refused({ reason: String(socket.authorizationError), address: socket.remoteAddress ?? '', certificate: subjectOf(socket) });
+      this.#directory.refused({
+        reason: String(socket.authorizationError),
+        address: socket.remoteAddress ?? '',
+        certificate: subjectOf(socket),
+      });
       return refuseUpgrade(socket, 403);
     }
     if (this.#all.size >= LINKS_LIMIT || (!certified && this.#enrolling >= ENROLLING_LIMIT)) return refuseUpgrade(socket, 503);
@@ -335,11 +359,13 @@ export class ControlLinks {
     const message = parse(data, binary);
     if (typeof message === 'string') return this.#refuse(link, 'malformed', message);
     if (link.phase === 'enrolling') {
-      if (message.kind !== 'enrol') return this.#refuse(link, 'malformed', `kind: without a client certificate only enrol is allowed, not ${message.kind}`);
+      if (message.kind !== 'enrol')
+        return this.#refuse(link, 'malformed', `kind: without a client certificate only enrol is allowed, not ${message.kind}`);
       link.phase = 'hello';
       void this.#enrol(link, message);
     } else if (link.phase === 'new') {
-      if (message.kind !== 'hello') return this.#refuse(link, 'malformed', `kind: the first message must be hello, not ${message.kind}`);
+      if (message.kind !== 'hello')
+        return this.#refuse(link, 'malformed', `kind: the first message must be hello, not ${message.kind}`);
       this.#hello(link, message);
     } else if (message.kind === 'hello' || message.kind === 'enrol') {
       this.#refuse(link, 'malformed', `kind: ${message.kind} is only allowed as the first message`);
@@ -360,7 +386,11 @@ export class ControlLinks {
       link.socket.close(1000);
     } catch (error) {
       if (error instanceof EnrolmentRefused) {
-        this.#refuse(link, 'token-invalid', 'The installer token is not valid (any more), or not for this appliance: ask an administrator for a new one.');
+        this.#refuse(
+          link,
+          'token-invalid',
+          'The installer token is not valid (any more), or not for this appliance: ask an administrator for a new one.',
+        );
       } else {
         this.#log.error({ err: error }, 'enrolment-failed');
         this.#refuse(link, 'busy', 'The enrolment could not be stored: try again later.');
@@ -383,9 +413,14 @@ export class ControlLinks {
       return this.#refuse(link, 'revoked', 'The certificate of this Jump Client has expired: enrol it anew.');
     }
     const version = Math.max(-1, ...PROTOCOL_VERSIONS.filter((ours) => hello.versions.includes(ours)));
-    if (version < 0) return this.#refuse(link, 'version-unsupported', `This appliance speaks protocol version ${PROTOCOL_VERSIONS.join(', ')}.`);
+    if (version < 0)
+      return this.#refuse(link, 'version-unsupported', `This appliance speaks protocol version ${PROTOCOL_VERSIONS.join(', ')}.`);
     if (this.#decided.has(clientId + hello.instance)) {
-      return this.#refuse(link, 'duplicate-identity', 'Another machine uses the same identity, and an administrator has decided for it. Enrol this one anew.');
+      return this.#refuse(
+        link,
+        'duplicate-identity',
+        'Another machine uses the same identity, and an administrator has decided for it. Enrol this one anew.',
+      );
     }
     const state = this.#directory.admit(clientId, hello.facts, certificate, address);
     if (state === 'revoked') return this.#refuse(link, 'revoked', 'An administrator has revoked or deleted this Jump Client.');
@@ -400,7 +435,13 @@ export class ControlLinks {
     this.#makeLive(link, hello, version, state, certificate);
   }
 
-  #makeLive(link: Link, hello: Hello, version: number, state: Exclude<ClientState, 'revoked'>, certificate: X509Certificate): void {
+  #makeLive(
+    link: Link,
+    hello: Hello,
+    version: number,
+    state: Exclude<ClientState, 'revoked'>,
+    certificate: X509Certificate,
+  ): void {
     link.phase = 'live';
     this.#links.set(link.clientId, link);
     this.#accepted(link, version, state, hello.sessions.length);
@@ -413,9 +454,18 @@ export class ControlLinks {
   #accepted(link: Link, version: number, state: LinkState, sessions: number, certificate?: string): void {
     const spreadMs = (this.#directory.clientCount() / RECONNECT_RATE_PER_S) * 1000;
     const windowMs = Math.round(Math.min(RECONNECT_WINDOW_MAX_MS, Math.max(RECONNECT_WINDOW_MIN_MS, spreadMs)));
-    const withSessionsWindowMs = Math.round(Math.min(RECONNECT_WITH_SESSIONS_WINDOW_MAX_MS, Math.max(RECONNECT_WITH_SESSIONS_WINDOW_MIN_MS, windowMs / 10)));
+    const withSessionsWindowMs = Math.round(
+      Math.min(RECONNECT_WITH_SESSIONS_WINDOW_MAX_MS, Math.max(RECONNECT_WITH_SESSIONS_WINDOW_MIN_MS, windowMs / 10)),
+    );
     this.#log.debug({ client: link.clientId, state, sessions }, 'client-linked');
-    this.#send(link, { kind: 'accepted', version, state, reconnect: { windowMs, withSessionsWindowMs }, serverTimeMs: this.#now(), ...(certificate === undefined ? {} : { certificate }) });
+    this.#send(link, {
+      kind: 'accepted',
+      version,
+      state,
+      reconnect: { windowMs, withSessionsWindowMs },
+      serverTimeMs: this.#now(),
+      ...(certificate === undefined ? {} : { certificate }),
+    });
   }
 
   /** wire 3.5: the newer of two links with one identity waits for a decision, while the older one is asked whether it lives. */
@@ -423,7 +473,8 @@ export class ControlLinks {
     const clientId = link.clientId;
     const waiting = this.#held.get(clientId);
     if (waiting !== undefined) {
-      if (waiting.instance !== link.instance) return this.#refuse(link, 'duplicate-identity', 'Two other machines already use this identity.');
+      if (waiting.instance !== link.instance)
+        return this.#refuse(link, 'duplicate-identity', 'Two other machines already use this identity.');
       this.#abandon(waiting, CloseCode.replaced);
     }
     link.phase = 'held';

@@ -7,8 +7,14 @@ import { EnrolmentRefused } from './jump-errors.ts';
 import { clientIdByKey, insertClient, takeTokenUse, tokenByLookup, type TokenRow } from './jump-store.ts';
 import type { SiteIdentity } from './site-identity.ts';
 
-const clientEnrolled = defineAuditEvent('JUMP_CLIENT_ENROLLED', 'Enrolled Jump Client {name} on {hostName} with the installer token {token}');
-const clientEnrolledAgain = defineAuditEvent('JUMP_CLIENT_ENROLLED_AGAIN', 'Issued another certificate to Jump Client {client}, whose enrolment was cut short');
+const clientEnrolled = defineAuditEvent(
+  'JUMP_CLIENT_ENROLLED',
+  'Enrolled Jump Client {name} on {hostName} with the installer token {token}',
+);
+const clientEnrolledAgain = defineAuditEvent(
+  'JUMP_CLIENT_ENROLLED_AGAIN',
+  'Issued another certificate to Jump Client {client}, whose enrolment was cut short',
+);
 
 type Enrol = Extract<FromClient, { kind: 'enrol' }>;
 
@@ -17,7 +23,12 @@ export function sha256(bytes: string | Uint8Array): string {
 }
 
 /** Makes a token's row and its text; the text exists nowhere else. */
-export function newToken(options: { identity: SiteIdentity; nowMs: number }): { id: string; lookup: string; secretSha256: string; text: string } {
+export function newToken(options: { identity: SiteIdentity; nowMs: number }): {
+  id: string;
+  lookup: string;
+  secretSha256: string;
+  text: string;
+} {
   const lookup = randomBytes(16).toString('base64url');
   const secret = randomBytes(32).toString('base64url');
   return {
@@ -35,7 +46,8 @@ function readPublicKey(spki: Buffer): KeyObject {
   } catch {
     throw new EnrolmentRefused('wrong-key');
   }
-  if (key.asymmetricKeyType !== 'ec' || key.asymmetricKeyDetails?.namedCurve !== 'prime256v1') throw new EnrolmentRefused('wrong-key');
+  if (key.asymmetricKeyType !== 'ec' || key.asymmetricKeyDetails?.namedCurve !== 'prime256v1')
+    throw new EnrolmentRefused('wrong-key');
   return key;
 }
 
@@ -46,7 +58,8 @@ function readToken(store: Store, text: string, identity: SiteIdentity): { token:
   if (parts.identitySha256 !== identity.fingerprintSha256) throw new EnrolmentRefused('wrong-identity');
   const token = tokenByLookup(store, parts.lookup);
   if (token === undefined) throw new EnrolmentRefused('unknown-token');
-  if (!timingSafeEqual(Buffer.from(sha256(parts.secret)), Buffer.from(token.secretSha256))) throw new EnrolmentRefused('wrong-secret');
+  if (!timingSafeEqual(Buffer.from(sha256(parts.secret)), Buffer.from(token.secretSha256)))
+    throw new EnrolmentRefused('wrong-secret');
   return { token, secret: parts.secret };
 }
 
@@ -63,7 +76,14 @@ export interface Enrolled {
  * row. The same key with the same token again (its answer was lost on the way) gets its certificate again without another use.
  * Throws EnrolmentRefused.
  */
-export async function enrolClient(options: { store: Store; identity: SiteIdentity; message: Enrol; challenge: string; address: string; nowMs: number }): Promise<Enrolled> {
+export async function enrolClient(options: {
+  store: Store;
+  identity: SiteIdentity;
+  message: Enrol;
+  challenge: string;
+  address: string;
+  nowMs: number;
+}): Promise<Enrolled> {
   const { store, identity, message, nowMs } = options;
   const { token, secret } = readToken(store, message.token, identity);
   const spki = Buffer.from(message.publicKey, 'base64');
@@ -86,7 +106,14 @@ export async function enrolClient(options: { store: Store; identity: SiteIdentit
   const client = newId('jumpClient', nowMs);
   const certificate = await identity.issueClientCertificate(client, spki);
   const context = { actor: { kind: 'jump-client' as const, id: client, name }, address: options.address };
-  const event = clientEnrolled({ client, name, hostName: message.facts.hostName, token: token.name, tokenId: token.id, address: options.address });
+  const event = clientEnrolled({
+    client,
+    name,
+    hostName: message.facts.hostName,
+    token: token.name,
+    tokenId: token.id,
+    address: options.address,
+  });
   store.transact(context, event, (tx) => {
     if (!takeTokenUse(tx, token.id, nowMs)) throw new EnrolmentRefused('used-up');
     // Read again: the group may have been deleted since.

@@ -52,7 +52,9 @@ export async function writeArchive(directory: string, prefix: string, entries: r
       const size = 'file' in entry.content ? (await stat(entry.content.file)).size : entry.content.bytes.length;
       await put(header(entry.name, entry.mode, size));
       if ('bytes' in entry.content) await put(entry.content.bytes);
-      else for await (const chunk of createReadStream(entry.content.file, { end: Math.max(0, size - 1) })) await put(chunk as Buffer);
+      else
+        for await (const chunk of createReadStream(entry.content.file, { end: Math.max(0, size - 1) }))
+          await put(chunk as Buffer);
       await put(Buffer.alloc((BLOCK - (size % BLOCK)) % BLOCK));
     }
     await put(Buffer.alloc(2 * BLOCK));
@@ -63,7 +65,11 @@ export async function writeArchive(directory: string, prefix: string, entries: r
   const sha256 = hash.digest('hex');
   const path = join(directory, `${prefix}-${sha256}.tar`);
   if (!(await exists(`${path}.gz`))) {
-    await pipeline(createReadStream(temporary), createGzip({ level: GZIP_LEVEL }), createWriteStream(`${path}.gz.new`, { mode: 0o644 }));
+    await pipeline(
+      createReadStream(temporary),
+      createGzip({ level: GZIP_LEVEL }),
+      createWriteStream(`${path}.gz.new`, { mode: 0o644 }),
+    );
     await rename(`${path}.gz.new`, `${path}.gz`);
   }
   await rename(temporary, path);

@@ -77,7 +77,10 @@ export class Installer {
   }
 
   /** An archive by its file name, compressed when `gzip`; undefined when there is none of that name. */
-  async archive(name: string, gzip: boolean): Promise<{ stream: NodeJS.ReadableStream; bytes: number; gzip: boolean } | undefined> {
+  async archive(
+    name: string,
+    gzip: boolean,
+  ): Promise<{ stream: NodeJS.ReadableStream; bytes: number; gzip: boolean } | undefined> {
     if (!ARCHIVE_NAME.test(name)) return undefined;
     const plain = join(this.#options.filesDir, name);
     const path = gzip && (await exists(`${plain}.gz`)) ? `${plain}.gz` : plain;
@@ -92,10 +95,16 @@ export class Installer {
     const clientSha256 = await this.#makeClient();
     // Others are of earlier software: nothing names them any more.
     for (const name of await readdir(filesDir)) {
-      if (/^(runtime|client)[-.]/.test(name) && !name.includes(runtimeSha256) && !name.includes(clientSha256)) await removeIfThere(join(filesDir, name));
+      if (/^(runtime|client)[-.]/.test(name) && !name.includes(runtimeSha256) && !name.includes(clientSha256))
+        await removeIfThere(join(filesDir, name));
     }
     const size = async (name: string) => (await exists(join(filesDir, name)))?.size ?? 0;
-    return { runtimeSha256, clientSha256, runtimeBytes: await size(`runtime-${runtimeSha256}.tar`), clientBytes: await size(`client-${clientSha256}.tar`) };
+    return {
+      runtimeSha256,
+      clientSha256,
+      runtimeBytes: await size(`runtime-${runtimeSha256}.tar`),
+      clientBytes: await size(`client-${clientSha256}.tar`),
+    };
   }
 
   /** bin/node and the libraries it needs beyond the C library; kept while the binary stays the same. */
@@ -105,7 +114,8 @@ export class Installer {
     const source = `${nodeBinary} ${binary?.size} ${binary?.mtimeMs}`;
     const noteFile = join(filesDir, 'installer-runtime.json');
     const note = runtimeNote.safeParse(JSON.parse(await readFile(noteFile, 'utf8').catch(() => 'null')));
-    if (note.success && note.data.source === source && (await exists(join(filesDir, `runtime-${note.data.sha256}.tar`)))) return note.data.sha256;
+    if (note.success && note.data.source === source && (await exists(join(filesDir, `runtime-${note.data.sha256}.tar`))))
+      return note.data.sha256;
 
     const work = await mkdtemp(join(filesDir, 'work-'));
     try {
@@ -138,7 +148,9 @@ export class Installer {
       minifySyntax: true,
       logLevel: 'silent',
       // Some of the bundled packages are CommonJS and ask for Node's own modules.
-      banner: { js: "import { createRequire as requireMaker } from 'node:module'; const require = requireMaker(import.meta.url);" },
+      banner: {
+        js: "import { createRequire as requireMaker } from 'node:module'; const require = requireMaker(import.meta.url);",
+      },
     });
     const pty = join(softwareDir, 'node_modules/@lydell/node-pty-linux-x64/pty.node');
     return await writeArchive(filesDir, 'client', [

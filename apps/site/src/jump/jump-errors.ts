@@ -1,32 +1,57 @@
 import { AppError } from '@bascule/errors/app-error.ts';
 
 export function groupNameTaken(name: string): AppError {
-  return new AppError('conflict', 'JUMP_GROUP_NAME_TAKEN', `There is already a Jump Group named ${name}: choose another name.`, { field: 'body.name', params: { name } });
+  return new AppError('conflict', 'JUMP_GROUP_NAME_TAKEN', `There is already a Jump Group named ${name}: choose another name.`, {
+    field: 'body.name',
+    params: { name },
+  });
 }
 
 export function unknownGroup(field: string): AppError {
-  return new AppError('invalid', 'JUMP_GROUP_UNKNOWN', 'That Jump Group does not exist (any more): choose another one.', { field });
+  return new AppError('invalid', 'JUMP_GROUP_UNKNOWN', 'That Jump Group does not exist (any more): choose another one.', {
+    field,
+  });
 }
 
 export function unknownMember(): AppError {
-  return new AppError('invalid', 'JUMP_GROUP_MEMBER_UNKNOWN', 'One of these users does not exist (any more).', { field: 'body.memberIds' });
+  return new AppError('invalid', 'JUMP_GROUP_MEMBER_UNKNOWN', 'One of these users does not exist (any more).', {
+    field: 'body.memberIds',
+  });
 }
 
 export function wrongState(state: string): AppError {
-  return new AppError('conflict', 'JUMP_CLIENT_STATE', `This Jump Client is ${state}: reload the list and choose again.`, { params: { state } });
+  return new AppError('conflict', 'JUMP_CLIENT_STATE', `This Jump Client is ${state}: reload the list and choose again.`, {
+    params: { state },
+  });
 }
 
 export function tooManyTokens(limit: number): AppError {
-  return new AppError('conflict', 'JUMP_TOKEN_LIMIT', `There are already ${limit} valid installer tokens: revoke one first.`, { params: { limit } });
+  return new AppError('conflict', 'JUMP_TOKEN_LIMIT', `There are already ${limit} valid installer tokens: revoke one first.`, {
+    params: { limit },
+  });
 }
 
 export function notReadyYet(): AppError {
-  return new AppError('unavailable', 'JUMP_INSTALLER_PREPARING', 'The files for installing are still being prepared: try again in a minute.', { retryAfterSeconds: 15 });
+  return new AppError(
+    'unavailable',
+    'JUMP_INSTALLER_PREPARING',
+    'The files for installing are still being prepared: try again in a minute.',
+    { retryAfterSeconds: 15 },
+  );
 }
 
 /** Why an enrolment is refused; the client is told only that its token is not valid, the audit log says which of these it was. */
 export class EnrolmentRefused extends Error {
-  readonly reason: 'unknown-token' | 'wrong-secret' | 'expired' | 'used-up' | 'revoked' | 'wrong-identity' | 'wrong-proof' | 'malformed-token' | 'wrong-key';
+  readonly reason:
+    | 'unknown-token'
+    | 'wrong-secret'
+    | 'expired'
+    | 'used-up'
+    | 'revoked'
+    | 'wrong-identity'
+    | 'wrong-proof'
+    | 'malformed-token'
+    | 'wrong-key';
   constructor(reason: EnrolmentRefused['reason']) {
     super(reason);
     this.reason = reason;

@@ -31,7 +31,13 @@ const DONE = { ok: true as const };
 
 /** Everything of protocol/api/jump.ts, and the files that endpoints install from (public: they hold no secret, and are pinned by hash). */
 export function jumpRoutes(parts: { jump: Jump; policy: Policy; installer: Installer }): AnyRoute[] {
-  return [...itemRoutes(parts.jump, parts.policy), ...groupRoutes(parts.jump, parts.policy), ...tokenRoutes(parts.jump, parts.installer), ...conflictRoutes(parts.jump), ...installerRoutes(parts.installer)];
+  return [
+    ...itemRoutes(parts.jump, parts.policy),
+    ...groupRoutes(parts.jump, parts.policy),
+    ...tokenRoutes(parts.jump, parts.installer),
+    ...conflictRoutes(parts.jump),
+    ...installerRoutes(parts.installer),
+  ];
 }
 
 function itemRoutes(jump: Jump, policy: Policy): AnyRoute[] {
@@ -88,7 +94,12 @@ function groupRoutes(jump: Jump, policy: Policy): AnyRoute[] {
       handle: ({ principal }) => {
         if (principal.role === 'administrator') return { groups: jump.groups() };
         const mine = policy.itemFilter(principal);
-        return { groups: jump.groups().filter((group) => mine({ groupId: group.id })).map((group) => ({ ...group, members: [] })) };
+        return {
+          groups: jump
+            .groups()
+            .filter((group) => mine({ groupId: group.id }))
+            .map((group) => ({ ...group, members: [] })),
+        };
       },
     }),
     route({
@@ -130,7 +141,13 @@ function groupRoutes(jump: Jump, policy: Policy): AnyRoute[] {
 
 function tokenRoutes(jump: Jump, installer: Installer): AnyRoute[] {
   return [
-    route({ method: 'GET', url: '/jump/tokens', action: 'installer-tokens.manage', answer: installerTokens, handle: () => ({ tokens: jump.tokens() }) }),
+    route({
+      method: 'GET',
+      url: '/jump/tokens',
+      action: 'installer-tokens.manage',
+      answer: installerTokens,
+      handle: () => ({ tokens: jump.tokens() }),
+    }),
     route({
       method: 'POST',
       url: '/jump/tokens',
@@ -160,7 +177,13 @@ function tokenRoutes(jump: Jump, installer: Installer): AnyRoute[] {
 
 function conflictRoutes(jump: Jump): AnyRoute[] {
   return [
-    route({ method: 'GET', url: '/jump/conflicts', action: 'jump-items.manage', answer: conflicts, handle: () => ({ conflicts: jump.conflicts() }) }),
+    route({
+      method: 'GET',
+      url: '/jump/conflicts',
+      action: 'jump-items.manage',
+      answer: conflicts,
+      handle: () => ({ conflicts: jump.conflicts() }),
+    }),
     route({
       method: 'POST',
       url: '/jump/conflicts/:clientId/decide',
@@ -194,7 +217,11 @@ function installerRoutes(installer: Installer): AnyRoute[] {
       handle: async ({ params, request, reply }) => {
         const archive = await installer.archive(params.file, /\bgzip\b/.test(request.headers['accept-encoding'] ?? ''));
         if (archive === undefined) throw notFound();
-        reply.headers({ 'content-length': archive.bytes, vary: 'accept-encoding', ...(archive.gzip && { 'content-encoding': 'gzip' }) });
+        reply.headers({
+          'content-length': archive.bytes,
+          vary: 'accept-encoding',
+          ...(archive.gzip && { 'content-encoding': 'gzip' }),
+        });
         return reply.type('application/x-tar').send(archive.stream);
       },
     }),

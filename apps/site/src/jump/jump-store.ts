@@ -63,8 +63,14 @@ export function allClients(reader: Reader): IterableIterator<ClientRow> {
   );
 }
 
-export function clientIdByKey(reader: Reader, keySha256: string): { id: string; tokenId: string | null; state: ClientState } | undefined {
-  return reader.get(`SELECT id, token_id AS tokenId, state FROM jump_clients WHERE key_sha256 = ? ORDER BY id DESC LIMIT 1`, keySha256);
+export function clientIdByKey(
+  reader: Reader,
+  keySha256: string,
+): { id: string; tokenId: string | null; state: ClientState } | undefined {
+  return reader.get(
+    `SELECT id, token_id AS tokenId, state FROM jump_clients WHERE key_sha256 = ? ORDER BY id DESC LIMIT 1`,
+    keySha256,
+  );
 }
 
 export function idsWithName(reader: Reader, name: string): string[] {
@@ -142,7 +148,13 @@ export function updateLastSeen(tx: Tx, id: string, atMs: number): void {
 }
 
 export function updateClient(tx: Tx, id: string, change: { name: string; groupId: string | null; comment: string }): void {
-  tx.run(`UPDATE jump_clients SET name = ?, group_id = ?, comment = ? WHERE id = ?`, change.name, change.groupId, change.comment, id);
+  tx.run(
+    `UPDATE jump_clients SET name = ?, group_id = ?, comment = ? WHERE id = ?`,
+    change.name,
+    change.groupId,
+    change.comment,
+    id,
+  );
 }
 
 export function updateClientState(tx: Tx, id: string, state: ClientState): void {
@@ -174,7 +186,9 @@ export function allGroupMembers(reader: Reader): { groupId: string; userId: stri
 }
 
 export function groupIdsOfUser(reader: Reader, userId: string): string[] {
-  return reader.all<{ groupId: string }>(`SELECT group_id AS groupId FROM jump_group_members WHERE user_id = ?`, userId).map((row) => row.groupId);
+  return reader
+    .all<{ groupId: string }>(`SELECT group_id AS groupId FROM jump_group_members WHERE user_id = ?`, userId)
+    .map((row) => row.groupId);
 }
 
 export function insertGroup(tx: Tx, group: { id: string; name: string; nowMs: number }): void {
@@ -199,11 +213,17 @@ export function deleteGroup(tx: Tx, id: string): void {
 }
 
 export function tokenByLookup(reader: Reader, lookup: string): TokenRow | undefined {
-  return reader.get<TokenRow>(`SELECT ${TOKEN_COLUMNS} FROM jump_tokens t LEFT JOIN jump_groups g ON g.id = t.group_id WHERE t.lookup = ?`, lookup);
+  return reader.get<TokenRow>(
+    `SELECT ${TOKEN_COLUMNS} FROM jump_tokens t LEFT JOIN jump_groups g ON g.id = t.group_id WHERE t.lookup = ?`,
+    lookup,
+  );
 }
 
 export function tokenById(reader: Reader, id: string): TokenRow | undefined {
-  return reader.get<TokenRow>(`SELECT ${TOKEN_COLUMNS} FROM jump_tokens t LEFT JOIN jump_groups g ON g.id = t.group_id WHERE t.id = ?`, id);
+  return reader.get<TokenRow>(
+    `SELECT ${TOKEN_COLUMNS} FROM jump_tokens t LEFT JOIN jump_groups g ON g.id = t.group_id WHERE t.id = ?`,
+    id,
+  );
 }
 
 export function latestTokens(reader: Reader): TokenRow[] {
@@ -213,7 +233,10 @@ export function latestTokens(reader: Reader): TokenRow[] {
 }
 
 export function countValidTokens(reader: Reader, nowMs: number): number {
-  return reader.get<{ count: number }>(`SELECT count(*) AS count FROM jump_tokens WHERE revoked = 0 AND uses_left > 0 AND valid_until_ms > ?`, nowMs)!.count;
+  return reader.get<{ count: number }>(
+    `SELECT count(*) AS count FROM jump_tokens WHERE revoked = 0 AND uses_left > 0 AND valid_until_ms > ?`,
+    nowMs,
+  )!.count;
 }
 
 export function insertToken(tx: Tx, token: Omit<TokenRow, 'groupName' | 'usesLeft' | 'revoked'>): void {
@@ -237,7 +260,11 @@ export function insertToken(tx: Tx, token: Omit<TokenRow, 'groupName' | 'usesLef
 /** Takes one use; false when none is left (or the token was revoked), whatever a check before said. */
 export function takeTokenUse(tx: Tx, id: string, nowMs: number): boolean {
   return (
-    tx.run(`UPDATE jump_tokens SET uses_left = uses_left - 1 WHERE id = ? AND uses_left > 0 AND revoked = 0 AND valid_until_ms > ?`, id, nowMs).changes === 1
+    tx.run(
+      `UPDATE jump_tokens SET uses_left = uses_left - 1 WHERE id = ? AND uses_left > 0 AND revoked = 0 AND valid_until_ms > ?`,
+      id,
+      nowMs,
+    ).changes === 1
   );
 }
 

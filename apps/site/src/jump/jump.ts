@@ -43,12 +43,24 @@ const confirmed = defineAuditEvent('JUMP_CLIENT_CONFIRMED', 'Confirmed Jump Clie
 const revoked = defineAuditEvent('JUMP_CLIENT_REVOKED', 'Revoked Jump Client {name}');
 const deleted = defineAuditEvent('JUMP_CLIENT_DELETED', 'Deleted Jump Client {name}');
 const changed = defineAuditEvent('JUMP_ITEM_CHANGED', 'Changed Jump Item {name}');
-const unknownListed = defineAuditEvent('JUMP_CLIENT_UNKNOWN', 'Jump Client {client} on {hostName} has a valid certificate but is unknown here: listed to be confirmed');
-const notesWritten = defineAuditEvent('JUMP_CLIENTS_NOTED', 'Noted changed facts of {facts} and last-seen times of {seen} Jump Clients');
+const unknownListed = defineAuditEvent(
+  'JUMP_CLIENT_UNKNOWN',
+  'Jump Client {client} on {hostName} has a valid certificate but is unknown here: listed to be confirmed',
+);
+const notesWritten = defineAuditEvent(
+  'JUMP_CLIENTS_NOTED',
+  'Noted changed facts of {facts} and last-seen times of {seen} Jump Clients',
+);
 const linkRefused = defineAuditEvent('JUMP_LINK_REFUSED', 'Refused a control link from {address}: {reason}');
 const enrolmentRefused = defineAuditEvent('JUMP_ENROLMENT_REFUSED', 'Refused an enrolment from {address}: {reason}');
-const conflictSeen = defineAuditEvent('JUMP_CLIENT_DUPLICATED', 'Two machines use the identity of Jump Client {client}: the newer one is held');
-const conflictDecided = defineAuditEvent('JUMP_CONFLICT_DECIDED', 'Decided for the {keep} of two machines that use the identity of Jump Client {name}');
+const conflictSeen = defineAuditEvent(
+  'JUMP_CLIENT_DUPLICATED',
+  'Two machines use the identity of Jump Client {client}: the newer one is held',
+);
+const conflictDecided = defineAuditEvent(
+  'JUMP_CONFLICT_DECIDED',
+  'Decided for the {keep} of two machines that use the identity of Jump Client {name}',
+);
 const groupCreated = defineAuditEvent('JUMP_GROUP_CREATED', 'Created Jump Group {name}');
 const groupChanged = defineAuditEvent('JUMP_GROUP_CHANGED', 'Changed Jump Group {name}');
 const groupDeleted = defineAuditEvent('JUMP_GROUP_DELETED', 'Deleted Jump Group {name}');
@@ -190,7 +202,15 @@ export class Jump {
   target(id: string): JumpTarget | undefined {
     const row = rows.clientById(this.#store, id);
     if (row === undefined) return undefined;
-    return { id, name: row.name, groupId: row.groupId, hostName: row.hostName, runsAs: row.runsAs, state: row.state, online: this.isOnline(id) };
+    return {
+      id,
+      name: row.name,
+      groupId: row.groupId,
+      hostName: row.hostName,
+      runsAs: row.runsAs,
+      state: row.state,
+      online: this.isOnline(id),
+    };
   }
 
   /** The Jump Groups whose items the user may see and jump to. */
@@ -228,7 +248,11 @@ export class Jump {
   changeItem(context: Context, id: string, change: { name?: string; groupId?: string | null; comment?: string }): JumpItem {
     const row = this.#row(id);
     if (change.groupId != null && rows.groupName(this.#store, change.groupId) === undefined) throw unknownGroup('body.groupId');
-    const next = { name: change.name ?? row.name, groupId: change.groupId === undefined ? row.groupId : change.groupId, comment: change.comment ?? row.comment };
+    const next = {
+      name: change.name ?? row.name,
+      groupId: change.groupId === undefined ? row.groupId : change.groupId,
+      comment: change.comment ?? row.comment,
+    };
     this.#store.transact(context, changed({ client: id, before: row.name, ...next }), (tx) => rows.updateClient(tx, id, next));
     this.#noteNames(id, row.name, next.name);
     return this.item(id)!;
@@ -279,7 +303,9 @@ export class Jump {
   createGroup(context: Context, name: string): string {
     if (rows.groupIdByName(this.#store, name) !== undefined) throw groupNameTaken(name);
     const id = newId('jumpGroup', this.#now());
-    this.#store.transact(context, groupCreated({ group: id, name }), (tx) => rows.insertGroup(tx, { id, name, nowMs: this.#now() }));
+    this.#store.transact(context, groupCreated({ group: id, name }), (tx) =>
+      rows.insertGroup(tx, { id, name, nowMs: this.#now() }),
+    );
     return id;
   }
 
@@ -290,10 +316,14 @@ export class Jump {
     const taken = rows.groupIdByName(this.#store, name);
     if (taken !== undefined && taken !== id) throw groupNameTaken(name);
     if (change.memberIds?.some((member) => this.#options.userName(member) === undefined)) throw unknownMember();
-    this.#store.transact(context, groupChanged({ group: id, before, name, ...(change.memberIds && { members: change.memberIds }) }), (tx) => {
-      rows.renameGroup(tx, id, name);
-      if (change.memberIds !== undefined) rows.setGroupMembers(tx, id, change.memberIds);
-    });
+    this.#store.transact(
+      context,
+      groupChanged({ group: id, before, name, ...(change.memberIds && { members: change.memberIds }) }),
+      (tx) => {
+        rows.renameGroup(tx, id, name);
+        if (change.memberIds !== undefined) rows.setGroupMembers(tx, id, change.memberIds);
+      },
+    );
     this.#changes.noteAll();
   }
 
@@ -309,9 +339,13 @@ export class Jump {
   }
 
   /** Makes an installer token; its text is in the answer and nowhere else. */
-  createToken(context: Context, options: { name: string; validForMs: number; uses: number; groupId: string | null; approveEach: boolean }) {
+  createToken(
+    context: Context,
+    options: { name: string; validForMs: number; uses: number; groupId: string | null; approveEach: boolean },
+  ) {
     const nowMs = this.#now();
-    if (options.groupId !== null && rows.groupName(this.#store, options.groupId) === undefined) throw unknownGroup('body.groupId');
+    if (options.groupId !== null && rows.groupName(this.#store, options.groupId) === undefined)
+      throw unknownGroup('body.groupId');
     if (rows.countValidTokens(this.#store, nowMs) >= VALID_TOKENS_LIMIT) throw tooManyTokens(VALID_TOKENS_LIMIT);
     const { text, ...made } = newToken({ identity: this.#options.identity, nowMs });
     const event = tokenCreated({ tokenId: made.id, name: options.name, uses: options.uses, approveEach: options.approveEach });
@@ -338,14 +372,26 @@ export class Jump {
 
   /** A token for the client on this very machine: one use, ten minutes, approved at once. */
   createLocalClientToken(): string {
-    return this.createToken(SYSTEM, { name: 'This machine', validForMs: LOCAL_TOKEN_LIFE_MS, uses: 1, groupId: null, approveEach: false }).text;
+    return this.createToken(SYSTEM, {
+      name: 'This machine',
+      validForMs: LOCAL_TOKEN_LIFE_MS,
+      uses: 1,
+      groupId: null,
+      approveEach: false,
+    }).text;
   }
 
   conflicts() {
     return this.#links.conflicts().flatMap((conflict) => {
       const row = rows.clientById(this.#store, conflict.clientId);
       if (row === undefined) return [];
-      const older = { hostName: row.hostName, address: conflict.olderAddress, os: row.os, user: row.runsAs, sinceMs: conflict.olderSinceMs };
+      const older = {
+        hostName: row.hostName,
+        address: conflict.olderAddress,
+        os: row.os,
+        user: row.runsAs,
+        sinceMs: conflict.olderSinceMs,
+      };
       return [{ clientId: row.id, name: row.name, older, newer: conflict.newer }];
     });
   }
@@ -380,7 +426,8 @@ export class Jump {
 
   /** The mark 'duplicate name' changes on others, too. */
   #noteNames(id: string, before: string, after: string): void {
-    for (const other of new Set([id, ...rows.idsWithName(this.#store, before), ...rows.idsWithName(this.#store, after)])) this.#changes.note(other);
+    for (const other of new Set([id, ...rows.idsWithName(this.#store, before), ...rows.idsWithName(this.#store, after)]))
+      this.#changes.note(other);
   }
 
   #toItem(row: ClientRow): JumpItem {
@@ -405,9 +452,28 @@ export class Jump {
   }
 
   #toToken(row: TokenRow) {
-    const state = row.revoked === 1 ? ('revoked' as const) : row.usesLeft <= 0 ? ('used-up' as const) : row.validUntilMs <= this.#now() ? ('expired' as const) : ('valid' as const);
+    const state =
+      row.revoked === 1
+        ? ('revoked' as const)
+        : row.usesLeft <= 0
+          ? ('used-up' as const)
+          : row.validUntilMs <= this.#now()
+            ? ('expired' as const)
+            : ('valid' as const);
     const { id, name, groupId, groupName, createdBy, createdAtMs, validUntilMs, usesLeft, uses } = row;
-    return { id, name, groupId, groupName, createdBy, createdAtMs, validUntilMs, usesLeft, uses, approveEach: row.approveEach === 1, state };
+    return {
+      id,
+      name,
+      groupId,
+      groupName,
+      createdBy,
+      createdAtMs,
+      validUntilMs,
+      usesLeft,
+      uses,
+      approveEach: row.approveEach === 1,
+      state,
+    };
   }
 
   /** Writes a batch of facts and last-seen times; the rest waits for the next turn. */
@@ -458,7 +524,8 @@ export class Jump {
         for (const listener of this.#linkListeners) listener(clientId, false);
       },
       conflictsChanged: (clientId) => {
-        if (this.#links.conflicts().some((conflict) => conflict.clientId === clientId)) this.#audit(conflictSeen({ client: clientId }), clientId);
+        if (this.#links.conflicts().some((conflict) => conflict.clientId === clientId))
+          this.#audit(conflictSeen({ client: clientId }), clientId);
         for (const listener of this.#conflictListeners) listener();
       },
       replaced: (clientId) => {
@@ -478,8 +545,20 @@ export class Jump {
       if (rows.isDeleted(this.#store, clientId)) return 'revoked';
       const keySha256 = sha256(certificate.publicKey.export({ type: 'spki', format: 'der' }));
       const name = facts.hostName.trim() || 'unnamed';
-      this.#store.transact({ actor: { kind: 'jump-client', id: clientId, name }, address }, unknownListed({ client: clientId, hostName: facts.hostName }), (tx) =>
-        rows.insertClient(tx, { id: clientId, name, groupId: null, state: 'to-be-confirmed', facts, keySha256, tokenId: null, nowMs }),
+      this.#store.transact(
+        { actor: { kind: 'jump-client', id: clientId, name }, address },
+        unknownListed({ client: clientId, hostName: facts.hostName }),
+        (tx) =>
+          rows.insertClient(tx, {
+            id: clientId,
+            name,
+            groupId: null,
+            state: 'to-be-confirmed',
+            facts,
+            keySha256,
+            tokenId: null,
+            nowMs,
+          }),
       );
       this.#clientCount += 1;
       this.#noteNames(clientId, name, name);
@@ -494,14 +573,22 @@ export class Jump {
 
   async #enrol(message: Extract<FromClient, { kind: 'enrol' }>, challenge: string, address: string) {
     try {
-      const enrolled = await enrolClient({ store: this.#store, identity: this.#options.identity, message, challenge, address, nowMs: this.#now() });
+      const enrolled = await enrolClient({
+        store: this.#store,
+        identity: this.#options.identity,
+        message,
+        challenge,
+        address,
+        nowMs: this.#now(),
+      });
       if (enrolled.isNew) {
         this.#clientCount += 1;
         this.#noteNames(enrolled.client, enrolled.name, enrolled.name);
       }
       return { client: enrolled.client, certificate: enrolled.certificate, authority: this.#options.identity.certificatePem };
     } catch (error) {
-      if (error instanceof EnrolmentRefused) this.#audit(enrolmentRefused({ address, reason: error.reason, hostName: message.facts.hostName }), address);
+      if (error instanceof EnrolmentRefused)
+        this.#audit(enrolmentRefused({ address, reason: error.reason, hostName: message.facts.hostName }), address);
       throw error;
     }
   }
@@ -530,4 +617,3 @@ function readTicketKeys(keysDir: string, nowMs: number): Buffer {
   renameSync(`${file}.new`, file);
   return keys;
 }
-

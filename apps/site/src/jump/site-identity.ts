@@ -85,7 +85,11 @@ export class SiteIdentity {
     const keyFile = join(options.keysDir, 'identity.key');
     const certificateFile = join(options.keysDir, 'identity.crt');
     if (!existsSync(keyFile) && existsSync(certificateFile)) {
-      throw new AppError('internal', 'SITE_IDENTITY_INCOMPLETE', `${certificateFile} has no key beside it: restore identity.key from a backup.`);
+      throw new AppError(
+        'internal',
+        'SITE_IDENTITY_INCOMPLETE',
+        `${certificateFile} has no key beside it: restore identity.key from a backup.`,
+      );
     }
     // The certificate is written last: a start that was cut between the two makes it again from the key.
     if (!existsSync(keyFile)) {
@@ -102,7 +106,13 @@ export class SiteIdentity {
   /** Issues a new leaf for links, with a new key: name `link.bascule.internal`, server authentication, one year (wire 3.1). */
   async issueLinkTls(): Promise<LinkTls> {
     const pair = await crypto.subtle.generateKey(KEY_ALGORITHM, true, ['sign', 'verify']);
-    const leaf = await this.#issue({ name: LINK_SERVER_NAME, publicKey: pair.publicKey, usage: SERVER_AUTH, lifeMs: LINK_LEAF_LIFE_MS, dnsName: LINK_SERVER_NAME });
+    const leaf = await this.#issue({
+      name: LINK_SERVER_NAME,
+      publicKey: pair.publicKey,
+      usage: SERVER_AUTH,
+      lifeMs: LINK_LEAF_LIFE_MS,
+      dnsName: LINK_SERVER_NAME,
+    });
     return {
       key: toPem('PRIVATE KEY', await crypto.subtle.exportKey('pkcs8', pair.privateKey)),
       certificate: leaf + this.certificatePem,
@@ -133,7 +143,8 @@ export class SiteIdentity {
       new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
       new x509.ExtendedKeyUsageExtension([leaf.usage], true),
     ];
-    if (leaf.dnsName !== undefined) extensions.push(new x509.SubjectAlternativeNameExtension([{ type: 'dns', value: leaf.dnsName }]));
+    if (leaf.dnsName !== undefined)
+      extensions.push(new x509.SubjectAlternativeNameExtension([{ type: 'dns', value: leaf.dnsName }]));
     const certificate = await x509.X509CertificateGenerator.create({
       serialNumber: newSerialNumber(),
       issuer: this.#authority.subject,
@@ -151,7 +162,9 @@ export class SiteIdentity {
 
 async function makeAuthority(signingKey: CryptoKey, nowMs: number): Promise<string> {
   const jwk = await crypto.subtle.exportKey('jwk', signingKey);
-  const publicKey = await crypto.subtle.importKey('jwk', { kty: 'EC', crv: 'P-256', x: jwk.x!, y: jwk.y! }, KEY_ALGORITHM, true, ['verify']);
+  const publicKey = await crypto.subtle.importKey('jwk', { kty: 'EC', crv: 'P-256', x: jwk.x!, y: jwk.y! }, KEY_ALGORITHM, true, [
+    'verify',
+  ]);
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
     serialNumber: newSerialNumber(),
     name: 'CN=Bascule site identity',

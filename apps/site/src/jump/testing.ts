@@ -30,7 +30,13 @@ export class TestSite {
   static async open(options: { now?: () => number; users?: Record<string, string>; directory?: string } = {}): Promise<TestSite> {
     const directory = options.directory ?? mkdtempSync(join(tmpdir(), 'bascule-jump-'));
     const log = createLog('test', 'silent');
-    const store = Store.open({ path: join(directory, 'site.db'), migrations: jumpMigrations, appliance: 'test', log, now: options.now });
+    const store = Store.open({
+      path: join(directory, 'site.db'),
+      migrations: jumpMigrations,
+      appliance: 'test',
+      log,
+      now: options.now,
+    });
     const identity = await SiteIdentity.open({ keysDir: join(directory, 'keys'), now: options.now });
     const jump = await Jump.open({
       store,

@@ -1,0 +1,222 @@
+import assert from 'node:assert/strict';
+import { execFile, spawn } from 'node:child_process';
+import { createHash, createPublicKey } from 'node:crypto';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { createServer as createHttpsServer } from 'node:https';
+import { createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { after, before, test } from 'node:test';
+import { promisify } from 'node:util';
+import { createHttpServer, type HttpServer } from '@bascule/http/http-server.ts';
+import { createLog } from '@bascule/log/log.ts';
+import { LINK_ALPN } from '@bascule/protocol/control-link.ts';
+import { Policy } from '../policy/policy.ts';
+import { Installer, jumpRoutes } from './jump.ts';
+import { TestSite } from './testing.ts';
+
+const run = promisify(execFile);
+const CHECKOUT = resolve(import.meta.dirname, '../../../..');
+/** Unpacking the runtime on a busy machine. */
+const LIMIT_MS = 120_000;
+
+let site: TestSite;
+let http: HttpServer;
+let installer: Installer;
+let siteUrl: string;
+let webKeyPin: string;
+let cut: { name: string; bytes: Buffer } | undefined;
+const work = mkdtempSync(join(tmpdir(), 'bascule-installer-'));
+const closers: (() => unknown)[] = [];
+
+before(async () => {
+  site = await TestSite.open();
+  const web = await site.identity.issueLinkTls();
+  webKeyPin = createHash('sha256')
+    .update(createPublicKey(web.key).export({ type: 'spki', format: 'der' }))
+    .digest('base64');
+  installer = new Installer({
+    filesDir: join(work, 'files'),
+    softwareDir: CHECKOUT,
+    nodeBinary: process.execPath,
+    siteUrl: () => siteUrl,
+    webKeyPin: () => webKeyPin,
+    log: createLog('test', 'warn'),
+  });
+  http = await createHttpServer({
+    prefix: '/api',
+    cookieName: '__Host-test',
+    accounts: { actorKind: 'user', authenticate: () => undefined, noteAccessRefused: () => undefined },
+    authorize: () => undefined,
+    routes: jumpRoutes({ jump: site.jump, policy: new Policy({ groupIdsOfUser: () => [] }), installer }),
+    log: createLog('test', 'warn'),
+    hosts: () => ['localhost'],
+    staticRoot: work,
+    pages: {},
+  });
+  const secure = createHttpsServer({ key: web.key, cert: web.certificate }, (request, response) => {
+    if (cut !== undefined && request.url === `/install/${cut.name}`) response.end(cut.bytes);
+    else http.handle(request, response);
+  });
+  // As base does it: by the ALPN in the ClientHello.
+  const front = createServer((socket) => {
+    socket.on('error', () => socket.destroy());
+    socket.once('readable', () => {
+      const head = (socket.read() as Buffer | null) ?? Buffer.alloc(0);
+      if (head.includes(LINK_ALPN)) return site.jump.acceptLink(socket, head);
+      socket.unshift(head);
+      secure.emit('connection', socket);
+    });
+  });
+  front.listen(0, '127.0.0.1');
+  await once(front, 'listening');
+  siteUrl = `https://127.0.0.1:${(front.address() as AddressInfo).port}`;
+  closers.push(
+    () => front.close(),
+    () => http.close(),
+    () => site.close(),
+  );
+  await installer.prepare();
+});
+after(async () => {
+  for (const close of closers) await close();
+  rmSync(work, { recursive: true, force: true });
+});
+
+/** Runs the one-line command as a stranger would: in an empty directory, with nothing in the environment. */
+async function install(command: string, env: Record<string, string>): Promise<{ code: number; output: string }> {
+  const directory = mkdtempSync(join(work, 'endpoint-'));
+  return await run('/bin/sh', ['-c', command], {
+    cwd: directory,
+    env: { PATH: '/usr/bin:/bin', ...env },
+    timeout: LIMIT_MS,
+  }).then(
+    ({ stdout, stderr }) => ({ code: 0, output: stdout + stderr }),
+    (error: { code: number; stdout: string; stderr: string }) => ({ code: error.code, output: error.stdout + error.stderr }),
+  );
+}
+
+test(
+  'the one-line command installs with sh, curl, tar and sha256sum only, and the client connects',
+  { timeout: LIMIT_MS },
+  async () => {
+    const prefix = join(work, 'target');
+    const token = site.token({ uses: 1 });
+    const { installCommand } = await installer.commands(token);
+    assert.ok(!installCommand.split('sh bascule-jump-client.sh').at(-1)?.includes('bjt1'), 'the token is no argument');
+    // Only the tools that the page promises to need, and what every Linux has.
+    const tools = join(work, 'tools');
+    mkdirSync(tools);
+    for (const tool of [
+      'sh',
+      'curl',
+      'tar',
+      'sha256sum',
+      'uname',
+      'id',
+      'mkdir',
+      'mktemp',
+      'rm',
+      'mv',
+      'cat',
+      'chmod',
+      'df',
+      'grep',
+      'nohup',
+    ]) {
+      symlinkSync((await run('sh', ['-c', `command -v ${tool}`])).stdout.trim(), join(tools, tool));
+    }
+    const directory = mkdtempSync(join(work, 'endpoint-'));
+    const child = spawn('/bin/sh', ['-c', installCommand], {
+      cwd: directory,
+      env: { PATH: tools, PREFIX: prefix, FOREGROUND: '1', HOME: work },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    let output = '';
+    for (const stream of [child.stdout, child.stderr]) stream.on('data', (data: Buffer) => (output += data.toString()));
+    const ended = once(child, 'exit');
+    while (site.jump.counts().online === 0 && child.exitCode === null) await new Promise((done) => setTimeout(done, 20));
+    assert.equal(site.jump.counts().online, 1, output);
+    assert.equal(statSync(join(prefix, 'state')).mode & 0o777, 0o700);
+    assert.ok(existsSync(join(prefix, 'state/identity.json')));
+    assert.ok(!output.includes(token), 'the token is nowhere in what is printed');
+    child.kill('SIGTERM');
+    await ended;
+    const leftovers = (await run('ls', ['-A', prefix])).stdout.split('\n').filter((name) => name.startsWith('.install'));
+    assert.deepEqual(leftovers, []);
+
+    // Again, without a token: it is enrolled already, and nothing is fetched twice.
+    const script = readFileSync(join(directory, 'bascule-jump-client.sh'), 'utf8');
+    assert.equal(script, installer.script());
+  },
+);
+
+test('a wrong TLS key, script or archive installs nothing, and says so in one sentence', { timeout: LIMIT_MS }, async () => {
+  const token = site.token();
+  const { installCommand } = await installer.commands(token);
+  const other = Buffer.alloc(32, 1).toString('base64');
+  const wrongPin = await install(installCommand.replaceAll(webKeyPin, other), { PREFIX: join(work, 'no-1') });
+  assert.notEqual(wrongPin.code, 0);
+  const wrongScript = await install(installCommand.replace(/echo '[0-9a-f]{64}/, `echo '${'0'.repeat(64)}`), {
+    PREFIX: join(work, 'no-2'),
+  });
+  assert.notEqual(wrongScript.code, 0);
+  const name = /client='([0-9a-f]{64})'/.exec(installer.script())![1]!;
+  cut = { name: `client-${name}.tar`, bytes: Buffer.from('something else') };
+  const wrongArchive = await install(installCommand, { PREFIX: join(work, 'no-3') });
+  cut = undefined;
+  assert.match(wrongArchive.output, /what came as client is not what it should be \(wrong SHA-256\): nothing was installed\./);
+  for (const target of ['no-1', 'no-2', 'no-3']) assert.ok(!existsSync(join(work, target, 'bascule-jump-client')));
+  assert.equal(
+    site.jump.tokens().find((row) => row.usesLeft < row.uses && row.uses === 100),
+    undefined,
+    'no token was used',
+  );
+});
+
+test('each missing thing is named in one sentence', { timeout: LIMIT_MS }, async () => {
+  const script = join(work, 'script.sh');
+  writeFileSync(script, installer.script());
+  const fake = join(work, 'fake');
+  mkdirSync(fake);
+  writeFileSync(
+    join(fake, 'uname'),
+    '#!/bin/sh\ncase $1 in -s) echo "${FAKE_SYSTEM:-Linux}" ;; -m) echo "${FAKE_MACHINE:-x86_64}" ;; esac\n',
+    { mode: 0o755 },
+  );
+  writeFileSync(join(fake, 'id'), '#!/bin/sh\necho 1000\n', { mode: 0o755 });
+  writeFileSync(join(fake, 'df'), '#!/bin/sh\necho Filesystem\necho /dev/x 100 90 10 90% /\n', { mode: 0o755 });
+  const path = `${fake}:/usr/bin:/bin`;
+  const cases: [Record<string, string>, RegExp][] = [
+    [{ PATH: path, FAKE_SYSTEM: 'Darwin' }, /for Linux only; this is Darwin\.$/m],
+    [{ PATH: path, FAKE_MACHINE: 'armv7l' }, /for x64 processors only; this is armv7l\.$/m],
+    [{ PATH: fake }, /the program curl is missing/],
+    [{ PATH: path }, /neither root nor a home directory/],
+    [{ PATH: path, HOME: join(work, 'home-1') }, /BASCULE_TOKEN is missing/],
+    [{ PATH: path, PREFIX: 'relative' }, /PREFIX must be an absolute path/],
+    [{ PATH: path, PREFIX: join(work, 'full'), BASCULE_TOKEN: 'x' }, /there are 10 KiB free in .*, but \d+ KiB are needed\./],
+  ];
+  for (const [env, expected] of cases) {
+    const { code, output } = await install(`/bin/sh ${script}`, env);
+    assert.notEqual(code, 0);
+    assert.match(output, expected);
+    assert.equal(output.trim().split('\n').length, 1, output);
+  }
+});
+
+test('archives are the same when made again, and are made only once', async () => {
+  const again = new Installer({
+    filesDir: join(work, 'files'),
+    softwareDir: CHECKOUT,
+    nodeBinary: process.execPath,
+    siteUrl: () => siteUrl,
+    webKeyPin: () => webKeyPin,
+    log: createLog('test', 'warn'),
+  });
+  assert.deepEqual(await again.prepare(), await installer.prepare());
+  const list = (await run('tar', ['-tf', join(work, 'files', `runtime-${(await installer.prepare()).runtimeSha256}.tar`)])).stdout
+    .trim()
+    .split('\n');
+  assert.deepEqual(list, ['bin/node', 'lib/libatomic.so.1', 'lib/libstdc++.so.6', 'lib/libgcc_s.so.1']);
+});
