@@ -3,10 +3,10 @@ import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
-import { WebSocketServer, type WebSocket } from 'ws';
 import { idPattern } from '@bascule/core/ids.ts';
 import { DATA_ALPN } from '@bascule/protocol/control-link.ts';
 import { FRAME_MAX_BYTES } from '@bascule/wire/frames.ts';
+import { acceptWebSocket, refuseUpgrade, type LinkSocket } from '@bascule/wire/web-socket.ts';
 
 /** A handed-over connection that has not finished its handshake by then is closed. */
 const HANDSHAKE_LIMIT_MS = 10_000;
@@ -21,17 +21,11 @@ export interface LinkTls {
 
 /** Opens the connections that base hands over unopened (wire 1.2, 4.1): TLS 1.3 with a client certificate of the site identity, then WebSocket at `/data`. */
 export class AgentDoor {
-  readonly #accept: (socket: WebSocket, client: string) => void;
-  readonly #webSockets = new WebSocketServer({
-    noServer: true,
-    perMessageDeflate: false,
-    clientTracking: false,
-    maxPayload: FRAME_MAX_BYTES,
-  });
+  readonly #accept: (socket: LinkSocket, client: string) => void;
   #server: Server | undefined;
 
   /** `accept` gets each link with the id that its certificate names. */
-  constructor(accept: (socket: WebSocket, client: string) => void) {
+  constructor(accept: (socket: LinkSocket, client: string) => void) {
     this.#accept = accept;
   }
 
@@ -71,9 +65,11 @@ export class AgentDoor {
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     socket.on('error', () => {});
     const client = commonNameOf(socket as TLSSocket);
-    if (request.url !== '/data' || client === undefined)
-      return void socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\n\r\n');
-    this.#webSockets.handleUpgrade(request, socket, head, (webSocket) => this.#accept(webSocket, client));
+    if (request.url !== '/data' || client === undefined) return refuseUpgrade(socket, 404);
+    acceptWebSocket(request, socket, head, { maxMessageBytes: FRAME_MAX_BYTES }).then(
+      (webSocket) => this.#accept(webSocket, client),
+      () => socket.destroy(),
+    );
   }
 }
 

@@ -1,6 +1,6 @@
-import type { WebSocket } from 'ws';
 import { CloseCode } from '@bascule/protocol/data-link.ts';
 import { decodeFrame, FrameType, WireError, type Frame } from '@bascule/wire/frames.ts';
+import type { LinkSocket } from '@bascule/wire/web-socket.ts';
 
 /** wire 4.10 */
 export const HELLO_LIMIT_MS = 10_000;
@@ -19,7 +19,7 @@ export interface FrameLinkEvents {
 
 /** One WebSocket of an agent or a viewer: frames, the HELLO deadline, signs of life. What breaks the protocol closes it with 4002. */
 export class FrameLink {
-  readonly #socket: WebSocket;
+  readonly #socket: LinkSocket;
   #events: FrameLinkEvents | undefined;
   #heardAtMs = Date.now();
   #pingedAtMs = 0;
@@ -27,7 +27,7 @@ export class FrameLink {
   #paused = false;
   readonly #deadline: NodeJS.Timeout;
 
-  constructor(socket: WebSocket, events: FrameLinkEvents) {
+  constructor(socket: LinkSocket, events: FrameLinkEvents) {
     this.#socket = socket;
     this.#events = events;
     this.#deadline = setTimeout(() => this.close(CloseCode.limit, 'HELLO: did not come in time'), HELLO_LIMIT_MS);

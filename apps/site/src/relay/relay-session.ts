@@ -61,7 +61,7 @@ export class RelaySession {
   #ending: { reason: EndReason; exitCode: number | null } | undefined;
   #endRequested: EndReason | undefined;
   #graceTimer: NodeJS.Timeout | undefined;
-  #finishing: Promise<void> | undefined;
+  #finishing = false;
   #ended: SessionEnded | undefined;
   #reported = '';
 
@@ -365,7 +365,9 @@ export class RelaySession {
   }
 
   #tryFinish(): void {
-    this.#finishing ??= this.#writeEnd().finally(() => (this.#finishing = undefined));
+    if (this.#finishing) return;
+    this.#finishing = true;
+    void this.#writeEnd().finally(() => (this.#finishing = false));
   }
 
   async #writeEnd(): Promise<void> {

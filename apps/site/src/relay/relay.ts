@@ -1,13 +1,13 @@
 import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
 import { dirname, resolve, sep } from 'node:path';
-import type { WebSocket } from 'ws';
 import type { Log } from '@bascule/log/log.ts';
 import { agentHello, CloseCode, viewerHello } from '@bascule/protocol/data-link.ts';
 import type { FromRelay, ToRelay } from '@bascule/protocol/relay-control.ts';
 import { RecordingError } from '@bascule/recording/format.ts';
 import { NO_HEADER, RecordingWriter } from '@bascule/recording/writer.ts';
 import { WireError, type Frame } from '@bascule/wire/frames.ts';
+import type { LinkSocket } from '@bascule/wire/web-socket.ts';
 import { FrameLink } from './frame-link.ts';
 import { OutputTrack } from './output-track.ts';
 import { RelaySession, type RelayLimits } from './relay-session.ts';
@@ -169,7 +169,7 @@ export class Relay {
   }
 
   /** A data link whose TLS client certificate names `client`. */
-  acceptAgent(socket: WebSocket, client: string): void {
+  acceptAgent(socket: LinkSocket, client: string): void {
     const links = (this.#linksPerClient.get(client) ?? 0) + 1;
     if (links > LINKS_PER_CLIENT_MAX) return socket.close(CloseCode.limit, `at most ${LINKS_PER_CLIENT_MAX} links`);
     this.#linksPerClient.set(client, links);
@@ -206,7 +206,7 @@ export class Relay {
   }
 
   /** A viewer link, its Origin checked. */
-  acceptViewer(socket: WebSocket, address: string): void {
+  acceptViewer(socket: LinkSocket, address: string): void {
     let attached: { session: RelaySession; viewer: ViewerLink } | undefined;
     const link = new FrameLink(socket, {
       hello: (json) =>

@@ -1,9 +1,8 @@
 import { createServer, type IncomingMessage } from 'node:http';
 import type { Server, Socket } from 'node:net';
-import type { Duplex } from 'node:stream';
-import { WebSocketServer, type WebSocket } from 'ws';
 import { FRAME_MAX_BYTES } from '@bascule/wire/frames.ts';
 import { acceptWithPreamble } from '@bascule/wire/preamble.ts';
+import { acceptWebSocket, refuseUpgrade, type LinkSocket } from '@bascule/wire/web-socket.ts';
 
 /** Browser connections at a time. */
 export const VIEWER_CONNECTIONS_MAX = 5000;
@@ -12,21 +11,18 @@ export const VIEWER_CONNECTIONS_MAX = 5000;
  * Listens on `relay.sock` for viewer links (wire 2, 4.1): preamble, then a WebSocket upgrade of `/stream` whose Origin is the host that was asked for, so that no foreign page can
  * open one. Who it is, the ticket in HELLO says.
  */
-export async function openViewerDoor(path: string, accept: (socket: WebSocket, address: string) => void): Promise<Server> {
+export async function openViewerDoor(path: string, accept: (socket: LinkSocket, address: string) => void): Promise<Server> {
   const addresses = new WeakMap<Socket, string>();
-  const webSockets = new WebSocketServer({
-    noServer: true,
-    perMessageDeflate: false,
-    clientTracking: false,
-    maxPayload: FRAME_MAX_BYTES,
-  });
   const http = createServer((_request, response) => response.writeHead(404).end());
   http.on('clientError', (_error, socket) => socket.destroy());
   http.on('upgrade', (request, socket, head) => {
     socket.on('error', () => {});
     const status = refusal(request);
-    if (status) return void (socket as Duplex).end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
-    webSockets.handleUpgrade(request, socket, head, (webSocket) => accept(webSocket, addresses.get(request.socket) ?? ''));
+    if (status) return refuseUpgrade(socket, status);
+    acceptWebSocket(request, socket, head, { maxMessageBytes: FRAME_MAX_BYTES }).then(
+      (webSocket) => accept(webSocket, addresses.get(request.socket) ?? ''),
+      () => socket.destroy(),
+    );
   });
   const server = await acceptWithPreamble(path, (socket, peer) => {
     addresses.set(socket, peer.address);
@@ -37,12 +33,12 @@ export async function openViewerDoor(path: string, accept: (socket: WebSocket, a
   return server;
 }
 
-function refusal(request: IncomingMessage): string | undefined {
-  if (request.url !== '/stream') return '404 Not Found';
+function refusal(request: IncomingMessage): 403 | 404 | undefined {
+  if (request.url !== '/stream') return 404;
   const { origin, host } = request.headers;
   try {
-    return host !== undefined && new URL(origin ?? '').host === new URL(`https://${host}`).host ? undefined : '403 Forbidden';
+    return host !== undefined && new URL(origin ?? '').host === new URL(`https://${host}`).host ? undefined : 403;
   } catch {
-    return '403 Forbidden';
+    return 403;
   }
 }
