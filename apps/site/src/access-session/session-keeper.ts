@@ -276,6 +276,7 @@ export class SessionKeeper {
       session.opened = false;
       session.agentConnected = false;
       session.viewers = 0;
+      session.paused = false;
       this.#opening.get(session.row.id)?.({ kind: 'relay-away' });
     }
     this.#options.changed();
