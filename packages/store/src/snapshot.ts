@@ -1,4 +1,4 @@
-import { rmSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 
 /** Longer than this no snapshot takes; then it is given up and its file removed. */
@@ -9,6 +9,7 @@ const SNAPSHOT_TIMEOUT_MS = 30 * 60_000;
  * (`backup()` never ends under writes, a copied file is corrupt). Resolves when the copy is on disk; on failure `target` is removed.
  */
 export async function takeSnapshot(source: string, target: string): Promise<void> {
+  if (existsSync(target)) throw new Error(`the file ${target} exists already; a snapshot needs a new one`);
   const worker = new Worker(new URL('./snapshot-worker.ts', import.meta.url), { workerData: { source, target } });
   const timer = setTimeout(() => void worker.terminate(), SNAPSHOT_TIMEOUT_MS);
   try {

@@ -53,6 +53,8 @@ export interface StoreOptions {
   now?: () => number;
   /** A follower never migrates by itself: migrations come as entries of the change log (`applyEntry`). */
   follower?: boolean;
+  /** The largest size of the file, in pages of 4 KiB: the space that this database may take (STORE_DISK_FULL beyond it). */
+  maxPages?: number;
   /** Called at each named point of a transaction: for tests that cut it there. */
   onStep?: (step: TransactionStep) => void;
 }
@@ -85,6 +87,7 @@ export class Store implements Reader {
       generationCheck?.assertCurrent();
       inspect(options, migrations);
       connection = new Connection(options.path, options.log, 'write');
+      if (options.maxPages !== undefined) connection.exec(`PRAGMA max_page_count = ${Math.trunc(options.maxPages)}`);
       const store = new Store(connection, options, migrations, generationCheck);
       store.#prepare();
       return store;
