@@ -1,0 +1,197 @@
+import { mkdirSync } from 'node:fs';
+import type { Server, Socket } from 'node:net';
+import { join } from 'node:path';
+import type { Accounts } from '@bascule/accounts/accounts.ts';
+import type { HttpServer } from '@bascule/http/http-server.ts';
+import type { Log } from '@bascule/log/log.ts';
+import { SYSTEM, type Store } from '@bascule/store/store.ts';
+import { acceptWithPreamble } from '@bascule/wire/preamble.ts';
+import { AccessSessions, accessSessionRoutes } from './access-session/access-session.ts';
+import { auditRoutes, signHeadsHourly } from './audit/audit.ts';
+import { siteUrl, type SiteConfig } from './config/config.ts';
+import { Events, openSiteInterface, RecordingsSpace, siteRoutes } from './http/http.ts';
+import { accountRoutes, openUsers } from './identity/identity.ts';
+import { Installer } from './jump/installer.ts';
+import { jumpRoutes } from './jump/jump-routes.ts';
+import { Jump, SiteIdentity } from './jump/jump.ts';
+import { Policy } from './policy/policy.ts';
+import { reportRoutes, Reports } from './reports/reports.ts';
+import { Settings, settingsRoutes } from './settings/settings.ts';
+import { openSiteStore } from './site-store.ts';
+
+export interface SiteOptions {
+  config: SiteConfig;
+  log: Log;
+  now?: () => number;
+}
+
+/** Parts that are ready before anything listens. */
+interface Parts {
+  store: Store;
+  settings: Settings;
+  accounts: Accounts;
+  identity: SiteIdentity;
+  jump: Jump;
+  sessions: AccessSessions;
+  events: Events;
+  policy: Policy;
+  installer: Installer;
+  http: HttpServer;
+}
+
+/** Whoever reached base's control socket: base's own user or root, on this machine. */
+const COMMAND_LINE = { ...SYSTEM, actor: { ...SYSTEM.actor, name: 'command line on the appliance' } };
+
+/** Site main, put together. */
+export class Site {
+  readonly parts: Parts;
+  /** Once, on the start that made the user `admin`. */
+  readonly firstPassword: string | undefined;
+  readonly #config: SiteConfig;
+  readonly #stopSigning: () => void;
+  #server: Server | undefined;
+
+  private constructor(options: SiteOptions, parts: Parts, firstPassword: string | undefined) {
+    this.#config = options.config;
+    this.parts = parts;
+    this.firstPassword = firstPassword;
+    this.#stopSigning = signHeadsHourly(parts.store, (bytes) => parts.identity.sign(bytes), options.log);
+  }
+
+  /** Opens the state and builds every domain, without listening. Throws the `AppError`s of the store, the keys and the identity. */
+  static async open(options: SiteOptions): Promise<Site> {
+    const { config, log, now } = options;
+    const { paths } = config;
+    for (const directory of [paths.site, paths.keys, paths.recordings, paths.files, paths.run])
+      mkdirSync(directory, { recursive: true, mode: 0o700 });
+    const store = openSiteStore({
+      path: paths.database,
+      appliance: config.applianceName,
+      generation: { file: paths.generation, number: config.generation },
+      log,
+      now,
+    });
+    try {
+      const parts = await openParts(store, options);
+      return new Site(options, parts, await parts.accounts.ensureFirstAdministrator());
+    } catch (error) {
+      store.close();
+      throw error;
+    }
+  }
+
+  /** Takes requests behind the preamble, and begins to keep access sessions. */
+  async listen(): Promise<void> {
+    const { http, sessions } = this.parts;
+    sessions.start();
+    this.#server = await acceptWithPreamble(this.#config.paths.mainSocket, (socket, peer) => http.accept(socket, peer));
+  }
+
+  acceptLink(socket: Socket, head: Uint8Array): void {
+    this.parts.jump.acceptLink(socket, head);
+  }
+
+  /** A one-time password for user `name`, on behalf of the command line. */
+  resetPassword(name: string): Promise<string> {
+    return this.parts.accounts.resetPassword(COMMAND_LINE, name);
+  }
+
+  /** The web is served with another key now. */
+  setWebKeyPin(webKeyPin: string): void {
+    this.#config.webKeyPin = webKeyPin;
+  }
+
+  /** What base shows of this program's health. */
+  health(): Record<string, number | boolean> {
+    const { jump, sessions, events } = this.parts;
+    return {
+      clientsOnline: jump.counts().online,
+      accessSessions: sessions.count,
+      relay: sessions.relayReady,
+      eventStreams: events.count,
+    };
+  }
+
+  async close(): Promise<void> {
+    const { http, sessions, jump, events, accounts, store } = this.parts;
+    this.#server?.close();
+    this.#stopSigning();
+    events.close();
+    await http.close();
+    sessions.close();
+    await jump.close();
+    accounts.close();
+    store.close();
+  }
+}
+
+async function openParts(store: Store, { config, log, now = Date.now }: SiteOptions): Promise<Parts> {
+  const { paths } = config;
+  const settings = new Settings(store);
+  const limits = () => ({ idleMinutes: settings.current().loginIdleMinutes, maxHours: settings.current().loginMaxHours });
+  const accounts = openUsers({ store, applianceName: config.applianceName, keyFile: config.keyFile, limits, log, now });
+  const identity = await SiteIdentity.open({ keysDir: paths.keys, now });
+  const events = new Events((loginSession) => accounts.sessions.isAlive(loginSession));
+  const jump = await Jump.open({
+    store,
+    identity,
+    keysDir: paths.keys,
+    appliance: config.applianceName,
+    log,
+    userName: (id) => accounts.nameOf(id),
+    now,
+  });
+  const policy = new Policy({ groupIdsOfUser: (userId) => jump.groupIdsOfUser(userId) });
+  const sessions = new AccessSessions({
+    store,
+    clients: jump,
+    relaySocket: paths.relayControlSocket,
+    linkTls: jump.linkTls,
+    appliance: config.applianceName,
+    settings: () => settings.current(),
+    changed: () => events.publish('active-sessions'),
+    log,
+    now,
+  });
+  const installer = new Installer({
+    filesDir: paths.files,
+    softwareDir: config.softwareDir,
+    nodeBinary: join(config.runtimeDir, 'bin', 'node'),
+    siteUrl: () => siteUrl(config),
+    webKeyPin: () => config.webKeyPin,
+    log,
+  });
+  connectParts({ settings, accounts, jump, sessions, events });
+  const reports = new Reports({ sessions, store, recordingsDir: paths.recordings });
+  const routes = [
+    ...accountRoutes(accounts),
+    ...settingsRoutes(settings),
+    ...auditRoutes(store),
+    ...jumpRoutes({ jump, policy, installer }),
+    ...accessSessionRoutes({ sessions, policy, target: (id) => jump.target(id) }),
+    ...reportRoutes({ reports, policy, verifyTool: config.verifyTool }),
+    ...siteRoutes({ ...config, jump, sessions, policy, events, space: new RecordingsSpace(paths.recordings, now), now }),
+  ];
+  const http = await openSiteInterface({ config, accounts, policy, routes, log, now });
+  return { store, settings, accounts, identity, jump, sessions, events, policy, installer, http };
+}
+
+/** What happens in one domain and matters in another. */
+function connectParts({
+  settings,
+  accounts,
+  jump,
+  sessions,
+  events,
+}: Pick<Parts, 'settings' | 'accounts' | 'jump' | 'sessions' | 'events'>): void {
+  settings.onChange(() => sessions.settingsChanged());
+  accounts.onLoginSessionsEnded((ended) => {
+    sessions.loginSessionsEnded(ended);
+    events.endLoginSessions(ended.loginSessions);
+  });
+  jump.onItemsChanged(() => {
+    events.publish('jump-items');
+    events.publish('status');
+  });
+  jump.onConflictsChanged(() => events.publish('conflicts'));
+}

@@ -1,0 +1,35 @@
+import type { Accounts } from '@bascule/accounts/accounts.ts';
+import { createHttpServer, type AnyRoute, type HttpServer } from '@bascule/http/http-server.ts';
+import type { Log } from '@bascule/log/log.ts';
+import type { SiteConfig } from '../config/config.ts';
+import { SITE_COOKIE } from '../identity/identity.ts';
+import type { Policy } from '../policy/policy.ts';
+
+export { Events, type Topic } from './events.ts';
+export { RecordingsSpace } from './recordings-space.ts';
+export { siteRoutes } from './site-routes.ts';
+
+/** The site's interface: /login, /console and /api. `/` leads to /login until there is a portal (B3). */
+export function openSiteInterface(options: {
+  config: SiteConfig;
+  accounts: Accounts;
+  policy: Policy;
+  routes: AnyRoute[];
+  log: Log;
+  now?: () => number;
+}): Promise<HttpServer> {
+  const { config, accounts, policy, routes, log, now } = options;
+  return createHttpServer({
+    prefix: '/api',
+    cookieName: SITE_COOKIE,
+    accounts,
+    authorize: (principal, action) => policy.authorize(principal, action),
+    routes,
+    log,
+    hosts: () => [config.publicHost, ...config.hosts],
+    staticRoot: config.webDir,
+    pages: { '/login': 'login.html', '/login/*': 'login.html', '/console': 'console.html', '/console/*': 'console.html' },
+    redirects: { '/': '/login' },
+    now,
+  });
+}

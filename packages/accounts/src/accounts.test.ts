@@ -1,0 +1,248 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { TOTP } from 'otpauth';
+import { AppError } from '@bascule/errors/app-error.ts';
+import { testContext } from '@bascule/store/testing.ts';
+import { ACCOUNT_FAILURES_FREE, ACCOUNT_LOCK_FIRST_MS, ADDRESS_FAILURES_FREE } from './lock-out.ts';
+import { SECOND_FACTOR_WAIT_MS, type LoginSessionsEnded } from './login-sessions.ts';
+import { newOneTimePassword, ONE_TIME_PASSWORD_BITS } from './one-time-password.ts';
+import { HASHES_AT_ONCE, HASHES_WAITING, PasswordHasher } from './password-hash.ts';
+import { openTestAccounts, VISITOR } from './testing.ts';
+
+const PASSWORD = 'correct horse battery';
+const MINUTE_MS = 60_000;
+const code = (expected: string) => (error: unknown) => error instanceof AppError && error.code === expected;
+
+test('the first administrator gets a one-time password, which is good for one login and must be changed', async () => {
+  using env = openTestAccounts();
+  const { accounts } = env;
+  const oneTime = await accounts.ensureFirstAdministrator();
+  assert.ok(oneTime);
+  assert.ok(ONE_TIME_PASSWORD_BITS >= 80);
+  assert.equal(await accounts.ensureFirstAdministrator(), undefined);
+
+  const { principal, cookie } = await accounts.logins.withPassword('admin', oneTime, VISITOR);
+  assert.equal(principal.state, 'change-password');
+  await assert.rejects(accounts.logins.withPassword('admin', oneTime, VISITOR), code('ACCOUNT_LOGIN_FAILED'));
+  await accounts.logins.changePassword(testContext, principal, { next: PASSWORD });
+  assert.equal(accounts.authenticate(cookie)?.state, 'ok');
+  assert.equal((await accounts.logins.withPassword('admin', PASSWORD, VISITOR)).principal.state, 'ok');
+});
+
+test('a one-time password used twice at the same moment lets one in', async () => {
+  using env = openTestAccounts();
+  const oneTime = (await env.accounts.ensureFirstAdministrator())!;
+  const both = await Promise.allSettled([1, 2].map(() => env.accounts.logins.withPassword('admin', oneTime, VISITOR)));
+  assert.deepEqual(both.map(({ status }) => status).toSorted(), ['fulfilled', 'rejected']);
+});
+
+test('one-time passwords do not repeat', () => {
+  const made = new Set(Array.from({ length: 1000 }, newOneTimePassword));
+  assert.equal(made.size, 1000);
+  for (const password of made) assert.match(password, /^([2-9A-HJKMNP-TV-Z]{4}-){4}[2-9A-HJKMNP-TV-Z]{4}$/);
+});
+
+test('an unknown name, a wrong password, a disabled and a locked account are answered alike', async () => {
+  using env = openTestAccounts();
+  await env.addUser('ann', PASSWORD);
+  const disabled = await env.addUser('off', PASSWORD);
+  env.accounts.users.change(testContext, disabled, { disabled: true });
+  const answers: unknown[] = [];
+  const attempt = async (name: string, password: string) =>
+    assert.rejects(env.accounts.logins.withPassword(name, password, VISITOR), (error: AppError) => {
+      answers.push([error.code, error.message, error.kind, error.retryAfterSeconds, error.params]);
+      return true;
+    });
+  await attempt('nobody', PASSWORD);
+  await attempt('ann', 'wrong');
+  await attempt('off', PASSWORD);
+  for (let i = 1; i < ACCOUNT_FAILURES_FREE; i++) await attempt('ann', 'wrong');
+  await attempt('ann', PASSWORD);
+  for (const answer of answers) assert.deepEqual(answer, answers[0]);
+});
+
+test('an account locks for a time that grows, and opens by time, unlock or reset', async () => {
+  using env = openTestAccounts();
+  const id = await env.addUser('ann', PASSWORD);
+  const { logins, users } = env.accounts;
+  const fail = () => assert.rejects(logins.withPassword('ann', 'wrong', VISITOR), code('ACCOUNT_LOGIN_FAILED'));
+  const lockedForMs = () => (users.row(id).lockedUntilMs ?? env.clock.nowMs) - env.clock.nowMs;
+  for (let i = 0; i < ACCOUNT_FAILURES_FREE; i++) await fail();
+  assert.equal(lockedForMs(), ACCOUNT_LOCK_FIRST_MS);
+  await assert.rejects(logins.withPassword('ann', PASSWORD, VISITOR), code('ACCOUNT_LOGIN_FAILED'));
+  assert.equal(lockedForMs(), ACCOUNT_LOCK_FIRST_MS, 'a try at a locked account does not lock it for longer');
+  env.clock.nowMs += ACCOUNT_LOCK_FIRST_MS;
+  await fail();
+  assert.equal(lockedForMs(), 2 * ACCOUNT_LOCK_FIRST_MS);
+  users.change(testContext, id, { unlock: true });
+  assert.equal((await logins.withPassword('ann', PASSWORD, VISITOR)).principal.state, 'ok');
+  assert.ok(env.auditCodes().includes('ACCOUNT_LOCKED') && env.auditCodes().includes('ACCOUNT_UNLOCKED'));
+});
+
+test('an address that fails too often waits, whatever the name; another address does not', async () => {
+  using env = openTestAccounts();
+  await env.addUser('ann', PASSWORD);
+  for (let i = 0; i < ADDRESS_FAILURES_FREE; i++) env.accounts.logins.noteFailure(undefined, VISITOR.address, 'password');
+  await assert.rejects(env.accounts.logins.withPassword('ann', PASSWORD, VISITOR), code('ACCOUNT_TOO_MANY_FAILURES'));
+  await env.accounts.logins.withPassword('ann', PASSWORD, { ...VISITOR, address: '192.0.2.2' });
+});
+
+test('hashes run a bounded number at once; more than may wait are refused', async () => {
+  const hasher = new PasswordHasher();
+  const places = HASHES_AT_ONCE + HASHES_WAITING;
+  const results = await Promise.allSettled(Array.from({ length: places + 3 }, () => hasher.verify(undefined, 'x')));
+  const refused = results.filter(({ status }) => status === 'rejected');
+  assert.equal(refused.length, 3);
+  assert.ok(refused.every((result) => result.status === 'rejected' && code('ACCOUNT_LOGIN_BUSY')(result.reason)));
+  assert.equal(await hasher.verify(await hasher.hash('x'), 'x'), true);
+});
+
+test('a login session ends by its idle limit and by its absolute limit', async () => {
+  using env = openTestAccounts();
+  await env.addUser('ann', PASSWORD);
+  const { accounts, clock, limits } = env;
+  const idle = await accounts.logins.withPassword('ann', PASSWORD, VISITOR);
+  clock.nowMs += limits.idleMinutes * MINUTE_MS - 1;
+  assert.ok(accounts.authenticate(idle.cookie));
+  clock.nowMs += limits.idleMinutes * MINUTE_MS - 1;
+  assert.ok(accounts.authenticate(idle.cookie), 'the request before counted');
+  clock.nowMs += limits.idleMinutes * MINUTE_MS;
+  assert.equal(accounts.authenticate(idle.cookie), undefined);
+
+  const { cookie, principal } = await accounts.logins.withPassword('ann', PASSWORD, VISITOR);
+  const startMs = clock.nowMs;
+  const ended: LoginSessionsEnded[] = [];
+  accounts.onLoginSessionsEnded((event) => ended.push(event));
+  while (clock.nowMs + 10 * MINUTE_MS < startMs + limits.maxHours * 60 * MINUTE_MS) {
+    clock.nowMs += 10 * MINUTE_MS;
+    assert.ok(accounts.authenticate(cookie));
+    accounts.sessions.sweep();
+  }
+  clock.nowMs = startMs + limits.maxHours * 60 * MINUTE_MS;
+  assert.equal(accounts.authenticate(cookie), undefined);
+  accounts.sessions.sweep();
+  assert.ok(ended.some(({ loginSessions }) => loginSessions.includes(principal.loginSession)));
+});
+
+test('a cookie is not in the database, and last-seen times are written once a turn', async () => {
+  using env = openTestAccounts();
+  await env.addUser('ann', PASSWORD);
+  const { cookie } = await env.accounts.logins.withPassword('ann', PASSWORD, VISITOR);
+  const stored = JSON.stringify(env.store.all('SELECT * FROM login_sessions'));
+  assert.ok(!stored.includes(cookie));
+  const before = env.auditCodes().length;
+  for (let i = 0; i < 100; i++) env.accounts.authenticate(cookie);
+  assert.equal(env.auditCodes().length, before);
+  env.accounts.sessions.sweep();
+  env.accounts.sessions.sweep();
+  assert.equal(env.auditCodes().length, before + 1);
+});
+
+test('a one-time code works once, a step early or late, and its secret is stored wrapped', async () => {
+  using env = openTestAccounts();
+  const id = await env.addUser('ann', PASSWORD);
+  const { accounts, clock } = env;
+  const first = await accounts.logins.withPassword('ann', PASSWORD, VISITOR);
+  const { secret } = accounts.totp.begin(first.principal);
+  const codeAt = (atMs: number) => new TOTP({ secret }).generate({ timestamp: atMs });
+  assert.throws(() => accounts.totp.confirm(testContext, first.principal, '000000'), code('ACCOUNT_CODE_WRONG'));
+  accounts.totp.confirm(testContext, first.principal, codeAt(clock.nowMs));
+  const { wrapped } = env.store.get<{ wrapped: Uint8Array }>('SELECT totp_secret AS wrapped FROM accounts WHERE id = ?', id)!;
+  assert.ok(!Buffer.from(wrapped).includes(Buffer.from(secret)));
+
+  const pending = await accounts.logins.withPassword('ann', PASSWORD, VISITOR);
+  assert.equal(pending.principal.state, 'second-factor');
+  const finish = (atMs: number) => accounts.totp.finishLogin(pending.principal, codeAt(atMs), VISITOR.address);
+  assert.throws(() => finish(clock.nowMs), code('ACCOUNT_LOGIN_FAILED'), 'the code of the set-up was used');
+  assert.throws(() => finish(clock.nowMs + 90_000), code('ACCOUNT_LOGIN_FAILED'), 'three steps early');
+  clock.nowMs += 60_000;
+  const done = finish(clock.nowMs + 30_000);
+  assert.equal(done.principal.state, 'ok');
+  assert.equal(accounts.authenticate(pending.cookie), undefined, 'the cookie of the half login is worth nothing now');
+  assert.ok(accounts.authenticate(done.cookie));
+
+  const again = await accounts.logins.withPassword('ann', PASSWORD, VISITOR);
+  assert.throws(
+    () => accounts.totp.finishLogin(again.principal, codeAt(clock.nowMs + 30_000), VISITOR.address),
+    code('ACCOUNT_LOGIN_FAILED'),
+  );
+  clock.nowMs += SECOND_FACTOR_WAIT_MS;
+  assert.equal(accounts.authenticate(again.cookie), undefined, 'a login does not wait for ever for its second factor');
+});
+
+test('wrong codes lock the account even when the password is given again and again', async () => {
+  using env = openTestAccounts();
+  const id = await env.addUser('ann', PASSWORD);
+  const { accounts } = env;
+  const { principal } = await accounts.logins.withPassword('ann', PASSWORD, VISITOR);
+  const { secret } = accounts.totp.begin(principal);
+  accounts.totp.confirm(testContext, principal, new TOTP({ secret }).generate({ timestamp: env.clock.nowMs }));
+  for (let i = 0; i < ACCOUNT_FAILURES_FREE; i++) {
+    const pending = await accounts.logins.withPassword('ann', PASSWORD, VISITOR);
+    assert.throws(() => accounts.totp.finishLogin(pending.principal, '000000', VISITOR.address), code('ACCOUNT_LOGIN_FAILED'));
+  }
+  assert.notEqual(accounts.users.row(id).lockedUntilMs, null);
+});
+
+test('password change, reset and disabling end login sessions, and say so', async () => {
+  using env = openTestAccounts();
+  const { accounts } = env;
+  const id = await env.addUser('ann', PASSWORD);
+  const ended: LoginSessionsEnded[] = [];
+  accounts.onLoginSessionsEnded((event) => ended.push(event));
+  const own = await accounts.logins.withPassword('ann', PASSWORD, VISITOR);
+  const other = await accounts.logins.withPassword('ann', PASSWORD, VISITOR);
+  await assert.rejects(
+    accounts.logins.changePassword(testContext, own.principal, { current: 'wrong', next: 'another long one' }),
+    code('ACCOUNT_PASSWORD_WRONG'),
+  );
+  await assert.rejects(
+    accounts.logins.changePassword(testContext, own.principal, { current: PASSWORD, next: PASSWORD }),
+    code('ACCOUNT_PASSWORD_UNCHANGED'),
+  );
+  await accounts.logins.changePassword(testContext, own.principal, { current: PASSWORD, next: 'another long one' });
+  assert.ok(accounts.authenticate(own.cookie));
+  assert.equal(accounts.authenticate(other.cookie), undefined);
+  assert.deepEqual(ended, [{ user: id, loginSessions: [other.principal.loginSession], disabled: false }]);
+
+  const oneTime = await accounts.resetPassword(testContext, 'ann');
+  assert.equal(accounts.authenticate(own.cookie), undefined);
+  const again = await accounts.logins.withPassword('ann', oneTime, VISITOR);
+  accounts.users.change(testContext, id, { disabled: true });
+  assert.equal(accounts.authenticate(again.cookie), undefined);
+  assert.equal(ended.at(-1)?.disabled, true);
+  await assert.rejects(accounts.resetPassword(testContext, 'nobody'), code('ACCOUNT_UNKNOWN'));
+});
+
+test('nobody shuts out themselves or the last administrator', async () => {
+  using env = openTestAccounts();
+  const { users } = env.accounts;
+  const ann = await env.addUser('ann', PASSWORD, 'administrator');
+  const asAnn = { actor: { kind: 'user' as const, id: ann, name: 'ann' }, address: '' };
+  for (const change of [{ disabled: true }, { role: 'user' as const }]) {
+    assert.throws(() => users.change(asAnn, ann, change), code('ACCOUNT_OWN'));
+    assert.throws(() => users.change(testContext, ann, change), code('ACCOUNT_LAST_ADMINISTRATOR'));
+  }
+  const bob = await env.addUser('bob', PASSWORD, 'administrator');
+  users.change(testContext, ann, { role: 'user' });
+  assert.throws(() => users.change(testContext, bob, { disabled: true }), code('ACCOUNT_LAST_ADMINISTRATOR'));
+  await assert.rejects(users.create(testContext, { name: 'bob', displayName: '', role: 'user' }), code('ACCOUNT_NAME_TAKEN'));
+});
+
+test('box administrators are administrators', async () => {
+  using env = openTestAccounts('boxAdministrator');
+  await assert.rejects(
+    env.accounts.users.create(testContext, { name: 'ann', displayName: '', role: 'user' }),
+    code('ACCOUNT_ROLE_UNKNOWN'),
+  );
+  await env.accounts.ensureFirstAdministrator();
+  assert.match(env.accounts.users.list()[0]!.id, /^box_/);
+});
+
+test('refusals are in the audit at a bounded rate', () => {
+  using env = openTestAccounts();
+  const context = { actor: { kind: 'user' as const, id: 'usr_1', name: 'ann' }, address: '' };
+  for (let i = 0; i < 100; i++) env.accounts.noteAccessRefused(context, { action: 'users.manage', what: 'GET /users' });
+  const count = env.auditCodes().filter((name) => name === 'ACCESS_REFUSED').length;
+  assert.ok(count >= 1 && count <= 5, String(count));
+});
