@@ -36,6 +36,7 @@ export function buildConfig(output: Output): InlineConfig {
       assetsInlineLimit: 0,
       modulePreload: { polyfill: false },
       reportCompressedSize: false,
+      chunkSizeWarningLimit: 1500,
       rollupOptions: { input: pages.map((page) => `${webRoot}${page}`) },
     },
   };

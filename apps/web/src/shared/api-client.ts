@@ -4,6 +4,8 @@ import { apiError, CSRF_HEADER } from '@bascule/protocol/api/common.ts';
 /** A request that has no answer after this is given up; the server's own limits are shorter. */
 export const REQUEST_TIMEOUT_MS = 20_000;
 
+const LOGIN_LOST = new Set(['NOT_LOGGED_IN', 'SECOND_FACTOR_MISSING', 'PASSWORD_CHANGE_MISSING']);
+
 /** For changes after which the lists are read again: whatever the answer holds, its status says that it was done. */
 export const anyAnswer = z.unknown();
 
@@ -33,7 +35,7 @@ type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 /** Talks to one interface's API: same origin, login cookie by the browser, CSRF header from `me`, answers checked by schema. */
 export class ApiClient {
   readonly prefix: ApiPrefix;
-  /** Called when an answer says that there is no login session (any more). */
+  /** Called when an answer says that there is no (complete) login session any more. */
   onUnauthenticated: () => void = () => {};
   #csrf = '';
 
@@ -102,9 +104,10 @@ export class ApiClient {
 
   #failure(status: number, content: unknown): ApiError {
     const known = apiError.safeParse(content);
-    if (status === 401) this.onUnauthenticated();
     if (known.success) {
       const { code, message, ...details } = known.data.error;
+      // A wrong password or code is a 401, too; only these say that the login session is gone or not finished.
+      if (LOGIN_LOST.has(code)) this.onUnauthenticated();
       return new ApiError(code, message, { status, ...details });
     }
     // Base answers in the site's place while the site restarts.

@@ -39,11 +39,13 @@ export function useRefreshMe(): () => Promise<void> {
   return () => client.invalidateQueries({ queryKey: ME_KEY });
 }
 
-/** When any answer is 401, the page falls back to the login form and forgets what it had read. */
+/** When an answer says that the login is gone, the page forgets what it had read and asks which step of the login is due. */
 export function watchLoginLoss(api: ApiClient, client: QueryClient): void {
   api.onUnauthenticated = () => {
-    if (client.getQueryData(ME_KEY) === null) return;
+    const me = client.getQueryData<Me | null>(ME_KEY);
+    if (me?.state !== 'ok') return;
     client.setQueryData(ME_KEY, null);
     client.removeQueries({ predicate: (query) => query.queryKey[0] !== ME_KEY[0] && query.queryKey[0] !== 'appliance-state' });
+    void client.invalidateQueries({ queryKey: ME_KEY });
   };
 }
