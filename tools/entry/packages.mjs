@@ -5,6 +5,7 @@ export const TEST_PACKAGES = {
   'openssh-client': '/usr/bin/ssh',
   asciinema: '/usr/bin/asciinema',
   tmux: '/usr/bin/tmux',
+  strace: '/usr/bin/strace',
   iproute2: '/usr/sbin/ip',
   curl: '/usr/bin/curl',
   gcc: '/usr/bin/gcc',

@@ -24,21 +24,6 @@ const STOP_WAIT_LIMIT_MS = 30_000;
 /** boot's exit codes that another try does not change (docs/spec/boot.md): cannot, wrong use, runs already. */
 const FINAL_EXIT_CODES = [1, 2, 3];
 
-await runMain(async () => {
-  if (process.argv.slice(2).some((argument) => argument === '--help' || argument === '-h')) {
-    say(USAGE);
-    return 0;
-  }
-  const options = parseOptions(process.argv.slice(2), process.env);
-  const home = chooseHome(options);
-  refuseSecondStart(home);
-  await checkPort(options);
-  await ensureInstalled({ web: true });
-  prepareHome(home);
-  const software = stage(home, options.restage);
-  return await new Starter({ ...options, home }, software).run();
-});
-
 /** @param {string} home */
 function refuseSecondStart(home) {
   const other = running(home);
@@ -203,3 +188,18 @@ class Starter {
     return 0;
   }
 }
+
+await runMain(async () => {
+  if (process.argv.slice(2).some((argument) => argument === '--help' || argument === '-h')) {
+    say(USAGE);
+    return 0;
+  }
+  const options = parseOptions(process.argv.slice(2), process.env);
+  const home = chooseHome(options);
+  refuseSecondStart(home);
+  await checkPort(options);
+  await ensureInstalled({ web: true });
+  prepareHome(home);
+  const software = stage(home, options.restage);
+  return await new Starter({ ...options, home }, software).run();
+});
