@@ -176,7 +176,7 @@ export class Relay {
     let attached: RelaySession | undefined;
     const link = new FrameLink(socket, {
       hello: (json) => void this.#agentHello(link, json, client).then((session) => (attached = session)),
-      frame: (frame, message) => this.#guard(link, () => attached?.agentFrame(link, frame, message)),
+      frame: (frame, message) => this.#guard(link, () => needWelcomed(attached).agentFrame(link, frame, message)),
       closed: () => {
         attached?.agentClosed(link);
         const left = (this.#linksPerClient.get(client) ?? 1) - 1;
@@ -213,7 +213,11 @@ export class Relay {
         void this.#viewerHello(link, json, address, (session, viewer) => {
           attached = { session, viewer };
         }),
-      frame: (frame: Frame, message) => this.#guard(link, () => attached?.session.viewerFrame(attached.viewer, frame, message)),
+      frame: (frame: Frame, message) =>
+        this.#guard(link, () => {
+          const { session, viewer } = needWelcomed(attached);
+          session.viewerFrame(viewer, frame, message);
+        }),
       closed: () => attached?.session.viewerClosed(attached.viewer),
     });
   }
@@ -286,6 +290,12 @@ export class Relay {
 function refuse(link: FrameLink, field: string | undefined): undefined {
   link.close(CloseCode.protocol, `HELLO ${field ?? ''}: does not fit its schema`);
   return undefined;
+}
+
+/** Neither side sends anything between HELLO and WELCOME. */
+function needWelcomed<T>(attached: T | undefined): T {
+  if (attached === undefined) throw new WireError('type: nothing is sent before WELCOME');
+  return attached;
 }
 
 async function freeBytesOf(directory: string): Promise<number> {
