@@ -56,14 +56,14 @@ test('a used-up, expired or revoked token is refused, and makes no row', async (
   nowMs += 2000;
   await assert.rejects(enrolWith(short), isRefused);
 
-  const made = site.jump.createToken(ADMINISTRATOR, {
+  const made = site.jump.tokens.create(ADMINISTRATOR, {
     name: 'x',
     uses: 5,
     approveEach: false,
     validForMs: 60_000,
     groupId: null,
   });
-  site.jump.revokeToken(ADMINISTRATOR, made.token.id);
+  site.jump.tokens.revoke(ADMINISTRATOR, made.token.id);
   await assert.rejects(enrolWith(made.text), isRefused);
   assert.equal(site.jump.counts().total, total);
   assert.ok(site.auditCodes().includes('JUMP_ENROLMENT_REFUSED'));

@@ -66,7 +66,7 @@ export class Sessions {
     for (const session of sessions) session.end();
     const exited = Promise.all(sessions.map((session) => session.whenExited()));
     await Promise.race([exited, new Promise((resolve) => setTimeout(resolve, limitMs).unref())]);
-    for (const id of [...this.#sessions.keys()]) this.#forget(id);
+    for (const id of this.#sessions.keys()) this.#forget(id);
   }
 
   close(): void {

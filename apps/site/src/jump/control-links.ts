@@ -1,5 +1,5 @@
-import { randomBytes, type X509Certificate } from 'node:crypto';
-import { createServer, type Server } from 'node:https';
+import type { X509Certificate } from 'node:crypto';
+import type { Server } from 'node:https';
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -10,19 +10,28 @@ import {
   CONTROL_MESSAGE_MAX_BYTES,
   LINK_ALPN,
   PROTOCOL_VERSIONS,
-  fromClient,
-  type ClientFacts,
-  type FromClient,
-  type HeldSession,
   type RefusalCode,
   type ToClient,
 } from '@bascule/protocol/control-link.ts';
 import { CloseCode } from '@bascule/protocol/data-link.ts';
-import { acceptWebSocket, refuseUpgrade, type LinkSocket as PlainSocket } from '@bascule/wire/web-socket.ts';
+import { acceptWebSocket, refuseUpgrade } from '@bascule/wire/web-socket.ts';
 import { EnrolmentRefused } from './jump-errors.ts';
 import type { ClientState } from './jump-store.ts';
+import {
+  Link,
+  parseFromClient,
+  type Enrol,
+  type Hello,
+  type LinkDirectory,
+  type LinkOwner,
+  type LinkSide,
+  type LinkSocket,
+  type LinkState,
+} from './link.ts';
+import { createLinkServer } from './link-server.ts';
 import { LinkWheel } from './link-wheel.ts';
 import { RateLimit } from './rate-limit.ts';
+import { reconnectWindows } from './reconnect-pacing.ts';
 import type { LinkTls } from './site-identity.ts';
 
 /** Control links at most; below the usual limit of descriptors of a process. */
@@ -35,16 +44,6 @@ export const FIRST_MESSAGE_LIMIT_S = 10;
 export const MESSAGES_PER_ROUND = 1000;
 /** What may wait in one link's send buffer; a client that reads slower than that is dropped. */
 export const SEND_BUFFER_LIMIT_BYTES = 1024 * 1024;
-const HANDSHAKE_LIMIT_MS = 10_000;
-const REQUEST_HEAD_LIMIT_BYTES = 8 * 1024;
-/** Sessions may be resumed for this long; whoever was revoked meanwhile is refused at `hello` all the same. */
-const TLS_SESSION_LIFE_S = 12 * 60 * 60;
-/** Connections per second that the reconnect windows are made for (2 ms of server CPU each, half of two cores). */
-export const RECONNECT_RATE_PER_S = 500;
-const RECONNECT_WINDOW_MIN_MS = 200;
-const RECONNECT_WINDOW_MAX_MS = 600_000;
-const RECONNECT_WITH_SESSIONS_WINDOW_MIN_MS = 50;
-const RECONNECT_WITH_SESSIONS_WINDOW_MAX_MS = 60_000;
 /** An older link that does not answer within this makes way for a newer one with the same identity. */
 export const CONFLICT_PROBE_S = 5;
 const RETRY_MS = {
@@ -57,78 +56,8 @@ const RETRY_MS = {
 } as const;
 /** Refused instances of decided conflicts that are remembered. */
 const DECIDED_LIMIT = 1000;
-const CHALLENGE_BYTES = 24;
 /** How long the close frames get to leave when the program stops. */
 const CLOSE_FLUSH_MS = 100;
-
-export type LinkState = 'approved' | 'waiting-for-approval' | 'to-be-confirmed' | 'held';
-type Hello = Extract<FromClient, { kind: 'hello' }>;
-type Enrol = Extract<FromClient, { kind: 'enrol' }>;
-export type ClientMessage = Exclude<FromClient, { kind: 'hello' | 'enrol' }>;
-
-/** What the links need to know and to tell; the class Jump provides it. */
-export interface LinkDirectory {
-  /** What the site makes of the client, or why not. `revoked` also stands for deleted. */
-  admit(clientId: string, facts: ClientFacts, certificate: X509Certificate, address: string): ClientState;
-  enrol(message: Enrol, challenge: string, address: string): Promise<{ client: string; certificate: string; authority: string }>;
-  /** A certificate with a later end, when the present one nears its end. */
-  renew(clientId: string, certificate: X509Certificate): Promise<string> | undefined;
-  /** How many clients there are, for pacing their reconnects. */
-  clientCount(): number;
-  linked(clientId: string, sessions: HeldSession[]): void;
-  unlinked(clientId: string): void;
-  conflictsChanged(clientId: string): void;
-  /** The older link of a decided conflict was given up: its sessions are over. */
-  replaced(clientId: string): void;
-  message(clientId: string, message: ClientMessage): void;
-  refused(event: { reason: string; address: string; certificate: string }): void;
-}
-
-export interface LinkSide {
-  hostName: string;
-  address: string;
-  os: string;
-  user: string;
-  sinceMs: number;
-}
-
-/** One connection; kept small, for there are ten thousand of them. */
-class Link {
-  heardTick = 0;
-  slot = 0;
-  messages = 0;
-  clientId = '';
-  instance = '';
-  phase: 'new' | 'enrolling' | 'hello' | 'live' | 'held' | 'closed' = 'new';
-  sinceMs = 0;
-  challenge: string;
-  certified: boolean;
-  tls: TLSSocket;
-  /** Only while held: what it said of itself, and which sessions it holds. */
-  hello: Hello | undefined;
-  socket: LinkSocket;
-
-  constructor(socket: LinkSocket, tls: TLSSocket, certified: boolean) {
-    this.socket = socket;
-    this.tls = tls;
-    this.certified = certified;
-    this.challenge = randomBytes(CHALLENGE_BYTES).toString('base64url');
-  }
-
-  get address(): string {
-    return this.tls.remoteAddress ?? '';
-  }
-
-  ping(): void {
-    this.messages = 0;
-    this.socket.ping();
-  }
-
-  drop(): void {
-    this.socket.terminate();
-  }
-}
-type LinkSocket = PlainSocket & { link?: Link };
 
 /** The server side of all control links (wire section 3): handshake, hello, presence, conflicts. Presence is memory. */
 export class ControlLinks {
@@ -148,6 +77,11 @@ export class ControlLinks {
   #decided = new Set<string>();
   #enrolmentLimit: RateLimit;
   #closing = false;
+  #owner: LinkOwner = {
+    heard: (link) => void this.#heard(link),
+    received: (link, data, binary) => this.#received(link, data, binary),
+    closed: (link) => this.#closed(link),
+  };
 
   constructor(options: {
     directory: LinkDirectory;
@@ -162,35 +96,10 @@ export class ControlLinks {
     this.#now = options.now;
     this.#appliance = options.appliance;
     this.#enrolmentLimit = new RateLimit({ windowMs: 1000, perKey: 200, inAll: 500, now: options.now });
-    this.#server = createServer(
-      {
-        key: options.tls.key,
-        cert: options.tls.certificate,
-        ca: options.tls.authority,
-        minVersion: 'TLSv1.3',
-        ALPNProtocols: [LINK_ALPN],
-        requestCert: true,
-        // Checked at the upgrade, where it can be audited.
-        rejectUnauthorized: false,
-        ticketKeys: options.ticketKeys,
-        sessionIdContext: 'bascule-link',
-        sessionTimeout: TLS_SESSION_LIFE_S,
-        handshakeTimeout: HANDSHAKE_LIMIT_MS,
-        headersTimeout: HANDSHAKE_LIMIT_MS,
-        requestTimeout: HANDSHAKE_LIMIT_MS,
-        maxHeaderSize: REQUEST_HEAD_LIMIT_BYTES,
-        keepAlive: false,
-        noDelay: true,
-      },
-      (_request, response) => response.writeHead(426, { connection: 'close' }).end(),
-    );
+    this.#server = createLinkServer(options.tls, options.ticketKeys, options.log);
     this.#server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) =>
       this.#upgrade(request, socket as TLSSocket, head),
     );
-    this.#server.on('tlsClientError', (error, socket) => {
-      this.#log.debug({ err: error.message, address: socket.remoteAddress }, 'link-handshake-failed');
-      socket.destroy();
-    });
     this.#wheel = new LinkWheel(() => this.#onTick());
   }
 
@@ -309,42 +218,14 @@ export class ControlLinks {
   }
 
   #opened(webSocket: LinkSocket, socket: TLSSocket, certified: boolean): void {
-    const link = new Link(webSocket, socket, certified);
-    webSocket.link = link;
+    const link = new Link(webSocket, socket, certified, this.#owner);
     link.phase = certified ? 'new' : 'enrolling';
     if (!certified) this.#enrolling += 1;
     this.#all.add(link);
     this.#pending.add(link);
     this.#wheel.add(link);
-    webSocket.on('message', this.#onMessage);
-    webSocket.on('pong', this.#onPong);
-    webSocket.on('ping', this.#onPong);
-    webSocket.on('error', onError);
-    webSocket.on('close', this.#onClose);
     this.#send(link, { kind: 'welcome', challenge: link.challenge, appliance: this.#appliance });
   }
-
-  // The listeners are shared by all links; each finds its link on the socket.
-  #onPong = (() => {
-    const links = this;
-    return function (this: LinkSocket) {
-      if (this.link !== undefined) links.#heard(this.link);
-    };
-  })();
-
-  #onMessage = (() => {
-    const links = this;
-    return function (this: LinkSocket, data: Buffer, binary: boolean) {
-      if (this.link !== undefined) links.#received(this.link, data, binary);
-    };
-  })();
-
-  #onClose = (() => {
-    const links = this;
-    return function (this: LinkSocket) {
-      if (this.link !== undefined) links.#closed(this.link);
-    };
-  })();
 
   #heard(link: Link): boolean {
     link.heardTick = this.#wheel.tick;
@@ -356,7 +237,7 @@ export class ControlLinks {
 
   #received(link: Link, data: Buffer, binary: boolean): void {
     if (link.phase === 'closed' || !this.#heard(link)) return;
-    const message = parse(data, binary);
+    const message = parseFromClient(data, binary);
     if (typeof message === 'string') return this.#refuse(link, 'malformed', message);
     if (link.phase === 'enrolling') {
       if (message.kind !== 'enrol')
@@ -452,17 +333,13 @@ export class ControlLinks {
   }
 
   #accepted(link: Link, version: number, state: LinkState, sessions: number, certificate?: string): void {
-    const spreadMs = (this.#directory.clientCount() / RECONNECT_RATE_PER_S) * 1000;
-    const windowMs = Math.round(Math.min(RECONNECT_WINDOW_MAX_MS, Math.max(RECONNECT_WINDOW_MIN_MS, spreadMs)));
-    const withSessionsWindowMs = Math.round(
-      Math.min(RECONNECT_WITH_SESSIONS_WINDOW_MAX_MS, Math.max(RECONNECT_WITH_SESSIONS_WINDOW_MIN_MS, windowMs / 10)),
-    );
+    const reconnect = reconnectWindows(this.#directory.clientCount());
     this.#log.debug({ client: link.clientId, state, sessions }, 'client-linked');
     this.#send(link, {
       kind: 'accepted',
       version,
       state,
-      reconnect: { windowMs, withSessionsWindowMs },
+      reconnect,
       serverTimeMs: this.#now(),
       ...(certificate === undefined ? {} : { certificate }),
     });
@@ -568,24 +445,6 @@ export class ControlLinks {
     link.socket.send(JSON.stringify(message));
     return true;
   }
-}
-
-function onError(this: PlainSocket): void {
-  this.terminate();
-}
-
-function parse(data: Buffer, binary: boolean): FromClient | string {
-  if (binary) return 'the message must be text';
-  let value: unknown;
-  try {
-    value = JSON.parse(data.toString('utf8'));
-  } catch {
-    return 'the message must be JSON';
-  }
-  const parsed = fromClient.safeParse(value);
-  if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0]!;
-  return `${issue.path.join('.') || 'message'}: ${issue.message}`;
 }
 
 function subjectOf(socket: TLSSocket): string {

@@ -169,7 +169,7 @@ test('a wrong TLS key, script or archive installs nothing, and says so in one se
   assert.match(wrongArchive.output, /what came as client is not what it should be \(wrong SHA-256\): nothing was installed\./);
   for (const target of ['no-1', 'no-2', 'no-3']) assert.ok(!existsSync(join(work, target, 'bascule-jump-client')));
   assert.equal(
-    site.jump.tokens().find((row) => row.usesLeft < row.uses && row.uses === 100),
+    site.jump.tokens.list().find((row) => row.usesLeft < row.uses && row.uses === 100),
     undefined,
     'no token was used',
   );

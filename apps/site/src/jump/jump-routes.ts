@@ -92,11 +92,11 @@ function groupRoutes(jump: Jump, policy: Policy): AnyRoute[] {
       answer: jumpGroups,
       // Users see the names of their groups; who else is in them is the administrators' business.
       handle: ({ principal }) => {
-        if (principal.role === 'administrator') return { groups: jump.groups() };
+        if (principal.role === 'administrator') return { groups: jump.groups.list() };
         const mine = policy.itemFilter(principal);
         return {
-          groups: jump
-            .groups()
+          groups: jump.groups
+            .list()
             .filter((group) => mine({ groupId: group.id }))
             .map((group) => ({ ...group, members: [] })),
         };
@@ -109,8 +109,8 @@ function groupRoutes(jump: Jump, policy: Policy): AnyRoute[] {
       body: createJumpGroupBody,
       answer: jumpGroups,
       handle: ({ context, body }) => {
-        jump.createGroup(context, body.name);
-        return { groups: jump.groups() };
+        jump.groups.create(context, body.name);
+        return { groups: jump.groups.list() };
       },
     }),
     route({
@@ -121,8 +121,8 @@ function groupRoutes(jump: Jump, policy: Policy): AnyRoute[] {
       body: changeJumpGroupBody,
       answer: jumpGroups,
       handle: ({ context, params, body }) => {
-        jump.changeGroup(context, params.id, body);
-        return { groups: jump.groups() };
+        jump.groups.change(context, params.id, body);
+        return { groups: jump.groups.list() };
       },
     }),
     route({
@@ -132,7 +132,7 @@ function groupRoutes(jump: Jump, policy: Policy): AnyRoute[] {
       params: groupParams,
       answer: ok,
       handle: ({ context, params }) => {
-        jump.deleteGroup(context, params.id);
+        jump.groups.delete(context, params.id);
         return DONE;
       },
     }),
@@ -146,7 +146,7 @@ function tokenRoutes(jump: Jump, installer: Installer): AnyRoute[] {
       url: '/jump/tokens',
       action: 'installer-tokens.manage',
       answer: installerTokens,
-      handle: () => ({ tokens: jump.tokens() }),
+      handle: () => ({ tokens: jump.tokens.list() }),
     }),
     route({
       method: 'POST',
@@ -157,7 +157,7 @@ function tokenRoutes(jump: Jump, installer: Installer): AnyRoute[] {
       handle: async ({ context, body }) => {
         // First, for a token whose commands cannot be shown would be lost.
         await installer.prepare();
-        const { token, text } = jump.createToken(context, { ...body, validForMs: body.validForHours * HOUR_MS });
+        const { token, text } = jump.tokens.create(context, { ...body, validForMs: body.validForHours * HOUR_MS });
         return { token, secret: text, ...(await installer.commands(text)) };
       },
     }),
@@ -168,7 +168,7 @@ function tokenRoutes(jump: Jump, installer: Installer): AnyRoute[] {
       params: tokenParams,
       answer: ok,
       handle: ({ context, params }) => {
-        jump.revokeToken(context, params.id);
+        jump.tokens.revoke(context, params.id);
         return DONE;
       },
     }),

@@ -1,41 +1,34 @@
-import { randomBytes, type X509Certificate } from 'node:crypto';
-import { closeSync, existsSync, openSync, readFileSync, renameSync, statSync, writeSync } from 'node:fs';
+import type { X509Certificate } from 'node:crypto';
 import type { Socket } from 'node:net';
-import { join } from 'node:path';
 import { notFound } from '@bascule/errors/app-error.ts';
-import { newId } from '@bascule/core/ids.ts';
 import type { Log } from '@bascule/log/log.ts';
 import type { ClientFacts, FromClient, HeldSession, ToClient } from '@bascule/protocol/control-link.ts';
 import type { JumpItem } from '@bascule/protocol/api/jump.ts';
 import { defineAuditEvent } from '@bascule/store/audit.ts';
-import type { Context, Store } from '@bascule/store/store.ts';
-import { ControlLinks, type ClientMessage, type LinkDirectory } from './control-links.ts';
-import { enrolClient, newToken, sha256 } from './enrolment.ts';
+import { SYSTEM, type Context, type Store } from '@bascule/store/store.ts';
+import { ControlLinks } from './control-links.ts';
+import type { ClientMessage, LinkDirectory } from './link.ts';
+import { ClientNotes } from './client-notes.ts';
+import { enrolClient, sha256 } from './enrolment.ts';
+import { InstallerTokens } from './installer-tokens.ts';
 import { ItemChanges } from './item-changes.ts';
-import { EnrolmentRefused, groupNameTaken, tooManyTokens, unknownGroup, unknownMember, wrongState } from './jump-errors.ts';
+import { EnrolmentRefused, unknownGroup, wrongState } from './jump-errors.ts';
+import { JumpGroups } from './jump-groups.ts';
 import * as rows from './jump-store.ts';
-import type { ClientRow, ClientState, TokenRow } from './jump-store.ts';
+import type { ClientRow, ClientState } from './jump-store.ts';
 import { RateLimit } from './rate-limit.ts';
-import { CLIENT_CERTIFICATE_LIFE_MS, SiteIdentity, type LinkTls } from './site-identity.ts';
+import { CLIENT_CERTIFICATE_LIFE_MS, type LinkTls, type SiteIdentity } from './site-identity.ts';
+import { readTicketKeys } from './ticket-keys.ts';
 
 export { jumpMigrations } from './jump-migrations.ts';
 export { SiteIdentity, type LinkTls } from './site-identity.ts';
-export { type ClientMessage } from './control-links.ts';
+export { type ClientMessage } from './link.ts';
 export { Installer } from './installer.ts';
 export { jumpRoutes } from './jump-routes.ts';
 export { type ClientState } from './jump-store.ts';
 
-/** Installer tokens that are valid at one time, at most. */
-export const VALID_TOKENS_LIMIT = 200;
-const LOCAL_TOKEN_LIFE_MS = 10 * 60_000;
-/** Facts and last-seen times are written together, this often, at most so many clients in one transaction. */
-const NOTES_INTERVAL_MS = 1000;
-const NOTES_BATCH = 500;
 /** A last-seen time in the database that is younger than this is not written again at a connect. */
 const LAST_SEEN_FRESH_MS = 60 * 60_000;
-/** The keys of TLS session tickets are made anew at a start when they are older than this. */
-const TICKET_KEYS_LIFE_MS = 7 * 24 * 60 * 60_000;
-const TICKET_KEYS_BYTES = 48;
 const AUDIT_WINDOW_MS = 60_000;
 
 const approved = defineAuditEvent('JUMP_CLIENT_APPROVED', 'Approved Jump Client {name}');
@@ -47,10 +40,6 @@ const unknownListed = defineAuditEvent(
   'JUMP_CLIENT_UNKNOWN',
   'Jump Client {client} on {hostName} has a valid certificate but is unknown here: listed to be confirmed',
 );
-const notesWritten = defineAuditEvent(
-  'JUMP_CLIENTS_NOTED',
-  'Noted changed facts of {facts} and last-seen times of {seen} Jump Clients',
-);
 const linkRefused = defineAuditEvent('JUMP_LINK_REFUSED', 'Refused a control link from {address}: {reason}');
 const enrolmentRefused = defineAuditEvent('JUMP_ENROLMENT_REFUSED', 'Refused an enrolment from {address}: {reason}');
 const conflictSeen = defineAuditEvent(
@@ -61,12 +50,6 @@ const conflictDecided = defineAuditEvent(
   'JUMP_CONFLICT_DECIDED',
   'Decided for the {keep} of two machines that use the identity of Jump Client {name}',
 );
-const groupCreated = defineAuditEvent('JUMP_GROUP_CREATED', 'Created Jump Group {name}');
-const groupChanged = defineAuditEvent('JUMP_GROUP_CHANGED', 'Changed Jump Group {name}');
-const groupDeleted = defineAuditEvent('JUMP_GROUP_DELETED', 'Deleted Jump Group {name}');
-const tokenCreated = defineAuditEvent('JUMP_TOKEN_CREATED', 'Created installer token {name}, {uses} uses');
-const tokenRevoked = defineAuditEvent('JUMP_TOKEN_REVOKED', 'Revoked installer token {name}');
-const SYSTEM: Context = { actor: { kind: 'system', id: null, name: 'system' }, address: '' };
 
 export type ClientCutReason = 'revoked' | 'deleted' | 'replaced';
 
@@ -104,9 +87,7 @@ export class Jump {
   #links: ControlLinks;
   #changes: ItemChanges;
   #sessionCounts = new Map<string, number>();
-  #pendingFacts = new Map<string, ClientFacts>();
-  #pendingSeen = new Map<string, number>();
-  #notesTimer: NodeJS.Timeout;
+  #notes: ClientNotes;
   #clientCount: number;
   #auditLimit: RateLimit;
   #linkListeners: ((clientId: string, connected: boolean) => void)[] = [];
@@ -114,6 +95,8 @@ export class Jump {
   #messageListeners: ((clientId: string, message: ClientMessage) => void)[] = [];
   #cutListeners: ((clientId: string, reason: ClientCutReason) => void)[] = [];
   #conflictListeners: (() => void)[] = [];
+  readonly groups: JumpGroups;
+  readonly tokens: InstallerTokens;
   /** What links are secured with: key, chain and authority; the relay needs the same. */
   readonly linkTls: LinkTls;
 
@@ -124,6 +107,10 @@ export class Jump {
     this.#log = options.log;
     this.linkTls = tls;
     this.#changes = new ItemChanges(this.#now());
+    const common = { store: options.store, now: this.#now };
+    this.groups = new JumpGroups({ ...common, changes: this.#changes, userName: options.userName });
+    this.tokens = new InstallerTokens({ ...common, identity: options.identity });
+    this.#notes = new ClientNotes({ store: options.store, changes: this.#changes, log: options.log });
     this.#clientCount = rows.countClients(options.store).total;
     this.#auditLimit = new RateLimit({ windowMs: AUDIT_WINDOW_MS, perKey: 1, inAll: 60, now: this.#now });
     this.#links = new ControlLinks({
@@ -134,7 +121,6 @@ export class Jump {
       log: options.log,
       now: this.#now,
     });
-    this.#notesTimer = setInterval(() => this.#writeNotes(), NOTES_INTERVAL_MS).unref();
   }
 
   /** Makes the part ready: issues this start's link certificate (one year, so it is renewed at every start). */
@@ -144,9 +130,8 @@ export class Jump {
 
   /** Ends all links and writes what is still to be noted. */
   async close(): Promise<void> {
-    clearInterval(this.#notesTimer);
     await this.#links.close();
-    while (this.#pendingFacts.size + this.#pendingSeen.size > 0) this.#writeNotes();
+    this.#notes.close();
   }
 
   /** Takes over a connection with ALPN `bascule-link/1`; `head` is what base read of it. */
@@ -215,7 +200,7 @@ export class Jump {
 
   /** The Jump Groups whose items the user may see and jump to. */
   groupIdsOfUser(userId: string): string[] {
-    return rows.groupIdsOfUser(this.#store, userId);
+    return this.groups.idsOfUser(userId);
   }
 
   /**
@@ -282,103 +267,14 @@ export class Jump {
     const row = this.#row(id);
     this.#store.transact(context, deleted({ client: id, name: row.name }), (tx) => rows.deleteClient(tx, row, this.#now()));
     this.#clientCount -= 1;
-    this.#pendingFacts.delete(id);
     this.#cut(id, 'deleted');
-    this.#pendingSeen.delete(id);
+    this.#notes.forget(id);
     this.#noteNames(id, row.name, row.name);
-  }
-
-  groups() {
-    const members = new Map<string, { id: string; name: string }[]>();
-    for (const { groupId, userId } of rows.allGroupMembers(this.#store)) {
-      const name = this.#options.userName(userId);
-      if (name === undefined) continue;
-      const list = members.get(groupId) ?? [];
-      list.push({ id: userId, name });
-      members.set(groupId, list);
-    }
-    return rows.allGroups(this.#store).map((group) => ({ ...group, members: members.get(group.id) ?? [] }));
-  }
-
-  createGroup(context: Context, name: string): string {
-    if (rows.groupIdByName(this.#store, name) !== undefined) throw groupNameTaken(name);
-    const id = newId('jumpGroup', this.#now());
-    this.#store.transact(context, groupCreated({ group: id, name }), (tx) =>
-      rows.insertGroup(tx, { id, name, nowMs: this.#now() }),
-    );
-    return id;
-  }
-
-  changeGroup(context: Context, id: string, change: { name?: string; memberIds?: string[] }): void {
-    const before = rows.groupName(this.#store, id);
-    if (before === undefined) throw notFound();
-    const name = change.name ?? before;
-    const taken = rows.groupIdByName(this.#store, name);
-    if (taken !== undefined && taken !== id) throw groupNameTaken(name);
-    if (change.memberIds?.some((member) => this.#options.userName(member) === undefined)) throw unknownMember();
-    this.#store.transact(
-      context,
-      groupChanged({ group: id, before, name, ...(change.memberIds && { members: change.memberIds }) }),
-      (tx) => {
-        rows.renameGroup(tx, id, name);
-        if (change.memberIds !== undefined) rows.setGroupMembers(tx, id, change.memberIds);
-      },
-    );
-    this.#changes.noteAll();
-  }
-
-  deleteGroup(context: Context, id: string): void {
-    const name = rows.groupName(this.#store, id);
-    if (name === undefined) throw notFound();
-    this.#store.transact(context, groupDeleted({ group: id, name }), (tx) => rows.deleteGroup(tx, id));
-    this.#changes.noteAll();
-  }
-
-  tokens() {
-    return rows.latestTokens(this.#store).map((row) => this.#toToken(row));
-  }
-
-  /** Makes an installer token; its text is in the answer and nowhere else. */
-  createToken(
-    context: Context,
-    options: { name: string; validForMs: number; uses: number; groupId: string | null; approveEach: boolean },
-  ) {
-    const nowMs = this.#now();
-    if (options.groupId !== null && rows.groupName(this.#store, options.groupId) === undefined)
-      throw unknownGroup('body.groupId');
-    if (rows.countValidTokens(this.#store, nowMs) >= VALID_TOKENS_LIMIT) throw tooManyTokens(VALID_TOKENS_LIMIT);
-    const { text, ...made } = newToken({ identity: this.#options.identity, nowMs });
-    const event = tokenCreated({ tokenId: made.id, name: options.name, uses: options.uses, approveEach: options.approveEach });
-    this.#store.transact(context, event, (tx) =>
-      rows.insertToken(tx, {
-        ...made,
-        name: options.name,
-        groupId: options.groupId,
-        createdBy: context.actor.name,
-        createdAtMs: nowMs,
-        validUntilMs: nowMs + options.validForMs,
-        uses: options.uses,
-        approveEach: options.approveEach ? 1 : 0,
-      }),
-    );
-    return { token: this.#toToken(rows.tokenById(this.#store, made.id)!), text };
-  }
-
-  revokeToken(context: Context, id: string): void {
-    const token = rows.tokenById(this.#store, id);
-    if (token === undefined) throw notFound();
-    this.#store.transact(context, tokenRevoked({ tokenId: id, name: token.name }), (tx) => rows.revokeToken(tx, id));
   }
 
   /** A token for the client on this very machine: one use, ten minutes, approved at once. */
   createLocalClientToken(): string {
-    return this.createToken(SYSTEM, {
-      name: 'This machine',
-      validForMs: LOCAL_TOKEN_LIFE_MS,
-      uses: 1,
-      groupId: null,
-      approveEach: false,
-    }).text;
+    return this.tokens.createLocal();
   }
 
   conflicts() {
@@ -444,58 +340,11 @@ export class Jump {
       version: row.version,
       state: row.state,
       online: onlineSinceMs !== undefined,
-      sinceMs: onlineSinceMs ?? this.#pendingSeen.get(row.id) ?? row.lastSeenAtMs,
+      sinceMs: onlineSinceMs ?? this.#notes.seenAtMs(row.id) ?? row.lastSeenAtMs,
       duplicateName: row.duplicateName === 1,
       comment: row.comment,
       sessions: this.#sessionCounts.get(row.id) ?? 0,
     };
-  }
-
-  #toToken(row: TokenRow) {
-    const state =
-      row.revoked === 1
-        ? ('revoked' as const)
-        : row.usesLeft <= 0
-          ? ('used-up' as const)
-          : row.validUntilMs <= this.#now()
-            ? ('expired' as const)
-            : ('valid' as const);
-    const { id, name, groupId, groupName, createdBy, createdAtMs, validUntilMs, usesLeft, uses } = row;
-    return {
-      id,
-      name,
-      groupId,
-      groupName,
-      createdBy,
-      createdAtMs,
-      validUntilMs,
-      usesLeft,
-      uses,
-      approveEach: row.approveEach === 1,
-      state,
-    };
-  }
-
-  /** Writes a batch of facts and last-seen times; the rest waits for the next turn. */
-  #writeNotes(): void {
-    const facts = [...this.#pendingFacts].slice(0, NOTES_BATCH);
-    const seen = [...this.#pendingSeen].slice(0, NOTES_BATCH);
-    if (facts.length + seen.length === 0) return;
-    const hosts = facts.slice(0, 20).map(([client, { hostName }]) => ({ client, hostName }));
-    try {
-      this.#store.transact(SYSTEM, notesWritten({ facts: facts.length, seen: seen.length, hosts }), (tx) => {
-        for (const [id, value] of facts) rows.updateFacts(tx, id, value);
-        for (const [id, atMs] of seen) rows.updateLastSeen(tx, id, atMs);
-      });
-    } catch (error) {
-      // Noted again at the client's next connect; presence does not depend on it.
-      this.#log.warn({ err: error }, 'client-notes-not-written');
-    }
-    for (const [id, value] of facts) {
-      if (this.#pendingFacts.get(id) === value) this.#pendingFacts.delete(id);
-      this.#changes.note(id);
-    }
-    for (const [id, atMs] of seen) if (this.#pendingSeen.get(id) === atMs) this.#pendingSeen.delete(id);
   }
 
   #audit(event: Parameters<Store['transact']>[1] & object, address: string): void {
@@ -519,7 +368,7 @@ export class Jump {
         for (const listener of this.#sessionListeners) listener(clientId, sessions);
       },
       unlinked: (clientId) => {
-        this.#pendingSeen.set(clientId, this.#now());
+        this.#notes.noteSeen(clientId, this.#now());
         this.#changes.note(clientId);
         for (const listener of this.#linkListeners) listener(clientId, false);
       },
@@ -565,8 +414,8 @@ export class Jump {
       return 'to-be-confirmed';
     }
     if (row.state !== 'revoked') {
-      if (!rows.sameFacts(row, facts)) this.#pendingFacts.set(clientId, facts);
-      if (nowMs - (row.lastSeenAtMs ?? 0) > LAST_SEEN_FRESH_MS) this.#pendingSeen.set(clientId, nowMs);
+      if (!rows.sameFacts(row, facts)) this.#notes.noteFacts(clientId, facts);
+      if (nowMs - (row.lastSeenAtMs ?? 0) > LAST_SEEN_FRESH_MS) this.#notes.noteSeen(clientId, nowMs);
     }
     return row.state;
   }
@@ -598,22 +447,4 @@ export class Jump {
     if (leftMs > CLIENT_CERTIFICATE_LIFE_MS / 3) return undefined;
     return this.#options.identity.issueClientCertificate(clientId, certificate.publicKey.export({ type: 'spki', format: 'der' }));
   }
-}
-
-/** The keys that TLS session tickets are made with: kept over a restart, so that reconnecting clients resume their sessions. */
-function readTicketKeys(keysDir: string, nowMs: number): Buffer {
-  const file = join(keysDir, 'link-tickets.key');
-  if (existsSync(file) && nowMs - statSync(file).mtimeMs < TICKET_KEYS_LIFE_MS) {
-    const keys = readFileSync(file);
-    if (keys.length === TICKET_KEYS_BYTES) return keys;
-  }
-  const keys = randomBytes(TICKET_KEYS_BYTES);
-  const descriptor = openSync(`${file}.new`, 'w', 0o600);
-  try {
-    writeSync(descriptor, keys);
-  } finally {
-    closeSync(descriptor);
-  }
-  renameSync(`${file}.new`, file);
-  return keys;
 }

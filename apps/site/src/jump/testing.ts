@@ -55,7 +55,7 @@ export class TestSite {
   /** A token for many enrolments, approved at once unless `approveEach`. */
   token(options: { uses?: number; approveEach?: boolean; validForMs?: number; groupId?: string } = {}): string {
     const { uses = 100, approveEach = false, validForMs = 3_600_000, groupId = null } = options;
-    return this.jump.createToken(ADMINISTRATOR, { name: 'test', uses, approveEach, validForMs, groupId }).text;
+    return this.jump.tokens.create(ADMINISTRATOR, { name: 'test', uses, approveEach, validForMs, groupId }).text;
   }
 
   /** Where a client dials. */

@@ -1,0 +1,81 @@
+import type { Log } from '@bascule/log/log.ts';
+import type { ClientFacts } from '@bascule/protocol/control-link.ts';
+import { defineAuditEvent } from '@bascule/store/audit.ts';
+import { SYSTEM, type Store } from '@bascule/store/store.ts';
+import type { ItemChanges } from './item-changes.ts';
+import * as rows from './jump-store.ts';
+
+/** Facts and last-seen times are written together, this often, at most so many clients in one transaction. */
+const NOTES_INTERVAL_MS = 1000;
+const NOTES_BATCH = 500;
+
+const notesWritten = defineAuditEvent(
+  'JUMP_CLIENTS_NOTED',
+  'Noted changed facts of {facts} and last-seen times of {seen} Jump Clients',
+);
+
+/**
+ * What is learnt of clients at every connect and disconnect, written lazily in batches: ten thousand of them coming back must not be ten
+ * thousand transactions.
+ */
+export class ClientNotes {
+  #store: Store;
+  #changes: ItemChanges;
+  #log: Log;
+  #facts = new Map<string, ClientFacts>();
+  #seen = new Map<string, number>();
+  #timer: NodeJS.Timeout;
+
+  constructor(options: { store: Store; changes: ItemChanges; log: Log }) {
+    this.#store = options.store;
+    this.#changes = options.changes;
+    this.#log = options.log;
+    this.#timer = setInterval(() => this.#write(), NOTES_INTERVAL_MS).unref();
+  }
+
+  noteFacts(clientId: string, facts: ClientFacts): void {
+    this.#facts.set(clientId, facts);
+  }
+
+  noteSeen(clientId: string, atMs: number): void {
+    this.#seen.set(clientId, atMs);
+  }
+
+  /** A last-seen time that is not written yet. */
+  seenAtMs(clientId: string): number | undefined {
+    return this.#seen.get(clientId);
+  }
+
+  forget(clientId: string): void {
+    this.#facts.delete(clientId);
+    this.#seen.delete(clientId);
+  }
+
+  /** Writes everything that is still to be written. */
+  close(): void {
+    clearInterval(this.#timer);
+    while (this.#facts.size + this.#seen.size > 0) this.#write();
+  }
+
+  /** Writes a batch; the rest waits for the next turn. */
+  #write(): void {
+    const facts = [...this.#facts].slice(0, NOTES_BATCH);
+    const seen = [...this.#seen].slice(0, NOTES_BATCH);
+    if (facts.length + seen.length === 0) return;
+    const hosts = facts.slice(0, 20).map(([client, { hostName }]) => ({ client, hostName }));
+    try {
+      this.#store.transact(SYSTEM, notesWritten({ facts: facts.length, seen: seen.length, hosts }), (tx) => {
+        for (const [id, value] of facts) rows.updateFacts(tx, id, value);
+        for (const [id, atMs] of seen) rows.updateLastSeen(tx, id, atMs);
+      });
+    } catch (error) {
+      // Noted again at the client's next connect; presence does not depend on it.
+      this.#log.warn({ err: error }, 'client-notes-not-written');
+    }
+    for (const [id, value] of facts) {
+      if (this.#facts.get(id) === value) this.#facts.delete(id);
+      this.#changes.note(id);
+    }
+    for (const [id, atMs] of seen) if (this.#seen.get(id) === atMs) this.#seen.delete(id);
+  }
+}

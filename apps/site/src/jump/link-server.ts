@@ -1,0 +1,40 @@
+import { createServer, type Server } from 'node:https';
+import type { Log } from '@bascule/log/log.ts';
+import { LINK_ALPN } from '@bascule/protocol/control-link.ts';
+import type { LinkTls } from './site-identity.ts';
+
+const HANDSHAKE_LIMIT_MS = 10_000;
+const REQUEST_HEAD_LIMIT_BYTES = 8 * 1024;
+/** Sessions may be resumed for this long; whoever was revoked meanwhile is refused at `hello` all the same. */
+const TLS_SESSION_LIFE_S = 12 * 60 * 60;
+
+/** The TLS and HTTP side of control links (wire 3.1); it does not listen, connections are handed to it. The caller takes `upgrade`. */
+export function createLinkServer(tls: LinkTls, ticketKeys: Buffer, log: Log): Server {
+  const server = createServer(
+    {
+      key: tls.key,
+      cert: tls.certificate,
+      ca: tls.authority,
+      minVersion: 'TLSv1.3',
+      ALPNProtocols: [LINK_ALPN],
+      requestCert: true,
+      // Checked at the upgrade, where it can be audited.
+      rejectUnauthorized: false,
+      ticketKeys,
+      sessionIdContext: 'bascule-link',
+      sessionTimeout: TLS_SESSION_LIFE_S,
+      handshakeTimeout: HANDSHAKE_LIMIT_MS,
+      headersTimeout: HANDSHAKE_LIMIT_MS,
+      requestTimeout: HANDSHAKE_LIMIT_MS,
+      maxHeaderSize: REQUEST_HEAD_LIMIT_BYTES,
+      keepAlive: false,
+      noDelay: true,
+    },
+    (_request, response) => response.writeHead(426, { connection: 'close' }).end(),
+  );
+  server.on('tlsClientError', (error, socket) => {
+    log.debug({ err: error.message, address: socket.remoteAddress }, 'link-handshake-failed');
+    socket.destroy();
+  });
+  return server;
+}

@@ -1,0 +1,124 @@
+import { randomBytes, type X509Certificate } from 'node:crypto';
+import type { TLSSocket } from 'node:tls';
+import { fromClient, type ClientFacts, type FromClient, type HeldSession } from '@bascule/protocol/control-link.ts';
+import type { LinkSocket as PlainSocket } from '@bascule/wire/web-socket.ts';
+import type { ClientState } from './jump-store.ts';
+import type { WheelLink } from './link-wheel.ts';
+
+const CHALLENGE_BYTES = 24;
+
+export type LinkState = 'approved' | 'waiting-for-approval' | 'to-be-confirmed' | 'held';
+export type Hello = Extract<FromClient, { kind: 'hello' }>;
+export type Enrol = Extract<FromClient, { kind: 'enrol' }>;
+export type ClientMessage = Exclude<FromClient, { kind: 'hello' | 'enrol' }>;
+
+/** What the links need to know and to tell; the class Jump provides it. */
+export interface LinkDirectory {
+  /** What the site makes of the client, or why not. `revoked` also stands for deleted. */
+  admit(clientId: string, facts: ClientFacts, certificate: X509Certificate, address: string): ClientState;
+  enrol(message: Enrol, challenge: string, address: string): Promise<{ client: string; certificate: string; authority: string }>;
+  /** A certificate with a later end, when the present one nears its end. */
+  renew(clientId: string, certificate: X509Certificate): Promise<string> | undefined;
+  /** How many clients there are, for pacing their reconnects. */
+  clientCount(): number;
+  linked(clientId: string, sessions: HeldSession[]): void;
+  unlinked(clientId: string): void;
+  conflictsChanged(clientId: string): void;
+  /** The older link of a decided conflict was given up: its sessions are over. */
+  replaced(clientId: string): void;
+  message(clientId: string, message: ClientMessage): void;
+  refused(event: { reason: string; address: string; certificate: string }): void;
+}
+
+export interface LinkSide {
+  hostName: string;
+  address: string;
+  os: string;
+  user: string;
+  sinceMs: number;
+}
+
+/** What a link tells its owner; one object for all links. */
+export interface LinkOwner {
+  heard(link: Link): void;
+  received(link: Link, data: Buffer, binary: boolean): void;
+  closed(link: Link): void;
+}
+
+/** One connection; kept small, for there are ten thousand of them. */
+export class Link implements WheelLink {
+  heardTick = 0;
+  slot = 0;
+  messages = 0;
+  clientId = '';
+  instance = '';
+  phase: 'new' | 'enrolling' | 'hello' | 'live' | 'held' | 'closed' = 'new';
+  sinceMs = 0;
+  challenge: string;
+  certified: boolean;
+  tls: TLSSocket;
+  /** Only while held: what it said of itself, and which sessions it holds. */
+  hello: Hello | undefined;
+  socket: LinkSocket;
+  owner: LinkOwner;
+
+  constructor(socket: LinkSocket, tls: TLSSocket, certified: boolean, owner: LinkOwner) {
+    this.owner = owner;
+    this.socket = socket;
+    this.tls = tls;
+    this.certified = certified;
+    this.challenge = randomBytes(CHALLENGE_BYTES).toString('base64url');
+    socket.link = this;
+    socket.on('message', onMessage);
+    socket.on('pong', onPong);
+    socket.on('ping', onPong);
+    socket.on('error', onError);
+    socket.on('close', onClose);
+  }
+
+  get address(): string {
+    return this.tls.remoteAddress ?? '';
+  }
+
+  ping(): void {
+    this.messages = 0;
+    this.socket.ping();
+  }
+
+  drop(): void {
+    this.socket.terminate();
+  }
+}
+export type LinkSocket = PlainSocket & { link?: Link };
+
+// The listeners are shared by all links; each finds its link on the socket.
+function onMessage(this: LinkSocket, data: Buffer, binary: boolean): void {
+  if (this.link !== undefined) this.link.owner.received(this.link, data, binary);
+}
+
+function onPong(this: LinkSocket): void {
+  if (this.link !== undefined) this.link.owner.heard(this.link);
+}
+
+function onError(this: LinkSocket): void {
+  this.terminate();
+}
+
+function onClose(this: LinkSocket): void {
+  if (this.link !== undefined) this.link.owner.closed(this.link);
+}
+
+/** The message, or what is wrong with it, naming the field (wire 3.6). */
+export function parseFromClient(data: Buffer, binary: boolean): FromClient | string {
+  if (binary) return 'the message must be text';
+  let value: unknown;
+  try {
+    value = JSON.parse(data.toString('utf8'));
+  } catch {
+    return 'the message must be JSON';
+  }
+  const parsed = fromClient.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0]!;
+  return `${issue.path.join('.') || 'message'}: ${issue.message}`;
+}
