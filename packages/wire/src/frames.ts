@@ -35,7 +35,7 @@ export class WireError extends Error {
 }
 
 const encoder = new TextEncoder();
-const decoder = new TextDecoder('utf-8', { fatal: true });
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /** Encodes HELLO, WELCOME and NOTICE. */
 export function encodeJson(type: 0x01 | 0x02 | 0x08, value: unknown): Uint8Array<ArrayBuffer> {

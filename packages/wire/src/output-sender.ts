@@ -57,7 +57,10 @@ export class OutputSender {
       if (chunk.offset + chunk.bytes.length > offset) break;
       this.#first++;
     }
-    if (this.#first > 1024 || this.#first === this.#chunks.length) (this.#chunks.splice(0, this.#first), (this.#first = 0));
+    if (this.#first > 1024 || this.#first === this.#chunks.length) {
+      this.#chunks.splice(0, this.#first);
+      this.#first = 0;
+    }
   }
 
   /**

@@ -9,6 +9,8 @@ export type InputRecord = (typeof InputRecord)[keyof typeof InputRecord];
 export const RECORD_HEADER_BYTES = 5;
 export const RECORD_PAYLOAD_MAX_BYTES = 64 * 1024;
 const HIGHEST_TYPE = 4;
+const COLS_MAX = 1000;
+const ROWS_MAX = 500;
 
 /** Encodes one record. `payload` has at most 64 KiB. */
 export function encodeRecord(type: OutputRecord | InputRecord, payload: Uint8Array): Uint8Array<ArrayBuffer> {
@@ -38,9 +40,14 @@ export function encodeSize(
   return encodeRecord(type, new Uint8Array([cols >>> 8, cols, rows >>> 8, rows]));
 }
 
+/** The same limits as `terminalSize` in protocol/text.ts: a terminal of 65,535 columns would take the memory of a machine. Throws WireError. */
 export function decodeSize(payload: Uint8Array): { cols: number; rows: number } {
   if (payload.length !== 4) throw new WireError('size: must have 4 bytes');
-  return { cols: (payload[0]! << 8) | payload[1]!, rows: (payload[2]! << 8) | payload[3]! };
+  const cols = (payload[0]! << 8) | payload[1]!;
+  const rows = (payload[2]! << 8) | payload[3]!;
+  if (cols < 2 || cols > COLS_MAX) throw new WireError(`cols: ${cols} is not within 2 to ${COLS_MAX}`);
+  if (rows < 1 || rows > ROWS_MAX) throw new WireError(`rows: ${rows} is not within 1 to ${ROWS_MAX}`);
+  return { cols, rows };
 }
 
 /** EXIT: the exit code, -1 when killed, and the signal's number, 0 when none. */

@@ -31,6 +31,8 @@ const RECONNECT_FIRST_MS = 100;
 const RECONNECT_MOST_MS = 5000;
 /** A WELCOME that has not come by then: the link is closed and tried anew (wire 4.10). */
 const WELCOME_WAIT_LIMIT_MS = 10_000;
+/** A WebSocket takes 123 bytes; our messages are ASCII. */
+const CLOSE_REASON_MAX_CHARACTERS = 120;
 /** Shown output is acknowledged after so many bytes, or when nothing more waits. */
 const ACK_EVERY_BYTES = 64 * 1024;
 
@@ -180,7 +182,7 @@ export class ViewerClient {
       this.#handle(decodeFrame(new Uint8Array(data)));
     } catch (error) {
       if (!(error instanceof WireError)) throw error;
-      socket.close(CloseCode.protocol, error.message);
+      socket.close(CloseCode.protocol, error.message.slice(0, CLOSE_REASON_MAX_CHARACTERS));
     }
   }
 

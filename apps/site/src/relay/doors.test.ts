@@ -1,0 +1,147 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { connect as connectTls, type ConnectionOptions } from 'node:tls';
+import { WebSocket, WebSocketServer } from 'ws';
+import { connectWithPreamble } from '@bascule/wire/preamble.ts';
+import type { LinkSocket } from '@bascule/wire/web-socket.ts';
+import { SiteIdentity } from '../jump/jump.ts';
+import { AgentDoor } from './agent-door.ts';
+import { FrameLink, HELLO_LIMIT_MS } from './frame-link.ts';
+import { CLIENT, until } from './testing.ts';
+import { openViewerDoor } from './viewer-door.ts';
+
+/** `open`, or the HTTP status that refused the upgrade. */
+async function outcome(socket: WebSocket): Promise<string> {
+  return new Promise((resolve) => {
+    socket.once('open', () => {
+      resolve('open');
+      socket.terminate();
+    });
+    socket.once('unexpected-response', (_request, response) => resolve(String(response.statusCode)));
+    socket.once('error', (error) => resolve(error.message));
+  });
+}
+
+test('viewer links: only `/stream`, only from pages of the host that was asked for', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'bascule-door-'));
+  const path = join(directory, 'relay.sock');
+  const addresses: string[] = [];
+  const server = await openViewerDoor(path, (_socket, address) => addresses.push(address));
+  const dial = (url: string, origin?: string) =>
+    outcome(
+      new WebSocket(`ws://${url}`, {
+        createConnection: () => connectWithPreamble(path, { address: '192.0.2.9', port: 1 }),
+        headers: origin === undefined ? {} : { origin },
+      }),
+    );
+  try {
+    assert.equal(await dial('pra.example:8443/stream', 'https://pra.example:8443'), 'open');
+    assert.equal(await dial('pra.example:443/stream', 'https://pra.example'), 'open');
+    assert.equal(await dial('pra.example:8443/stream', 'https://evil.example'), '403');
+    assert.equal(await dial('pra.example:8443/stream', 'https://pra.example'), '403');
+    assert.equal(await dial('pra.example:8443/stream', 'null'), '403');
+    assert.equal(await dial('pra.example:8443/stream'), '403');
+    assert.equal(await dial('pra.example:8443/stream?ticket=x', 'https://pra.example:8443'), '404');
+    assert.deepEqual(addresses, ['192.0.2.9', '192.0.2.9']);
+  } finally {
+    server.close();
+    rmSync(directory, { recursive: true });
+  }
+});
+
+test('data links: only with a client certificate of the site identity, over TLS 1.3, at `/data` (wire 4.1)', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'bascule-door-'));
+  const identity = await SiteIdentity.open({ keysDir: join(directory, 'ours') });
+  const stranger = await SiteIdentity.open({ keysDir: join(directory, 'theirs') });
+  const clients: string[] = [];
+  const door = new AgentDoor((_socket, client) => clients.push(client));
+  // As base does: something of the connection was read already.
+  const server = createServer((socket) =>
+    socket.once('data', (head: Buffer) => {
+      socket.pause();
+      door.take(socket, head);
+    }),
+  );
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const port = (server.address() as AddressInfo).port;
+  const tls = await identity.issueLinkTls();
+  const dial = (options: ConnectionOptions, path = '/data') => {
+    const createConnection = () =>
+      connectTls({
+        host: '127.0.0.1',
+        port,
+        servername: 'link.bascule.internal',
+        ca: tls.authority,
+        ALPNProtocols: ['bascule-data/1'],
+        ...options,
+      });
+    return outcome(new WebSocket(`wss://link.bascule.internal${path}`, { createConnection }));
+  };
+  const good = await credentials(identity, CLIENT);
+  try {
+    assert.notEqual(await dial(good), 'open', 'before it has a certificate the door is shut');
+    door.configure(tls);
+    assert.equal(await dial(good), 'open');
+    door.configure(await identity.issueLinkTls());
+    assert.equal(await dial(good), 'open');
+    assert.equal(await dial(good, '/link'), '404');
+    assert.notEqual(await dial({}), 'open');
+    assert.notEqual(await dial(await credentials(stranger, CLIENT)), 'open');
+    assert.equal(await dial(await credentials(identity, 'root')), '404');
+    assert.notEqual(await dial({ ...good, maxVersion: 'TLSv1.2' }), 'open');
+    assert.deepEqual(clients, [CLIENT, CLIENT]);
+  } finally {
+    server.close();
+    rmSync(directory, { recursive: true });
+  }
+});
+
+async function credentials(identity: SiteIdentity, name: string): Promise<{ cert: string; key: string }> {
+  const pair = await crypto.subtle.generateKey({ name: 'ECDSA', namedCurve: 'P-256' }, true, ['sign', 'verify']);
+  const spki = new Uint8Array(await crypto.subtle.exportKey('spki', pair.publicKey));
+  const pkcs8 = Buffer.from(await crypto.subtle.exportKey('pkcs8', pair.privateKey)).toString('base64');
+  return {
+    cert: await identity.issueClientCertificate(name, spki),
+    key: `-----BEGIN PRIVATE KEY-----\n${pkcs8}\n-----END PRIVATE KEY-----\n`,
+  };
+}
+
+test('a link that says no HELLO is closed after 10 s (wire 4.10); a silent one is pinged and dropped', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const { server, accepted, client } = await pair();
+  const closed: number[] = [];
+  const onClosed = (code: number): void => void closed.push(code);
+  new FrameLink(accepted, { hello: () => {}, frame: () => {}, closed: onClosed });
+  t.mock.timers.tick(HELLO_LIMIT_MS - 1);
+  assert.deepEqual(closed, []);
+  t.mock.timers.tick(1);
+  assert.deepEqual(closed, [4005]);
+  t.mock.timers.reset();
+  client.terminate();
+
+  const second = await pair();
+  let pings = 0;
+  second.client.on('ping', () => pings++);
+  const link = new FrameLink(second.accepted, { hello: () => {}, frame: () => {}, closed: onClosed });
+  link.check(Date.now() + 16_000);
+  await until(() => pings === 1, 'a ping');
+  link.check(Date.now() + 46_000);
+  await until(() => closed.length === 2, 'the silent link to be dropped');
+  server.close();
+  second.server.close();
+});
+
+async function pair(): Promise<{ server: { close(): void }; accepted: LinkSocket; client: WebSocket }> {
+  const server = new WebSocketServer({ port: 0, host: '127.0.0.1' });
+  await once(server, 'listening');
+  const client = new WebSocket(`ws://127.0.0.1:${(server.address() as AddressInfo).port}`);
+  client.on('error', () => {});
+  const [accepted] = (await once(server, 'connection')) as [LinkSocket];
+  return { server, accepted, client };
+}
