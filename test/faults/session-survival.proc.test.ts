@@ -38,6 +38,12 @@ after(async () => {
   await proxy[Symbol.asyncDispose]();
 });
 
+/** As a person would: when the Jump Item is shown as online. */
+async function openSession(): Promise<string> {
+  await api.onlineItem('far');
+  return api.openSession(item);
+}
+
 type Fault = { name: string; strike(viewer: TestViewer): Promise<void> | void };
 const FAULTS: Fault[] = [
   { name: 'SIGKILL of the relay', strike: () => appliance.kill('relay') },
@@ -92,7 +98,7 @@ describe('an access session survives', { concurrency: false }, () => {
     await failWithLogs(async () => {
       const typed = numberedText(2 * PIECE_BYTES * FAULTS.length);
       using far = new FarProgram(typed.length, 3000);
-      const session = await api.openSession(item);
+      const session = await openSession();
       using viewer = new TestViewer(api, session);
       await far.run(viewer);
       let at = 0;
@@ -118,7 +124,7 @@ describe('an access session survives', { concurrency: false }, () => {
     await failWithLogs(async () => {
       const typed = numberedText(3000);
       using far = new FarProgram(typed.length, 4000);
-      const session = await api.openSession(item);
+      const session = await openSession();
       using viewer = new TestViewer(api, session);
       await far.run(viewer);
       const typing = (async () => {
@@ -146,7 +152,7 @@ describe('an access session survives', { concurrency: false }, () => {
       await failWithLogs(async () => {
         const typed = numberedText(200);
         using far = new FarProgram(typed.length, 10);
-        const session = await api.openSession(item);
+        const session = await openSession();
         await appliance.kill(program);
         using viewer = new TestViewer(api, session);
         await far.run(viewer);
@@ -158,7 +164,7 @@ describe('an access session survives', { concurrency: false }, () => {
 
     it(`as a whole recording, SIGKILL of ${program} in the moment in which it ends`, async () => {
       await failWithLogs(async () => {
-        const session = await api.openSession(item);
+        const session = await openSession();
         using viewer = new TestViewer(api, session);
         viewer.type('printf "%s" be""fore\r');
         await viewer.untilText('before');
@@ -177,7 +183,7 @@ describe('an access session survives', { concurrency: false }, () => {
 
   it('a page that is closed and opened again: the shell goes on, and the screen comes back', async () => {
     await failWithLogs(async () => {
-      const session = await api.openSession(item);
+      const session = await openSession();
       {
         using first = new TestViewer(api, session);
         first.type('MARK=kept; printf "%s" on""e\r');
@@ -196,12 +202,12 @@ describe('an access session survives', { concurrency: false }, () => {
 
   it('a flood in another session, whose viewer does not read', async () => {
     await failWithLogs(async () => {
-      const flooded = await api.openSession(item);
+      const flooded = await openSession();
       using stuck = new TestViewer(api, flooded);
       await stuck.untilText('$').catch(() => stuck.untilText('#'));
       stuck.isReading = false;
       stuck.type('yes this machine floods\r');
-      const session = await api.openSession(item);
+      const session = await openSession();
       using viewer = new TestViewer(api, session);
       viewer.type('stty -echo; PS1=; cat\r');
       await delay(1000);

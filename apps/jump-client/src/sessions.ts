@@ -6,6 +6,8 @@ import { ShellSession } from './shell-session.ts';
 /** Sessions at one time; also what `hello` may name. */
 export const SESSIONS_LIMIT = 256;
 const CHECK_INTERVAL_MS = 5000;
+/** How long shells wait for the site's answer to `goodbye` before they are ended all the same. */
+const GOODBYE_ANSWER_LIMIT_MS = 1000;
 
 type SessionMessage = Extract<ToClient, { kind: 'session-open' | 'ticket' | 'session-end' | 'session-forget' }>;
 
@@ -63,9 +65,12 @@ export class Sessions {
   /** Ends every process and waits for the output to be complete, at most `limitMs`; then kills. */
   async endAll(limitMs: number): Promise<void> {
     const sessions = [...this.#sessions.values()];
-    for (const session of sessions) session.end();
     const exited = Promise.all(sessions.map((session) => session.whenExited()));
-    await Promise.race([exited, new Promise((resolve) => setTimeout(resolve, limitMs).unref())]);
+    const exitedWithin = (waitMs: number) => Promise.race([exited, new Promise((resolve) => setTimeout(resolve, waitMs).unref())]);
+    // The site answers `goodbye` with `session-end`, and has told the relay why by then: a shell that went before that would look as if it had ended by itself.
+    if (this.#aloneSinceMs === undefined) await exitedWithin(GOODBYE_ANSWER_LIMIT_MS);
+    for (const session of sessions) session.end();
+    await exitedWithin(limitMs);
     for (const id of this.#sessions.keys()) this.#forget(id);
   }
 

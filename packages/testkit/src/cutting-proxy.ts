@@ -59,11 +59,10 @@ export class CuttingProxy implements AsyncDisposable {
     from.setNoDelay(true);
     if (this.#isHeld) from.pause();
     from.on('data', (chunk) => {
-      if (to.write(chunk)) return;
-      from.pause();
-      to.once('drain', () => {
-        if (!this.#isHeld) from.resume();
-      });
+      if (!to.write(chunk)) from.pause();
+    });
+    to.on('drain', () => {
+      if (!this.#isHeld) from.resume();
     });
     from.on('error', () => from.destroy());
     from.on('close', () => {

@@ -5,8 +5,8 @@ import { WebSocket } from 'ws';
 import { ApiFailure, type ApiClient } from './api-client.ts';
 import { WAIT_LIMIT_MS } from './wait-until.ts';
 
-/** Codes of the API after which asking for another ticket makes no sense. */
-const PERMANENT = new Set(['ACCESS_SESSION_ENDED', 'NOT_FOUND']);
+/** Answers of the API after which asking for another ticket makes no sense: logged out, gone, over. */
+const PERMANENT = new Set([401, 404, 409]);
 
 /** A person at an access session, without a browser: the same client code, through the real interface. Everything that came is kept. */
 export class TestViewer implements Disposable {
@@ -136,7 +136,7 @@ async function getTicket(api: ApiClient, session: string): Promise<string> {
   try {
     return await api.attachTicket(session);
   } catch (error) {
-    const isOver = error instanceof ApiFailure && PERMANENT.has(error.code);
+    const isOver = error instanceof ApiFailure && PERMANENT.has(error.status);
     throw Object.assign(error instanceof Error ? error : new Error(String(error)), { permanent: isOver });
   }
 }

@@ -289,9 +289,10 @@ export class SessionKeeper {
   #sayEnd(session: LiveSession): void {
     const { row } = session;
     if (row.endRequested === null) return;
-    this.#clients.sendToClient(row.jumpItemId, { kind: 'session-end', session: row.id, reason: row.endRequested });
+    // The relay first: when the process goes, it has to know already that it was told to.
     if (session.opened)
       this.relay.send({ kind: 'session-end', session: row.id, reason: row.endRequested, graceMs: endGraceMs(row.endRequested) });
+    this.#clients.sendToClient(row.jumpItemId, { kind: 'session-end', session: row.id, reason: row.endRequested });
   }
 
   #onRelayMessage(message: Exclude<FromRelay, { kind: 'configured' }>): void {
