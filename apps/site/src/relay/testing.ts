@@ -170,13 +170,11 @@ export class ScriptedAgent {
   }
 }
 
-/** Resolves when `condition` holds; `subscribe` is told whom to call when it may have changed. */
-export function until(condition: () => boolean, what: string, limitMs = 20_000): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const startedAtMs = Date.now();
-    const timer = setInterval(() => {
-      if (condition()) (clearInterval(timer), resolve());
-      else if (Date.now() - startedAtMs > limitMs) (clearInterval(timer), reject(new Error(`timed out: ${what}`)));
-    }, 5);
-  });
+/** Resolves when `condition` holds, which is asked every few milliseconds; rejects after `limitMs`. */
+export async function until(condition: () => boolean, what: string, limitMs = 20_000): Promise<void> {
+  const startedAtMs = Date.now();
+  while (!condition()) {
+    if (Date.now() - startedAtMs > limitMs) throw new Error(`timed out: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
 }
