@@ -26,7 +26,7 @@ class Granted<I extends GuardedItem | undefined> implements Grant {
 
   /** Whether `grant` came from here. */
   static is(grant: object): boolean {
-    return #mark in grant;
+    return #mark in grant && grant.#mark;
   }
 }
 
