@@ -101,7 +101,9 @@ test('any torn tail is repaired to a prefix of whole frames, and the file goes o
         await writer.finish({ reason: 'ended-by-user', exitCode: null, endedAtMs: 1 });
         await writer.close();
         assert.deepEqual(await outputOf(torn), Buffer.concat([output.subarray(0, kept), Buffer.from('on')]));
-        assert.equal((await readFacts(torn))?.end?.outBytes, kept + 2);
+        const facts = await readFacts(torn);
+        assert.equal(facts?.end?.outBytes, kept + 2);
+        assert.equal(facts.wholeBytes, readFileSync(torn).length, 'nothing of the torn tail is left');
         rmSync(torn);
       },
     ),
