@@ -1,6 +1,6 @@
 import { createPublicKey, sign } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtempSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createLog } from '@bascule/log/log.ts';
@@ -25,10 +25,14 @@ export const FACTS: ClientFacts = {
   user: 'root',
   version: '1',
 };
+process.setMaxListeners(0);
 export const silent = createLog('test', 'silent');
 
+/** A directory of the test's own, removed when its process ends. */
 export function newHomeDirectory(): string {
-  return mkdtempSync(join(tmpdir(), 'bascule-client-'));
+  const directory = mkdtempSync(join(tmpdir(), 'bascule-client-'));
+  process.once('exit', () => rmSync(directory, { recursive: true, force: true }));
+  return directory;
 }
 
 /** A client that was enrolled for real, with its home. */
