@@ -49,6 +49,8 @@ export const toRelay = z.discriminatedUnion('kind', [
     header: recordingHeader,
     /** Whether this session was already running: then its recording must exist. */
     resumed: z.boolean(),
+    /** Main has been asked to end it: what the process does from here on is not its own doing. `session-end` follows. */
+    endRequested: z.enum(endReasons).optional(),
   }),
   /** A one-time ticket; only its hash travels. Single use, until `expiresAtMs`. */
   z.object({ kind: z.literal('agent-ticket'), session: id('accessSession'), client: id('jumpClient'), ticketSha256: sha256Hex, expiresAtMs: instantMs }),

@@ -256,6 +256,7 @@ describe('after a crash', () => {
     bench.sessions.end(contextOf(bench.user), session);
     await bench.relay.next('session-end');
     await bench.restartMain();
+    assert.equal((await bench.relay.next('session-open')).endRequested, 'ended-by-user');
     assert.equal((await bench.relay.next('session-end')).reason, 'ended-by-user');
     bench.clients.hello(bench.item.id, session);
     assert.equal(bench.clients.sent.at(-1)?.message.kind, 'session-end');

@@ -49,6 +49,7 @@ export function sessionOpen(row: SessionRow, appliance: string): ToRelay {
     client: row.jumpItemId,
     file: row.recordingFile,
     resumed: row.state === 'live',
+    ...(row.endRequested !== null && { endRequested: row.endRequested }),
     header: {
       format: 'bascule-recording/1',
       session: row.id,

@@ -32,6 +32,8 @@ type SessionEnded = Extract<FromRelay, { kind: 'session-ended' }>;
 export interface RelaySessionOptions {
   session: string;
   client: string;
+  /** Why main had asked for the end before this relay started. */
+  endRequested?: EndReason | undefined;
   file: string;
   writer: RecordingWriter;
   track: OutputTrack;
@@ -68,6 +70,7 @@ export class RelaySession {
   constructor(options: RelaySessionOptions) {
     this.session = options.session;
     this.client = options.client;
+    this.#endRequested = options.endRequested;
     this.#options = options;
     this.#limits = options.limits;
     this.#quota = new RateQuota(options.limits.sessionBytesPerSecond, options.limits.sessionBurstBytes, Date.now());

@@ -119,6 +119,7 @@ export class Relay {
     return new RelaySession({
       session: message.session,
       client: message.client,
+      endRequested: message.endRequested,
       file,
       writer,
       track,
