@@ -81,13 +81,11 @@ async function resetStopped(home, which, user) {
       1,
     );
   await ensureInstalled();
-  const program = join(
-    existsSync(join(home, 'software', 'base', 'current')) ? join(home, 'software', 'base', 'current') : checkout,
-    'packages',
-    'accounts',
-    'src',
-    'offline-reset.ts',
-  );
+  // Each database is opened by the software that knows its schema.
+  const kind = which === 'login' ? 'site' : 'base';
+  const staged = join(home, 'software', kind, 'current');
+  const source = which === 'login' ? ['apps', 'site', 'src', 'offline-reset.ts'] : ['packages', 'accounts', 'src', 'offline-reset.ts'];
+  const program = join(existsSync(staged) ? staged : checkout, ...source);
   const node = stagedRuntime(home);
   const args = [program, '--database', database, '--kind', which === 'login' ? 'user' : 'boxAdministrator', '--name', user];
   const run = isRoot

@@ -34,6 +34,8 @@ const REDIAL_FIRST_MS = 100;
 const REDIAL_MAX_MS = 5000;
 /** A ticket that was asked for and did not come within this is asked for again. */
 const TICKET_LIMIT_MS = 10_000;
+/** Input is confirmed this long after the process's terminal has it. */
+const INPUT_ACK_DELAY_MS = 10;
 const LOGIN_FLAG_SHELLS = new Set(['bash', 'zsh', 'sh', 'dash', 'ksh', 'fish', 'ash', 'tcsh', 'csh']);
 const NOTHING = new Uint8Array();
 
@@ -56,6 +58,8 @@ export class ShellSession {
   #input = new InputReceiver();
   #parsers = new Map<string, RecordParser>();
   #inputPendingBytes = 0;
+  readonly #unacknowledgedInput = new Map<string, number>();
+  #inputAckTimer: NodeJS.Timeout | undefined;
   #link: DataLink | undefined;
   #sentUpTo = 0;
   #drainedSent = false;
@@ -142,6 +146,7 @@ export class ShellSession {
     this.#forgotten = true;
     clearTimeout(this.#redialTimer);
     clearTimeout(this.#killTimer);
+    clearTimeout(this.#inputAckTimer);
     this.#pty.kill('SIGKILL');
     this.#pty.destroy();
     this.#link?.close(1000, 'forgotten');
@@ -233,7 +238,17 @@ export class ShellSession {
     if (this.#inputPendingBytes > INPUT_PENDING_LIMIT_BYTES)
       return link.close(CloseCode.limit, `more than ${INPUT_PENDING_LIMIT_BYTES} bytes of input wait for the process`);
     // Written behind everything before it: confirmed when the process's terminal has it (wire 4.6).
-    this.#pty.write(NOTHING, () => this.#link?.inputAck(origin, received));
+    this.#pty.write(NOTHING, () => this.#acknowledgeSoon(origin, received));
+  }
+
+  /** Not at once: the echo of a keystroke is on its way, and an acknowledgement before it would delay it at every hop. */
+  #acknowledgeSoon(origin: string, received: number): void {
+    this.#unacknowledgedInput.set(origin, received);
+    this.#inputAckTimer ??= setTimeout(() => {
+      this.#inputAckTimer = undefined;
+      for (const [each, bytes] of this.#unacknowledgedInput) this.#link?.inputAck(each, bytes);
+      this.#unacknowledgedInput.clear();
+    }, INPUT_ACK_DELAY_MS);
   }
 
   #parserOf(origin: string): RecordParser {

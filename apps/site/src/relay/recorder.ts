@@ -1,6 +1,9 @@
 import type { RecordingWriter } from '@bascule/recording/writer.ts';
 import type { RecordingEnd } from '@bascule/recording/format.ts';
 
+/** From the first byte that waits to the batch that takes it. */
+const GATHER_MS = 4;
+
 export interface RecorderEvents {
   /** Everything before `offset` is on the disk. */
   recorded(offset: number): void;
@@ -67,8 +70,8 @@ export class Recorder {
   }
 
   async #run(): Promise<void> {
-    // Behind the poll phase: all frames of one turn of the loop make one batch, and none of them waits for it.
-    await new Promise((resolve) => setImmediate(resolve));
+    // Nobody waits for the disk but the agent's buffer: a moment later the echo has left, and what came meanwhile shares the batch.
+    await new Promise((resolve) => setTimeout(resolve, GATHER_MS));
     while (this.writer.hasPending && !this.#held) {
       try {
         await this.writer.flush();
