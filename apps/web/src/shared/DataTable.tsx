@@ -20,6 +20,8 @@ export interface Column<Row> {
   align?: 'right';
   /** A CSS width; without it the column takes what its content needs. */
   width?: string;
+  /** Long text that may take several lines; everything else stays on one. */
+  wrap?: boolean;
   /** The header is only for screen readers (a column of buttons). */
   hideHeader?: boolean;
 }
@@ -89,7 +91,7 @@ export function DataTable<Row extends object>({ label, rows, rowKey, columns, in
           {model.slice(window.from, window.to).map((row, index) => (
             <tr key={row.id} aria-rowindex={window.from + index + 2} data-emphasized={emphasize?.(row.original) === true}>
               {columns.map((column) => (
-                <td key={column.key} style={{ textAlign: column.align }}>
+                <td key={column.key} style={{ textAlign: column.align }} data-wrap={column.wrap === true}>
                   {column.cell(row.original)}
                 </td>
               ))}

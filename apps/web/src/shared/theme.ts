@@ -1,13 +1,19 @@
-import { createTheme, type CSSVariablesResolver, type MantineColorsTuple } from '@mantine/core';
+import { Alert, createTheme, type CSSVariablesResolver, type MantineColorsTuple } from '@mantine/core';
 
 /** Shades around the token --b-accent; the component library wants ten. */
 const accent: MantineColorsTuple = ['#e1f0f2', '#c6e1e5', '#9fcdd4', '#6fc3d1', '#46a3b1', '#2b8593', '#1f7380', '#17636f', '#11525c', '#0b3d45'];
+
+/** Shades around --b-bad, dark enough under white text where the library fills a button with them. */
+const red: MantineColorsTuple = ['#fce8e6', '#f6cac6', '#ef9f99', '#e5746c', '#d84f46', '#cc3d33', '#c4362d', '#b3261e', '#8f1e18', '#6b1612'];
+
+/** Which token an alert's colour stands for. */
+const ALERT_TOKENS: Record<string, string> = { red: 'bad', yellow: 'warn', orange: 'warn', green: 'ok' };
 
 /** The component library's theme; sizes and fonts come from tokens.css. */
 export const theme = createTheme({
   primaryColor: 'accent',
   primaryShade: { light: 7, dark: 6 },
-  colors: { accent },
+  colors: { accent, red },
   fontFamily: 'var(--b-font)',
   fontFamilyMonospace: 'var(--b-font-mono)',
   fontSizes: { xs: 'var(--b-size-small)', sm: 'var(--b-size-text)', md: 'var(--b-size-input)', lg: 'var(--b-size-title)', xl: '1.25rem' },
@@ -30,6 +36,12 @@ export const theme = createTheme({
     Menu: { defaultProps: { transitionProps: { duration: 0 }, shadow: 'md' } },
     Tooltip: { defaultProps: { openDelay: 300 } },
     Text: { defaultProps: { size: 'sm' } },
+    Alert: Alert.extend({
+      vars: (_, { color }) => {
+        const token = ALERT_TOKENS[String(color)] ?? 'accent';
+        return { root: { '--alert-bg': `var(--b-${token}-soft)`, '--alert-color': `var(--b-${token})`, '--alert-bd': `1px solid var(--b-${token})` } };
+      },
+    }),
   },
 });
 
@@ -46,6 +58,7 @@ export const cssVariables: CSSVariablesResolver = () => {
     '--mantine-color-placeholder': 'var(--b-text-quiet)',
     '--mantine-color-anchor': 'var(--b-accent)',
     '--mantine-color-error': 'var(--b-bad)',
+    '--mantine-color-red-text': 'var(--b-bad)',
     '--mantine-color-accent-text': 'var(--b-accent)',
     '--mantine-color-accent-light-color': 'var(--b-accent)',
   };

@@ -23,6 +23,7 @@ export function ConflictsSection() {
   if ((conflicts.data?.conflicts.length ?? 0) === 0) return dialog;
   return (
     <Section title={t('login:conflict.title')} note={t('login:conflict.note')}>
+      <div className={classes['box']}>
       <table className={classes['table']} aria-label={t('login:conflict.title')}>
         <thead>
           <tr>
@@ -39,6 +40,7 @@ export function ConflictsSection() {
           ))}
         </tbody>
       </table>
+      </div>
       {dialog}
     </Section>
   );

@@ -27,7 +27,7 @@ export function JumpGroupsPage() {
     () => [
       { key: 'name', header: t('login:group.name'), cell: (group) => <span style={{ fontWeight: 550 }}>{group.name}</span>, sortBy: (group) => group.name },
       { key: 'items', header: t('login:group.items'), cell: (group) => group.items, sortBy: (group) => group.items, align: 'right', width: '120px' },
-      { key: 'members', header: t('login:group.members'), cell: (group) => group.members.map((member) => member.name).join(', ') || <span className="b-quiet">{t('login:group.onlyAdministrators')}</span> },
+      { key: 'members', header: t('login:group.members'), cell: (group) => group.members.map((member) => member.name).join(', ') || <span className="b-quiet">{t('login:group.onlyAdministrators')}</span>, wrap: true },
       {
         key: 'actions',
         header: t('shared:actions'),

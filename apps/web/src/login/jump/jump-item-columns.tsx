@@ -5,7 +5,8 @@ import type { JumpItem } from '@bascule/protocol/api/jump.ts';
 import type { Column } from '../../shared/DataTable.tsx';
 import { RowMenu, type RowAction } from '../../shared/RowMenu.tsx';
 import { StateMark } from '../../shared/Section.tsx';
-import { formatInstant } from '../../shared/format.ts';
+import { formatDuration, formatInstant } from '../../shared/format.ts';
+import classes from './jump-item-columns.module.css';
 
 /** The columns of the list of Jump Clients. */
 export function useJumpItemColumns(actionsFor: (item: JumpItem) => RowAction[], decide: (item: JumpItem) => void): Column<JumpItem>[] {
@@ -16,7 +17,8 @@ export function useJumpItemColumns(actionsFor: (item: JumpItem) => RowAction[], 
       { key: 'state', header: t('login:jump.state'), cell: (item) => <ItemState item={item} />, sortBy: (item) => item.state },
       { key: 'online', header: t('login:jump.presence'), cell: (item) => <Presence item={item} />, sortBy: (item) => `${item.online ? 0 : 1}${item.sinceMs ?? 0}` },
       { key: 'group', header: t('login:jump.group'), cell: (item) => item.groupName ?? <span className="b-quiet">–</span>, sortBy: (item) => item.groupName ?? '' },
-      { key: 'host', header: t('login:jump.host'), cell: (item) => <HostName item={item} />, sortBy: (item) => item.hostName },
+      { key: 'host', header: t('login:jump.host'), cell: (item) => <Cut text={item.hostName} />, sortBy: (item) => item.hostName },
+      { key: 'os', header: t('login:jump.os'), cell: (item) => <Cut text={item.os} />, sortBy: (item) => item.os },
       { key: 'addresses', header: t('login:jump.addresses'), cell: (item) => <Addresses addresses={item.addresses} /> },
       { key: 'runsAs', header: t('login:jump.runsAs'), cell: (item) => <span className="b-mono">{item.runsAs}</span>, sortBy: (item) => item.runsAs },
       { key: 'version', header: t('login:jump.version'), cell: (item) => <span className="b-mono">{item.version}</span>, sortBy: (item) => item.version },
@@ -53,9 +55,12 @@ function ItemName({ item }: { item: JumpItem }) {
   const { t } = useTranslation();
   return (
     <>
-      <span style={{ fontWeight: 550 }}>{item.name}</span>{' '}
-      {item.duplicateName && <StateMark tone="warn">{t('login:jump.duplicate')}</StateMark>}
-      {item.comment !== '' && <div className="b-quiet">{item.comment}</div>}
+      <span style={{ fontWeight: 550 }}>{item.name}</span> {item.duplicateName && <StateMark tone="warn">{t('login:jump.duplicate')}</StateMark>}
+      {item.comment !== '' && (
+        <span className={classes['comment']} title={item.comment}>
+          {item.comment}
+        </span>
+      )}
     </>
   );
 }
@@ -69,15 +74,20 @@ function ItemState({ item }: { item: JumpItem }) {
 function Presence({ item }: { item: JumpItem }) {
   const { t } = useTranslation();
   if (item.online) return <StateMark tone="ok">{t('login:jump.online')}</StateMark>;
-  return <StateMark tone="off">{item.sinceMs === null ? t('login:jump.neverSeen') : t('login:jump.lastSeen', { at: formatInstant(item.sinceMs) })}</StateMark>;
+  if (item.sinceMs === null) return <StateMark tone="off">{t('login:jump.neverSeen')}</StateMark>;
+  return (
+    <span title={formatInstant(item.sinceMs)}>
+      <StateMark tone="off">{t('login:jump.offlineFor', { time: formatDuration(Date.now() - item.sinceMs) })}</StateMark>
+    </span>
+  );
 }
 
-function HostName({ item }: { item: JumpItem }) {
+/** Text that a machine reported, cut to the column; whole on hover. */
+function Cut({ text }: { text: string }) {
   return (
-    <>
-      {item.hostName}
-      <div className="b-quiet">{item.os}</div>
-    </>
+    <span className={classes['cut']} title={text}>
+      {text}
+    </span>
   );
 }
 

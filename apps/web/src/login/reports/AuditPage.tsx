@@ -65,7 +65,7 @@ function useAuditColumns(): Column<AuditRow>[] {
       { key: 'at', header: t('login:audit.at'), cell: (row) => <span className="b-mono">{formatInstant(row.atMs)}</span>, width: '170px' },
       { key: 'actor', header: t('login:audit.actor'), cell: (row) => row.actor },
       { key: 'address', header: t('login:audit.address'), cell: (row) => <span className="b-mono">{row.address}</span> },
-      { key: 'summary', header: t('login:audit.summary'), cell: (row) => <span title={JSON.stringify(row.details)}>{row.summary}</span>, width: '50%' },
+      { key: 'summary', header: t('login:audit.summary'), cell: (row) => <span title={JSON.stringify(row.details)}>{row.summary}</span>, width: '50%', wrap: true },
       { key: 'code', header: t('login:audit.code'), cell: (row) => <span className="b-mono b-quiet">{row.code}</span> },
     ],
     [t],

@@ -104,7 +104,7 @@ function LimitInput({ field, value, onChange }: { field: NumberField; value: num
       allowNegative={false}
       clampBehavior="blur"
       mb="sm"
-      classNames={{ input: classes['number'] }}
+      classNames={{ wrapper: classes['number'] }}
     />
   );
 }
