@@ -159,6 +159,32 @@ describe('an access session ends', { concurrency: false }, () => {
   );
 });
 
+describe('what an administrator takes away', () => {
+  it('is found whole by the verifier that the appliance hands out, and broken when a bit is turned', async () => {
+    using viewer = await openShell();
+    viewer.type('exit\r');
+    await assertEnded(viewer, 'process-exited', 0);
+    const directory = mkdtempSync(join(tmpdir(), 'bascule-verify-'));
+    try {
+      const tool = join(directory, 'verify.mjs');
+      writeFileSync(tool, (await api.send('GET', 'reports/verify.mjs')).body);
+      const recording = (await api.send('GET', `reports/access-sessions/${viewer.session}/recording`)).body;
+      const audit = (await api.send('GET', 'reports/audit/export')).body;
+      assert.ok(audit.includes(viewer.session) && audit.includes('ACCESS_SESSION_ENDED'));
+      const turned = Buffer.from(recording);
+      turned[recording.length >> 1]! ^= 1;
+      const verify = (name: string, content: Buffer): number | null => {
+        const file = join(directory, name);
+        writeFileSync(file, content);
+        return spawnSync(process.execPath, [tool, file]).status;
+      };
+      assert.deepEqual([verify('whole.bsr', recording), verify('audit.jsonl', audit), verify('turned.bsr', turned)], [0, 0, 1]);
+    } finally {
+      rmSync(directory, { recursive: true, force: true });
+    }
+  });
+});
+
 describe('the derived asciicast', () => {
   it("is played by Debian's asciinema, byte for byte", async () => {
     using viewer = await openShell();
