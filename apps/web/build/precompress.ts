@@ -17,7 +17,10 @@ export function precompress(folder: string): void {
     const content = readFileSync(path);
     if (content.length < SMALLEST_COMPRESSED_BYTES) continue;
     writeFileSync(`${path}.gz`, gzipSync(content, { level: 9 }));
-    const quality = { [constants.BROTLI_PARAM_QUALITY]: constants.BROTLI_MAX_QUALITY, [constants.BROTLI_PARAM_SIZE_HINT]: content.length };
+    const quality = {
+      [constants.BROTLI_PARAM_QUALITY]: constants.BROTLI_MAX_QUALITY,
+      [constants.BROTLI_PARAM_SIZE_HINT]: content.length,
+    };
     writeFileSync(`${path}.br`, brotliCompressSync(content, { params: quality }));
   }
 }

@@ -12,7 +12,15 @@ const NAME_MAX_CHARACTERS = 64;
 const DISPLAY_NAME_MAX_CHARACTERS = 100;
 
 /** A new user, who gets a one-time password. */
-export function CreateUserDialog({ kind, onIssued, onClose }: { kind: 'user' | 'box'; onIssued: (issued: IssuedPassword) => void; onClose: () => void }) {
+export function CreateUserDialog({
+  kind,
+  onIssued,
+  onClose,
+}: {
+  kind: 'user' | 'box';
+  onIssued: (issued: IssuedPassword) => void;
+  onClose: () => void;
+}) {
   const { t } = useTranslation();
   const api = useApi();
   const refresh = useRefreshUsers();
@@ -25,9 +33,30 @@ export function CreateUserDialog({ kind, onIssued, onClose }: { kind: 'user' | '
     await refresh();
   };
   return (
-    <FormDialog title={t(`login:users.create.${kind}`)} confirm={t(`login:users.create.${kind}`)} onSubmit={create} onClose={onClose}>
-      <TextInput label={t('login:name')} description={t('login:users.nameNote')} value={name} onChange={(event) => setName(event.currentTarget.value)} maxLength={NAME_MAX_CHARACTERS} autoComplete="off" required withAsterisk={false} data-autofocus />
-      <TextInput label={t('login:displayName')} value={displayName} onChange={(event) => setDisplayName(event.currentTarget.value)} maxLength={DISPLAY_NAME_MAX_CHARACTERS} autoComplete="off" />
+    <FormDialog
+      title={t(`login:users.create.${kind}`)}
+      confirm={t(`login:users.create.${kind}`)}
+      onSubmit={create}
+      onClose={onClose}
+    >
+      <TextInput
+        label={t('login:name')}
+        description={t('login:users.nameNote')}
+        value={name}
+        onChange={(event) => setName(event.currentTarget.value)}
+        maxLength={NAME_MAX_CHARACTERS}
+        autoComplete="off"
+        required
+        withAsterisk={false}
+        data-autofocus
+      />
+      <TextInput
+        label={t('login:displayName')}
+        value={displayName}
+        onChange={(event) => setDisplayName(event.currentTarget.value)}
+        maxLength={DISPLAY_NAME_MAX_CHARACTERS}
+        autoComplete="off"
+      />
       {kind === 'user' && <RoleSelect value={role} onChange={setRole} />}
     </FormDialog>
   );
@@ -37,5 +66,13 @@ export function CreateUserDialog({ kind, onIssued, onClose }: { kind: 'user' | '
 export function RoleSelect({ value, onChange }: { value: Role; onChange: (role: Role) => void }) {
   const { t } = useTranslation();
   const roles: Role[] = ['user', 'administrator'];
-  return <Select label={t('login:role')} description={t(`login:roleNote.${value}`)} data={roles.map((role) => ({ value: role, label: t(`login:roles.${role}`) }))} value={value} onChange={(next) => onChange(next === 'administrator' ? 'administrator' : 'user')} />;
+  return (
+    <Select
+      label={t('login:role')}
+      description={t(`login:roleNote.${value}`)}
+      data={roles.map((role) => ({ value: role, label: t(`login:roles.${role}`) }))}
+      value={value}
+      onChange={(next) => onChange(next === 'administrator' ? 'administrator' : 'user')}
+    />
+  );
 }

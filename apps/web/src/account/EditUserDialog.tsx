@@ -21,12 +21,29 @@ export function EditUserDialog({ user, kind, onClose }: { user: UserRow; kind: '
   const [displayName, setDisplayName] = useState(user.displayName);
   const [role, setRole] = useState(user.role);
   const save = async () => {
-    await api.patch(apiPaths.user(user.id), anyAnswer, { ...(displayName.trim() === '' ? {} : { displayName }), ...(role === user.role ? {} : { role }) });
+    await api.patch(apiPaths.user(user.id), anyAnswer, {
+      ...(displayName.trim() === '' ? {} : { displayName }),
+      ...(role === user.role ? {} : { role }),
+    });
     await refresh();
   };
   return (
-    <FormDialog title={t('login:users.editTitle', { name: user.name })} confirm={t('shared:save')} onSubmit={save} onClose={onClose}>
-      <TextInput label={t('login:displayName')} value={displayName} onChange={(event) => setDisplayName(event.currentTarget.value)} maxLength={DISPLAY_NAME_MAX_CHARACTERS} autoComplete="off" required withAsterisk={false} data-autofocus />
+    <FormDialog
+      title={t('login:users.editTitle', { name: user.name })}
+      confirm={t('shared:save')}
+      onSubmit={save}
+      onClose={onClose}
+    >
+      <TextInput
+        label={t('login:displayName')}
+        value={displayName}
+        onChange={(event) => setDisplayName(event.currentTarget.value)}
+        maxLength={DISPLAY_NAME_MAX_CHARACTERS}
+        autoComplete="off"
+        required
+        withAsterisk={false}
+        data-autofocus
+      />
       {kind === 'user' && user.id !== me.id && <RoleSelect value={role} onChange={setRole} />}
     </FormDialog>
   );

@@ -22,7 +22,10 @@ export function LoginSessionsSection() {
   const { t } = useTranslation();
   const api = useApi();
   const me = useLoggedIn();
-  const sessions = useQuery({ queryKey: ['login-sessions'], queryFn: ({ signal }) => api.get(apiPaths.loginSessions, loginSessions, {}, signal) });
+  const sessions = useQuery({
+    queryKey: ['login-sessions'],
+    queryFn: ({ signal }) => api.get(apiPaths.loginSessions, loginSessions, {}, signal),
+  });
   const { ask, dialog } = useConfirm();
   const { refetch } = sessions;
   const columns = useMemo<Column<LoginSession>[]>(() => {
@@ -38,10 +41,30 @@ export function LoginSessionsSection() {
         },
       });
     return [
-      { key: 'browser', header: t('login:sessions.browser'), cell: (session) => <span title={session.userAgent}>{browserName(session.userAgent)}</span>, sortBy: (session) => browserName(session.userAgent) },
-      { key: 'address', header: t('login:sessions.address'), cell: (session) => <span className="b-mono">{session.address}</span>, sortBy: (session) => session.address },
-      { key: 'created', header: t('login:sessions.since'), cell: (session) => <span className="b-mono">{formatInstant(session.createdAtMs)}</span>, sortBy: (session) => session.createdAtMs },
-      { key: 'seen', header: t('login:sessions.lastSeen'), cell: (session) => <span className="b-mono">{formatInstant(session.lastSeenAtMs)}</span>, sortBy: (session) => session.lastSeenAtMs },
+      {
+        key: 'browser',
+        header: t('login:sessions.browser'),
+        cell: (session) => <span title={session.userAgent}>{browserName(session.userAgent)}</span>,
+        sortBy: (session) => browserName(session.userAgent),
+      },
+      {
+        key: 'address',
+        header: t('login:sessions.address'),
+        cell: (session) => <span className="b-mono">{session.address}</span>,
+        sortBy: (session) => session.address,
+      },
+      {
+        key: 'created',
+        header: t('login:sessions.since'),
+        cell: (session) => <span className="b-mono">{formatInstant(session.createdAtMs)}</span>,
+        sortBy: (session) => session.createdAtMs,
+      },
+      {
+        key: 'seen',
+        header: t('login:sessions.lastSeen'),
+        cell: (session) => <span className="b-mono">{formatInstant(session.lastSeenAtMs)}</span>,
+        sortBy: (session) => session.lastSeenAtMs,
+      },
       {
         key: 'end',
         header: t('shared:actions'),
@@ -51,7 +74,11 @@ export function LoginSessionsSection() {
           session.current ? (
             <span className="b-quiet">{t('login:sessions.current')}</span>
           ) : (
-            <Button variant="default" onClick={() => end(session)} aria-label={t('login:sessions.endLabel', { address: session.address })}>
+            <Button
+              variant="default"
+              onClick={() => end(session)}
+              aria-label={t('login:sessions.endLabel', { address: session.address })}
+            >
               {t('login:sessions.end')}
             </Button>
           ),
@@ -59,8 +86,22 @@ export function LoginSessionsSection() {
     ];
   }, [t, ask, api, refetch]);
   return (
-    <Section title={t('login:sessions.title')} note={t('login:sessions.note', { idle: formatInstant(me.idleEndsAtMs), latest: formatInstant(me.endsAtMs) })}>
-      {sessions.isError && sessions.data === undefined ? <QueryFailure query={sessions} /> : <DataTable label={t('login:sessions.title')} rows={sessions.data?.sessions} rowKey={(session) => session.id} columns={columns} initialSort={[{ id: 'seen', desc: true }]} empty={t('shared:none')} />}
+    <Section
+      title={t('login:sessions.title')}
+      note={t('login:sessions.note', { idle: formatInstant(me.idleEndsAtMs), latest: formatInstant(me.endsAtMs) })}
+    >
+      {sessions.isError && sessions.data === undefined ? (
+        <QueryFailure query={sessions} />
+      ) : (
+        <DataTable
+          label={t('login:sessions.title')}
+          rows={sessions.data?.sessions}
+          rowKey={(session) => session.id}
+          columns={columns}
+          initialSort={[{ id: 'seen', desc: true }]}
+          empty={t('shared:none')}
+        />
+      )}
       {dialog}
     </Section>
   );

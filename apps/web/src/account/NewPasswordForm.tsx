@@ -39,17 +39,46 @@ export function NewPasswordForm({ name, askCurrent, autoFocus = false, onDone }:
     event.preventDefault();
     if (Object.values(rules).every(Boolean)) change.mutate();
   };
-  const shared = { required: true, withAsterisk: false, maxLength: PASSWORD_MAX_CHARACTERS, visibilityToggleButtonProps: { 'aria-label': t('login:showPassword') } };
+  const shared = {
+    required: true,
+    withAsterisk: false,
+    maxLength: PASSWORD_MAX_CHARACTERS,
+    visibilityToggleButtonProps: { 'aria-label': t('login:showPassword') },
+  };
   return (
     <form onSubmit={submit}>
       {/* Password managers store the new password under this name. */}
       <input type="text" name="username" autoComplete="username" value={name} readOnly hidden />
       <Stack gap="sm">
-        {askCurrent && <PasswordInput {...shared} label={t('login:newPassword.current')} value={current} onChange={(event) => setCurrent(event.currentTarget.value)} autoComplete="current-password" />}
-        <PasswordInput {...shared} label={t('login:newPassword.next')} value={next} onChange={(event) => setNext(event.currentTarget.value)} autoComplete="new-password" autoFocus={autoFocus} aria-describedby={rulesId} />
-        <PasswordInput {...shared} label={t('login:newPassword.repeat')} value={repeated} onChange={(event) => setRepeated(event.currentTarget.value)} autoComplete="new-password" />
+        {askCurrent && (
+          <PasswordInput
+            {...shared}
+            label={t('login:newPassword.current')}
+            value={current}
+            onChange={(event) => setCurrent(event.currentTarget.value)}
+            autoComplete="current-password"
+          />
+        )}
+        <PasswordInput
+          {...shared}
+          label={t('login:newPassword.next')}
+          value={next}
+          onChange={(event) => setNext(event.currentTarget.value)}
+          autoComplete="new-password"
+          autoFocus={autoFocus}
+          aria-describedby={rulesId}
+        />
+        <PasswordInput
+          {...shared}
+          label={t('login:newPassword.repeat')}
+          value={repeated}
+          onChange={(event) => setRepeated(event.currentTarget.value)}
+          autoComplete="new-password"
+        />
         <List id={rulesId} size="xs" listStyleType="none" c="dimmed">
-          <List.Item icon={rules.longEnough ? '✓' : '·'}>{t('login:newPassword.ruleLength', { count: PASSWORD_MIN_CHARACTERS })}</List.Item>
+          <List.Item icon={rules.longEnough ? '✓' : '·'}>
+            {t('login:newPassword.ruleLength', { count: PASSWORD_MIN_CHARACTERS })}
+          </List.Item>
           <List.Item icon={rules.same ? '✓' : '·'}>{t('login:newPassword.ruleSame')}</List.Item>
         </List>
         <FormFailure error={change.error} />

@@ -11,7 +11,14 @@ export interface IssuedPassword {
 export function OneTimePasswordDialog({ issued, onClose }: { issued: IssuedPassword; onClose: () => void }) {
   const { t } = useTranslation();
   return (
-    <Modal opened onClose={onClose} closeOnClickOutside={false} closeOnEscape={false} withCloseButton={false} title={t('login:oneTime.title', { name: issued.name })}>
+    <Modal
+      opened
+      onClose={onClose}
+      closeOnClickOutside={false}
+      closeOnEscape={false}
+      withCloseButton={false}
+      title={t('login:oneTime.title', { name: issued.name })}
+    >
       <Stack gap="md">
         <Alert color="yellow" py="xs">
           {t('login:oneTime.once', { name: issued.name })}

@@ -23,21 +23,40 @@ const NAME_MAX_CHARACTERS = 64;
 export function PasskeysSection() {
   const { t } = useTranslation();
   const api = useApi();
-  const passkeys = useQuery({ queryKey: ['passkeys'], queryFn: ({ signal }) => api.get(apiPaths.passkeys, passkeysSchema, {}, signal) });
+  const passkeys = useQuery({
+    queryKey: ['passkeys'],
+    queryFn: ({ signal }) => api.get(apiPaths.passkeys, passkeysSchema, {}, signal),
+  });
   const [adding, setAdding] = useState(false);
   const [removed, setRemoved] = useState<Passkey>();
   const columns = useMemo<Column<Passkey>[]>(
     () => [
       { key: 'name', header: t('login:passkey.name'), cell: (passkey) => passkey.name, sortBy: (passkey) => passkey.name },
-      { key: 'created', header: t('login:passkey.added'), cell: (passkey) => <span className="b-mono">{formatInstant(passkey.createdAtMs)}</span> },
-      { key: 'used', header: t('login:passkey.lastUsed'), cell: (passkey) => <span className="b-mono">{passkey.lastUsedAtMs === null ? t('shared:never') : formatInstant(passkey.lastUsedAtMs)}</span> },
+      {
+        key: 'created',
+        header: t('login:passkey.added'),
+        cell: (passkey) => <span className="b-mono">{formatInstant(passkey.createdAtMs)}</span>,
+      },
+      {
+        key: 'used',
+        header: t('login:passkey.lastUsed'),
+        cell: (passkey) => (
+          <span className="b-mono">
+            {passkey.lastUsedAtMs === null ? t('shared:never') : formatInstant(passkey.lastUsedAtMs)}
+          </span>
+        ),
+      },
       {
         key: 'remove',
         header: t('shared:actions'),
         hideHeader: true,
         align: 'right',
         cell: (passkey) => (
-          <Button variant="default" onClick={() => setRemoved(passkey)} aria-label={`${t('login:passkey.remove')} ${passkey.name}`}>
+          <Button
+            variant="default"
+            onClick={() => setRemoved(passkey)}
+            aria-label={`${t('login:passkey.remove')} ${passkey.name}`}
+          >
             {t('login:passkey.remove')}
           </Button>
         ),
@@ -55,7 +74,13 @@ export function PasskeysSection() {
         </Button>
       }
     >
-      <DataTable label={t('login:passkey.title')} rows={passkeys.data?.passkeys} rowKey={(passkey) => passkey.id} columns={columns} empty={t('login:passkey.empty')} />
+      <DataTable
+        label={t('login:passkey.title')}
+        rows={passkeys.data?.passkeys}
+        rowKey={(passkey) => passkey.id}
+        columns={columns}
+        empty={t('login:passkey.empty')}
+      />
       {adding && <AddPasskeyDialog onClose={() => setAdding(false)} />}
       {removed !== undefined && <RemovePasskeyDialog passkey={removed} onClose={() => setRemoved(undefined)} />}
     </Section>
@@ -86,8 +111,22 @@ function AddPasskeyDialog({ onClose }: { onClose: () => void }) {
     notifyDone(t('login:passkey.done', { name }));
   };
   return (
-    <PasswordDialog title={t('login:passkey.add')} consequences={t('login:passkey.addNote')} confirm={t('login:passkey.add')} onSubmit={add} onClose={onClose}>
-      <TextInput label={t('login:passkey.name')} description={t('login:passkey.nameNote')} value={name} onChange={(event) => setName(event.currentTarget.value)} maxLength={NAME_MAX_CHARACTERS} required withAsterisk={false} />
+    <PasswordDialog
+      title={t('login:passkey.add')}
+      consequences={t('login:passkey.addNote')}
+      confirm={t('login:passkey.add')}
+      onSubmit={add}
+      onClose={onClose}
+    >
+      <TextInput
+        label={t('login:passkey.name')}
+        description={t('login:passkey.nameNote')}
+        value={name}
+        onChange={(event) => setName(event.currentTarget.value)}
+        maxLength={NAME_MAX_CHARACTERS}
+        required
+        withAsterisk={false}
+      />
     </PasswordDialog>
   );
 }
@@ -100,5 +139,13 @@ function RemovePasskeyDialog({ passkey, onClose }: { passkey: Passkey; onClose: 
     await api.post(apiPaths.passkeyRemove(passkey.id), anyAnswer, { password });
     await refresh();
   };
-  return <PasswordDialog title={t('login:passkey.removeTitle', { name: passkey.name })} consequences={t('login:passkey.removeConsequences', { name: passkey.name })} confirm={t('login:passkey.remove')} onSubmit={remove} onClose={onClose} />;
+  return (
+    <PasswordDialog
+      title={t('login:passkey.removeTitle', { name: passkey.name })}
+      consequences={t('login:passkey.removeConsequences', { name: passkey.name })}
+      confirm={t('login:passkey.remove')}
+      onSubmit={remove}
+      onClose={onClose}
+    />
+  );
 }

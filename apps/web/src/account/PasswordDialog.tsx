@@ -20,7 +20,16 @@ export function PasswordDialog({ title, consequences, confirm, children, onSubmi
     <FormDialog title={title} confirm={confirm} onSubmit={() => onSubmit(password)} onClose={onClose}>
       <Text>{consequences}</Text>
       {children}
-      <PasswordInput label={t('login:newPassword.current')} value={password} onChange={(event) => setPassword(event.currentTarget.value)} autoComplete="current-password" required withAsterisk={false} data-autofocus visibilityToggleButtonProps={{ 'aria-label': t('login:showPassword') }} />
+      <PasswordInput
+        label={t('login:newPassword.current')}
+        value={password}
+        onChange={(event) => setPassword(event.currentTarget.value)}
+        autoComplete="current-password"
+        required
+        withAsterisk={false}
+        data-autofocus
+        visibilityToggleButtonProps={{ 'aria-label': t('login:showPassword') }}
+      />
     </FormDialog>
   );
 }

@@ -32,8 +32,24 @@ export function PasswordLoginForm() {
   return (
     <form onSubmit={submit}>
       <Stack gap="sm">
-        <TextInput label={t('login:name')} value={name} onChange={(event) => setName(event.currentTarget.value)} autoComplete="username" autoFocus required withAsterisk={false} />
-        <PasswordInput label={t('login:password')} value={password} onChange={(event) => setPassword(event.currentTarget.value)} autoComplete="current-password" required withAsterisk={false} visibilityToggleButtonProps={{ 'aria-label': t('login:showPassword') }} />
+        <TextInput
+          label={t('login:name')}
+          value={name}
+          onChange={(event) => setName(event.currentTarget.value)}
+          autoComplete="username"
+          autoFocus
+          required
+          withAsterisk={false}
+        />
+        <PasswordInput
+          label={t('login:password')}
+          value={password}
+          onChange={(event) => setPassword(event.currentTarget.value)}
+          autoComplete="current-password"
+          required
+          withAsterisk={false}
+          visibilityToggleButtonProps={{ 'aria-label': t('login:showPassword') }}
+        />
         <FormFailure error={passkey.error ?? login.error} />
         <Button size="sm" type="submit" loading={login.isPending}>
           {t('login:logIn')}

@@ -39,8 +39,18 @@ export function ProfileSection() {
     <Section title={t('login:account.title', { name: me.name })}>
       <form className={classes['panel']} onSubmit={submit}>
         <Stack gap="sm" className={classes['form']}>
-          <TextInput label={t('login:displayName')} value={displayName} onChange={(event) => setDisplayName(event.currentTarget.value)} maxLength={DISPLAY_NAME_MAX_CHARACTERS} />
-          <Select label={t('login:account.language')} data={LANGUAGES.map((known) => ({ value: known, label: LANGUAGE_NAMES[known] }))} value={language} onChange={(chosen) => setLanguage(chosen ?? me.language)} />
+          <TextInput
+            label={t('login:displayName')}
+            value={displayName}
+            onChange={(event) => setDisplayName(event.currentTarget.value)}
+            maxLength={DISPLAY_NAME_MAX_CHARACTERS}
+          />
+          <Select
+            label={t('login:account.language')}
+            data={LANGUAGES.map((known) => ({ value: known, label: LANGUAGE_NAMES[known] }))}
+            value={language}
+            onChange={(chosen) => setLanguage(chosen ?? me.language)}
+          />
           <FormFailure error={save.error} />
           <div>
             <Button type="submit" loading={save.isPending}>

@@ -35,7 +35,17 @@ export function SecondFactorForm({ factors }: { factors: Me['secondFactors'] }) 
         {factors.includes('totp') && (
           <>
             <Text>{t('login:totp.ask')}</Text>
-            <TextInput label={t('login:totp.code')} value={code} onChange={(event) => setCode(event.currentTarget.value)} inputMode="numeric" autoComplete="one-time-code" maxLength={7} autoFocus required withAsterisk={false} />
+            <TextInput
+              label={t('login:totp.code')}
+              value={code}
+              onChange={(event) => setCode(event.currentTarget.value)}
+              inputMode="numeric"
+              autoComplete="one-time-code"
+              maxLength={7}
+              autoFocus
+              required
+              withAsterisk={false}
+            />
           </>
         )}
         <FormFailure error={passkey.error ?? totp.error} />

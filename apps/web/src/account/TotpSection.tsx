@@ -26,7 +26,11 @@ export function TotpSection() {
   const refreshMe = useRefreshMe();
   const [begun, setBegun] = useState<Begun>();
   const [removing, setRemoving] = useState(false);
-  const begin = useMutation({ mutationFn: () => api.post(apiPaths.totpBegin, totpBegin), onSuccess: setBegun, onError: notifyFailure });
+  const begin = useMutation({
+    mutationFn: () => api.post(apiPaths.totpBegin, totpBegin),
+    onSuccess: setBegun,
+    onError: notifyFailure,
+  });
   const remove = async (password: string) => {
     await api.post(apiPaths.totpRemove, anyAnswer, { password });
     await refreshMe();
@@ -53,7 +57,15 @@ export function TotpSection() {
         )}
         {!active && begun !== undefined && <TotpSetup begun={begun} onDone={() => setBegun(undefined)} />}
       </div>
-      {removing && <PasswordDialog title={t('login:totp.removeTitle')} consequences={t('login:totp.removeConsequences')} confirm={t('login:totp.remove')} onSubmit={remove} onClose={() => setRemoving(false)} />}
+      {removing && (
+        <PasswordDialog
+          title={t('login:totp.removeTitle')}
+          consequences={t('login:totp.removeConsequences')}
+          confirm={t('login:totp.remove')}
+          onSubmit={remove}
+          onClose={() => setRemoving(false)}
+        />
+      )}
     </Section>
   );
 }
@@ -63,7 +75,12 @@ function TotpSetup({ begun, onDone }: { begun: Begun; onDone: () => void }) {
   const api = useApi();
   const refreshMe = useRefreshMe();
   const [code, setCode] = useState('');
-  const picture = useQuery({ queryKey: ['totp-picture', begun.uri], queryFn: () => toDataURL(begun.uri, { margin: 2, scale: 4 }), gcTime: 0, staleTime: Infinity });
+  const picture = useQuery({
+    queryKey: ['totp-picture', begun.uri],
+    queryFn: () => toDataURL(begun.uri, { margin: 2, scale: 4 }),
+    gcTime: 0,
+    staleTime: Infinity,
+  });
   const confirm = useMutation({
     mutationFn: async () => {
       await api.post(apiPaths.totpConfirm, anyAnswer, { code: code.replace(/\s/g, '') });
@@ -81,11 +98,25 @@ function TotpSetup({ begun, onDone }: { begun: Begun; onDone: () => void }) {
   };
   return (
     <form onSubmit={submit} className={classes['secret']}>
-      {picture.data === undefined ? <div className={classes['qr']} /> : <img className={classes['qr']} src={picture.data} alt={t('login:totp.qr')} />}
+      {picture.data === undefined ? (
+        <div className={classes['qr']} />
+      ) : (
+        <img className={classes['qr']} src={picture.data} alt={t('login:totp.qr')} />
+      )}
       <Stack gap="sm" component="div">
         <Text>{t('login:totp.scan')}</Text>
         <CopyField label={t('login:totp.secret')} value={begun.secret} />
-        <TextInput label={t('login:totp.code')} value={code} onChange={(event) => setCode(event.currentTarget.value)} inputMode="numeric" autoComplete="one-time-code" maxLength={7} autoFocus required withAsterisk={false} />
+        <TextInput
+          label={t('login:totp.code')}
+          value={code}
+          onChange={(event) => setCode(event.currentTarget.value)}
+          inputMode="numeric"
+          autoComplete="one-time-code"
+          maxLength={7}
+          autoFocus
+          required
+          withAsterisk={false}
+        />
         <FormFailure error={confirm.error} />
         <Group>
           <Button type="submit" loading={confirm.isPending}>

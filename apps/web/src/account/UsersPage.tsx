@@ -25,11 +25,22 @@ export function UsersPage() {
   const columns = useUserColumns(actionsFor, kind === 'user');
   const title = t(`login:users.title.${kind}`);
   return (
-    <Section title={title} note={t(`login:users.note.${kind}`)} actions={<Button onClick={() => setCreating(true)}>{t(`login:users.create.${kind}`)}</Button>}>
+    <Section
+      title={title}
+      note={t(`login:users.note.${kind}`)}
+      actions={<Button onClick={() => setCreating(true)}>{t(`login:users.create.${kind}`)}</Button>}
+    >
       {users.isError && users.data === undefined ? (
         <QueryFailure query={users} />
       ) : (
-        <DataTable label={title} rows={users.data?.users} rowKey={(user) => user.id} columns={columns} initialSort={[{ id: 'name', desc: false }]} empty={t('shared:none')} />
+        <DataTable
+          label={title}
+          rows={users.data?.users}
+          rowKey={(user) => user.id}
+          columns={columns}
+          initialSort={[{ id: 'name', desc: false }]}
+          empty={t('shared:none')}
+        />
       )}
       {creating && <CreateUserDialog kind={kind} onIssued={setIssued} onClose={() => setCreating(false)} />}
       {edited !== undefined && <EditUserDialog user={edited} kind={kind} onClose={() => setEdited(undefined)} />}

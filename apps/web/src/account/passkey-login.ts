@@ -10,7 +10,12 @@ import { apiPaths } from '../shared/paths.ts';
 export function passkeyFailure(cause: unknown): Error {
   if (cause instanceof ApiError) return cause;
   const name = cause instanceof Error ? cause.name : '';
-  const code = name === 'NotAllowedError' || name === 'AbortError' ? 'PASSKEY_CANCELLED' : name === 'InvalidStateError' ? 'PASSKEY_KNOWN' : 'PASSKEY_UNAVAILABLE';
+  const code =
+    name === 'NotAllowedError' || name === 'AbortError'
+      ? 'PASSKEY_CANCELLED'
+      : name === 'InvalidStateError'
+        ? 'PASSKEY_KNOWN'
+        : 'PASSKEY_UNAVAILABLE';
   return new ApiError(code, 'The browser did not use a passkey.', { status: 0 });
 }
 

@@ -14,7 +14,10 @@ import { useRefreshUsers } from './user-queries.ts';
 type Asked = 'disable' | 'resetPassword' | 'resetSecondFactor' | 'endLoginSessions';
 
 /** What may be done with a user. What takes something away is asked first, with what follows from it. */
-export function useUserActions(onEdit: (user: UserRow) => void, onIssued: (issued: IssuedPassword) => void): { actionsFor: (user: UserRow) => RowAction[]; dialog: ReactNode } {
+export function useUserActions(
+  onEdit: (user: UserRow) => void,
+  onIssued: (issued: IssuedPassword) => void,
+): { actionsFor: (user: UserRow) => RowAction[]; dialog: ReactNode } {
   const { t } = useTranslation();
   const api = useApi();
   const me = useLoggedIn();
@@ -22,11 +25,16 @@ export function useUserActions(onEdit: (user: UserRow) => void, onIssued: (issue
   const { ask, dialog } = useConfirm();
   const run = useCallback(
     async (user: UserRow, action: Asked | 'enable' | 'unlock') => {
-      if (action === 'disable' || action === 'enable') await api.patch(apiPaths.user(user.id), anyAnswer, { disabled: action === 'disable' });
+      if (action === 'disable' || action === 'enable')
+        await api.patch(apiPaths.user(user.id), anyAnswer, { disabled: action === 'disable' });
       else if (action === 'unlock') await api.patch(apiPaths.user(user.id), anyAnswer, { unlock: true });
       else if (action === 'resetSecondFactor') await api.post(apiPaths.userAction(user.id, 'reset-second-factor'), anyAnswer);
       else if (action === 'endLoginSessions') await api.post(apiPaths.userAction(user.id, 'end-login-sessions'), anyAnswer);
-      else onIssued({ name: user.name, password: (await api.post(apiPaths.userAction(user.id, 'reset-password'), oneTimePassword)).oneTimePassword });
+      else
+        onIssued({
+          name: user.name,
+          password: (await api.post(apiPaths.userAction(user.id, 'reset-password'), oneTimePassword)).oneTimePassword,
+        });
       await refresh();
       if (action !== 'resetPassword') notifyDone(t(`login:users.done.${action}`, { name: user.name }));
     },
@@ -37,9 +45,19 @@ export function useUserActions(onEdit: (user: UserRow) => void, onIssued: (issue
       const asked = (action: Asked): RowAction => ({
         label: `${t(`login:users.${action}`)} …`,
         dangerous: true,
-        act: () => ask({ title: t(`login:users.${action}Title`, { name: user.name }), consequences: t(`login:users.${action}Consequences`, { name: user.name }), confirm: t(`login:users.${action}`), dangerous: true, act: () => run(user, action) }),
+        act: () =>
+          ask({
+            title: t(`login:users.${action}Title`, { name: user.name }),
+            consequences: t(`login:users.${action}Consequences`, { name: user.name }),
+            confirm: t(`login:users.${action}`),
+            dangerous: true,
+            act: () => run(user, action),
+          }),
       });
-      const atOnce = (action: 'enable' | 'unlock'): RowAction => ({ label: t(`login:users.${action}`), act: () => void run(user, action).catch(notifyFailure) });
+      const atOnce = (action: 'enable' | 'unlock'): RowAction => ({
+        label: t(`login:users.${action}`),
+        act: () => void run(user, action).catch(notifyFailure),
+      });
       return [
         { label: t('login:users.edit'), act: () => onEdit(user) },
         ...(user.lockedUntilMs !== null && user.lockedUntilMs > Date.now() ? [atOnce('unlock')] : []),

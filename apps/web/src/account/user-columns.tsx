@@ -11,14 +11,58 @@ export function useUserColumns(actionsFor: (user: UserRow) => RowAction[], withR
   const { t } = useTranslation();
   return useMemo<Column<UserRow>[]>(
     () => [
-      { key: 'name', header: t('login:name'), cell: (user) => <span style={{ fontWeight: 550 }}>{user.name}</span>, sortBy: (user) => user.name },
-      { key: 'displayName', header: t('login:displayName'), cell: (user) => user.displayName, sortBy: (user) => user.displayName },
-      ...(withRoles ? [{ key: 'role', header: t('login:role'), cell: (user: UserRow) => t(`login:roles.${user.role}`), sortBy: (user: UserRow) => user.role }] : []),
+      {
+        key: 'name',
+        header: t('login:name'),
+        cell: (user) => <span style={{ fontWeight: 550 }}>{user.name}</span>,
+        sortBy: (user) => user.name,
+      },
+      {
+        key: 'displayName',
+        header: t('login:displayName'),
+        cell: (user) => user.displayName,
+        sortBy: (user) => user.displayName,
+      },
+      ...(withRoles
+        ? [
+            {
+              key: 'role',
+              header: t('login:role'),
+              cell: (user: UserRow) => t(`login:roles.${user.role}`),
+              sortBy: (user: UserRow) => user.role,
+            },
+          ]
+        : []),
       { key: 'state', header: t('login:users.state'), cell: (user) => <UserState user={user} /> },
-      { key: 'secondFactors', header: t('login:users.secondFactor'), cell: (user) => user.secondFactors.map((factor) => t(`login:factors.${factor}`)).join(', ') || <span className="b-quiet">{t('shared:none')}</span> },
-      { key: 'lastLogin', header: t('login:users.lastLogin'), cell: (user) => <span className="b-mono">{user.lastLoginAtMs === null ? t('shared:never') : formatInstant(user.lastLoginAtMs)}</span>, sortBy: (user) => user.lastLoginAtMs ?? 0 },
-      { key: 'created', header: t('login:users.created'), cell: (user) => <span className="b-mono">{formatInstant(user.createdAtMs)}</span>, sortBy: (user) => user.createdAtMs },
-      { key: 'actions', header: t('shared:actions'), hideHeader: true, align: 'right', cell: (user) => <RowMenu name={user.name} actions={actionsFor(user)} /> },
+      {
+        key: 'secondFactors',
+        header: t('login:users.secondFactor'),
+        cell: (user) =>
+          user.secondFactors.map((factor) => t(`login:factors.${factor}`)).join(', ') || (
+            <span className="b-quiet">{t('shared:none')}</span>
+          ),
+      },
+      {
+        key: 'lastLogin',
+        header: t('login:users.lastLogin'),
+        cell: (user) => (
+          <span className="b-mono">{user.lastLoginAtMs === null ? t('shared:never') : formatInstant(user.lastLoginAtMs)}</span>
+        ),
+        sortBy: (user) => user.lastLoginAtMs ?? 0,
+      },
+      {
+        key: 'created',
+        header: t('login:users.created'),
+        cell: (user) => <span className="b-mono">{formatInstant(user.createdAtMs)}</span>,
+        sortBy: (user) => user.createdAtMs,
+      },
+      {
+        key: 'actions',
+        header: t('shared:actions'),
+        hideHeader: true,
+        align: 'right',
+        cell: (user) => <RowMenu name={user.name} actions={actionsFor(user)} />,
+      },
     ],
     [t, actionsFor, withRoles],
   );
@@ -27,7 +71,8 @@ export function useUserColumns(actionsFor: (user: UserRow) => RowAction[], withR
 function UserState({ user }: { user: UserRow }) {
   const { t } = useTranslation();
   if (user.disabled) return <StateMark tone="bad">{t('login:users.disabled')}</StateMark>;
-  if (user.lockedUntilMs !== null && user.lockedUntilMs > Date.now()) return <StateMark tone="warn">{t('login:users.lockedUntil', { at: formatInstant(user.lockedUntilMs) })}</StateMark>;
+  if (user.lockedUntilMs !== null && user.lockedUntilMs > Date.now())
+    return <StateMark tone="warn">{t('login:users.lockedUntil', { at: formatInstant(user.lockedUntilMs) })}</StateMark>;
   if (user.mustChangePassword) return <StateMark tone="warn">{t('login:users.mustChange')}</StateMark>;
   return <StateMark tone="ok">{t('login:users.active')}</StateMark>;
 }

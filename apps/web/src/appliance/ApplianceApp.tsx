@@ -22,7 +22,15 @@ const start = createRoute({
     throw redirect({ to: paths.status, replace: true });
   },
 });
-const router = createRouter({ routeTree: root.addChildren([start, page(paths.status, BasicsPage), page(paths.users, UsersPage), page(paths.account, MyAccountPage)]), basepath: '/appliance' });
+const router = createRouter({
+  routeTree: root.addChildren([
+    start,
+    page(paths.status, BasicsPage),
+    page(paths.users, UsersPage),
+    page(paths.account, MyAccountPage),
+  ]),
+  basepath: '/appliance',
+});
 
 /** The interface /appliance: the machine. It goes on while the site is away. */
 export function ApplianceApp() {

@@ -17,7 +17,11 @@ const REFRESH_MS = 5_000;
 export function BasicsPage() {
   const { t } = useTranslation();
   const api = useApi();
-  const basics = useQuery({ queryKey: ['basics'], queryFn: ({ signal }) => api.get(apiPaths.basics, basicsSchema, {}, signal), refetchInterval: REFRESH_MS });
+  const basics = useQuery({
+    queryKey: ['basics'],
+    queryFn: ({ signal }) => api.get(apiPaths.basics, basicsSchema, {}, signal),
+    refetchInterval: REFRESH_MS,
+  });
   if (basics.isError && basics.data === undefined) return <QueryFailure query={basics} />;
   if (basics.data === undefined) return <Skeleton height={640} aria-label={t('shared:loading')} />;
   return (
@@ -40,16 +44,30 @@ function BasicsSection({ basics }: { basics: Basics }) {
           [t('appliance:basics.name'), basics.applianceName],
           [t('appliance:basics.baseVersion'), <strong key="version">{basics.baseVersion}</strong>],
           [t('appliance:basics.time'), `${applianceTime(basics)} (${basics.timeZone})`],
-          [t('appliance:basics.site'), <StateMark key="site" tone={basics.siteReady ? 'ok' : 'bad'}>{basics.siteReady ? t('appliance:basics.siteReady') : t('appliance:basics.siteAway')}</StateMark>],
+          [
+            t('appliance:basics.site'),
+            <StateMark key="site" tone={basics.siteReady ? 'ok' : 'bad'}>
+              {basics.siteReady ? t('appliance:basics.siteReady') : t('appliance:basics.siteAway')}
+            </StateMark>,
+          ],
           [t('appliance:basics.hostUptime'), formatDuration(basics.hostUptimeSeconds * 1000)],
           [t('appliance:basics.applianceUptime'), formatDuration(basics.applianceUptimeSeconds * 1000)],
           [
             t('appliance:basics.disk'),
             <StateMark key="disk" tone={diskTone(disk)}>
-              {t('appliance:basics.diskFree', { free: formatBytes(disk.freeBytes), total: formatBytes(disk.totalBytes), path: disk.path })}
+              {t('appliance:basics.diskFree', {
+                free: formatBytes(disk.freeBytes),
+                total: formatBytes(disk.totalBytes),
+                path: disk.path,
+              })}
             </StateMark>,
           ],
-          [t('appliance:basics.addresses'), <span key="addresses" className="b-mono">{basics.addresses.join(', ')}</span>],
+          [
+            t('appliance:basics.addresses'),
+            <span key="addresses" className="b-mono">
+              {basics.addresses.join(', ')}
+            </span>,
+          ],
         ]}
       />
     </Section>
@@ -70,15 +88,31 @@ function PackagesSection({ packages }: { packages: Package[] }) {
   const { t } = useTranslation();
   const columns = useMemo<Column<Package>[]>(
     () => [
-      { key: 'kind', header: t('appliance:packages.kind'), cell: (row) => t(`appliance:packages.kinds.${row.kind}`), width: '180px' },
-      { key: 'version', header: t('appliance:packages.version'), cell: (row) => <span className="b-mono">{row.version}</span>, width: '220px' },
+      {
+        key: 'kind',
+        header: t('appliance:packages.kind'),
+        cell: (row) => t(`appliance:packages.kinds.${row.kind}`),
+        width: '180px',
+      },
+      {
+        key: 'version',
+        header: t('appliance:packages.version'),
+        cell: (row) => <span className="b-mono">{row.version}</span>,
+        width: '220px',
+      },
       { key: 'state', header: t('appliance:packages.state'), cell: (row) => row.state },
     ],
     [t],
   );
   return (
     <Section title={t('appliance:packages.title')}>
-      <DataTable label={t('appliance:packages.title')} rows={packages} rowKey={(row) => `${row.kind} ${row.version}`} columns={columns} empty={t('shared:none')} />
+      <DataTable
+        label={t('appliance:packages.title')}
+        rows={packages}
+        rowKey={(row) => `${row.kind} ${row.version}`}
+        columns={columns}
+        empty={t('shared:none')}
+      />
     </Section>
   );
 }
@@ -89,19 +123,49 @@ function ProcessesSection({ basics }: { basics: Basics }) {
   const { t } = useTranslation();
   const columns = useMemo<Column<Process>[]>(
     () => [
-      { key: 'name', header: t('appliance:processes.name'), cell: (row) => <span style={{ fontWeight: 550 }}>{row.name}</span>, width: '180px' },
-      { key: 'state', header: t('appliance:processes.state'), cell: (row) => <StateMark tone={PROCESS_TONES[row.state]}>{t(`appliance:processes.states.${row.state}`)}</StateMark>, width: '220px' },
+      {
+        key: 'name',
+        header: t('appliance:processes.name'),
+        cell: (row) => <span style={{ fontWeight: 550 }}>{row.name}</span>,
+        width: '180px',
+      },
+      {
+        key: 'state',
+        header: t('appliance:processes.state'),
+        cell: (row) => <StateMark tone={PROCESS_TONES[row.state]}>{t(`appliance:processes.states.${row.state}`)}</StateMark>,
+        width: '220px',
+      },
       { key: 'user', header: t('appliance:processes.user'), cell: (row) => <span className="b-mono">{row.user}</span> },
-      { key: 'pid', header: t('appliance:processes.pid'), cell: (row) => <span className="b-mono">{row.pid}</span>, align: 'right' },
-      { key: 'memory', header: t('appliance:processes.memory'), cell: (row) => (row.rssBytes === null ? '–' : formatBytes(row.rssBytes)), align: 'right' },
+      {
+        key: 'pid',
+        header: t('appliance:processes.pid'),
+        cell: (row) => <span className="b-mono">{row.pid}</span>,
+        align: 'right',
+      },
+      {
+        key: 'memory',
+        header: t('appliance:processes.memory'),
+        cell: (row) => (row.rssBytes === null ? '–' : formatBytes(row.rssBytes)),
+        align: 'right',
+      },
       { key: 'restarts', header: t('appliance:processes.restarts'), cell: (row) => row.restarts, align: 'right' },
-      { key: 'started', header: t('appliance:processes.started'), cell: (row) => <span className="b-mono">{formatInstant(row.startedAtMs)}</span> },
+      {
+        key: 'started',
+        header: t('appliance:processes.started'),
+        cell: (row) => <span className="b-mono">{formatInstant(row.startedAtMs)}</span>,
+      },
     ],
     [t],
   );
   return (
     <Section title={t('appliance:processes.title')}>
-      <DataTable label={t('appliance:processes.title')} rows={basics.processes} rowKey={(row) => row.name} columns={columns} empty={t('shared:none')} />
+      <DataTable
+        label={t('appliance:processes.title')}
+        rows={basics.processes}
+        rowKey={(row) => row.name}
+        columns={columns}
+        empty={t('shared:none')}
+      />
       {!basics.separated && (
         <Alert color="yellow" py="xs" mt="xs">
           {t('appliance:processes.notSeparated')}
@@ -120,10 +184,23 @@ function CertificateSection({ basics }: { basics: Basics }) {
       <Facts
         rows={[
           [t('appliance:certificate.issuedTo'), certificate.issuedTo],
-          [t('appliance:certificate.notAfter'), <StateMark key="notAfter" tone={tone}>{formatInstant(certificate.notAfterMs)}</StateMark>],
+          [
+            t('appliance:certificate.notAfter'),
+            <StateMark key="notAfter" tone={tone}>
+              {formatInstant(certificate.notAfterMs)}
+            </StateMark>,
+          ],
           [t('appliance:certificate.names'), certificate.names.join(', ')],
-          [t('appliance:certificate.origin'), certificate.selfMade ? t('appliance:certificate.selfMade') : t('appliance:certificate.installed')],
-          [t('appliance:certificate.sha256'), <span key="sha256" className="b-mono">{certificate.sha256}</span>],
+          [
+            t('appliance:certificate.origin'),
+            certificate.selfMade ? t('appliance:certificate.selfMade') : t('appliance:certificate.installed'),
+          ],
+          [
+            t('appliance:certificate.sha256'),
+            <span key="sha256" className="b-mono">
+              {certificate.sha256}
+            </span>,
+          ],
         ]}
       />
     </Section>

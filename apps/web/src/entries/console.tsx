@@ -1,10 +1,15 @@
+import { useTranslation } from 'react-i18next';
 import { LoginGate } from '../account/LoginGate.tsx';
 import { ConsoleApp } from '../console/ConsoleApp.tsx';
 import { mountPage } from '../shared/mount-page.tsx';
 
-const page = (
-  <LoginGate interfaceName="Console">
-    <ConsoleApp />
-  </LoginGate>
-);
-await mountPage({ prefix: '/api', namespaces: ['login', 'console'], page });
+function ConsolePage() {
+  const { t } = useTranslation();
+  return (
+    <LoginGate interfaceName={t('shared:console')}>
+      <ConsoleApp />
+    </LoginGate>
+  );
+}
+
+await mountPage({ prefix: '/api', namespaces: ['login', 'console'], page: <ConsolePage /> });

@@ -24,13 +24,22 @@ const leadTo = (path: string, to: string) =>
   });
 const page = (path: string, component: () => React.JSX.Element) => createRoute({ getParentRoute: () => root, path, component });
 
-export const accessSessionsRoute = createRoute({ getParentRoute: () => root, path: loginPaths.accessSessions, component: AccessSessionsRoutePage, validateSearch: accessSessionSearch });
+export const accessSessionsRoute = createRoute({
+  getParentRoute: () => root,
+  path: loginPaths.accessSessions,
+  component: AccessSessionsRoutePage,
+  validateSearch: accessSessionSearch,
+});
 function AccessSessionsRoutePage() {
   const search = accessSessionsRoute.useSearch();
   const navigate = accessSessionsRoute.useNavigate();
   return <AccessSessionsPage search={search} onSearch={(next) => void navigate({ search: next, replace: true })} />;
 }
-export const accessSessionRoute = createRoute({ getParentRoute: () => root, path: loginPaths.accessSession, component: AccessSessionRoutePage });
+export const accessSessionRoute = createRoute({
+  getParentRoute: () => root,
+  path: loginPaths.accessSession,
+  component: AccessSessionRoutePage,
+});
 function AccessSessionRoutePage() {
   const { sessionId } = accessSessionRoute.useParams();
   return <AccessSessionPage key={sessionId} sessionId={sessionId} />;

@@ -25,7 +25,12 @@ export function AccountMenu() {
       <Menu.Dropdown>
         <Menu.Label>{t('shared:theme.label')}</Menu.Label>
         {SCHEMES.map((scheme) => (
-          <Menu.Item key={scheme} role="menuitemradio" aria-checked={scheme === colorScheme} onClick={() => setColorScheme(scheme)}>
+          <Menu.Item
+            key={scheme}
+            role="menuitemradio"
+            aria-checked={scheme === colorScheme}
+            onClick={() => setColorScheme(scheme)}
+          >
             {scheme === colorScheme ? '● ' : '○ '}
             {t(`shared:theme.${scheme}`)}
           </Menu.Item>

@@ -44,7 +44,12 @@ function ConfirmDialog({ question, onClose }: { question: Question; onClose: () 
           <Button variant="default" onClick={onClose} data-autofocus={question.dangerous === true ? true : undefined}>
             {t('shared:cancel')}
           </Button>
-          <Button color={question.dangerous === true ? 'red' : undefined} loading={busy} onClick={confirm} data-autofocus={question.dangerous === true ? undefined : true}>
+          <Button
+            color={question.dangerous === true ? 'red' : undefined}
+            loading={busy}
+            onClick={confirm}
+            data-autofocus={question.dangerous === true ? undefined : true}
+          >
             {question.confirm}
           </Button>
         </Group>

@@ -1,5 +1,13 @@
 import { useMemo, useRef, type ReactNode } from 'react';
-import { createSortedRowModel, rowSortingFeature, sortFns, tableFeatures, useTable, type ColumnDef, type SortingState } from '@tanstack/react-table';
+import {
+  createSortedRowModel,
+  rowSortingFeature,
+  sortFns,
+  tableFeatures,
+  useTable,
+  type ColumnDef,
+  type SortingState,
+} from '@tanstack/react-table';
 import { useVirtualizer } from '@tanstack/react-virtual';
 import { useTranslation } from 'react-i18next';
 import { Skeleton } from '@mantine/core';
@@ -44,17 +52,44 @@ const features = tableFeatures({ rowSortingFeature, sortedRowModel: createSorted
 const NO_ROWS: never[] = [];
 
 /** A dense table: sortable by its headers, its head always in view, virtual beyond MAX_PLAIN_ROWS. */
-export function DataTable<Row extends object>({ label, rows, rowKey, columns, initialSort = NO_ROWS, empty, emphasize }: DataTableProps<Row>) {
+export function DataTable<Row extends object>({
+  label,
+  rows,
+  rowKey,
+  columns,
+  initialSort = NO_ROWS,
+  empty,
+  emphasize,
+}: DataTableProps<Row>) {
   const { t } = useTranslation();
   const byKey = useMemo(() => new Map(columns.map((column) => [column.key, column])), [columns]);
   const definitions = useMemo(() => columns.map((column) => columnDefinition(column)), [columns]);
-  const table = useTable({ features, columns: definitions, data: rows ?? NO_ROWS, getRowId: rowKey, initialState: { sorting: initialSort } });
+  const table = useTable({
+    features,
+    columns: definitions,
+    data: rows ?? NO_ROWS,
+    getRowId: rowKey,
+    initialState: { sorting: initialSort },
+  });
   const model = table.getRowModel().rows;
   const scrollBox = useRef<HTMLDivElement>(null);
-  const virtual = useVirtualizer({ count: model.length, getScrollElement: () => scrollBox.current, estimateSize: () => ROW_HEIGHT_PX, overscan: OVERSCAN_ROWS, enabled: model.length > MAX_PLAIN_ROWS });
+  const virtual = useVirtualizer({
+    count: model.length,
+    getScrollElement: () => scrollBox.current,
+    estimateSize: () => ROW_HEIGHT_PX,
+    overscan: OVERSCAN_ROWS,
+    enabled: model.length > MAX_PLAIN_ROWS,
+  });
   const window = visibleWindow(virtual, model.length);
   return (
-    <div className={classes['box']} ref={scrollBox} data-virtual={model.length > MAX_PLAIN_ROWS} tabIndex={0} role="region" aria-label={label}>
+    <div
+      className={classes['box']}
+      ref={scrollBox}
+      data-virtual={model.length > MAX_PLAIN_ROWS}
+      tabIndex={0}
+      role="region"
+      aria-label={label}
+    >
       <table className={classes['table']} aria-label={label} aria-rowcount={model.length + 1} aria-busy={rows === undefined}>
         <thead>
           <tr>
@@ -62,7 +97,12 @@ export function DataTable<Row extends object>({ label, rows, rowKey, columns, in
               const column = byKey.get(header.column.id);
               const sorted = header.column.getIsSorted();
               return (
-                <th key={header.id} scope="col" style={{ width: column?.width, textAlign: column?.align }} aria-sort={sorted === 'asc' ? 'ascending' : sorted === 'desc' ? 'descending' : undefined}>
+                <th
+                  key={header.id}
+                  scope="col"
+                  style={{ width: column?.width, textAlign: column?.align }}
+                  aria-sort={sorted === 'asc' ? 'ascending' : sorted === 'desc' ? 'descending' : undefined}
+                >
                   {column?.sortBy === undefined ? (
                     <span className={column?.hideHeader === true ? 'b-visually-hidden' : undefined}>{column?.header}</span>
                   ) : (
@@ -107,7 +147,12 @@ export function DataTable<Row extends object>({ label, rows, rowKey, columns, in
 function columnDefinition<Row extends object>(column: Column<Row>): ColumnDef<typeof features, Row> {
   const { sortBy } = column;
   if (sortBy === undefined) return { id: column.key, header: column.header, enableSorting: false };
-  return { id: column.key, header: column.header, accessorFn: sortBy, sortFn: (a, b) => compare(sortBy(a.original), sortBy(b.original)) };
+  return {
+    id: column.key,
+    header: column.header,
+    accessorFn: sortBy,
+    sortFn: (a, b) => compare(sortBy(a.original), sortBy(b.original)),
+  };
 }
 
 function compare(a: string | number, b: string | number): number {

@@ -18,7 +18,11 @@ export class ApiError extends Error {
   readonly field: string | undefined;
   readonly params: Record<string, string | number>;
   readonly requestId: string | undefined;
-  constructor(code: string, message: string, details: { status: number; field?: string; params?: Record<string, string | number>; requestId?: string }) {
+  constructor(
+    code: string,
+    message: string,
+    details: { status: number; field?: string; params?: Record<string, string | number>; requestId?: string },
+  ) {
     super(message);
     this.code = code;
     this.status = details.status;
@@ -98,7 +102,8 @@ export class ApiClient {
     const content: unknown = await response.json().catch(() => undefined);
     if (!response.ok) throw this.#failure(response.status, content);
     const answer = schema.safeParse(content);
-    if (!answer.success) throw new ApiError('BAD_ANSWER', `Unexpected answer: ${answer.error.message}`, { status: response.status });
+    if (!answer.success)
+      throw new ApiError('BAD_ANSWER', `Unexpected answer: ${answer.error.message}`, { status: response.status });
     return answer.data;
   }
 
@@ -111,7 +116,8 @@ export class ApiClient {
       return new ApiError(code, message, { status, ...details });
     }
     // Base answers in the site's place while the site restarts.
-    if (status === 502 || status === 503 || status === 504) return new ApiError('SITE_UNAVAILABLE', 'The site is restarting.', { status });
+    if (status === 502 || status === 503 || status === 504)
+      return new ApiError('SITE_UNAVAILABLE', 'The site is restarting.', { status });
     return new ApiError('BAD_ANSWER', `Unexpected answer with status ${status}.`, { status });
   }
 }

@@ -24,13 +24,17 @@ export function useApplianceState(): ApplianceState {
     },
     retry: false,
     staleTime: 0,
-    refetchInterval: (self) => (self.state.status === 'success' && self.state.data?.siteReady === true ? POLL_CONNECTED_MS : POLL_AWAY_MS),
+    refetchInterval: (self) =>
+      self.state.status === 'success' && self.state.data?.siteReady === true ? POLL_CONNECTED_MS : POLL_AWAY_MS,
   });
   return { applianceName: query.data?.applianceName ?? '', connection: connectionOf(query.status, query.data) };
 }
 
 /** What the header says: no answer from base outranks what base last said of the site. */
-export function connectionOf(status: 'pending' | 'error' | 'success', state: { siteReady: boolean; siteState: string } | undefined): ConnectionState {
+export function connectionOf(
+  status: 'pending' | 'error' | 'success',
+  state: { siteReady: boolean; siteState: string } | undefined,
+): ConnectionState {
   if (status === 'error') return 'reconnecting';
   if (status === 'pending' || state === undefined) return 'connecting';
   if (state.siteState === 'stopped') return 'site-stopped';

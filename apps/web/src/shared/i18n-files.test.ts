@@ -38,7 +38,11 @@ for (const namespace of NAMESPACES) {
 }
 
 test('every text that the source asks for exists, and every text is asked for', () => {
-  const known = new Set(NAMESPACES.flatMap((namespace) => [...texts('en', namespace).keys()].map((key) => `${namespace}:${key.replace(/_(one|other)$/, '')}`)));
+  const known = new Set(
+    NAMESPACES.flatMap((namespace) =>
+      [...texts('en', namespace).keys()].map((key) => `${namespace}:${key.replace(/_(one|other)$/, '')}`),
+    ),
+  );
   const asked = new Set<string>();
   const prefixes: RegExp[] = [];
   for (const entry of readdirSync(source, { recursive: true, withFileTypes: true })) {
@@ -47,10 +51,23 @@ test('every text that the source asks for exists, and every text is asked for', 
     const quoted = new RegExp(`['"](?:${NAMESPACES.join('|')}):[\\w.-]+['"]`, 'g');
     for (const [match] of content.matchAll(quoted)) asked.add(match.slice(1, -1));
     const templated = new RegExp(`\`((?:${NAMESPACES.join('|')}):[^\`]*\\$\\{[^\`]*)\``, 'g');
-    for (const [, template = ''] of content.matchAll(templated)) prefixes.push(new RegExp(`^${template.replaceAll('.', '\\.').replaceAll(/\$\{[^}]*\}/g, '[\\w-]+')}$`));
+    for (const [, template = ''] of content.matchAll(templated))
+      prefixes.push(new RegExp(`^${template.replaceAll('.', '\\.').replaceAll(/\$\{[^}]*\}/g, '[\\w-]+')}$`));
   }
   assert.ok(asked.size > 100, 'the scan found the texts');
-  assert.deepEqual([...asked].filter((key) => !known.has(key)), [], 'asked for, but missing');
-  for (const prefix of prefixes) assert.ok([...known].some((key) => prefix.test(key)), `no text matches ${prefix}`);
-  assert.deepEqual([...known].filter((key) => FULLY_NAMED.test(key) && !asked.has(key) && !prefixes.some((prefix) => prefix.test(key))), [], 'never asked for');
+  assert.deepEqual(
+    [...asked].filter((key) => !known.has(key)),
+    [],
+    'asked for, but missing',
+  );
+  for (const prefix of prefixes)
+    assert.ok(
+      [...known].some((key) => prefix.test(key)),
+      `no text matches ${prefix}`,
+    );
+  assert.deepEqual(
+    [...known].filter((key) => FULLY_NAMED.test(key) && !asked.has(key) && !prefixes.some((prefix) => prefix.test(key))),
+    [],
+    'never asked for',
+  );
 });

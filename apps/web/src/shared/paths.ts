@@ -35,7 +35,8 @@ export const apiPaths = {
   passkeyRemove: (id: string) => `/auth/passkeys/${segment(id)}/remove`,
   users: '/users',
   user: (id: string) => `/users/${segment(id)}`,
-  userAction: (id: string, action: 'reset-password' | 'reset-second-factor' | 'end-login-sessions') => `/users/${segment(id)}/${action}`,
+  userAction: (id: string, action: 'reset-password' | 'reset-second-factor' | 'end-login-sessions') =>
+    `/users/${segment(id)}/${action}`,
   jumpItems: '/jump/items',
   jumpItem: (id: string) => `/jump/items/${segment(id)}`,
   jumpItemAction: (id: string, action: 'approve' | 'confirm' | 'revoke' | 'delete') => `/jump/items/${segment(id)}/${action}`,

@@ -11,7 +11,8 @@ export function createQueryClient(): QueryClient {
       queries: {
         staleTime: 10_000,
         networkMode: 'always',
-        retry: (failures, error) => failures < MAX_READ_RETRIES && error instanceof ApiError && (error.status === 0 || error.status >= 502),
+        retry: (failures, error) =>
+          failures < MAX_READ_RETRIES && error instanceof ApiError && (error.status === 0 || error.status >= 502),
         retryDelay: (attempt) => Math.min(500 * 2 ** attempt, MAX_RETRY_DELAY_MS),
       },
       mutations: { networkMode: 'always', retry: false },

@@ -1,10 +1,32 @@
 import { Alert, createTheme, type CSSVariablesResolver, type MantineColorsTuple } from '@mantine/core';
 
 /** Shades around the token --b-accent; the component library wants ten. */
-const accent: MantineColorsTuple = ['#e1f0f2', '#c6e1e5', '#9fcdd4', '#6fc3d1', '#46a3b1', '#2b8593', '#1f7380', '#17636f', '#11525c', '#0b3d45'];
+const accent: MantineColorsTuple = [
+  '#e1f0f2',
+  '#c6e1e5',
+  '#9fcdd4',
+  '#6fc3d1',
+  '#46a3b1',
+  '#2b8593',
+  '#1f7380',
+  '#17636f',
+  '#11525c',
+  '#0b3d45',
+];
 
 /** Shades around --b-bad, dark enough under white text where the library fills a button with them. */
-const red: MantineColorsTuple = ['#fce8e6', '#f6cac6', '#ef9f99', '#e5746c', '#d84f46', '#cc3d33', '#c4362d', '#b3261e', '#8f1e18', '#6b1612'];
+const red: MantineColorsTuple = [
+  '#fce8e6',
+  '#f6cac6',
+  '#ef9f99',
+  '#e5746c',
+  '#d84f46',
+  '#cc3d33',
+  '#c4362d',
+  '#b3261e',
+  '#8f1e18',
+  '#6b1612',
+];
 
 /** Which token an alert's colour stands for. */
 const ALERT_TOKENS: Record<string, string> = { red: 'bad', yellow: 'warn', orange: 'warn', green: 'ok' };
@@ -16,13 +38,22 @@ export const theme = createTheme({
   colors: { accent, red },
   fontFamily: 'var(--b-font)',
   fontFamilyMonospace: 'var(--b-font-mono)',
-  fontSizes: { xs: 'var(--b-size-small)', sm: 'var(--b-size-text)', md: 'var(--b-size-input)', lg: 'var(--b-size-title)', xl: '1.25rem' },
+  fontSizes: {
+    xs: 'var(--b-size-small)',
+    sm: 'var(--b-size-text)',
+    md: 'var(--b-size-input)',
+    lg: 'var(--b-size-title)',
+    xl: '1.25rem',
+  },
   spacing: { xs: 'var(--b-space-2)', sm: 'var(--b-space-3)', md: 'var(--b-space-4)', lg: 'var(--b-space-6)', xl: '2rem' },
   radius: { xs: '2px', sm: 'var(--b-radius)', md: '6px', lg: '8px', xl: '16px' },
   defaultRadius: 'sm',
   cursorType: 'pointer',
   respectReducedMotion: true,
-  headings: { fontWeight: '600', sizes: { h1: { fontSize: 'var(--b-size-title)', lineHeight: '1.4' }, h2: { fontSize: '0.9375rem', lineHeight: '1.4' } } },
+  headings: {
+    fontWeight: '600',
+    sizes: { h1: { fontSize: 'var(--b-size-title)', lineHeight: '1.4' }, h2: { fontSize: '0.9375rem', lineHeight: '1.4' } },
+  },
   components: {
     Button: { defaultProps: { size: 'xs' } },
     ActionIcon: { defaultProps: { variant: 'subtle' } },
@@ -39,7 +70,13 @@ export const theme = createTheme({
     Alert: Alert.extend({
       vars: (_, { color }) => {
         const token = ALERT_TOKENS[String(color)] ?? 'accent';
-        return { root: { '--alert-bg': `var(--b-${token}-soft)`, '--alert-color': `var(--b-${token})`, '--alert-bd': `1px solid var(--b-${token})` } };
+        return {
+          root: {
+            '--alert-bg': `var(--b-${token}-soft)`,
+            '--alert-color': `var(--b-${token})`,
+            '--alert-bd': `1px solid var(--b-${token})`,
+          },
+        };
       },
     }),
   },

@@ -24,22 +24,22 @@ export function ConflictsSection() {
   return (
     <Section title={t('login:conflict.title')} note={t('login:conflict.note')}>
       <div className={classes['box']}>
-      <table className={classes['table']} aria-label={t('login:conflict.title')}>
-        <thead>
-          <tr>
-            {['side', 'host', 'address', 'os', 'user', 'since', 'decision'].map((column) => (
-              <th key={column} scope="col">
-                {t(`login:conflict.${column}`)}
-              </th>
+        <table className={classes['table']} aria-label={t('login:conflict.title')}>
+          <thead>
+            <tr>
+              {['side', 'host', 'address', 'os', 'user', 'since', 'decision'].map((column) => (
+                <th key={column} scope="col">
+                  {t(`login:conflict.${column}`)}
+                </th>
+              ))}
+            </tr>
+          </thead>
+          <tbody>
+            {conflicts.data?.conflicts.map((conflict) => (
+              <ConflictRows key={conflict.clientId} conflict={conflict} ask={ask} />
             ))}
-          </tr>
-        </thead>
-        <tbody>
-          {conflicts.data?.conflicts.map((conflict) => (
-            <ConflictRows key={conflict.clientId} conflict={conflict} ask={ask} />
-          ))}
-        </tbody>
-      </table>
+          </tbody>
+        </table>
       </div>
       {dialog}
     </Section>
@@ -54,7 +54,10 @@ function ConflictRows({ conflict, ask }: { conflict: Conflict; ask: ReturnType<t
     const [kept, dropped] = side === 'older' ? [conflict.older, conflict.newer] : [conflict.newer, conflict.older];
     ask({
       title: t('login:conflict.keepTitle', { host: kept.hostName, address: kept.address }),
-      consequences: t('login:conflict.consequences', { kept: `${kept.hostName} (${kept.address})`, dropped: `${dropped.hostName} (${dropped.address})` }),
+      consequences: t('login:conflict.consequences', {
+        kept: `${kept.hostName} (${kept.address})`,
+        dropped: `${dropped.hostName} (${dropped.address})`,
+      }),
       confirm: t('login:conflict.keep'),
       dangerous: true,
       act: async () => {
@@ -79,7 +82,11 @@ function ConflictRows({ conflict, ask }: { conflict: Conflict; ask: ReturnType<t
           <td className="b-mono">{conflict[side].user}</td>
           <td className="b-mono">{formatInstant(conflict[side].sinceMs)}</td>
           <td>
-            <Button variant="default" onClick={() => keep(side)} aria-label={t('login:conflict.keepLabel', { host: conflict[side].hostName, side: t(`login:conflict.${side}`) })}>
+            <Button
+              variant="default"
+              onClick={() => keep(side)}
+              aria-label={t('login:conflict.keepLabel', { host: conflict[side].hostName, side: t(`login:conflict.${side}`) })}
+            >
               {t('login:conflict.keep')}
             </Button>
           </td>

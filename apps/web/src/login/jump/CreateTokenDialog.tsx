@@ -14,7 +14,13 @@ const NAME_MAX_CHARACTERS = 64;
 const USES_MAX = 100_000;
 
 /** Asks for name, validity, uses, Jump Group and approval of a new installer token. */
-export function CreateTokenDialog({ onCreated, onClose }: { onCreated: (created: CreatedInstallerToken) => void; onClose: () => void }) {
+export function CreateTokenDialog({
+  onCreated,
+  onClose,
+}: {
+  onCreated: (created: CreatedInstallerToken) => void;
+  onClose: () => void;
+}) {
   const { t } = useTranslation();
   const api = useApi();
   const refresh = useRefreshJump();
@@ -24,16 +30,45 @@ export function CreateTokenDialog({ onCreated, onClose }: { onCreated: (created:
   const [groupId, setGroupId] = useState<string | null>(null);
   const [approveEach, setApproveEach] = useState(true);
   const create = async () => {
-    onCreated(await api.post(apiPaths.installerTokens, createdInstallerToken, { name, validForHours, uses, groupId, approveEach }));
+    onCreated(
+      await api.post(apiPaths.installerTokens, createdInstallerToken, { name, validForHours, uses, groupId, approveEach }),
+    );
     await refresh();
   };
   return (
     <FormDialog title={t('login:token.createTitle')} confirm={t('login:token.create')} onSubmit={create} onClose={onClose}>
-      <TextInput label={t('login:token.name')} description={t('login:token.nameNote')} value={name} onChange={(event) => setName(event.currentTarget.value)} maxLength={NAME_MAX_CHARACTERS} required withAsterisk={false} data-autofocus />
-      <Select label={t('login:token.validFor')} data={VALIDITIES_HOURS.map((hours) => ({ value: String(hours), label: t(`login:token.validities.${hours}`) }))} value={String(validForHours)} onChange={(hours) => setValidForHours(Number(hours))} />
-      <NumberInput label={t('login:token.machines')} value={uses} onChange={(value) => setUses(Number(value))} min={1} max={USES_MAX} allowDecimal={false} clampBehavior="strict" />
+      <TextInput
+        label={t('login:token.name')}
+        description={t('login:token.nameNote')}
+        value={name}
+        onChange={(event) => setName(event.currentTarget.value)}
+        maxLength={NAME_MAX_CHARACTERS}
+        required
+        withAsterisk={false}
+        data-autofocus
+      />
+      <Select
+        label={t('login:token.validFor')}
+        data={VALIDITIES_HOURS.map((hours) => ({ value: String(hours), label: t(`login:token.validities.${hours}`) }))}
+        value={String(validForHours)}
+        onChange={(hours) => setValidForHours(Number(hours))}
+      />
+      <NumberInput
+        label={t('login:token.machines')}
+        value={uses}
+        onChange={(value) => setUses(Number(value))}
+        min={1}
+        max={USES_MAX}
+        allowDecimal={false}
+        clampBehavior="strict"
+      />
       <GroupSelect value={groupId} onChange={setGroupId} />
-      <Checkbox label={t('login:token.approveEachLabel')} description={t('login:token.approveEachNote')} checked={approveEach} onChange={(event) => setApproveEach(event.currentTarget.checked)} />
+      <Checkbox
+        label={t('login:token.approveEachLabel')}
+        description={t('login:token.approveEachNote')}
+        checked={approveEach}
+        onChange={(event) => setApproveEach(event.currentTarget.checked)}
+      />
     </FormDialog>
   );
 }

@@ -9,7 +9,15 @@ export function CreatedTokenDialog({ created, onClose }: { created: CreatedInsta
   const { t } = useTranslation();
   const { token } = created;
   return (
-    <Modal opened onClose={onClose} closeOnClickOutside={false} closeOnEscape={false} withCloseButton={false} size="xl" title={t('login:token.createdTitle', { name: token.name })}>
+    <Modal
+      opened
+      onClose={onClose}
+      closeOnClickOutside={false}
+      closeOnEscape={false}
+      withCloseButton={false}
+      size="xl"
+      title={t('login:token.createdTitle', { name: token.name })}
+    >
       <Stack gap="md">
         <Alert color="yellow" py="xs">
           {t('login:token.once', { count: token.usesLeft, until: formatInstant(token.validUntilMs) })}

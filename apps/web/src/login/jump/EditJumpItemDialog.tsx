@@ -25,10 +25,28 @@ export function EditJumpItemDialog({ item, onClose }: { item: JumpItem; onClose:
     await refresh();
   };
   return (
-    <FormDialog title={t('login:jump.editTitle', { name: item.name })} confirm={t('shared:save')} onSubmit={save} onClose={onClose}>
-      <TextInput label={t('login:jump.name')} value={name} onChange={(event) => setName(event.currentTarget.value)} maxLength={NAME_MAX_CHARACTERS} required withAsterisk={false} data-autofocus />
+    <FormDialog
+      title={t('login:jump.editTitle', { name: item.name })}
+      confirm={t('shared:save')}
+      onSubmit={save}
+      onClose={onClose}
+    >
+      <TextInput
+        label={t('login:jump.name')}
+        value={name}
+        onChange={(event) => setName(event.currentTarget.value)}
+        maxLength={NAME_MAX_CHARACTERS}
+        required
+        withAsterisk={false}
+        data-autofocus
+      />
       <GroupSelect value={groupId} onChange={setGroupId} />
-      <TextInput label={t('login:jump.comment')} value={comment} onChange={(event) => setComment(event.currentTarget.value)} maxLength={COMMENT_MAX_CHARACTERS} />
+      <TextInput
+        label={t('login:jump.comment')}
+        value={comment}
+        onChange={(event) => setComment(event.currentTarget.value)}
+        maxLength={COMMENT_MAX_CHARACTERS}
+      />
     </FormDialog>
   );
 }

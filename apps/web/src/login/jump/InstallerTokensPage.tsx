@@ -27,11 +27,22 @@ export function InstallerTokensPage() {
   const { ask, dialog } = useConfirm();
   const columns = useTokenColumns(useRevokeToken(ask));
   return (
-    <Section title={t('login:token.title')} note={t('login:token.note')} actions={<Button onClick={() => setCreating(true)}>{t('login:token.create')}</Button>}>
+    <Section
+      title={t('login:token.title')}
+      note={t('login:token.note')}
+      actions={<Button onClick={() => setCreating(true)}>{t('login:token.create')}</Button>}
+    >
       {tokens.isError && tokens.data === undefined ? (
         <QueryFailure query={tokens} />
       ) : (
-        <DataTable label={t('login:token.title')} rows={tokens.data?.tokens} rowKey={(token) => token.id} columns={columns} initialSort={[{ id: 'created', desc: true }]} empty={t('login:token.empty')} />
+        <DataTable
+          label={t('login:token.title')}
+          rows={tokens.data?.tokens}
+          rowKey={(token) => token.id}
+          columns={columns}
+          initialSort={[{ id: 'created', desc: true }]}
+          empty={t('login:token.empty')}
+        />
       )}
       {creating && <CreateTokenDialog onCreated={setCreated} onClose={() => setCreating(false)} />}
       {created !== undefined && <CreatedTokenDialog created={created} onClose={() => setCreated(undefined)} />}
@@ -44,13 +55,54 @@ function useTokenColumns(revoke: (token: InstallerToken) => void): Column<Instal
   const { t } = useTranslation();
   return useMemo<Column<InstallerToken>[]>(
     () => [
-      { key: 'name', header: t('login:token.name'), cell: (token) => <span style={{ fontWeight: 550 }}>{token.name}</span>, sortBy: (token) => token.name },
-      { key: 'state', header: t('login:token.state'), cell: (token) => <StateMark tone={token.state === 'valid' ? 'ok' : 'off'}>{t(`login:token.states.${token.state}`)}</StateMark>, sortBy: (token) => token.state },
-      { key: 'validUntil', header: t('login:token.validUntil'), cell: (token) => <span className="b-mono">{formatInstant(token.validUntilMs)}</span>, sortBy: (token) => token.validUntilMs },
-      { key: 'uses', header: t('login:token.uses'), cell: (token) => t('login:token.usesOf', { used: token.uses, total: token.uses + token.usesLeft }), sortBy: (token) => token.uses, align: 'right' },
-      { key: 'group', header: t('login:jump.group'), cell: (token) => token.groupName ?? <span className="b-quiet">–</span>, sortBy: (token) => token.groupName ?? '' },
-      { key: 'approval', header: t('login:token.approval'), cell: (token) => (token.approveEach ? t('login:token.approveEach') : t('login:token.approvedAtOnce')) },
-      { key: 'created', header: t('login:token.created'), cell: (token) => <span title={formatInstant(token.createdAtMs)}>{t('login:token.createdBy', { by: token.createdBy, at: formatInstant(token.createdAtMs) })}</span>, sortBy: (token) => token.createdAtMs },
+      {
+        key: 'name',
+        header: t('login:token.name'),
+        cell: (token) => <span style={{ fontWeight: 550 }}>{token.name}</span>,
+        sortBy: (token) => token.name,
+      },
+      {
+        key: 'state',
+        header: t('login:token.state'),
+        cell: (token) => (
+          <StateMark tone={token.state === 'valid' ? 'ok' : 'off'}>{t(`login:token.states.${token.state}`)}</StateMark>
+        ),
+        sortBy: (token) => token.state,
+      },
+      {
+        key: 'validUntil',
+        header: t('login:token.validUntil'),
+        cell: (token) => <span className="b-mono">{formatInstant(token.validUntilMs)}</span>,
+        sortBy: (token) => token.validUntilMs,
+      },
+      {
+        key: 'uses',
+        header: t('login:token.uses'),
+        cell: (token) => t('login:token.usesOf', { used: token.uses, total: token.uses + token.usesLeft }),
+        sortBy: (token) => token.uses,
+        align: 'right',
+      },
+      {
+        key: 'group',
+        header: t('login:jump.group'),
+        cell: (token) => token.groupName ?? <span className="b-quiet">–</span>,
+        sortBy: (token) => token.groupName ?? '',
+      },
+      {
+        key: 'approval',
+        header: t('login:token.approval'),
+        cell: (token) => (token.approveEach ? t('login:token.approveEach') : t('login:token.approvedAtOnce')),
+      },
+      {
+        key: 'created',
+        header: t('login:token.created'),
+        cell: (token) => (
+          <span title={formatInstant(token.createdAtMs)}>
+            {t('login:token.createdBy', { by: token.createdBy, at: formatInstant(token.createdAtMs) })}
+          </span>
+        ),
+        sortBy: (token) => token.createdAtMs,
+      },
       {
         key: 'actions',
         header: t('shared:actions'),

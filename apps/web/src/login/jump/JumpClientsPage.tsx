@@ -24,7 +24,17 @@ export function JumpClientsPage() {
     if (items.data === undefined) return undefined;
     return [...items.data.byId.values()].filter((item) => matchesItem(item, search)).toSorted(waitingFirst);
   }, [items.data, search]);
-  const searchField = <TextInput type="search" aria-label={t('login:jump.search')} placeholder={t('login:jump.search')} value={search} onChange={(event) => setSearch(event.currentTarget.value)} w={240} size="xs" />;
+  const searchField = (
+    <TextInput
+      type="search"
+      aria-label={t('login:jump.search')}
+      placeholder={t('login:jump.search')}
+      value={search}
+      onChange={(event) => setSearch(event.currentTarget.value)}
+      w={240}
+      size="xs"
+    />
+  );
   return (
     <>
       <ConflictsSection />
@@ -32,7 +42,14 @@ export function JumpClientsPage() {
         {items.isError && items.data === undefined ? (
           <QueryFailure query={items} />
         ) : (
-          <DataTable label={t('login:jump.clients')} rows={rows} rowKey={(item) => item.id} columns={columns} empty={search === '' ? t('login:jump.noClients') : t('login:jump.noMatch', { search })} emphasize={isWaiting} />
+          <DataTable
+            label={t('login:jump.clients')}
+            rows={rows}
+            rowKey={(item) => item.id}
+            columns={columns}
+            empty={search === '' ? t('login:jump.noClients') : t('login:jump.noMatch', { search })}
+            emphasize={isWaiting}
+          />
         )}
       </Section>
       {edited !== undefined && <EditJumpItemDialog item={edited} onClose={() => setEdited(undefined)} />}

@@ -19,16 +19,41 @@ export function JumpGroupDialog({ group, onClose }: { group: JumpGroup | undefin
   const users = useUsers();
   const [name, setName] = useState(group?.name ?? '');
   const [memberIds, setMemberIds] = useState(group?.members.map((member) => member.id) ?? []);
-  const choices = (users.data?.users ?? []).filter((user) => user.role === 'user' || memberIds.includes(user.id)).map((user) => ({ value: user.id, label: user.name }));
+  const choices = (users.data?.users ?? [])
+    .filter((user) => user.role === 'user' || memberIds.includes(user.id))
+    .map((user) => ({ value: user.id, label: user.name }));
   const save = async () => {
     if (group === undefined) await api.post(apiPaths.jumpGroups, anyAnswer, { name });
     else await api.patch(apiPaths.jumpGroup(group.id), anyAnswer, { name, memberIds });
     await refresh();
   };
   return (
-    <FormDialog title={group === undefined ? t('login:group.createTitle') : t('login:group.editTitle', { name: group.name })} confirm={group === undefined ? t('login:group.create') : t('shared:save')} onSubmit={save} onClose={onClose}>
-      <TextInput label={t('login:group.name')} value={name} onChange={(event) => setName(event.currentTarget.value)} maxLength={NAME_MAX_CHARACTERS} required withAsterisk={false} data-autofocus />
-      {group !== undefined && <MultiSelect label={t('login:group.members')} description={t('login:group.membersNote')} data={choices} value={memberIds} onChange={setMemberIds} searchable nothingFoundMessage={t('login:group.noUsers')} />}
+    <FormDialog
+      title={group === undefined ? t('login:group.createTitle') : t('login:group.editTitle', { name: group.name })}
+      confirm={group === undefined ? t('login:group.create') : t('shared:save')}
+      onSubmit={save}
+      onClose={onClose}
+    >
+      <TextInput
+        label={t('login:group.name')}
+        value={name}
+        onChange={(event) => setName(event.currentTarget.value)}
+        maxLength={NAME_MAX_CHARACTERS}
+        required
+        withAsterisk={false}
+        data-autofocus
+      />
+      {group !== undefined && (
+        <MultiSelect
+          label={t('login:group.members')}
+          description={t('login:group.membersNote')}
+          data={choices}
+          value={memberIds}
+          onChange={setMemberIds}
+          searchable
+          nothingFoundMessage={t('login:group.noUsers')}
+        />
+      )}
     </FormDialog>
   );
 }

@@ -25,9 +25,29 @@ export function JumpGroupsPage() {
   const remove = useRemoveGroup(ask);
   const columns = useMemo<Column<JumpGroup>[]>(
     () => [
-      { key: 'name', header: t('login:group.name'), cell: (group) => <span style={{ fontWeight: 550 }}>{group.name}</span>, sortBy: (group) => group.name },
-      { key: 'items', header: t('login:group.items'), cell: (group) => group.items, sortBy: (group) => group.items, align: 'right', width: '120px' },
-      { key: 'members', header: t('login:group.members'), cell: (group) => group.members.map((member) => member.name).join(', ') || <span className="b-quiet">{t('login:group.onlyAdministrators')}</span>, wrap: true },
+      {
+        key: 'name',
+        header: t('login:group.name'),
+        cell: (group) => <span style={{ fontWeight: 550 }}>{group.name}</span>,
+        sortBy: (group) => group.name,
+      },
+      {
+        key: 'items',
+        header: t('login:group.items'),
+        cell: (group) => group.items,
+        sortBy: (group) => group.items,
+        align: 'right',
+        width: '120px',
+      },
+      {
+        key: 'members',
+        header: t('login:group.members'),
+        cell: (group) =>
+          group.members.map((member) => member.name).join(', ') || (
+            <span className="b-quiet">{t('login:group.onlyAdministrators')}</span>
+          ),
+        wrap: true,
+      },
       {
         key: 'actions',
         header: t('shared:actions'),
@@ -47,13 +67,26 @@ export function JumpGroupsPage() {
     [t, remove],
   );
   return (
-    <Section title={t('login:group.title')} note={t('login:group.note')} actions={<Button onClick={() => setEdited('new')}>{t('login:group.create')}</Button>}>
+    <Section
+      title={t('login:group.title')}
+      note={t('login:group.note')}
+      actions={<Button onClick={() => setEdited('new')}>{t('login:group.create')}</Button>}
+    >
       {groups.isError && groups.data === undefined ? (
         <QueryFailure query={groups} />
       ) : (
-        <DataTable label={t('login:group.title')} rows={groups.data?.groups} rowKey={(group) => group.id} columns={columns} initialSort={[{ id: 'name', desc: false }]} empty={t('login:group.empty')} />
+        <DataTable
+          label={t('login:group.title')}
+          rows={groups.data?.groups}
+          rowKey={(group) => group.id}
+          columns={columns}
+          initialSort={[{ id: 'name', desc: false }]}
+          empty={t('login:group.empty')}
+        />
       )}
-      {edited !== undefined && <JumpGroupDialog group={edited === 'new' ? undefined : edited} onClose={() => setEdited(undefined)} />}
+      {edited !== undefined && (
+        <JumpGroupDialog group={edited === 'new' ? undefined : edited} onClose={() => setEdited(undefined)} />
+      )}
       {dialog}
     </Section>
   );

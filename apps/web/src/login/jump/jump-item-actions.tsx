@@ -12,7 +12,11 @@ import { useRefreshJump } from './jump-queries.ts';
 type Verb = 'approve' | 'confirm' | 'revoke' | 'delete';
 
 /** What may be done with a Jump Client in its state. `decide` approves or confirms at once; cutting one off is asked first. */
-export function useJumpItemActions(onEdit: (item: JumpItem) => void): { actionsFor: (item: JumpItem) => RowAction[]; decide: (item: JumpItem) => void; dialog: ReactNode } {
+export function useJumpItemActions(onEdit: (item: JumpItem) => void): {
+  actionsFor: (item: JumpItem) => RowAction[];
+  decide: (item: JumpItem) => void;
+  dialog: ReactNode;
+} {
   const { t } = useTranslation();
   const api = useApi();
   const refresh = useRefreshJump();
@@ -25,7 +29,10 @@ export function useJumpItemActions(onEdit: (item: JumpItem) => void): { actionsF
     },
     [api, t, refresh],
   );
-  const decide = useCallback((item: JumpItem) => void send(item, item.state === 'waiting-for-approval' ? 'approve' : 'confirm').catch(notifyFailure), [send]);
+  const decide = useCallback(
+    (item: JumpItem) => void send(item, item.state === 'waiting-for-approval' ? 'approve' : 'confirm').catch(notifyFailure),
+    [send],
+  );
   const askFirst = useCallback(
     (item: JumpItem, verb: 'revoke' | 'delete') =>
       ask({
@@ -45,7 +52,9 @@ export function useJumpItemActions(onEdit: (item: JumpItem) => void): { actionsF
   const actionsFor = useCallback(
     (item: JumpItem): RowAction[] => [
       { label: t('login:jump.edit'), act: () => onEdit(item) },
-      ...(item.state === 'revoked' ? [] : [{ label: `${t('login:jump.revoke')} …`, dangerous: true, act: () => askFirst(item, 'revoke') }]),
+      ...(item.state === 'revoked'
+        ? []
+        : [{ label: `${t('login:jump.revoke')} …`, dangerous: true, act: () => askFirst(item, 'revoke') }]),
       { label: `${t('login:jump.delete')} …`, dangerous: true, act: () => askFirst(item, 'delete') },
     ],
     [t, onEdit, askFirst],

@@ -9,20 +9,54 @@ import { formatDuration, formatInstant } from '../../shared/format.ts';
 import classes from './jump-item-columns.module.css';
 
 /** The columns of the list of Jump Clients. */
-export function useJumpItemColumns(actionsFor: (item: JumpItem) => RowAction[], decide: (item: JumpItem) => void): Column<JumpItem>[] {
+export function useJumpItemColumns(
+  actionsFor: (item: JumpItem) => RowAction[],
+  decide: (item: JumpItem) => void,
+): Column<JumpItem>[] {
   const { t } = useTranslation();
   return useMemo<Column<JumpItem>[]>(
     () => [
       { key: 'name', header: t('login:jump.name'), cell: (item) => <ItemName item={item} />, sortBy: (item) => item.name },
       { key: 'state', header: t('login:jump.state'), cell: (item) => <ItemState item={item} />, sortBy: (item) => item.state },
-      { key: 'online', header: t('login:jump.presence'), cell: (item) => <Presence item={item} />, sortBy: (item) => `${item.online ? 0 : 1}${item.sinceMs ?? 0}` },
-      { key: 'group', header: t('login:jump.group'), cell: (item) => item.groupName ?? <span className="b-quiet">–</span>, sortBy: (item) => item.groupName ?? '' },
-      { key: 'host', header: t('login:jump.host'), cell: (item) => <Cut text={item.hostName} />, sortBy: (item) => item.hostName },
+      {
+        key: 'online',
+        header: t('login:jump.presence'),
+        cell: (item) => <Presence item={item} />,
+        sortBy: (item) => `${item.online ? 0 : 1}${item.sinceMs ?? 0}`,
+      },
+      {
+        key: 'group',
+        header: t('login:jump.group'),
+        cell: (item) => item.groupName ?? <span className="b-quiet">–</span>,
+        sortBy: (item) => item.groupName ?? '',
+      },
+      {
+        key: 'host',
+        header: t('login:jump.host'),
+        cell: (item) => <Cut text={item.hostName} />,
+        sortBy: (item) => item.hostName,
+      },
       { key: 'os', header: t('login:jump.os'), cell: (item) => <Cut text={item.os} />, sortBy: (item) => item.os },
       { key: 'addresses', header: t('login:jump.addresses'), cell: (item) => <Addresses addresses={item.addresses} /> },
-      { key: 'runsAs', header: t('login:jump.runsAs'), cell: (item) => <span className="b-mono">{item.runsAs}</span>, sortBy: (item) => item.runsAs },
-      { key: 'version', header: t('login:jump.version'), cell: (item) => <span className="b-mono">{item.version}</span>, sortBy: (item) => item.version },
-      { key: 'sessions', header: t('login:jump.sessions'), cell: (item) => item.sessions, sortBy: (item) => item.sessions, align: 'right' },
+      {
+        key: 'runsAs',
+        header: t('login:jump.runsAs'),
+        cell: (item) => <span className="b-mono">{item.runsAs}</span>,
+        sortBy: (item) => item.runsAs,
+      },
+      {
+        key: 'version',
+        header: t('login:jump.version'),
+        cell: (item) => <span className="b-mono">{item.version}</span>,
+        sortBy: (item) => item.version,
+      },
+      {
+        key: 'sessions',
+        header: t('login:jump.sessions'),
+        cell: (item) => item.sessions,
+        sortBy: (item) => item.sessions,
+        align: 'right',
+      },
       {
         key: 'actions',
         header: t('shared:actions'),
@@ -55,7 +89,8 @@ function ItemName({ item }: { item: JumpItem }) {
   const { t } = useTranslation();
   return (
     <>
-      <span style={{ fontWeight: 550 }}>{item.name}</span> {item.duplicateName && <StateMark tone="warn">{t('login:jump.duplicate')}</StateMark>}
+      <span style={{ fontWeight: 550 }}>{item.name}</span>{' '}
+      {item.duplicateName && <StateMark tone="warn">{t('login:jump.duplicate')}</StateMark>}
       {item.comment !== '' && (
         <span className={classes['comment']} title={item.comment}>
           {item.comment}

@@ -5,12 +5,19 @@ const collator = new Intl.Collator(undefined, { numeric: true, sensitivity: 'bas
 
 /** Order of the list: what waits for a decision, then the approved (online first), then the revoked; by name within. */
 export function waitingFirst(a: JumpItem, b: JumpItem): number {
-  return RANK[a.state] - RANK[b.state] || Number(b.online) - Number(a.online) || collator.compare(a.name, b.name) || (a.id < b.id ? -1 : 1);
+  return (
+    RANK[a.state] - RANK[b.state] ||
+    Number(b.online) - Number(a.online) ||
+    collator.compare(a.name, b.name) ||
+    (a.id < b.id ? -1 : 1)
+  );
 }
 
 /** Whether every word of `search` occurs in what the list shows of the item. */
 export function matchesItem(item: JumpItem, search: string): boolean {
-  const text = [item.name, item.hostName, item.os, item.groupName ?? '', item.runsAs, item.comment, ...item.addresses].join(' ').toLowerCase();
+  const text = [item.name, item.hostName, item.os, item.groupName ?? '', item.runsAs, item.comment, ...item.addresses]
+    .join(' ')
+    .toLowerCase();
   return search
     .toLowerCase()
     .split(/\s+/)

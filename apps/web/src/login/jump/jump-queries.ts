@@ -11,7 +11,10 @@ export function useJumpGroups() {
 
 export function useInstallerTokens() {
   const api = useApi();
-  return useQuery({ queryKey: ['jump-tokens'], queryFn: ({ signal }) => api.get(apiPaths.installerTokens, installerTokens, {}, signal) });
+  return useQuery({
+    queryKey: ['jump-tokens'],
+    queryFn: ({ signal }) => api.get(apiPaths.installerTokens, installerTokens, {}, signal),
+  });
 }
 
 export function useConflicts() {
@@ -23,6 +26,10 @@ export function useConflicts() {
 export function useRefreshJump(): () => Promise<void> {
   const client = useQueryClient();
   return useCallback(async () => {
-    await Promise.all(['jump-items', 'jump-groups', 'jump-tokens', 'conflicts', 'status'].map((key) => client.invalidateQueries({ queryKey: [key] })));
+    await Promise.all(
+      ['jump-items', 'jump-groups', 'jump-tokens', 'conflicts', 'status'].map((key) =>
+        client.invalidateQueries({ queryKey: [key] }),
+      ),
+    );
   }, [client]);
 }

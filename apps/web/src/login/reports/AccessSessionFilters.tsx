@@ -10,7 +10,13 @@ const STATES = ['live', 'ended', 'starting'] as const;
 const TYPING_PAUSE_MS = 300;
 
 /** The filters above the report. */
-export function AccessSessionFilters({ search, onSearch }: { search: AccessSessionSearch; onSearch: (search: AccessSessionSearch) => void }) {
+export function AccessSessionFilters({
+  search,
+  onSearch,
+}: {
+  search: AccessSessionSearch;
+  onSearch: (search: AccessSessionSearch) => void;
+}) {
   const { t } = useTranslation();
   const set = (change: AccessSessionSearch) => onSearch({ ...search, ...change });
   const filtered = Object.values(search).some((value) => value !== undefined);
@@ -18,10 +24,40 @@ export function AccessSessionFilters({ search, onSearch }: { search: AccessSessi
     <Group gap="xs" mb="sm" align="end" role="search" aria-label={t('login:reports.filters')}>
       <TextFilter label={t('login:session.user')} value={search.user} onChange={(user) => set({ user })} />
       <TextFilter label={t('login:session.item')} value={search.item} onChange={(item) => set({ item })} />
-      <TextInput size="xs" type="date" label={t('login:reports.from')} value={search.from ?? ''} onChange={(event) => set({ from: event.currentTarget.value || undefined })} />
-      <TextInput size="xs" type="date" label={t('login:reports.to')} value={search.to ?? ''} onChange={(event) => set({ to: event.currentTarget.value || undefined })} />
-      <Select size="xs" label={t('login:session.state')} data={STATES.map((state) => ({ value: state, label: t(`shared:sessionState.${state}`) }))} value={search.state ?? null} onChange={(state) => set({ state: state ?? undefined })} clearable placeholder={t('login:reports.any')} w={130} />
-      <Select size="xs" label={t('login:session.endReason')} data={endReasons.map((reason) => ({ value: reason, label: t(`shared:endReason.${reason}`) }))} value={search.endReason ?? null} onChange={(endReason) => set({ endReason: endReason ?? undefined })} clearable placeholder={t('login:reports.any')} w={230} />
+      <TextInput
+        size="xs"
+        type="date"
+        label={t('login:reports.from')}
+        value={search.from ?? ''}
+        onChange={(event) => set({ from: event.currentTarget.value || undefined })}
+      />
+      <TextInput
+        size="xs"
+        type="date"
+        label={t('login:reports.to')}
+        value={search.to ?? ''}
+        onChange={(event) => set({ to: event.currentTarget.value || undefined })}
+      />
+      <Select
+        size="xs"
+        label={t('login:session.state')}
+        data={STATES.map((state) => ({ value: state, label: t(`shared:sessionState.${state}`) }))}
+        value={search.state ?? null}
+        onChange={(state) => set({ state: state ?? undefined })}
+        clearable
+        placeholder={t('login:reports.any')}
+        w={130}
+      />
+      <Select
+        size="xs"
+        label={t('login:session.endReason')}
+        data={endReasons.map((reason) => ({ value: reason, label: t(`shared:endReason.${reason}`) }))}
+        value={search.endReason ?? null}
+        onChange={(endReason) => set({ endReason: endReason ?? undefined })}
+        clearable
+        placeholder={t('login:reports.any')}
+        w={230}
+      />
       <Button variant="subtle" disabled={!filtered} onClick={() => onSearch({})}>
         {t('login:reports.clear')}
       </Button>
@@ -29,7 +65,15 @@ export function AccessSessionFilters({ search, onSearch }: { search: AccessSessi
   );
 }
 
-function TextFilter({ label, value, onChange }: { label: string; value: string | undefined; onChange: (value: string | undefined) => void }) {
+function TextFilter({
+  label,
+  value,
+  onChange,
+}: {
+  label: string;
+  value: string | undefined;
+  onChange: (value: string | undefined) => void;
+}) {
   const [text, setText] = useState(value ?? '');
   const [settled] = useDebouncedValue(text, TYPING_PAUSE_MS);
   useEffect(() => setText(value ?? ''), [value]);

@@ -56,11 +56,20 @@ function Detail({ detail }: { detail: z.infer<typeof accessSessionDetail> }) {
             [t('login:jump.host'), session.hostName],
             [t('login:session.length'), formatDuration(length)],
             [t('login:session.runsAs'), <code key="runsAs">{session.runsAs}</code>],
-            [t('login:session.state'), session.endReason === null ? <LiveState key="state" row={session} /> : t(`shared:endReason.${session.endReason}`)],
+            [
+              t('login:session.state'),
+              session.endReason === null ? <LiveState key="state" row={session} /> : t(`shared:endReason.${session.endReason}`),
+            ],
             [t('login:session.from'), <code key="from">{session.fromAddress}</code>],
             [t('login:session.exitCode'), session.exitCode ?? '–'],
-            [t('login:session.output'), t('login:reports.bytes', { size: formatBytes(session.outBytes), bytes: session.outBytes.toLocaleString() })],
-            [t('login:session.input'), t('login:reports.bytes', { size: formatBytes(session.inBytes), bytes: session.inBytes.toLocaleString() })],
+            [
+              t('login:session.output'),
+              t('login:reports.bytes', { size: formatBytes(session.outBytes), bytes: session.outBytes.toLocaleString() }),
+            ],
+            [
+              t('login:session.input'),
+              t('login:reports.bytes', { size: formatBytes(session.inBytes), bytes: session.inBytes.toLocaleString() }),
+            ],
             [t('login:reports.inputRecorded'), session.recordsInput ? t('shared:yes') : t('shared:no')],
             [t('login:reports.id'), <code key="id">{session.id}</code>],
           ]}
@@ -73,9 +82,20 @@ function Detail({ detail }: { detail: z.infer<typeof accessSessionDetail> }) {
           <>
             <Facts
               rows={[
-                [t('login:reports.recordingState'), <StateMark key="state" tone={recording.complete ? 'ok' : 'warn'}>{recording.complete ? t('login:reports.complete') : session.state === 'ended' ? t('login:reports.incomplete') : t('login:reports.growing')}</StateMark>],
+                [
+                  t('login:reports.recordingState'),
+                  <StateMark key="state" tone={recording.complete ? 'ok' : 'warn'}>
+                    {recording.complete
+                      ? t('login:reports.complete')
+                      : session.state === 'ended'
+                        ? t('login:reports.incomplete')
+                        : t('login:reports.growing')}
+                  </StateMark>,
+                ],
                 [t('login:reports.recordingSize'), `${formatBytes(recording.bytes)}, ${formatDuration(recording.durationMs)}`],
-                ...(recording.headSha256 === null ? [] : [[t('login:reports.head'), <code key="head">{recording.headSha256}</code>] as [string, React.ReactNode]]),
+                ...(recording.headSha256 === null
+                  ? []
+                  : [[t('login:reports.head'), <code key="head">{recording.headSha256}</code>] as [string, React.ReactNode]]),
               ]}
             />
             <div style={{ marginTop: 12 }}>

@@ -34,7 +34,16 @@ export function AuditPage() {
   const rows = useMemo(() => audit.data?.pages.flatMap((page) => page.events), [audit.data]);
   const actions = (
     <>
-      <TextInput size="xs" w={240} type="search" aria-label={t('login:audit.search')} placeholder={t('login:audit.search')} value={typed} onChange={(event) => setTyped(event.currentTarget.value)} maxLength={SEARCH_MAX_CHARACTERS} />
+      <TextInput
+        size="xs"
+        w={240}
+        type="search"
+        aria-label={t('login:audit.search')}
+        placeholder={t('login:audit.search')}
+        value={typed}
+        onChange={(event) => setTyped(event.currentTarget.value)}
+        maxLength={SEARCH_MAX_CHARACTERS}
+      />
       <Button component="a" href={api.url(apiPaths.auditExport)} download variant="default">
         {t('login:audit.export')}
       </Button>
@@ -45,7 +54,17 @@ export function AuditPage() {
   );
   return (
     <Section title={t('login:audit.title')} note={t('login:audit.note')} actions={actions}>
-      {audit.isError && audit.data === undefined ? <QueryFailure query={audit} /> : <DataTable label={t('login:audit.title')} rows={rows} rowKey={(row) => String(row.sequence)} columns={columns} empty={t('login:audit.empty')} />}
+      {audit.isError && audit.data === undefined ? (
+        <QueryFailure query={audit} />
+      ) : (
+        <DataTable
+          label={t('login:audit.title')}
+          rows={rows}
+          rowKey={(row) => String(row.sequence)}
+          columns={columns}
+          empty={t('login:audit.empty')}
+        />
+      )}
       {audit.hasNextPage && (
         <Group justify="center" mt="sm">
           <Button variant="default" loading={audit.isFetchingNextPage} onClick={() => void audit.fetchNextPage()}>
@@ -61,11 +80,28 @@ function useAuditColumns(): Column<AuditRow>[] {
   const { t } = useTranslation();
   return useMemo<Column<AuditRow>[]>(
     () => [
-      { key: 'sequence', header: t('login:audit.sequence'), cell: (row) => <span className="b-mono b-quiet">{row.sequence}</span>, align: 'right', width: '70px' },
-      { key: 'at', header: t('login:audit.at'), cell: (row) => <span className="b-mono">{formatInstant(row.atMs)}</span>, width: '170px' },
+      {
+        key: 'sequence',
+        header: t('login:audit.sequence'),
+        cell: (row) => <span className="b-mono b-quiet">{row.sequence}</span>,
+        align: 'right',
+        width: '70px',
+      },
+      {
+        key: 'at',
+        header: t('login:audit.at'),
+        cell: (row) => <span className="b-mono">{formatInstant(row.atMs)}</span>,
+        width: '170px',
+      },
       { key: 'actor', header: t('login:audit.actor'), cell: (row) => row.actor },
       { key: 'address', header: t('login:audit.address'), cell: (row) => <span className="b-mono">{row.address}</span> },
-      { key: 'summary', header: t('login:audit.summary'), cell: (row) => <span title={JSON.stringify(row.details)}>{row.summary}</span>, width: '50%', wrap: true },
+      {
+        key: 'summary',
+        header: t('login:audit.summary'),
+        cell: (row) => <span title={JSON.stringify(row.details)}>{row.summary}</span>,
+        width: '50%',
+        wrap: true,
+      },
       { key: 'code', header: t('login:audit.code'), cell: (row) => <span className="b-mono b-quiet">{row.code}</span> },
     ],
     [t],

@@ -23,7 +23,11 @@ export function accessSessionSearch(search: Record<string, unknown>): AccessSess
 /** The filters as the API wants them: days become instants, the last day to its end. */
 export function accessSessionQuery(search: AccessSessionSearch): Record<string, string | number | undefined> {
   const { from, to, ...others } = search;
-  return { ...others, fromMs: from === undefined ? undefined : startOfDay(from, 0), toMs: to === undefined ? undefined : startOfDay(to, 1) - 1 };
+  return {
+    ...others,
+    fromMs: from === undefined ? undefined : startOfDay(from, 0),
+    toMs: to === undefined ? undefined : startOfDay(to, 1) - 1,
+  };
 }
 
 function startOfDay(text: string, daysLater: number): number {

@@ -26,7 +26,10 @@ const LIMITS: Record<NumberField, { min: number; max: number }> = {
 export function SecuritySettingsPage() {
   const { t } = useTranslation();
   const api = useApi();
-  const settings = useQuery({ queryKey: ['security-settings'], queryFn: ({ signal }) => api.get(apiPaths.securitySettings, securitySettings, {}, signal) });
+  const settings = useQuery({
+    queryKey: ['security-settings'],
+    queryFn: ({ signal }) => api.get(apiPaths.securitySettings, securitySettings, {}, signal),
+  });
   return (
     <Section title={t('login:security.title')} note={t('login:security.note')}>
       {settings.isError && settings.data === undefined && <QueryFailure query={settings} />}
@@ -53,7 +56,9 @@ function SecurityForm({ saved }: { saved: SecuritySettings }) {
     event.preventDefault();
     save.mutate();
   };
-  const number = (field: NumberField) => <LimitInput key={field} field={field} value={draft[field]} onChange={(value) => setDraft({ ...draft, [field]: value })} />;
+  const number = (field: NumberField) => (
+    <LimitInput key={field} field={field} value={draft[field]} onChange={(value) => setDraft({ ...draft, [field]: value })} />
+  );
   return (
     <form onSubmit={submit} className={classes['form']}>
       <Stack gap="md">
@@ -67,7 +72,12 @@ function SecurityForm({ saved }: { saved: SecuritySettings }) {
         </Fieldset>
         <Fieldset legend={t('login:security.recordings')}>
           {number('recordingMaxMebibytes')}
-          <Checkbox label={t('login:security.recordInput')} description={t('login:security.recordInputNote')} checked={draft.recordInput} onChange={(event) => setDraft({ ...draft, recordInput: event.currentTarget.checked })} />
+          <Checkbox
+            label={t('login:security.recordInput')}
+            description={t('login:security.recordInputNote')}
+            checked={draft.recordInput}
+            onChange={(event) => setDraft({ ...draft, recordInput: event.currentTarget.checked })}
+          />
           {draft.recordInput && (
             <Alert color="red" role="alert" mt="sm" py="xs">
               {t('login:security.recordInputWarning')}

@@ -24,19 +24,53 @@ export function ActiveSessionsTable() {
     () => [
       { key: 'user', header: t('login:session.user'), cell: (row) => row.userName, sortBy: (row) => row.userName },
       { key: 'item', header: t('login:session.item'), cell: (row) => row.jumpItemName, sortBy: (row) => row.jumpItemName },
-      { key: 'runsAs', header: t('login:session.runsAs'), cell: (row) => <span className="b-mono">{row.runsAs}</span>, sortBy: (row) => row.runsAs },
+      {
+        key: 'runsAs',
+        header: t('login:session.runsAs'),
+        cell: (row) => <span className="b-mono">{row.runsAs}</span>,
+        sortBy: (row) => row.runsAs,
+      },
       { key: 'state', header: t('login:session.state'), cell: (row) => <LiveState row={row} /> },
-      { key: 'started', header: t('login:session.started'), cell: (row) => <span className="b-mono">{formatInstant(row.startedAtMs)}</span>, sortBy: (row) => row.startedAtMs },
-      { key: 'from', header: t('login:session.from'), cell: (row) => <span className="b-mono">{row.fromAddress}</span>, sortBy: (row) => row.fromAddress },
-      { key: 'viewers', header: t('login:session.viewers'), cell: (row) => row.viewers, sortBy: (row) => row.viewers, align: 'right' },
-      { key: 'end', header: t('shared:actions'), hideHeader: true, align: 'right', cell: (row) => <EndButton row={row} onEnd={end} /> },
+      {
+        key: 'started',
+        header: t('login:session.started'),
+        cell: (row) => <span className="b-mono">{formatInstant(row.startedAtMs)}</span>,
+        sortBy: (row) => row.startedAtMs,
+      },
+      {
+        key: 'from',
+        header: t('login:session.from'),
+        cell: (row) => <span className="b-mono">{row.fromAddress}</span>,
+        sortBy: (row) => row.fromAddress,
+      },
+      {
+        key: 'viewers',
+        header: t('login:session.viewers'),
+        cell: (row) => row.viewers,
+        sortBy: (row) => row.viewers,
+        align: 'right',
+      },
+      {
+        key: 'end',
+        header: t('shared:actions'),
+        hideHeader: true,
+        align: 'right',
+        cell: (row) => <EndButton row={row} onEnd={end} />,
+      },
     ],
     [t, end],
   );
   if (sessions.isError && sessions.data === undefined) return <QueryFailure query={sessions} />;
   return (
     <>
-      <DataTable label={t('login:status.activeSessions')} rows={sessions.data?.sessions} rowKey={(row) => row.id} columns={columns} initialSort={[{ id: 'started', desc: true }]} empty={t('login:session.noneActive')} />
+      <DataTable
+        label={t('login:status.activeSessions')}
+        rows={sessions.data?.sessions}
+        rowKey={(row) => row.id}
+        columns={columns}
+        initialSort={[{ id: 'started', desc: true }]}
+        empty={t('login:session.noneActive')}
+      />
       {dialog}
     </>
   );
@@ -47,7 +81,11 @@ function EndButton({ row, onEnd }: { row: AccessSessionRow; onEnd: (row: AccessS
   const me = useLoggedIn();
   if (me.role !== 'administrator' && row.userId !== me.id) return null;
   return (
-    <Button variant="default" onClick={() => onEnd(row)} aria-label={t('login:session.endLabel', { item: row.jumpItemName, user: row.userName })}>
+    <Button
+      variant="default"
+      onClick={() => onEnd(row)}
+      aria-label={t('login:session.endLabel', { item: row.jumpItemName, user: row.userName })}
+    >
       {t('login:session.end')}
     </Button>
   );

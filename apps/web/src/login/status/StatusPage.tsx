@@ -42,14 +42,20 @@ function Information() {
           [t('login:status.site'), site.applianceName],
           [t('login:status.version'), site.version],
           [t('login:status.jumpClients'), clients],
-          [t('login:status.waiting'), <Waiting key="waiting" waiting={jumpClients.waiting} conflicts={jumpClients.conflicts} link={administrator} />],
+          [
+            t('login:status.waiting'),
+            <Waiting key="waiting" waiting={jumpClients.waiting} conflicts={jumpClients.conflicts} link={administrator} />,
+          ],
           [
             t('login:status.recordings'),
             <StateMark key="recordings" tone={recordings.ok ? 'ok' : 'bad'}>
               {recordings.ok ? t('login:status.recordingsOk') : t('login:status.recordingsBad')}
             </StateMark>,
           ],
-          [t('login:status.recordingsDisk'), t('login:status.disk', { used: formatBytes(recordings.usedBytes), free: formatBytes(recordings.freeBytes) })],
+          [
+            t('login:status.recordingsDisk'),
+            t('login:status.disk', { used: formatBytes(recordings.usedBytes), free: formatBytes(recordings.freeBytes) }),
+          ],
           [t('login:status.time'), formatInstant(site.nowMs)],
           [t('login:status.sessions'), site.activeSessions],
         ]}
@@ -61,7 +67,12 @@ function Information() {
 function Waiting({ waiting, conflicts, link }: { waiting: number; conflicts: number; link: boolean }) {
   const { t } = useTranslation();
   if (waiting === 0 && conflicts === 0) return <>{t('shared:none')}</>;
-  const text = [waiting > 0 ? t('login:status.waitingCount', { count: waiting }) : '', conflicts > 0 ? t('login:status.conflictCount', { count: conflicts }) : ''].filter(Boolean).join(', ');
+  const text = [
+    waiting > 0 ? t('login:status.waitingCount', { count: waiting }) : '',
+    conflicts > 0 ? t('login:status.conflictCount', { count: conflicts }) : '',
+  ]
+    .filter(Boolean)
+    .join(', ');
   const mark = <StateMark tone="warn">{text}</StateMark>;
   return link ? <Link to={loginPaths.jumpClients}>{mark}</Link> : mark;
 }

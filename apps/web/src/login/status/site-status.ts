@@ -10,11 +10,19 @@ const STATUS_REFRESH_MS = 30_000;
 /** Counts and disk of the site. */
 export function useSiteStatus() {
   const api = useApi();
-  return useQuery({ queryKey: ['status'], queryFn: ({ signal }) => api.get(apiPaths.status, siteStatus, {}, signal), refetchInterval: STATUS_REFRESH_MS });
+  return useQuery({
+    queryKey: ['status'],
+    queryFn: ({ signal }) => api.get(apiPaths.status, siteStatus, {}, signal),
+    refetchInterval: STATUS_REFRESH_MS,
+  });
 }
 
 /** Live access sessions: all for administrators, else the own ones. */
 export function useActiveSessions() {
   const api = useApi();
-  return useQuery({ queryKey: ['active-sessions'], queryFn: ({ signal }) => api.get(apiPaths.activeAccessSessions, activeAccessSessions, {}, signal), refetchInterval: STATUS_REFRESH_MS });
+  return useQuery({
+    queryKey: ['active-sessions'],
+    queryFn: ({ signal }) => api.get(apiPaths.activeAccessSessions, activeAccessSessions, {}, signal),
+    refetchInterval: STATUS_REFRESH_MS,
+  });
 }
