@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { CloseCode, type AgentHello, type ViewerHello, type ViewerNotice } from '@bascule/protocol/data-link.ts';
 import { EndReason } from '@bascule/protocol/end-reason.ts';
 import type { FromRelay, ToRelay } from '@bascule/protocol/relay-control.ts';
@@ -23,6 +24,8 @@ import { ViewerLink } from './viewer-link.ts';
 /** Output that waits for the disk: above it the agent is not read, below half of it again. */
 export const RECORDING_WAITING_MAX_BYTES = 4 * 1024 * 1024;
 export const VIEWERS_MAX = 16;
+/** When the session is over, viewers that are behind get the rest within this. */
+const VIEWERS_SETTLE_LIMIT_MS = 3000;
 /** Above the input window: a frame may be under way on an earlier link of the same origin. */
 const INPUT_PASSED_MAX_BYTES = 2 * INPUT_WINDOW_BYTES;
 
@@ -389,9 +392,13 @@ export class RelaySession {
 
   async #close(ended: SessionEnded): Promise<void> {
     this.#ended = ended;
+    this.#agent?.close(CloseCode.ended, ended.reason);
+    await Promise.race([
+      Promise.all(Array.from(this.#viewers, (viewer) => viewer.settle())),
+      delay(VIEWERS_SETTLE_LIMIT_MS, undefined, { ref: false }),
+    ]);
     this.#notify({ kind: 'ended', reason: ended.reason, exitCode: ended.exitCode });
     for (const viewer of this.#viewers) viewer.link.close(CloseCode.ended, ended.reason);
-    this.#agent?.close(CloseCode.ended, ended.reason);
     this.#options.screens.forget(this.session);
     this.#options.emit(ended);
     await this.#recorder.close().catch(() => {});

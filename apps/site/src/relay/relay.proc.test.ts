@@ -213,6 +213,8 @@ test(
     const produced: Buffer[] = [];
     const typed: Buffer[] = [];
     try {
+      // One that comes later would begin with a screen.
+      await until(() => viewer.status === 'live', 'the viewer to be there');
       for (let round = 0; round < 400; round++) {
         const bytes = Buffer.alloc(1 + Math.floor(random() * 6000), `${round} `);
         produced.push(bytes);
@@ -226,8 +228,13 @@ test(
         await new Promise((resolve) => setTimeout(resolve, random() * 8));
       }
       await until(() => viewer.unconfirmedInput().bytes === 0, 'all input confirmed');
+      await until(
+        () => seen.reduce((sum, bytes) => sum + bytes.length, 0) >= Buffer.concat(produced).length,
+        'the viewer to have seen all',
+      );
       agent.append(encodeExit(7, 0), true);
       await until(() => host.messages.some((message) => message.kind === 'session-ended'), 'session-ended');
+      await until(() => viewer.status === 'ended', 'the viewer to hear of the end');
       assert.equal(host.restarts, 5);
       const file = join(host.paths.recordings, 's.bsr');
       assert.equal(sha256(await dataOf(file)), sha256(Buffer.concat(produced)), 'the recording holds what the agent produced');

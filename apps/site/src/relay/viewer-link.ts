@@ -37,6 +37,7 @@ export class ViewerLink {
   inputDroppedBytes = 0;
   readonly #source: OutputSource;
   #mode: 'live' | 'late' | 'busy' = 'busy';
+  #busy: Promise<void> = Promise.resolve();
   #sent = 0;
   #shown = 0;
 
@@ -55,10 +56,10 @@ export class ViewerLink {
   /** Begins to feed: from `outFrom`, or with a screen. */
   start(outFrom: number | undefined): void {
     const head = this.#source.takenBytes;
-    if (outFrom === undefined && head > 0) return void this.#sendScreen();
+    if (outFrom === undefined && head > 0) return this.#begin(this.#sendScreen());
     this.#sent = this.#shown = outFrom ?? 0;
-    if (head - this.#sent > VIEWER_CATCH_UP_MAX_BYTES) void this.#sendScreen();
-    else void this.#catchUp();
+    if (head - this.#sent > VIEWER_CATCH_UP_MAX_BYTES) this.#begin(this.#sendScreen());
+    else this.#begin(this.#catchUp());
   }
 
   /** The hot path: a frame as it came from the agent, [offset, end). */
@@ -75,9 +76,19 @@ export class ViewerLink {
     if (offset > this.#sent) throw new WireError(`OUTPUT_ACK offset: ${offset} is beyond the ${this.#sent} bytes sent`);
     this.#shown = Math.max(this.#shown, offset);
     if (this.#mode === 'late' && this.#sent - this.#shown <= VIEWER_DRAINED_BYTES) {
-      if (this.#source.takenBytes - this.#sent > VIEWER_CATCH_UP_MAX_BYTES) void this.#sendScreen();
-      else void this.#catchUp();
+      if (this.#source.takenBytes - this.#sent > VIEWER_CATCH_UP_MAX_BYTES) this.#begin(this.#sendScreen());
+      else this.#begin(this.#catchUp());
     }
+  }
+
+  /** The output is complete: resolves when this viewer has been sent the rest of it, or, being late, the last screen. */
+  async settle(): Promise<void> {
+    await this.#busy;
+    if (this.#mode === 'late') await this.#sendScreen();
+  }
+
+  #begin(work: Promise<void>): void {
+    this.#busy = work;
   }
 
   notice(notice: ViewerNotice): void {
