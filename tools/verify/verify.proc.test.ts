@@ -43,7 +43,7 @@ function output(offset: number, bytes: string): Frame {
 }
 function recording(frames: Frame[]): { bytes: Buffer; head: string } {
   let hash: Buffer = Buffer.alloc(32);
-  const parts = [Buffer.from('BASCREC1')];
+  const parts: Buffer[] = [Buffer.from('BASCREC1')];
   for (const [type, body] of frames) {
     const head = Buffer.alloc(5);
     head.writeUInt32BE(body.length + 1);

@@ -109,6 +109,12 @@ test('a login session ends by its idle limit and by its absolute limit', async (
   clock.nowMs += limits.idleMinutes * MINUTE_MS;
   assert.equal(accounts.authenticate(idle.cookie), undefined);
 
+  const refreshing = await accounts.logins.withPassword('ann', PASSWORD, VISITOR);
+  clock.nowMs += limits.idleMinutes * MINUTE_MS - 1;
+  assert.ok(accounts.authenticate(refreshing.cookie, true));
+  clock.nowMs += 1;
+  assert.equal(accounts.authenticate(refreshing.cookie), undefined, "a page's own refreshing is no sign of life");
+
   const { cookie, principal } = await accounts.logins.withPassword('ann', PASSWORD, VISITOR);
   const startMs = clock.nowMs;
   const ended: LoginSessionsEnded[] = [];

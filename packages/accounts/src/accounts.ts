@@ -78,9 +78,9 @@ export class Accounts implements LoginAuthority {
     return await this.users.resetPassword(context, account.id);
   }
 
-  /** The principal of a login cookie's value, or undefined; counts as a sign of life of its login session. */
-  authenticate(cookie: string | undefined): Principal | undefined {
-    return this.sessions.authenticate(cookie);
+  /** The principal of a login cookie's value, or undefined; counts as a sign of life of its login session, unless it is a page's own refreshing. */
+  authenticate(cookie: string | undefined, background = false): Principal | undefined {
+    return this.sessions.authenticate(cookie, background);
   }
 
   /** Heard after every end of login sessions: logout, reset, disabling, change of password, limits. */

@@ -49,14 +49,14 @@ export class LoginSessions {
     this.#listeners.push(listener);
   }
 
-  /** The principal of a cookie's value; notes that its login session was seen. */
-  authenticate(cookie: string | undefined): Principal | undefined {
+  /** The principal of a cookie's value; notes that its login session was seen, unless nobody is behind the request. */
+  authenticate(cookie: string | undefined, background = false): Principal | undefined {
     if (cookie === undefined || !TOKEN_TEXT.test(cookie)) return undefined;
     const session = rows.sessionByToken(this.#parts.store, sha256(cookie));
     if (session === undefined || this.#isOver(session)) return undefined;
     const account = rows.accountById(this.#parts.store, session.accountId);
     if (account === undefined || account.disabled === 1) return undefined;
-    this.#seen.set(session.id, this.#parts.now());
+    if (!background) this.#seen.set(session.id, this.#parts.now());
     return toPrincipal(account, session, cookie);
   }
 

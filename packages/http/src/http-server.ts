@@ -4,7 +4,7 @@ import type { Socket } from 'node:net';
 import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { AppError, notFound } from '@bascule/errors/app-error.ts';
 import type { Log } from '@bascule/log/log.ts';
-import { CSRF_HEADER } from '@bascule/protocol/api/common.ts';
+import { BACKGROUND_HEADER, CSRF_HEADER } from '@bascule/protocol/api/common.ts';
 import type { Context } from '@bascule/store/store.ts';
 import { timingSafeTextEqual } from './timing-safe-text-equal.ts';
 import { sendAnswer } from './answer.ts';
@@ -216,7 +216,7 @@ export class HttpServer {
         context: { actor: { kind: 'system', id: null, name: 'not logged in' }, address },
       };
 
-    const principal = accounts.authenticate(loginCookie(cookieName, request.headers.cookie, reply).value);
+    const principal = accounts.authenticate(loginCookie(cookieName, request.headers.cookie, reply).value, isBackground(request));
     if (principal === undefined) throw unauthenticated();
     const token = request.headers[CSRF_HEADER];
     if (changes && !(typeof token === 'string' && timingSafeTextEqual(token, principal.csrf))) throw csrfMismatch();
@@ -257,6 +257,11 @@ export class HttpServer {
     }
     return sendError(reply, fault, request.id);
   }
+}
+
+/** Whether nobody is behind the request: a page's own refreshing, or its event stream coming back. */
+function isBackground({ headers }: FastifyRequest): boolean {
+  return headers[BACKGROUND_HEADER] === '1' || headers.accept === 'text/event-stream';
 }
 
 function unauthenticated(): AppError {

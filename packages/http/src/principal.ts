@@ -28,8 +28,8 @@ export interface Grant {
 /** What the server needs to know of accounts. The class Accounts is one. */
 export interface LoginAuthority {
   readonly actorKind: 'user' | 'box-administrator';
-  /** The principal of a login cookie's value, or undefined; counts as a sign of life of the login session. */
-  authenticate(cookie: string | undefined): Principal | undefined;
+  /** The principal of a login cookie's value, or undefined; counts as a sign of life of the login session, unless the page asked by itself (`background`). */
+  authenticate(cookie: string | undefined, background?: boolean): Principal | undefined;
   /** Somebody logged in asked for what policy refuses: an audit event, at a bounded rate. */
   noteAccessRefused(context: Context, refused: { action: string; what: string }): void;
 }

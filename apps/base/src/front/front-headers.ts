@@ -1,4 +1,4 @@
-import { CSRF_HEADER } from '@bascule/protocol/api/common.ts';
+import { BACKGROUND_HEADER, CSRF_HEADER } from '@bascule/protocol/api/common.ts';
 
 /** Headers that belong to one hop (RFC 9110, 7.6.1); each side of base has its own. */
 const HOP_HEADERS = new Set([
@@ -21,7 +21,7 @@ export function isForged(name: string): boolean {
     name === 'x-real-ip' ||
     name.startsWith('x-forwarded-') ||
     name.startsWith('proxy-') ||
-    (name.startsWith('x-bascule-') && name !== CSRF_HEADER)
+    (name.startsWith('x-bascule-') && name !== CSRF_HEADER && name !== BACKGROUND_HEADER)
   );
 }
 

@@ -1,5 +1,6 @@
 import { z, type ZodType } from 'zod';
-import { apiError, CSRF_HEADER } from '@bascule/protocol/api/common.ts';
+import { apiError, BACKGROUND_HEADER, CSRF_HEADER } from '@bascule/protocol/api/common.ts';
+import { Presence } from './presence.ts';
 
 /** A request that has no answer after this is given up; the server's own limits are shorter. */
 export const REQUEST_TIMEOUT_MS = 20_000;
@@ -42,9 +43,11 @@ export class ApiClient {
   /** Called when an answer says that there is no (complete) login session any more. */
   onUnauthenticated: () => void = () => {};
   #csrf = '';
+  readonly #presence = new Presence();
 
   constructor(prefix: ApiPrefix) {
     this.prefix = prefix;
+    this.#presence.onUnknown = () => void this.get('/auth/me', anyAnswer).catch(() => {});
   }
 
   /** Takes the token that `me` or a login answered; every changing request repeats it. */
@@ -85,6 +88,7 @@ export class ApiClient {
   async #request<T>(method: Method, url: string, schema: ZodType<T>, body?: unknown, signal?: AbortSignal): Promise<T> {
     const headers: Record<string, string> = { accept: 'application/json' };
     if (method !== 'GET') headers[CSRF_HEADER] = this.#csrf;
+    if (!this.#presence.isThere()) headers[BACKGROUND_HEADER] = '1';
     if (body !== undefined) headers['content-type'] = 'application/json';
     const timeout = AbortSignal.timeout(REQUEST_TIMEOUT_MS);
     const response = await fetch(url, {

@@ -14,5 +14,7 @@ export const LANGUAGES = ['en', 'de', 'nl', 'it'] as const;
 export const language = z.enum(LANGUAGES);
 export type Language = z.infer<typeof language>;
 export const ok = z.object({ ok: z.literal(true) });
+/** Header (value `1`) of requests that a page makes by itself, with nobody at it: they do not keep an idle login session alive. */
+export const BACKGROUND_HEADER = 'x-bascule-background';
 /** Header in which every changing request repeats the login session's CSRF token. */
 export const CSRF_HEADER = 'x-bascule-csrf';
