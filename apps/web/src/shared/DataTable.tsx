@@ -30,7 +30,7 @@ export interface Column<Row> {
   width?: string;
   /** Long text that may take several lines; everything else stays on one. */
   wrap?: boolean;
-  /** The header is only for screen readers (a column of buttons). */
+  /** A column of buttons: its header is only for screen readers, and it stays in view. */
   hideHeader?: boolean;
 }
 
@@ -100,6 +100,7 @@ export function DataTable<Row extends object>({
                 <th
                   key={header.id}
                   scope="col"
+                  data-pinned={column?.hideHeader === true}
                   style={{ width: column?.width, textAlign: column?.align }}
                   aria-sort={sorted === 'asc' ? 'ascending' : sorted === 'desc' ? 'descending' : undefined}
                 >
@@ -131,7 +132,12 @@ export function DataTable<Row extends object>({
           {model.slice(window.from, window.to).map((row, index) => (
             <tr key={row.id} aria-rowindex={window.from + index + 2} data-emphasized={emphasize?.(row.original) === true}>
               {columns.map((column) => (
-                <td key={column.key} style={{ textAlign: column.align }} data-wrap={column.wrap === true}>
+                <td
+                  key={column.key}
+                  style={{ textAlign: column.align }}
+                  data-wrap={column.wrap === true}
+                  data-pinned={column.hideHeader === true}
+                >
                   {column.cell(row.original)}
                 </td>
               ))}

@@ -1,6 +1,7 @@
 import { z, type ZodType } from 'zod';
 import { apiError, BACKGROUND_HEADER, CSRF_HEADER } from '@bascule/protocol/api/common.ts';
-import { Presence } from './presence.ts';
+import { apiPaths } from './paths.ts';
+import type { Presence } from './presence.ts';
 
 /** A request that has no answer after this is given up; the server's own limits are shorter. */
 export const REQUEST_TIMEOUT_MS = 20_000;
@@ -43,11 +44,12 @@ export class ApiClient {
   /** Called when an answer says that there is no (complete) login session any more. */
   onUnauthenticated: () => void = () => {};
   #csrf = '';
-  readonly #presence = new Presence();
+  readonly #presence: Presence;
 
-  constructor(prefix: ApiPrefix) {
+  constructor(prefix: ApiPrefix, presence: Presence) {
     this.prefix = prefix;
-    this.#presence.onUnknown = () => void this.get('/auth/me', anyAnswer).catch(() => {});
+    this.#presence = presence;
+    presence.onUnknown = () => void this.get(apiPaths.me, anyAnswer).catch(() => {});
   }
 
   /** Takes the token that `me` or a login answered; every changing request repeats it. */

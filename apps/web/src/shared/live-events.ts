@@ -1,14 +1,13 @@
 import { useEffect } from 'react';
 import { useQueryClient } from '@tanstack/react-query';
-import { z } from 'zod';
 import { EVENT_TOPICS } from '@bascule/protocol/api/site.ts';
 import { useApi } from './api-context.tsx';
+import { readTopics } from './event-topics.ts';
 import { apiPaths } from './paths.ts';
 
 export type Topic = (typeof EVENT_TOPICS)[number];
 /** A stream that broke for good (a 503 while the site restarts ends it) is opened again after this. */
 const REOPEN_MS = 2_000;
-const topics = z.array(z.string()).max(100);
 
 /**
  * While mounted, keeps the site's event stream open and makes the queries of changed topics be read again. A query belongs to the topic
@@ -42,14 +41,4 @@ export function useLiveEvents(): void {
       source?.close();
     };
   }, [api, client]);
-}
-
-/** The topics named by an event; an event we cannot read counts as 'everything changed'. */
-export function readTopics(data: string): readonly string[] {
-  try {
-    const parsed = topics.safeParse(JSON.parse(data));
-    return parsed.success ? parsed.data : EVENT_TOPICS;
-  } catch {
-    return EVENT_TOPICS;
-  }
 }

@@ -14,6 +14,7 @@ import { applyNonceToStyleElements, cspNonce } from './csp-nonce.ts';
 import { FaultBoundary } from './FaultBoundary.tsx';
 import { startI18n, type Namespace } from './i18n.ts';
 import { watchLoginLoss } from './login-state.ts';
+import { Presence } from './presence.ts';
 import { createQueryClient } from './query-client.ts';
 import { cssVariables, theme } from './theme.ts';
 
@@ -21,7 +22,7 @@ import { cssVariables, theme } from './theme.ts';
 export async function mountPage(options: { prefix: ApiPrefix; namespaces: Namespace[]; page: ReactNode }): Promise<void> {
   applyNonceToStyleElements();
   await startI18n(options.namespaces);
-  const api = new ApiClient(options.prefix);
+  const api = new ApiClient(options.prefix, new Presence(window));
   const queryClient = createQueryClient();
   watchLoginLoss(api, queryClient);
   const root = document.getElementById('root');

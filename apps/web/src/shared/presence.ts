@@ -7,24 +7,29 @@ const KEEP_ALIVE_INTERVAL_MS = 4 * 60_000;
 const SIGNS = ['pointerdown', 'keydown', 'wheel', 'touchstart'] as const;
 
 export class Presence {
-  #signAtMs = Date.now();
-  #knownAtMs = Date.now();
+  readonly #now: () => number;
+  #signAtMs: number;
+  #knownAtMs: number;
   /** Called when somebody is there and no request has said so for a while. */
   onUnknown: () => void = () => {};
 
-  constructor() {
-    for (const sign of SIGNS) addEventListener(sign, () => this.#noticed(), { capture: true, passive: true });
+  /** `page`: where the signs arrive (the window). Whoever opened the page counts as there. */
+  constructor(page: EventTarget, now: () => number = Date.now) {
+    this.#now = now;
+    this.#signAtMs = now();
+    this.#knownAtMs = now();
+    for (const sign of SIGNS) page.addEventListener(sign, () => this.#noticed(), { capture: true, passive: true });
   }
 
   /** Called for each request; whether somebody is behind it. */
   isThere(): boolean {
-    const there = Date.now() - this.#signAtMs < THERE_FOR_MS;
-    if (there) this.#knownAtMs = Date.now();
+    const there = this.#now() - this.#signAtMs < THERE_FOR_MS;
+    if (there) this.#knownAtMs = this.#now();
     return there;
   }
 
   #noticed(): void {
-    this.#signAtMs = Date.now();
+    this.#signAtMs = this.#now();
     if (this.#signAtMs - this.#knownAtMs < KEEP_ALIVE_INTERVAL_MS) return;
     this.#knownAtMs = this.#signAtMs;
     this.onUnknown();

@@ -28,6 +28,20 @@ const red: MantineColorsTuple = [
   '#6b1612',
 ];
 
+/** The library's greys of the dark theme, in the hue of ours; inputs are shade 6, borders 4. */
+const dark: MantineColorsTuple = [
+  '#e4e8eb',
+  '#c5ccd2',
+  '#a0abb4',
+  '#7d8891',
+  '#3a434a',
+  '#2a3137',
+  '#14181b',
+  '#1b1f23',
+  '#14171a',
+  '#101316',
+];
+
 /** Which token an alert's colour stands for. */
 const ALERT_TOKENS: Record<string, string> = { red: 'bad', yellow: 'warn', orange: 'warn', green: 'ok' };
 
@@ -35,7 +49,7 @@ const ALERT_TOKENS: Record<string, string> = { red: 'bad', yellow: 'warn', orang
 export const theme = createTheme({
   primaryColor: 'accent',
   primaryShade: { light: 7, dark: 6 },
-  colors: { accent, red },
+  colors: { accent, red, dark },
   fontFamily: 'var(--b-font)',
   fontFamilyMonospace: 'var(--b-font-mono)',
   fontSizes: {

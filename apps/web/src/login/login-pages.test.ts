@@ -1,0 +1,78 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { JumpItem } from '@bascule/protocol/api/jump.ts';
+import { certificateTone, diskTone } from '../appliance/basics-tones.ts';
+import { matchesItem, waitingFirst } from './jump/jump-item-order.ts';
+import { accessSessionQuery, accessSessionSearch } from './reports/access-session-search.ts';
+
+const item = (change: Partial<JumpItem>): JumpItem => ({
+  id: 'jc_1',
+  name: 'web-1',
+  groupId: null,
+  groupName: 'Frankfurt',
+  hostName: 'web-1.example.net',
+  os: 'Debian 12',
+  addresses: ['10.0.0.1'],
+  runsAs: 'root',
+  version: '0.1.0',
+  state: 'approved',
+  online: true,
+  sinceMs: 0,
+  duplicateName: false,
+  comment: '',
+  sessions: 0,
+  ...change,
+});
+
+test('what waits for a decision comes first, then online, then by name with numbers as numbers, revoked last', () => {
+  const rows = [
+    item({ name: 'revoked', state: 'revoked' }),
+    item({ name: 'web-10' }),
+    item({ name: 'web-2' }),
+    item({ name: 'a-offline', online: false }),
+    item({ name: 'z-waiting', state: 'waiting-for-approval', online: false }),
+    item({ name: 'b-confirm', state: 'to-be-confirmed' }),
+  ];
+  assert.deepEqual(
+    rows.toSorted(waitingFirst).map((row) => row.name),
+    ['b-confirm', 'z-waiting', 'web-2', 'web-10', 'a-offline', 'revoked'],
+  );
+});
+
+test('a search needs every word, anywhere in what the list shows', () => {
+  assert.ok(matchesItem(item({}), ''));
+  assert.ok(matchesItem(item({}), 'FRANK  10.0.0'));
+  assert.ok(!matchesItem(item({}), 'frank berlin'));
+});
+
+test('filters come from the address; wrong ones are left out', () => {
+  const search = accessSessionSearch({
+    user: 'ann',
+    state: 'nonsense',
+    from: '2026-11-20',
+    to: 'yesterday',
+    endReason: 'process-exited',
+    other: 1,
+  });
+  assert.deepEqual(JSON.parse(JSON.stringify(search)), { user: 'ann', from: '2026-11-20', endReason: 'process-exited' });
+});
+
+test('the last day counts to its end, also when the month ends', () => {
+  const { fromMs, toMs } = accessSessionQuery({ from: '2026-11-30', to: '2026-11-30' });
+  assert.equal(fromMs, new Date(2026, 10, 30).getTime());
+  assert.equal(toMs, new Date(2026, 11, 1).getTime() - 1);
+  assert.deepEqual(accessSessionQuery({}), { fromMs: undefined, toMs: undefined });
+});
+
+test('a full disk and an expiring certificate are warned of before they are bad', () => {
+  assert.deepEqual(
+    [0.5, 0.09, 0.02].map((free) => diskTone({ totalBytes: 100, freeBytes: free * 100 })),
+    ['ok', 'warn', 'bad'],
+  );
+  assert.equal(diskTone({ totalBytes: 0, freeBytes: 0 }), 'bad');
+  const day = 86_400_000;
+  assert.deepEqual(
+    [40, 29, 0].map((days) => certificateTone(1e12 + days * day, 1e12)),
+    ['ok', 'warn', 'bad'],
+  );
+});
