@@ -84,7 +84,8 @@ async function resetStopped(home, which, user) {
   // Each database is opened by the software that knows its schema.
   const kind = which === 'login' ? 'site' : 'base';
   const staged = join(home, 'software', kind, 'current');
-  const source = which === 'login' ? ['apps', 'site', 'src', 'offline-reset.ts'] : ['packages', 'accounts', 'src', 'offline-reset.ts'];
+  const source =
+    which === 'login' ? ['apps', 'site', 'src', 'offline-reset.ts'] : ['packages', 'accounts', 'src', 'offline-reset.ts'];
   const program = join(existsSync(staged) ? staged : checkout, ...source);
   const node = stagedRuntime(home);
   const args = [program, '--database', database, '--kind', which === 'login' ? 'user' : 'boxAdministrator', '--name', user];

@@ -116,8 +116,11 @@ class Starter {
     const { base, runtime } = this.#software;
     const args = [
       join(base, 'apps', 'boot', 'src', 'main.ts'),
-      ...['--home', home, '--listen', listen, '--port', String(port), '--name', name],
-      ...['--base', join(base, 'apps', 'base', 'src', 'main.ts')],
+      `--home=${home}`,
+      `--listen=${listen}`,
+      `--port=${port}`,
+      `--name=${name}`,
+      `--base=${join(base, 'apps', 'base', 'src', 'main.ts')}`,
       ...(isRoot ? ['--user', SERVICE_USER] : []),
     ];
     return new Promise((resolve, reject) => {

@@ -66,7 +66,8 @@ export class Sessions {
   async endAll(limitMs: number): Promise<void> {
     const sessions = [...this.#sessions.values()];
     const exited = Promise.all(sessions.map((session) => session.whenExited()));
-    const exitedWithin = (waitMs: number) => Promise.race([exited, new Promise((resolve) => setTimeout(resolve, waitMs).unref())]);
+    const exitedWithin = (waitMs: number) =>
+      Promise.race([exited, new Promise((resolve) => setTimeout(resolve, waitMs).unref())]);
     // The site answers `goodbye` with `session-end`, and has told the relay why by then: a shell that went before that would look as if it had ended by itself.
     if (this.#aloneSinceMs === undefined) await exitedWithin(GOODBYE_ANSWER_LIMIT_MS);
     for (const session of sessions) session.end();

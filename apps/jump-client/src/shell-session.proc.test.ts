@@ -243,7 +243,7 @@ test('input with a gap closes the link with 4002; nothing of it reaches the shel
   const session = await openSession();
   const [code] = await Promise.all([
     once(relay.link!, 'close'),
-    relay.sendAgain(1_000_000, encodeRecord(InputRecord.keys, Buffer.from('echo no\n'))),
+    Promise.resolve(relay.sendAgain(1_000_000, encodeRecord(InputRecord.keys, Buffer.from('echo no\n')))),
   ]);
   assert.equal((code as unknown[])[0], CloseCode.protocol);
   site.jump.sendToClient(clientId, { kind: 'session-forget', session });

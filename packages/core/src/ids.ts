@@ -18,7 +18,7 @@ export type IdKind = keyof typeof ID_PREFIX;
 /** Makes a UUIDv7 for the instant `nowMs` (milliseconds since the epoch). */
 export function uuidv7(nowMs: number = Date.now()): string {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
-  new DataView(bytes.buffer).setBigUint64(0, (BigInt(nowMs) << 16n) | BigInt(((bytes[6]! & 0x0f) | 0x70) << 8 | bytes[7]!));
+  new DataView(bytes.buffer).setBigUint64(0, (BigInt(nowMs) << 16n) | BigInt((((bytes[6]! & 0x0f) | 0x70) << 8) | bytes[7]!));
   bytes[8] = (bytes[8]! & 0x3f) | 0x80;
   const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;

@@ -40,9 +40,24 @@ export type ToSite = z.infer<typeof toSite>;
 export const fromSite = z.discriminatedUnion('kind', [
   /** The program listens and works. `firstPassword` only when this start made the user `admin`. */
   z.object({ kind: z.literal('ready'), firstPassword: z.string().optional() }),
-  z.object({ kind: z.literal('health'), nonce: z.number().int(), ok: z.boolean(), detail: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])) }),
-  z.object({ kind: z.literal('password-reset'), nonce: z.number().int(), password: z.string().optional(), error: z.string().optional() }),
-  z.object({ kind: z.literal('local-client-token'), nonce: z.number().int(), token: z.string().optional(), error: z.string().optional() }),
+  z.object({
+    kind: z.literal('health'),
+    nonce: z.number().int(),
+    ok: z.boolean(),
+    detail: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])),
+  }),
+  z.object({
+    kind: z.literal('password-reset'),
+    nonce: z.number().int(),
+    password: z.string().optional(),
+    error: z.string().optional(),
+  }),
+  z.object({
+    kind: z.literal('local-client-token'),
+    nonce: z.number().int(),
+    token: z.string().optional(),
+    error: z.string().optional(),
+  }),
   /** The program cannot work and says why in one sentence; it exits next. */
   z.object({ kind: z.literal('failed'), message: z.string() }),
 ]);

@@ -30,10 +30,18 @@ export const clientFacts = z.object({
 export type ClientFacts = z.infer<typeof clientFacts>;
 
 /** A session the client still holds a process for; sent at every connect, so that the site learns what survived. */
-export const heldSession = z.object({ session: id('accessSession'), outStart: byteCount, outEnd: byteCount, exited: z.boolean() });
+export const heldSession = z.object({
+  session: id('accessSession'),
+  outStart: byteCount,
+  outEnd: byteCount,
+  exited: z.boolean(),
+});
 export type HeldSession = z.infer<typeof heldSession>;
 
-const base64 = z.string().max(8192).regex(/^[A-Za-z0-9+/]+={0,2}$/);
+const base64 = z
+  .string()
+  .max(8192)
+  .regex(/^[A-Za-z0-9+/]+={0,2}$/);
 
 export const fromClient = z.discriminatedUnion('kind', [
   /**
@@ -96,7 +104,12 @@ export type RefusalCode = (typeof RefusalCode)[keyof typeof RefusalCode];
 export const toClient = z.discriminatedUnion('kind', [
   /** Sent by the server at once after the upgrade. */
   z.object({ kind: z.literal('welcome'), challenge: z.string().max(200), appliance: z.string().max(100) }),
-  z.object({ kind: z.literal('enrolled'), client: id('jumpClient'), certificate: z.string().max(8192), authority: z.string().max(16384) }),
+  z.object({
+    kind: z.literal('enrolled'),
+    client: id('jumpClient'),
+    certificate: z.string().max(8192),
+    authority: z.string().max(16384),
+  }),
   /**
    * The answer to `hello`. `state` tells what the site makes of the client; `reconnect` paces every later reconnect: wait a random
    * time within the window, sessions first.
@@ -105,15 +118,28 @@ export const toClient = z.discriminatedUnion('kind', [
     kind: z.literal('accepted'),
     version: z.number().int().positive(),
     state: z.enum(['approved', 'waiting-for-approval', 'to-be-confirmed', 'held']),
-    reconnect: z.object({ windowMs: z.number().int().nonnegative().max(600_000), withSessionsWindowMs: z.number().int().nonnegative().max(60_000) }),
+    reconnect: z.object({
+      windowMs: z.number().int().nonnegative().max(600_000),
+      withSessionsWindowMs: z.number().int().nonnegative().max(60_000),
+    }),
     serverTimeMs: instantMs,
     /** A certificate with a later end, when the present one has less than a third of its life left. */
     certificate: z.string().max(8192).optional(),
   }),
-  z.object({ kind: z.literal('refused'), code: z.enum(Object.values(RefusalCode) as [RefusalCode, ...RefusalCode[]]), message: z.string().max(500), retryAfterMs: z.number().int().nonnegative() }),
+  z.object({
+    kind: z.literal('refused'),
+    code: z.enum(Object.values(RefusalCode) as [RefusalCode, ...RefusalCode[]]),
+    message: z.string().max(500),
+    retryAfterMs: z.number().int().nonnegative(),
+  }),
   z.object({ kind: z.literal('state'), state: z.enum(['approved', 'waiting-for-approval', 'to-be-confirmed', 'held']) }),
   /** Start a process and dial a data link with the ticket. Idempotent by `session`. */
-  z.object({ kind: z.literal('session-open'), session: id('accessSession'), program: sessionProgram, ticket: z.string().max(200) }),
+  z.object({
+    kind: z.literal('session-open'),
+    session: id('accessSession'),
+    program: sessionProgram,
+    ticket: z.string().max(200),
+  }),
   z.object({ kind: z.literal('ticket'), session: id('accessSession'), ticket: z.string().max(200) }),
   /** End the process (SIGHUP, after 5 s SIGKILL) and report the rest of the output over the data link. */
   z.object({ kind: z.literal('session-end'), session: id('accessSession'), reason: z.enum(endReasons) }),

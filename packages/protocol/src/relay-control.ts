@@ -53,7 +53,13 @@ export const toRelay = z.discriminatedUnion('kind', [
     endRequested: z.enum(endReasons).optional(),
   }),
   /** A one-time ticket; only its hash travels. Single use, until `expiresAtMs`. */
-  z.object({ kind: z.literal('agent-ticket'), session: id('accessSession'), client: id('jumpClient'), ticketSha256: sha256Hex, expiresAtMs: instantMs }),
+  z.object({
+    kind: z.literal('agent-ticket'),
+    session: id('accessSession'),
+    client: id('jumpClient'),
+    ticketSha256: sha256Hex,
+    expiresAtMs: instantMs,
+  }),
   z.object({
     kind: z.literal('viewer-ticket'),
     session: id('accessSession'),
@@ -70,7 +76,12 @@ export const toRelay = z.discriminatedUnion('kind', [
    * Close the record: takes the output that still comes for at most `graceMs`, writes the end frame, answers `session-ended`.
    * Asked again for an ended session, answers the same again.
    */
-  z.object({ kind: z.literal('session-end'), session: id('accessSession'), reason: z.enum(endReasons), graceMs: z.number().int().nonnegative() }),
+  z.object({
+    kind: z.literal('session-end'),
+    session: id('accessSession'),
+    reason: z.enum(endReasons),
+    graceMs: z.number().int().nonnegative(),
+  }),
   /** Main has stored `session-ended`: the relay may forget. */
   z.object({ kind: z.literal('session-forget'), session: id('accessSession') }),
 ]);

@@ -6,10 +6,20 @@ export const id = (kind: IdKind) => z.string().regex(idPattern(kind));
 
 /** One line of text a person typed: trimmed, no control characters, at most `max` characters. */
 export const line = (max: number) =>
-  z.string().trim().min(1).max(max).regex(/^[^\p{Cc}]*$/u, 'must not contain control characters');
+  z
+    .string()
+    .trim()
+    .min(1)
+    .max(max)
+    .regex(/^[^\p{Cc}]*$/u, 'must not contain control characters');
 
 /** As `line`, but may be empty. */
-export const optionalLine = (max: number) => z.string().trim().max(max).regex(/^[^\p{Cc}]*$/u, 'must not contain control characters');
+export const optionalLine = (max: number) =>
+  z
+    .string()
+    .trim()
+    .max(max)
+    .regex(/^[^\p{Cc}]*$/u, 'must not contain control characters');
 
 /** What programs report about themselves (host names, OS names): cut at `max`, control characters replaced, never refused. */
 export const reported = (max: number) => z.string().transform((text) => text.replace(/\p{Cc}/gu, '\u{FFFD}').slice(0, max));

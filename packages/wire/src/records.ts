@@ -32,11 +32,7 @@ export function writeRecordHeader(target: Uint8Array, at: number, type: OutputRe
 }
 
 /** RESIZED and RESIZE. */
-export function encodeSize(
-  type: typeof OutputRecord.resized | typeof InputRecord.resize,
-  cols: number,
-  rows: number,
-): Uint8Array<ArrayBuffer> {
+export function encodeSize(type: typeof OutputRecord.resized, cols: number, rows: number): Uint8Array<ArrayBuffer> {
   return encodeRecord(type, new Uint8Array([cols >>> 8, cols, rows >>> 8, rows]));
 }
 

@@ -232,7 +232,8 @@ export class Jump {
   /** Renames, moves or comments an item. */
   changeItem(context: Context, id: string, change: { name?: string; groupId?: string | null; comment?: string }): JumpItem {
     const row = this.#row(id);
-    if (change.groupId != null && rows.groupName(this.#store, change.groupId) === undefined) throw unknownGroup('body.groupId');
+    if (change.groupId !== undefined && change.groupId !== null && rows.groupName(this.#store, change.groupId) === undefined)
+      throw unknownGroup('body.groupId');
     const next = {
       name: change.name ?? row.name,
       groupId: change.groupId === undefined ? row.groupId : change.groupId,

@@ -49,5 +49,5 @@ test('users reach the items of their Jump Groups; administrators reach all, also
 test('a grant cannot be imitated', () => {
   const grant = policy.authorize(principal('user'), 'status.read');
   assert.ok(grant && isAccessGrant(grant));
-  assert.equal(isAccessGrant({ ...grant }), false);
+  assert.equal(isAccessGrant(Object.assign({}, grant)), false);
 });

@@ -14,7 +14,7 @@ before(async () => {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
   // A browser resolves addresses against its page; Node has none.
-  globalThis.fetch = (input, init) => browserFetch(new URL(String(input), `http://127.0.0.1:${port}`), init);
+  globalThis.fetch = (input, init) => browserFetch(new URL(input as string, `http://127.0.0.1:${port}`), init);
 });
 after(() => {
   globalThis.fetch = browserFetch;

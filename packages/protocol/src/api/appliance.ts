@@ -18,8 +18,18 @@ export const basics = z.object({
   separated: z.boolean(),
   siteReady: z.boolean(),
   addresses: z.array(z.string()),
-  certificate: z.object({ issuedTo: z.string(), names: z.array(z.string()), notAfterMs: instantMs, selfMade: z.boolean(), sha256: z.string() }),
+  certificate: z.object({
+    issuedTo: z.string(),
+    names: z.array(z.string()),
+    notAfterMs: instantMs,
+    selfMade: z.boolean(),
+    sha256: z.string(),
+  }),
 });
 export type Basics = z.infer<typeof basics>;
 /** GET appliance/api/state, without login: what the header of every page and the progress page show. No secrets. */
-export const publicState = z.object({ applianceName: z.string(), siteReady: z.boolean(), siteState: z.enum(['starting', 'ready', 'restarting', 'stopped']) });
+export const publicState = z.object({
+  applianceName: z.string(),
+  siteReady: z.boolean(),
+  siteState: z.enum(['starting', 'ready', 'restarting', 'stopped']),
+});

@@ -5,9 +5,18 @@ import { id, instantMs, line, optionalLine } from '../text.ts';
 
 export const PASSWORD_MIN_CHARACTERS = 12;
 export const PASSWORD_MAX_CHARACTERS = 256;
-export const userName = z.string().trim().toLowerCase().min(1).max(64).regex(/^[a-z0-9][a-z0-9._@-]*$/, 'letters, digits and . _ @ - only');
+export const userName = z
+  .string()
+  .trim()
+  .toLowerCase()
+  .min(1)
+  .max(64)
+  .regex(/^[a-z0-9][a-z0-9._@-]*$/, 'letters, digits and . _ @ - only');
 const password = z.string().min(1).max(PASSWORD_MAX_CHARACTERS);
-export const newPassword = z.string().min(PASSWORD_MIN_CHARACTERS, `must have at least ${PASSWORD_MIN_CHARACTERS} characters`).max(PASSWORD_MAX_CHARACTERS);
+export const newPassword = z
+  .string()
+  .min(PASSWORD_MIN_CHARACTERS, `must have at least ${PASSWORD_MIN_CHARACTERS} characters`)
+  .max(PASSWORD_MAX_CHARACTERS);
 
 export const role = z.enum(['administrator', 'user']);
 export type Role = z.infer<typeof role>;
@@ -60,7 +69,12 @@ export const totpBegin = z.object({ secret: z.string(), uri: z.string() });
 export const passwordBody = z.object({ password });
 /** POST auth/passkeys/begin {password} → options; POST auth/passkeys/finish; GET auth/passkeys; POST auth/passkeys/:id/remove {password} */
 export const passkeyFinishBody = z.object({ name: line(64), response: z.record(z.string(), z.unknown()) });
-export const passkeyRow = z.object({ id: id('passkey'), name: z.string(), createdAtMs: instantMs, lastUsedAtMs: instantMs.nullable() });
+export const passkeyRow = z.object({
+  id: id('passkey'),
+  name: z.string(),
+  createdAtMs: instantMs,
+  lastUsedAtMs: instantMs.nullable(),
+});
 export const passkeys = z.object({ passkeys: z.array(passkeyRow) });
 
 /** GET users, POST users, PATCH users/:id, POST users/:id/reset-password, .../reset-second-factor, .../end-login-sessions: administrators only. */
@@ -81,5 +95,10 @@ export const users = z.object({ users: z.array(userRow) });
 export const createUserBody = z.object({ name: userName, displayName: optionalLine(100), role });
 /** The one-time password is shown once, and never stored in clear. */
 export const createdUser = z.object({ user: userRow, oneTimePassword: z.string() });
-export const changeUserBody = z.object({ displayName: line(100).optional(), role: role.optional(), disabled: z.boolean().optional(), unlock: z.literal(true).optional() });
+export const changeUserBody = z.object({
+  displayName: line(100).optional(),
+  role: role.optional(),
+  disabled: z.boolean().optional(),
+  unlock: z.literal(true).optional(),
+});
 export const oneTimePassword = z.object({ oneTimePassword: z.string() });

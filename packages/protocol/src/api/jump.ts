@@ -27,11 +27,27 @@ export const jumpItem = z.object({
 });
 export type JumpItem = z.infer<typeof jumpItem>;
 /** `revision` goes up with every change; GET jump/items?since=REVISION answers only what changed. */
-export const jumpItems = z.object({ revision: z.number().int(), complete: z.boolean(), items: z.array(jumpItem), removed: z.array(z.string()) });
-export const changeJumpItemBody = z.object({ name: line(128).optional(), groupId: id('jumpGroup').nullable().optional(), comment: optionalLine(500).optional() });
+export const jumpItems = z.object({
+  revision: z.number().int(),
+  complete: z.boolean(),
+  items: z.array(jumpItem),
+  removed: z.array(z.string()),
+});
+export const changeJumpItemBody = z.object({
+  name: line(128).optional(),
+  groupId: id('jumpGroup').nullable().optional(),
+  comment: optionalLine(500).optional(),
+});
 /** POST jump/items/:id/approve | revoke | delete | confirm */
 
-export const jumpGroup = z.object({ id: id('jumpGroup'), name: z.string(), items: z.number().int(), /** Users (not administrators) who may see and jump to its items. */ members: z.array(z.object({ id: id('user'), name: z.string() })) });
+export const jumpGroup = z.object({
+  id: id('jumpGroup'),
+  name: z.string(),
+  items: z.number().int(),
+  /** Users (not administrators) who may see and jump to its items. */ members: z.array(
+    z.object({ id: id('user'), name: z.string() }),
+  ),
+});
 export const jumpGroups = z.object({ groups: z.array(jumpGroup) });
 /** POST jump/groups, PATCH jump/groups/:id, DELETE jump/groups/:id (its items keep existing, without a group) */
 export const createJumpGroupBody = z.object({ name: line(64) });
@@ -54,7 +70,11 @@ export const installerToken = z.object({
 export const installerTokens = z.object({ tokens: z.array(installerToken) });
 export const createInstallerTokenBody = z.object({
   name: line(64),
-  validForHours: z.number().int().min(1).max(24 * 365),
+  validForHours: z
+    .number()
+    .int()
+    .min(1)
+    .max(24 * 365),
   uses: z.number().int().min(1).max(100_000),
   groupId: id('jumpGroup').nullable(),
   approveEach: z.boolean(),
@@ -70,6 +90,14 @@ export const createdInstallerToken = z.object({
 });
 
 /** GET jump/conflicts: two links with one identity. POST jump/conflicts/:clientId/decide {keep} */
-export const conflictSide = z.object({ hostName: z.string(), address: z.string(), os: z.string(), user: z.string(), sinceMs: instantMs });
-export const conflicts = z.object({ conflicts: z.array(z.object({ clientId: id('jumpClient'), name: z.string(), older: conflictSide, newer: conflictSide })) });
+export const conflictSide = z.object({
+  hostName: z.string(),
+  address: z.string(),
+  os: z.string(),
+  user: z.string(),
+  sinceMs: instantMs,
+});
+export const conflicts = z.object({
+  conflicts: z.array(z.object({ clientId: id('jumpClient'), name: z.string(), older: conflictSide, newer: conflictSide })),
+});
 export const decideConflictBody = z.object({ keep: z.enum(['older', 'newer']) });

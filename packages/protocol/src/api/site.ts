@@ -7,21 +7,46 @@ export const siteStatus = z.object({
   applianceName: z.string(),
   version: z.string(),
   nowMs: instantMs,
-  jumpClients: z.object({ online: z.number().int(), total: z.number().int(), waiting: z.number().int(), conflicts: z.number().int() }),
+  jumpClients: z.object({
+    online: z.number().int(),
+    total: z.number().int(),
+    waiting: z.number().int(),
+    conflicts: z.number().int(),
+  }),
   activeSessions: z.number().int(),
   recordings: z.object({ ok: z.boolean(), freeBytes: z.number(), usedBytes: z.number() }),
 });
 /** GET/PUT settings/security (administrators) */
 export const securitySettings = z.object({
   /** A session that nobody has open ends after this. */
-  notResumedMinutes: z.number().int().min(1).max(7 * 24 * 60),
+  notResumedMinutes: z
+    .number()
+    .int()
+    .min(1)
+    .max(7 * 24 * 60),
   /** A session whose Jump Client is away ends after this. */
-  clientAwayMinutes: z.number().int().min(1).max(7 * 24 * 60),
-  loginIdleMinutes: z.number().int().min(5).max(24 * 60),
-  loginMaxHours: z.number().int().min(1).max(7 * 24),
+  clientAwayMinutes: z
+    .number()
+    .int()
+    .min(1)
+    .max(7 * 24 * 60),
+  loginIdleMinutes: z
+    .number()
+    .int()
+    .min(5)
+    .max(24 * 60),
+  loginMaxHours: z
+    .number()
+    .int()
+    .min(1)
+    .max(7 * 24),
   /** Record what is typed, too; a password typed without echo then lands in the file. */
   recordInput: z.boolean(),
-  recordingMaxMebibytes: z.number().int().min(1).max(1024 * 1024),
+  recordingMaxMebibytes: z
+    .number()
+    .int()
+    .min(1)
+    .max(1024 * 1024),
 });
 export type SecuritySettings = z.infer<typeof securitySettings>;
 

@@ -76,5 +76,5 @@ export function lostKeystrokes(input: RememberedInput, arrived: number): number 
 
 /** How often a person pressed keys for `data`: one for an escape sequence (an arrow), otherwise its characters. */
 export function keystrokesIn(data: string): number {
-  return data.startsWith('\u001b') && data.length <= 12 ? 1 : [...data].length;
+  return data.startsWith('\u001b') && data.length <= 12 ? 1 : Array.from(data).length;
 }
