@@ -134,7 +134,7 @@ async function makeSessions(api: ApiClient): Promise<string> {
   await work(api, played, [
     'cd /etc && ls --color=always -ld apt cron.d default init.d ssh* 2>/dev/null',
     'head -n 4 os-release',
-    `for n in 1 2 3 4 5 6 7 8; do printf '\\033[3%dm%s\\033[0m step %d of 8 done\\n' $n '*' $n; sleep 0.3; done`,
+    `for n in {1..8}; do printf '\\e[3%dm*\\e[0m step %d of 8 done\\n' $n $n; sleep 0.3; done`,
     'exit',
   ]);
   await api.endedSession(played);
