@@ -6,7 +6,7 @@ import { ApplianceLog } from './appliance-log.ts';
 import { BootClaim, readBootState, refuseIfRunning } from './boot-state.ts';
 import { ChildProgram } from './child-program.ts';
 import { readOptions, type Options } from './options.ts';
-import { bindSocket, checkHome, endLeftover, makeDirectories, type Listening } from './preparation.ts';
+import { bindSocketSoon, checkHome, RESTART_BIND_WAIT_MS, endLeftover, makeDirectories, type Listening } from './preparation.ts';
 import { Refusal } from './refusal.ts';
 
 /** A base that dies that often without ever working is not tried again: whoever started boot is told. */
@@ -23,7 +23,7 @@ async function main(): Promise<void> {
   refuseIfRunning(previous);
   checkHome(options.home);
   await endLeftover(previous?.base);
-  const listening = bindSocket(options, process.env);
+  const listening = await bindSocketSoon(options, process.env, previous?.port === options.port ? RESTART_BIND_WAIT_MS : 0);
   makeDirectories(options);
   const claim = new BootClaim(paths.bootState, { address: options.listen, port: listening.port, name: options.name }, Date.now());
   new Appliance(options, listening, claim, new ApplianceLog(paths.logs)).run();
