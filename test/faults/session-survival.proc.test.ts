@@ -127,21 +127,23 @@ describe('an access session survives', { concurrency: false }, () => {
       const session = await openSession();
       using viewer = new TestViewer(api, session);
       await far.run(viewer);
-      const typing = (async () => {
+      const typeAll = async () => {
         for (let at = 0; at < typed.length;) {
           const length = 1 + random.below(12);
           viewer.type(typed.slice(at, at + length));
           at += length;
           await delay(random.below(120));
         }
-      })();
-      for (let count = 0; count < RANDOM_FAULTS; count += 1) {
-        await delay(random.below(1500));
-        const fault = random.pick(FAULTS);
-        t.diagnostic(fault.name);
-        await fault.strike(viewer);
-      }
-      await typing;
+      };
+      const strikeAll = async () => {
+        for (let count = 0; count < RANDOM_FAULTS; count += 1) {
+          await delay(random.below(1500));
+          const fault = random.pick(FAULTS);
+          t.diagnostic(fault.name);
+          await fault.strike(viewer);
+        }
+      };
+      await Promise.all([typeAll(), strikeAll()]);
       await viewer.until('the far process is done', () => viewer.exit !== undefined, COME_BACK_LIMIT_MS);
       await checkAccounts(far, viewer, typed);
     });

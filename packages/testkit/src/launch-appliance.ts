@@ -2,6 +2,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { homePaths } from '@bascule/core/home.ts';
@@ -14,6 +15,7 @@ import { waitUntil } from './wait-until.ts';
 export const CHECKOUT = join(import.meta.dirname, '..', '..', '..');
 /** Whom base and site run as when the tests run as root; every Linux has it. */
 const SERVICE_USER = 'nobody';
+const FIXED_PORTS = { from: 20_000, below: 32_000 };
 const READY_LIMIT_MS = 60_000;
 const STOP_LIMIT_MS = 20_000;
 const LOG_TAIL_LINES = 80;
@@ -62,9 +64,9 @@ export class LaunchedAppliance implements AsyncDisposable {
 
   /** Starts boot, at the second time on the same port as before, and waits until base and site are ready. */
   async start(): Promise<void> {
+    if (this.port === 0) this.port = await freeFixedPort();
     this.startBoot();
     await waitUntil('boot has written boot.json', () => this.#readPort() ?? this.#throwIfBootEnded());
-    this.port = must(this.#readPort(), 'the port');
     const { firstPasswords } = await this.ready();
     if (firstPasswords?.login !== undefined) this.passwords.login = firstPasswords.login;
     if (firstPasswords?.appliance !== undefined) this.passwords.appliance = firstPasswords.appliance;
@@ -208,6 +210,25 @@ export class LaunchedAppliance implements AsyncDisposable {
   #throwIfBootEnded(): undefined {
     const { exitCode } = must(this.#boot, 'boot');
     if (exitCode !== null) throw new Error(`boot ended with code ${exitCode}\n${this.logTail()}`);
+  }
+}
+
+/**
+ * A free port below those that the kernel gives to outgoing connections (ip_local_port_range): while the appliance is down, a client that tries
+ * again and again could otherwise get its very port as its own, and keep boot from binding it.
+ */
+async function freeFixedPort(): Promise<number> {
+  for (;;) {
+    const port = FIXED_PORTS.from + Math.floor(Math.random() * (FIXED_PORTS.below - FIXED_PORTS.from));
+    const probe = createServer();
+    const isFree = await new Promise<boolean>((resolve) => {
+      probe.once('error', () => resolve(false));
+      probe.listen(port, '127.0.0.1', () => resolve(true));
+    });
+    if (!isFree) continue;
+    probe.close();
+    await once(probe, 'close');
+    return port;
   }
 }
 
