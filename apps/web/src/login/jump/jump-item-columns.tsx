@@ -25,6 +25,13 @@ export function useJumpItemColumns(
         sortBy: (item) => `${item.online ? 0 : 1}${item.sinceMs ?? 0}`,
       },
       {
+        key: 'sessions',
+        header: t('login:jump.sessions'),
+        cell: (item) => item.sessions,
+        sortBy: (item) => item.sessions,
+        align: 'right',
+      },
+      {
         key: 'group',
         header: t('login:jump.group'),
         cell: (item) => item.groupName ?? <span className="b-quiet">–</span>,
@@ -49,13 +56,6 @@ export function useJumpItemColumns(
         header: t('login:jump.version'),
         cell: (item) => <span className="b-mono">{item.version}</span>,
         sortBy: (item) => item.version,
-      },
-      {
-        key: 'sessions',
-        header: t('login:jump.sessions'),
-        cell: (item) => item.sessions,
-        sortBy: (item) => item.sessions,
-        align: 'right',
       },
       {
         key: 'actions',
