@@ -9,6 +9,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Page } from 'playwright-core';
 import { CHECKOUT } from '../packages/testkit/src/launch-appliance.ts';
 import { TestBrowser } from '../packages/testkit/src/browser.ts';
+import { waitUntil } from '../packages/testkit/src/wait-until.ts';
 import { toPalettePng } from './screenshots/palette-png.ts';
 import { makeScene, PASSWORD, quiet, type Scene } from './screenshots/scene.ts';
 
@@ -150,7 +151,8 @@ async function openTerminal(page: Page, url: string): Promise<void> {
   await page.getByRole('button', { name: 'Jump to web-01' }).click();
   await page.locator('.xterm').waitFor();
   const text = () => page.evaluate(() => (globalThis as { bascule?: { terminalText?: () => string } }).bascule?.terminalText?.());
-  for (const command of ['', 'cd /etc && ls --color=always -d a*.d c*.d l*.d p*.d', 'head -n 4 os-release']) {
+  await waitUntil('the prompt is there', async () => (await text())?.trim());
+  for (const command of ['cd /etc && ls --color=always -d a*.d c*.d l*.d p*.d', 'head -n 4 os-release']) {
     await page.keyboard.type(`${command}\n`);
     await quiet(text);
   }
