@@ -15,7 +15,7 @@ import { Sessions } from './sessions.ts';
 const BACK_OFF_FIRST_MS = 1000;
 const BACK_OFF_WITH_SESSIONS_FIRST_MS = 250;
 const BACK_OFF_MAX_MS = 60_000;
-const BACK_OFF_WITH_SESSIONS_MAX_MS = 10_000;
+const BACK_OFF_WITH_SESSIONS_MAX_MS = 2_000;
 /** How long ending shells may take when the client stops, before they are killed. */
 const STOP_LIMIT_MS = 2000;
 

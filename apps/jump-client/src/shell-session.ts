@@ -31,7 +31,7 @@ const INPUT_PENDING_LIMIT_BYTES = 1024 * 1024;
 const RESUME_BELOW_BYTES = REPLAY_BUFFER_MAX_BYTES - 4 * 1024 * 1024;
 /** wire 5.6 */
 const REDIAL_FIRST_MS = 100;
-const REDIAL_MAX_MS = 5000;
+const REDIAL_MAX_MS = 2000;
 /** A ticket that was asked for and did not come within this is asked for again. */
 const TICKET_LIMIT_MS = 10_000;
 /** Input is confirmed this long after the process's terminal has it. */

@@ -77,5 +77,6 @@ function fail(error: unknown): void {
 }
 
 function tell(message: FromSite): void {
-  process.send?.(message);
+  // A parent that died a moment ago makes this fail; 'disconnect' follows and ends the program.
+  if (process.connected) process.send?.(message, () => {});
 }

@@ -73,7 +73,8 @@ async function main(): Promise<void> {
 }
 
 function tell(message: FromSite): void {
-  if (process.connected) process.send?.(message);
+  // A parent that died a moment ago makes this fail; 'disconnect' follows and ends the program.
+  if (process.connected) process.send?.(message, () => {});
 }
 
 /** Says why and exits: base starts the relay anew, agents and viewers come back to it. */

@@ -28,7 +28,7 @@ import {
 } from './records.ts';
 
 const RECONNECT_FIRST_MS = 100;
-const RECONNECT_MOST_MS = 5000;
+const RECONNECT_MOST_MS = 2000;
 /** A WELCOME that has not come by then: the link is closed and tried anew (wire 4.10). */
 const WELCOME_WAIT_LIMIT_MS = 10_000;
 /** A WebSocket takes 123 bytes; our messages are ASCII. */
