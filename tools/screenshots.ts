@@ -151,7 +151,7 @@ async function openTerminal(page: Page, url: string): Promise<void> {
   await page.getByRole('button', { name: 'Jump to web-01' }).click();
   await page.locator('.xterm').waitFor();
   const text = () => page.evaluate(() => (globalThis as { bascule?: { terminalText?: () => string } }).bascule?.terminalText?.());
-  await waitUntil('the prompt is there', async () => (await text())?.trim());
+  await waitUntil('the prompt is there', async () => (await text())?.trim() || undefined);
   for (const command of ['cd /etc && ls --color=always -d a*.d c*.d l*.d p*.d', 'head -n 4 os-release']) {
     await page.keyboard.type(`${command}\n`);
     await quiet(text);
