@@ -41,6 +41,11 @@ export class ClientNotes {
     this.#seen.set(clientId, atMs);
   }
 
+  /** Facts that are not written yet. */
+  factsOf(clientId: string): ClientFacts | undefined {
+    return this.#facts.get(clientId);
+  }
+
   /** A last-seen time that is not written yet. */
   seenAtMs(clientId: string): number | undefined {
     return this.#seen.get(clientId);

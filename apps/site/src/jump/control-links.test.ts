@@ -110,6 +110,40 @@ test('a foreign, expired or wrong-purpose certificate is refused and audited onc
     assert.equal(site.auditCodes().filter((code) => code === 'JUMP_LINK_REFUSED').length, 1);
   }));
 
+test('a held link changes nothing that is known of the machine that works; each side shows its own facts', async () => {
+  mock.timers.enable({ apis: ['setInterval'] });
+  const site = await TestSite.open();
+  try {
+    const client = await enrolledClient(site.target, site.token());
+    const id = client.identity.client;
+    const factsOf = (hostName: string, user: string) => ({
+      hostName,
+      os: hostName,
+      arch: 'x64',
+      addresses: [],
+      user,
+      version: '1',
+    });
+    const older = await ScriptedLink.hello(site.target, client, A, { facts: factsOf('renamed', 'root') });
+    await older.next('accepted');
+    const newer = await ScriptedLink.hello(site.target, client, B, { facts: factsOf('clone', 'eve') });
+    assert.equal((await newer.next('accepted')).state, 'held');
+    const sides = () =>
+      site.jump.conflicts().map((conflict) => [conflict.older.hostName, conflict.older.user, conflict.newer.hostName]);
+    assert.deepEqual(sides(), [['renamed', 'root', 'clone']], 'before anything is written');
+    mock.timers.tick(1000);
+    assert.deepEqual(sides(), [['renamed', 'root', 'clone']]);
+    assert.equal(site.jump.item(id)?.hostName, 'renamed');
+    older.webSocket.close();
+    await newer.next('accepted');
+    mock.timers.tick(1000);
+    assert.equal(site.jump.item(id)?.hostName, 'clone', 'once it is the one that works');
+  } finally {
+    mock.timers.reset();
+    await site.close();
+  }
+});
+
 test('two links with one identity: the newer is held until decided; the loser is cut and stays out (wire 3.5)', () =>
   withSite(async (site, client) => {
     const id = client.identity.client;

@@ -147,7 +147,7 @@ export class ControlLinks {
     }
   }
 
-  /** Both sides of every conflict; the older side's facts are in the database. */
+  /** Both sides of every conflict; the older side's facts are with the directory. */
   conflicts(): { clientId: string; olderSinceMs: number; olderAddress: string; newer: LinkSide }[] {
     const found = [];
     for (const [clientId, link] of this.#held) {
@@ -303,15 +303,15 @@ export class ControlLinks {
         'Another machine uses the same identity, and an administrator has decided for it. Enrol this one anew.',
       );
     }
-    const state = this.#directory.admit(clientId, hello.facts, certificate, address);
-    if (state === 'revoked') return this.#refuse(link, 'revoked', 'An administrator has revoked or deleted this Jump Client.');
-
     link.clientId = clientId;
     link.instance = hello.instance;
     link.challenge = '';
     link.sinceMs = this.#now();
     const older = this.#links.get(clientId);
+    // Before it is admitted: what a held link says of itself must not replace the facts of the machine that works.
     if (older !== undefined && older.instance !== hello.instance) return this.#hold(link, hello, version);
+    const state = this.#directory.admit(clientId, hello.facts, certificate, address);
+    if (state === 'revoked') return this.#refuse(link, 'revoked', 'An administrator has revoked or deleted this Jump Client.');
     if (older !== undefined) this.#abandon(older, CloseCode.replaced);
     this.#makeLive(link, hello, version, state, certificate);
   }

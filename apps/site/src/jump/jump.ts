@@ -282,13 +282,8 @@ export class Jump {
     return this.#links.conflicts().flatMap((conflict) => {
       const row = rows.clientById(this.#store, conflict.clientId);
       if (row === undefined) return [];
-      const older = {
-        hostName: row.hostName,
-        address: conflict.olderAddress,
-        os: row.os,
-        user: row.runsAs,
-        sinceMs: conflict.olderSinceMs,
-      };
+      const { hostName, os, user } = this.#notes.factsOf(row.id) ?? { hostName: row.hostName, os: row.os, user: row.runsAs };
+      const older = { hostName, address: conflict.olderAddress, os, user, sinceMs: conflict.olderSinceMs };
       return [{ clientId: row.id, name: row.name, older, newer: conflict.newer }];
     });
   }
@@ -415,7 +410,7 @@ export class Jump {
       return 'to-be-confirmed';
     }
     if (row.state !== 'revoked') {
-      if (!rows.sameFacts(row, facts)) this.#notes.noteFacts(clientId, facts);
+      if (!rows.sameFacts(row, facts) || this.#notes.factsOf(clientId) !== undefined) this.#notes.noteFacts(clientId, facts);
       if (nowMs - (row.lastSeenAtMs ?? 0) > LAST_SEEN_FRESH_MS) this.#notes.noteSeen(clientId, nowMs);
     }
     return row.state;
