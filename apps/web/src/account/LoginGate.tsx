@@ -3,14 +3,14 @@ import { useTranslation } from 'react-i18next';
 import { Skeleton } from '@mantine/core';
 import { PageHeader } from '../shared/PageHeader.tsx';
 import { QueryFailure } from '../shared/QueryFailure.tsx';
-import { useMe } from '../shared/login-state.ts';
+import { LoggedInContext, useMe } from '../shared/login-state.ts';
 import { LoginSteps } from './LoginSteps.tsx';
 
 /** Shows `children` to whoever is logged in completely; everybody else gets the step of the login that is due. */
 export function LoginGate({ interfaceName, children }: { interfaceName: string; children: ReactNode }) {
   const { t } = useTranslation();
   const me = useMe();
-  if (me.data?.state === 'ok') return children;
+  if (me.data?.state === 'ok') return <LoggedInContext value={me.data}>{children}</LoggedInContext>;
   return (
     <>
       <PageHeader interfaceName={interfaceName} />

@@ -1,9 +1,9 @@
 import { useQueryClient } from '@tanstack/react-query';
 import { useTranslation } from 'react-i18next';
 import { Button, Menu, useMantineColorScheme } from '@mantine/core';
-import { anyAnswer } from './api-client.ts';
+import { anyAnswer, ApiError } from './api-client.ts';
 import { useApi } from './api-context.tsx';
-import { ME_KEY, useLoggedIn } from './login-state.ts';
+import { forgetLogin, useLoggedIn } from './login-state.ts';
 import { notifyFailure } from './notify.ts';
 import { apiPaths } from './paths.ts';
 
@@ -49,10 +49,11 @@ export function useLogOut(): () => void {
   return () => {
     api
       .post(apiPaths.logout, anyAnswer)
-      .then(() => {
-        client.clear();
-        client.setQueryData(ME_KEY, null);
-      })
-      .catch(notifyFailure);
+      .then(() => forgetLogin(client))
+      .catch((error: unknown) => {
+        // A login that is over already is what was wanted.
+        if (error instanceof ApiError && error.status === 401) forgetLogin(client);
+        else notifyFailure(error);
+      });
   };
 }

@@ -3,6 +3,7 @@ import { useQueryClient } from '@tanstack/react-query';
 import { EVENT_TOPICS } from '@bascule/protocol/api/site.ts';
 import { useApi } from './api-context.tsx';
 import { readTopics } from './event-topics.ts';
+import { ME_KEY } from './login-state.ts';
 import { apiPaths } from './paths.ts';
 
 export type Topic = (typeof EVENT_TOPICS)[number];
@@ -32,7 +33,10 @@ export function useLiveEvents(): void {
       });
       source.addEventListener('error', () => {
         void client.invalidateQueries({ queryKey: ['appliance-state'] });
-        if (source?.readyState === EventSource.CLOSED) timer = setTimeout(open, REOPEN_MS);
+        if (source?.readyState !== EventSource.CLOSED) return;
+        // Refused: perhaps the login is over, which no other request of a quiet page would notice.
+        void client.invalidateQueries({ queryKey: ME_KEY });
+        timer = setTimeout(open, REOPEN_MS);
       });
     };
     open();

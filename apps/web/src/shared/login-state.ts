@@ -1,3 +1,4 @@
+import { createContext, useContext } from 'react';
 import { useQuery, useQueryClient, type QueryClient } from '@tanstack/react-query';
 import { me as meSchema, type Me } from '@bascule/protocol/api/auth.ts';
 import { ApiError, type ApiClient } from './api-client.ts';
@@ -26,11 +27,14 @@ export function useMe() {
   return useQuery({ queryKey: ME_KEY, queryFn: ({ signal }) => readMe(api, signal), staleTime: 60_000 });
 }
 
+/** Set by LoginGate for everything below it, so that nothing there ever sees a login that is half or gone. */
+export const LoggedInContext = createContext<Me | undefined>(undefined);
+
 /** Who is logged in, below LoginGate. */
 export function useLoggedIn(): Me {
-  const { data } = useMe();
-  if (data === null || data === undefined) throw new Error('bug: useLoggedIn outside LoginGate');
-  return data;
+  const me = useContext(LoggedInContext);
+  if (me === undefined) throw new Error('bug: useLoggedIn outside LoginGate');
+  return me;
 }
 
 /** Makes the page ask again who is logged in, after a step of the login. */
@@ -39,13 +43,17 @@ export function useRefreshMe(): () => Promise<void> {
   return () => client.invalidateQueries({ queryKey: ME_KEY });
 }
 
-/** When an answer says that the login is gone, the page forgets what it had read and asks which step of the login is due. */
+/** Makes the page show the login form, and forgets everything that was read with the login. */
+export function forgetLogin(client: QueryClient): void {
+  client.setQueryData(ME_KEY, null);
+  client.removeQueries({ predicate: (query) => query.queryKey[0] !== ME_KEY[0] && query.queryKey[0] !== 'appliance-state' });
+}
+
+/** When an answer says that the login is gone, the page forgets it and asks which step of the login is due. */
 export function watchLoginLoss(api: ApiClient, client: QueryClient): void {
   api.onUnauthenticated = () => {
-    const me = client.getQueryData<Me | null>(ME_KEY);
-    if (me?.state !== 'ok') return;
-    client.setQueryData(ME_KEY, null);
-    client.removeQueries({ predicate: (query) => query.queryKey[0] !== ME_KEY[0] && query.queryKey[0] !== 'appliance-state' });
+    if (client.getQueryData<Me | null>(ME_KEY)?.state !== 'ok') return;
+    forgetLogin(client);
     void client.invalidateQueries({ queryKey: ME_KEY });
   };
 }
