@@ -1,7 +1,9 @@
 import { createRootRoute, createRoute, createRouter, redirect } from '@tanstack/react-router';
 import { MyAccountPage } from '../account/MyAccountPage.tsx';
 import { UsersPage } from '../account/UsersPage.tsx';
+import { useLoggedIn } from '../shared/login-state.ts';
 import { LoginLayout } from './LoginLayout.tsx';
+import { NothingHere } from './NothingHere.tsx';
 import { JumpClientsPage } from './jump/JumpClientsPage.tsx';
 import { JumpGroupsPage } from './jump/JumpGroupsPage.tsx';
 import { InstallerTokensPage } from './jump/InstallerTokensPage.tsx';
@@ -13,7 +15,7 @@ import { accessSessionSearch } from './reports/access-session-search.ts';
 import { SecuritySettingsPage } from './security/SecuritySettingsPage.tsx';
 import { StatusPage } from './status/StatusPage.tsx';
 
-const root = createRootRoute({ component: LoginLayout, notFoundComponent: StatusPage });
+const root = createRootRoute({ component: LoginLayout, notFoundComponent: NothingHere });
 const leadTo = (path: string, to: string) =>
   createRoute({
     getParentRoute: () => root,
@@ -23,6 +25,9 @@ const leadTo = (path: string, to: string) =>
     },
   });
 const page = (path: string, component: () => React.JSX.Element) => createRoute({ getParentRoute: () => root, path, component });
+/** For a page that only administrators have; the server gives others the same answer as for what does not exist. */
+const administratorPage = (path: string, Page: () => React.JSX.Element) =>
+  page(path, () => (useLoggedIn().role === 'administrator' ? <Page /> : <NothingHere />));
 
 export const accessSessionsRoute = createRoute({
   getParentRoute: () => root,
@@ -52,14 +57,14 @@ const routes = [
   leadTo(loginPaths.reports, loginPaths.accessSessions),
   page(loginPaths.status, StatusPage),
   page(loginPaths.account, MyAccountPage),
-  page(loginPaths.jumpClients, JumpClientsPage),
-  page(loginPaths.jumpGroups, JumpGroupsPage),
-  page(loginPaths.installerTokens, InstallerTokensPage),
-  page(loginPaths.users, UsersPage),
-  page(loginPaths.securitySettings, SecuritySettingsPage),
+  administratorPage(loginPaths.jumpClients, JumpClientsPage),
+  administratorPage(loginPaths.jumpGroups, JumpGroupsPage),
+  administratorPage(loginPaths.installerTokens, InstallerTokensPage),
+  administratorPage(loginPaths.users, UsersPage),
+  administratorPage(loginPaths.securitySettings, SecuritySettingsPage),
   accessSessionsRoute,
   accessSessionRoute,
-  page(loginPaths.audit, AuditPage),
+  administratorPage(loginPaths.audit, AuditPage),
 ];
 
 export const loginRouter = createRouter({ routeTree: root.addChildren(routes), basepath: '/login', defaultPreload: false });
