@@ -2,6 +2,8 @@
 
 /** wire 1.1 */
 export const CLIENT_HELLO_MAX_BYTES = 16 * 1024;
+/** A ClientHello may be cut into that many TLS records; those that do so make a handful. */
+export const CLIENT_HELLO_MAX_RECORDS = 32;
 export const CLIENT_HELLO_WAIT_MS = 10_000;
 /** From accept to the end of the TLS handshake, for what base opens itself. */
 export const TLS_HANDSHAKE_WAIT_MS = 10_000;

@@ -120,7 +120,7 @@ describe('the front door refuses', () => {
   for (const [name, bytes] of [
     ['what is not TLS', Buffer.from('GET / HTTP/1.1\r\n\r\n')],
     ['a record that is no ClientHello', Buffer.from([0x16, 3, 1, 0, 4, 2, 0, 0, 0])],
-    ['a ClientHello that lies about its length', Buffer.from([0x16, 3, 1, 0, 4, 1, 0, 9, 9])],
+    ['a ClientHello that lies about its length', Buffer.from([0x16, 3, 1, 0, 4, 1, 0xff, 9, 9])],
     [
       'a ClientHello that is too large',
       Buffer.concat([Buffer.from([0x16, 3, 1, (CLIENT_HELLO_MAX_BYTES + 1) >> 8, 1]), Buffer.alloc(100)]),

@@ -6,7 +6,7 @@ import type { TLSSocket } from 'node:tls';
 import { DATA_ALPN, LINK_ALPN } from '@bascule/protocol/control-link.ts';
 import type { Log } from '@bascule/log/log.ts';
 import { AddressCounts } from './front-address-counts.ts';
-import { collectClientHello, readAlpn } from './front-client-hello.ts';
+import { collectClientHello } from './front-client-hello.ts';
 import { HandOver } from './front-hand-over.ts';
 import { removeForged } from './front-headers.ts';
 import * as limits from './front-limits.ts';
@@ -144,17 +144,14 @@ export class Front {
       socket.off('close', decided);
     };
     socket.once('close', decided);
-    collectClientHello(socket, (head) => {
-      if (head === undefined) return void socket.destroy();
-      void this.#route(socket, head, peer, decided, done);
+    collectClientHello(socket, (head, alpn) => {
+      if (head === undefined || alpn === undefined) return void socket.destroy();
+      decided();
+      this.#route(socket, head, alpn, peer, done);
     });
   }
 
-  async #route(socket: net.Socket, head: Buffer, peer: Peer, decided: () => void, done: () => void): Promise<void> {
-    const alpn = await readAlpn(head);
-    decided();
-    if (socket.destroyed) return;
-    if (alpn === undefined) return void socket.destroy();
+  #route(socket: net.Socket, head: Buffer, alpn: readonly string[], peer: Peer, done: () => void): void {
     const only = alpn.length === 1 ? alpn[0] : undefined;
     if (only === LINK_ALPN) return this.#links.main.handOver(socket, head, peer, done);
     if (only === DATA_ALPN) return this.#links.relay.handOver(socket, head, peer, done);
