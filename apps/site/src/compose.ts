@@ -146,7 +146,7 @@ async function openParts(store: Store, { config, log, now = Date.now }: SiteOpti
     store,
     clients: jump,
     relaySocket: paths.relayControlSocket,
-    linkTls: jump.linkTls,
+    linkTls: () => jump.linkTls,
     appliance: config.applianceName,
     settings: () => settings.current(),
     changed: () => events.publish('active-sessions'),
@@ -189,6 +189,7 @@ function connectParts({
     sessions.loginSessionsEnded(ended);
     events.endLoginSessions(ended.loginSessions);
   });
+  jump.onLinkTlsChanged(() => sessions.settingsChanged());
   jump.onItemsChanged(() => {
     events.publish('jump-items');
     events.publish('status');

@@ -146,6 +146,13 @@ describe('the life of an access session', () => {
     assert.notEqual(first, second);
   });
 
+  it('gives the relay a renewed certificate of the links', async () => {
+    await using bench = await started();
+    bench.certificate = 'renewed';
+    bench.sessions.settingsChanged();
+    assert.equal((await bench.relay.next('configure', 2)).tls.certificate, 'renewed');
+  });
+
   it('keeps a cut for a relay that is just away', async () => {
     await using bench = await started();
     await bench.killRelay();

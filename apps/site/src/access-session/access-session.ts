@@ -70,7 +70,7 @@ export class AccessSessions {
     return this.#keeper.size;
   }
 
-  /** The security settings changed: tells the relay its new limits. */
+  /** The security settings, or the certificate of the links, changed: tells the relay. */
   settingsChanged(): void {
     this.#keeper.reconfigure();
   }

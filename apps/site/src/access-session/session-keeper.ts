@@ -44,7 +44,8 @@ export interface SessionKeeperOptions {
   clients: SessionClients;
   /** The relay's control socket. */
   relaySocket: string;
-  linkTls: { key: string; certificate: string; authority: string };
+  /** The certificate of the links, as it is now. */
+  linkTls(): { key: string; certificate: string; authority: string };
   appliance: string;
   settings(): Pick<SecuritySettings, 'notResumedMinutes' | 'clientAwayMinutes' | 'recordInput' | 'recordingMaxMebibytes'>;
   /** Tells open pages that the list of active sessions changed. */
@@ -111,7 +112,7 @@ export class SessionKeeper {
     return this.#sessions.values();
   }
 
-  /** The settings changed: tells the relay its new limits. */
+  /** Settings or link certificate changed: tells the relay. */
   reconfigure(): void {
     this.relay.send(this.#configuration());
   }
@@ -262,7 +263,7 @@ export class SessionKeeper {
   }
 
   #configuration(): ToRelay {
-    return relayConfiguration(this.#options.linkTls, this.#options.settings().recordingMaxMebibytes);
+    return relayConfiguration(this.#options.linkTls(), this.#options.settings().recordingMaxMebibytes);
   }
 
   #relayReady(): void {

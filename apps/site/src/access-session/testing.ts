@@ -157,6 +157,7 @@ export class SessionBench implements AsyncDisposable {
   clients = new ScriptedClients();
   sessions: AccessSessions;
   changes = 0;
+  certificate = 'certificate';
   #options: Partial<AccessSessionsOptions>;
 
   constructor(options: Partial<AccessSessionsOptions> = {}) {
@@ -272,7 +273,7 @@ export class SessionBench implements AsyncDisposable {
       store: this.database.store,
       clients: this.clients,
       relaySocket: this.relay.path,
-      linkTls: { key: 'key', certificate: 'certificate', authority: 'authority' },
+      linkTls: () => ({ key: 'key', certificate: this.certificate, authority: 'authority' }),
       appliance: 'test',
       settings: () => this.settings,
       changed: () => (this.changes += 1),

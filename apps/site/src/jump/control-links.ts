@@ -28,7 +28,7 @@ import {
   type LinkSocket,
   type LinkState,
 } from './link.ts';
-import { createLinkServer } from './link-server.ts';
+import { createLinkServer, linkContext } from './link-server.ts';
 import { LinkWheel } from './link-wheel.ts';
 import { RateLimit } from './rate-limit.ts';
 import { reconnectWindows } from './reconnect-pacing.ts';
@@ -66,6 +66,7 @@ export class ControlLinks {
   #now: () => number;
   #appliance: string;
   #server: Server;
+  #ticketKeys: Buffer;
   #wheel: LinkWheel<Link>;
   #links = new Map<string, Link>();
   #held = new Map<string, Link>();
@@ -96,6 +97,7 @@ export class ControlLinks {
     this.#now = options.now;
     this.#appliance = options.appliance;
     this.#enrolmentLimit = new RateLimit({ windowMs: 1000, perKey: 200, inAll: 500, now: options.now });
+    this.#ticketKeys = options.ticketKeys;
     this.#server = createLinkServer(options.tls, options.ticketKeys, options.log);
     this.#server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) =>
       this.#upgrade(request, socket as TLSSocket, head),
@@ -113,6 +115,11 @@ export class ControlLinks {
     socket.setNoDelay(true);
     if (head.length > 0) socket.unshift(head);
     this.#server.emit('connection', socket);
+  }
+
+  /** New connections get this certificate; links that stand keep theirs. */
+  setTls(tls: LinkTls): void {
+    this.#server.setSecureContext(linkContext(tls, this.#ticketKeys));
   }
 
   get online(): number {

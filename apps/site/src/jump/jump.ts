@@ -16,6 +16,7 @@ import { EnrolmentRefused, unknownGroup, wrongState } from './jump-errors.ts';
 import { JumpGroups } from './jump-groups.ts';
 import * as rows from './jump-store.ts';
 import type { ClientRow, ClientState } from './jump-store.ts';
+import { LinkLeaf } from './link-leaf.ts';
 import { RateLimit } from './rate-limit.ts';
 import { CLIENT_CERTIFICATE_LIFE_MS, type LinkTls, type SiteIdentity } from './site-identity.ts';
 import { readTicketKeys } from './ticket-keys.ts';
@@ -97,15 +98,14 @@ export class Jump {
   #conflictListeners: (() => void)[] = [];
   readonly groups: JumpGroups;
   readonly tokens: InstallerTokens;
-  /** What links are secured with: key, chain and authority; the relay needs the same. */
-  readonly linkTls: LinkTls;
+  readonly #leaf: LinkLeaf;
 
-  private constructor(options: JumpOptions, tls: LinkTls) {
+  private constructor(options: JumpOptions, leaf: LinkLeaf) {
     this.#options = options;
     this.#store = options.store;
     this.#now = options.now ?? Date.now;
     this.#log = options.log;
-    this.linkTls = tls;
+    this.#leaf = leaf;
     this.#changes = new ItemChanges(this.#now());
     const common = { store: options.store, now: this.#now };
     this.groups = new JumpGroups({ ...common, changes: this.#changes, userName: options.userName });
@@ -115,21 +115,34 @@ export class Jump {
     this.#auditLimit = new RateLimit({ windowMs: AUDIT_WINDOW_MS, perKey: 1, inAll: 60, now: this.#now });
     this.#links = new ControlLinks({
       directory: this.#directory(),
-      tls,
+      tls: leaf.tls,
       ticketKeys: readTicketKeys(options.keysDir, this.#now()),
       appliance: options.appliance,
       log: options.log,
       now: this.#now,
     });
+    leaf.onRenewed((tls) => this.#links.setTls(tls));
   }
 
-  /** Makes the part ready: issues this start's link certificate (one year, so it is renewed at every start). */
+  /** Makes the part ready, with a link certificate of this start. */
   static async open(options: JumpOptions): Promise<Jump> {
-    return new Jump(options, await options.identity.issueLinkTls());
+    const { identity, log, now = Date.now } = options;
+    return new Jump(options, await LinkLeaf.open({ identity, log, now }));
+  }
+
+  /** What links are secured with: key, chain and authority; the relay needs the same. */
+  get linkTls(): LinkTls {
+    return this.#leaf.tls;
+  }
+
+  /** `linkTls` is another one now. */
+  onLinkTlsChanged(listener: () => void): void {
+    this.#leaf.onRenewed(listener);
   }
 
   /** Ends all links and writes what is still to be noted. */
   async close(): Promise<void> {
+    this.#leaf.close();
     await this.#links.close();
     this.#notes.close();
   }

@@ -8,21 +8,28 @@ const REQUEST_HEAD_LIMIT_BYTES = 8 * 1024;
 /** Sessions may be resumed for this long; whoever was revoked meanwhile is refused at `hello` all the same. */
 const TLS_SESSION_LIFE_S = 12 * 60 * 60;
 
+/** What `setSecureContext` needs whole: with less of it, sessions of before could not be resumed. */
+export function linkContext(tls: LinkTls, ticketKeys: Buffer) {
+  return {
+    key: tls.key,
+    cert: tls.certificate,
+    ca: tls.authority,
+    minVersion: 'TLSv1.3',
+    ticketKeys,
+    sessionIdContext: 'bascule-link',
+    sessionTimeout: TLS_SESSION_LIFE_S,
+  } as const;
+}
+
 /** The TLS and HTTP side of control links (wire 3.1); it does not listen, connections are handed to it. The caller takes `upgrade`. */
 export function createLinkServer(tls: LinkTls, ticketKeys: Buffer, log: Log): Server {
   const server = createServer(
     {
-      key: tls.key,
-      cert: tls.certificate,
-      ca: tls.authority,
-      minVersion: 'TLSv1.3',
+      ...linkContext(tls, ticketKeys),
       ALPNProtocols: [LINK_ALPN],
       requestCert: true,
       // Checked at the upgrade, where it can be audited.
       rejectUnauthorized: false,
-      ticketKeys,
-      sessionIdContext: 'bascule-link',
-      sessionTimeout: TLS_SESSION_LIFE_S,
       handshakeTimeout: HANDSHAKE_LIMIT_MS,
       headersTimeout: HANDSHAKE_LIMIT_MS,
       requestTimeout: HANDSHAKE_LIMIT_MS,
