@@ -74,10 +74,24 @@ fetch() {
 fetch runtime "$runtime"
 fetch client "$client"
 
-# The library path is for this one program; the client keeps it out of the shells it opens.
+# The proxy of this command is the proxy of every later start. It may hold a password: only the client's own user can read it (umask above).
+if [ -n "\${BASCULE_PROXY:-}\${HTTPS_PROXY:-}\${https_proxy:-}" ]; then
+  for name in BASCULE_PROXY HTTPS_PROXY https_proxy NO_PROXY no_proxy; do
+    eval "value=\\\${$name:-}"
+    [ -z "$value" ] || printf '%s=%s\\n' "$name" "$value"
+  done > "$work/proxy.env"
+  mv "$work/proxy.env" "$target/proxy.env"
+fi
+
+# The library path is for this one program; the client keeps it out of the shells it opens. A proxy in the environment wins over the file.
 cat > "$work/run" <<LAUNCHER
 #!/bin/sh
 unset NODE_OPTIONS NODE_PATH NODE_EXTRA_CA_CERTS LD_PRELOAD
+if [ -z "\\\${BASCULE_PROXY:-}\\\${HTTPS_PROXY:-}\\\${https_proxy:-}" ] && [ -r '$target/proxy.env' ]; then
+  while IFS= read -r line; do
+    case \\$line in BASCULE_PROXY=*|HTTPS_PROXY=*|https_proxy=*|NO_PROXY=*|no_proxy=*) export "\\$line" ;; esac
+  done < '$target/proxy.env'
+fi
 LD_LIBRARY_PATH='$target/runtime-$runtime/lib' exec '$target/runtime-$runtime/bin/node' '$target/client-$client/main.mjs' --site '$site' --home '$target/state' "\\$@"
 LAUNCHER
 chmod 700 "$work/run"

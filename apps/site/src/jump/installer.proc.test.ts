@@ -3,8 +3,9 @@ import { execFile, spawn } from 'node:child_process';
 import { createHash, createPublicKey } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { createServer as createHttpProxy } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
-import { createServer, type AddressInfo } from 'node:net';
+import { connect, createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -132,6 +133,8 @@ test(
       cwd: directory,
       env: { PATH: tools, PREFIX: prefix, FOREGROUND: '1', HOME: work },
       stdio: ['ignore', 'pipe', 'pipe'],
+      // A group of its own: the shell may not be replaced by the client.
+      detached: true,
     });
     let output = '';
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (data: Buffer) => (output += data.toString()));
@@ -141,8 +144,9 @@ test(
     assert.equal(statSync(join(prefix, 'state')).mode & 0o777, 0o700);
     assert.ok(existsSync(join(prefix, 'state/identity.json')));
     assert.ok(!output.includes(token), 'the token is nowhere in what is printed');
-    child.kill('SIGTERM');
+    process.kill(-child.pid!, 'SIGTERM');
     await ended;
+    while (site.jump.counts().online > 0) await new Promise((done) => setTimeout(done, 20));
     const leftovers = (await run('ls', ['-A', prefix])).stdout.split('\n').filter((name) => name.startsWith('.install'));
     assert.deepEqual(leftovers, []);
 
@@ -151,6 +155,51 @@ test(
     assert.equal(script, installer.script());
   },
 );
+
+test('what is installed through a proxy goes through it at every later start', { timeout: LIMIT_MS }, async () => {
+  const asked: (string | undefined)[] = [];
+  const proxy = createHttpProxy();
+  proxy.on('connect', (request, socket) => {
+    asked.push(request.headers['proxy-authorization']);
+    const [host, port] = request.url!.split(':');
+    const far = connect(Number(port), host, () => socket.write('HTTP/1.1 200 OK\r\n\r\n'));
+    for (const end of [far, socket]) end.on('error', () => [far, socket].forEach((each) => each.destroy()));
+    far.pipe(socket).pipe(far);
+  });
+  proxy.listen(0, '127.0.0.1');
+  await once(proxy, 'listening');
+  const login = 'joe:s%20e=c"r$t=';
+  const proxyUrl = `http://${login}@127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+  const prefix = join(work, 'through-a-proxy');
+  const { installCommand } = await installer.commands(site.token({ uses: 1 }));
+  const run = async (command: string, env: Record<string, string>): Promise<void> => {
+    const child = spawn('/bin/sh', ['-c', command], {
+      cwd: mkdtempSync(join(work, 'endpoint-')),
+      env: { PATH: '/usr/bin:/bin', HOME: work, ...env },
+      stdio: 'ignore',
+      detached: true,
+    });
+    while (site.jump.counts().online === 0 && child.exitCode === null) await new Promise((done) => setTimeout(done, 20));
+    assert.equal(site.jump.counts().online, 1);
+    process.kill(-child.pid!, 'SIGTERM');
+    while (site.jump.counts().online > 0) await new Promise((done) => setTimeout(done, 20));
+  };
+  try {
+    await run(installCommand, { PREFIX: prefix, FOREGROUND: '1', HTTPS_PROXY: proxyUrl, NO_PROXY: 'elsewhere.example' });
+    const file = join(prefix, 'proxy.env');
+    assert.equal(readFileSync(file, 'utf8'), `HTTPS_PROXY=${proxyUrl}\nNO_PROXY=elsewhere.example\n`);
+    assert.equal(statSync(file).mode & 0o777, 0o600);
+    asked.length = 0;
+    const program = `exec ${join(prefix, 'bascule-jump-client')}`;
+    await run(program, {});
+    assert.deepEqual(asked, [`Basic ${Buffer.from('joe:s e=c"r$t=').toString('base64')}`]);
+    // What an administrator of the machine sets by hand goes first.
+    await run(program, { HTTPS_PROXY: proxyUrl, NO_PROXY: '127.0.0.1' });
+    assert.equal(asked.length, 1);
+  } finally {
+    proxy.close();
+  }
+});
 
 test('a wrong TLS key, script or archive installs nothing, and says so in one sentence', { timeout: LIMIT_MS }, async () => {
   const token = site.token();
