@@ -149,6 +149,11 @@ async function openParts(store: Store, { config, log, now = Date.now }: SiteOpti
     linkTls: () => jump.linkTls,
     appliance: config.applianceName,
     settings: () => settings.current(),
+    mayJump: (userId, itemId) => {
+      const role = accounts.roleOf(userId);
+      const item = jump.target(itemId);
+      return role !== undefined && item !== undefined && policy.mayJump({ id: userId, role }, item);
+    },
     changed: () => events.publish('active-sessions'),
     log,
     now,
@@ -189,6 +194,8 @@ function connectParts({
     sessions.loginSessionsEnded(ended);
     events.endLoginSessions(ended.loginSessions);
   });
+  accounts.users.onRoleChanged(() => sessions.rightsChanged());
+  jump.onAccessChanged(() => sessions.rightsChanged());
   jump.onLinkTlsChanged(() => sessions.settingsChanged());
   jump.onItemsChanged(() => {
     events.publish('jump-items');

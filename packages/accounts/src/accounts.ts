@@ -93,6 +93,12 @@ export class Accounts implements LoginAuthority {
     return rows.accountById(this.#parts.store, id)?.name;
   }
 
+  /** The role of the account `id`; undefined when there is none, or it is disabled. */
+  roleOf(id: string): Principal['role'] | undefined {
+    const account = rows.accountById(this.#parts.store, id);
+    return account?.disabled === 0 ? account.role : undefined;
+  }
+
   noteAccessRefused(context: Context, refused: { action: string; what: string }): void {
     if (this.#refusals.take(context.actor.id ?? '') > 0) {
       this.#refusedSilently += 1;

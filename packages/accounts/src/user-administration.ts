@@ -24,10 +24,16 @@ export interface AccountChange {
 export class UserAdministration {
   readonly #parts: AccountParts;
   readonly #sessions: LoginSessions;
+  readonly #roleListeners: (() => void)[] = [];
 
   constructor(parts: AccountParts, sessions: LoginSessions) {
     this.#parts = parts;
     this.#sessions = sessions;
+  }
+
+  /** Heard after an account got another role, or was disabled or enabled. */
+  onRoleChanged(listener: () => void): void {
+    this.#roleListeners.push(listener);
   }
 
   list(): UserRow[] {
@@ -76,6 +82,10 @@ export class UserAdministration {
       rows.updateProfile(tx, id, profile);
       if (change.unlock === true) rows.updateFailures(tx, id, 0, null);
       if (disabled && account.disabled === 0) this.#sessions.endAllOf(tx, account, { disabled: true });
+      if (role !== account.role || disabled !== (account.disabled === 1))
+        tx.afterCommit(() => {
+          for (const listener of this.#roleListeners) listener();
+        });
     });
     return this.row(id);
   }

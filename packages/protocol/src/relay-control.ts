@@ -68,8 +68,13 @@ export const toRelay = z.discriminatedUnion('kind', [
     ticketSha256: sha256Hex,
     expiresAtMs: instantMs,
   }),
-  /** Cut every viewer link of this login session or user (logged out, disabled). */
-  z.object({ kind: z.literal('viewers-cut'), loginSession: id('loginSession').optional(), user: id('user').optional() }),
+  /** Cut every viewer link of this login session, user or access session (logged out, disabled, the right to it lost). */
+  z.object({
+    kind: z.literal('viewers-cut'),
+    loginSession: id('loginSession').optional(),
+    user: id('user').optional(),
+    session: id('accessSession').optional(),
+  }),
   /** Cut the agent's data links at once (revoked, deleted). */
   z.object({ kind: z.literal('agent-cut'), client: id('jumpClient') }),
   /**

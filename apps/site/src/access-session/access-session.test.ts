@@ -146,6 +146,28 @@ describe('the life of an access session', () => {
     assert.notEqual(first, second);
   });
 
+  it('ends, and cuts its viewers, when its user loses the right to the Jump Item; also when main died in between', async () => {
+    await using bench = await started();
+    const lost = await bench.openLive();
+    const kept = await bench.openLive(bench.administrator);
+    bench.sessions.rightsChanged();
+    assert.equal(bench.relay.of('session-end').length, 0);
+    bench.mayJump = (userId, itemId) => itemId === bench.item.id && userId === bench.administrator.id;
+    bench.sessions.rightsChanged();
+    assert.equal((await bench.relay.next('viewers-cut')).session, lost);
+    const end = await bench.relay.next('session-end');
+    assert.deepEqual([end.session, end.reason], [lost, 'user-disabled']);
+    assert.ok(bench.clients.sent.some(({ message }) => message.kind === 'session-end' && message.session === lost));
+    bench.sessions.rightsChanged();
+    assert.equal(bench.auditCodes().filter((code) => code === 'ACCESS_SESSION_END_REQUESTED').length, 1);
+
+    bench.mayJump = () => false;
+    await bench.restartMain();
+    await bench.settled();
+    assert.equal((await bench.relay.next('viewers-cut')).session, kept);
+    assert.equal((await bench.relay.next('session-open', 2)).endRequested, 'user-disabled');
+  });
+
   it('gives the relay a renewed certificate of the links', async () => {
     await using bench = await started();
     bench.certificate = 'renewed';

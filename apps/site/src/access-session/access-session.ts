@@ -31,6 +31,8 @@ export interface SessionTarget {
 }
 
 export interface AccessSessionsOptions extends SessionKeeperOptions {
+  /** Whether the user may jump to the item now; policy says so. */
+  mayJump(userId: string, itemId: string): boolean;
   limits?: typeof SESSION_LIMITS;
 }
 
@@ -54,6 +56,8 @@ export class AccessSessions {
   /** Takes up what has not ended, and connects to the relay. */
   start(): void {
     this.#keeper.start();
+    // A program that died between a change of rights and the ends that follow from it.
+    this.rightsChanged();
   }
 
   close(): void {
@@ -147,6 +151,16 @@ export class AccessSessions {
     this.#keeper.cut({ kind: 'viewers-cut', user: event.user });
     for (const session of this.#keeper.all())
       if (session.row.userId === event.user) this.#keeper.endBySystem(session, EndReason.userDisabled);
+  }
+
+  /** Somebody may have lost the right to a Jump Item: whoever has a session on it is cut off, and the session ends. */
+  rightsChanged(): void {
+    for (const session of this.#keeper.all()) {
+      const { id, userId, jumpItemId, endRequested } = session.row;
+      if (endRequested !== null || this.#options.mayJump(userId, jumpItemId)) continue;
+      this.#keeper.cut({ kind: 'viewers-cut', session: id });
+      this.#keeper.endBySystem(session, EndReason.userDisabled);
+    }
   }
 
   /** Sessions that have not ended, with live figures, newest first; of one user, or all. */

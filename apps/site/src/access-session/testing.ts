@@ -158,6 +158,7 @@ export class SessionBench implements AsyncDisposable {
   sessions: AccessSessions;
   changes = 0;
   certificate = 'certificate';
+  mayJump: (userId: string, itemId: string) => boolean = () => true;
   #options: Partial<AccessSessionsOptions>;
 
   constructor(options: Partial<AccessSessionsOptions> = {}) {
@@ -276,6 +277,7 @@ export class SessionBench implements AsyncDisposable {
       linkTls: () => ({ key: 'key', certificate: this.certificate, authority: 'authority' }),
       appliance: 'test',
       settings: () => this.settings,
+      mayJump: (userId, itemId) => this.mayJump(userId, itemId),
       changed: () => (this.changes += 1),
       log: createLog('test', 'silent'),
       now: () => this.nowMs,

@@ -16,12 +16,18 @@ export class JumpGroups {
   #changes: ItemChanges;
   #userName: (id: string) => string | undefined;
   #now: () => number;
+  #accessListeners: (() => void)[] = [];
 
   constructor(options: { store: Store; changes: ItemChanges; userName(id: string): string | undefined; now: () => number }) {
     this.#store = options.store;
     this.#changes = options.changes;
     this.#userName = (id) => options.userName(id);
     this.#now = options.now;
+  }
+
+  /** Heard after members changed or a group was deleted: somebody may have lost the right to an item. */
+  onAccessChanged(listener: () => void): void {
+    this.#accessListeners.push(listener);
   }
 
   /** The groups whose items the user may see and jump to. */
@@ -67,6 +73,7 @@ export class JumpGroups {
       },
     );
     this.#changes.noteAll();
+    if (change.memberIds !== undefined) this.noteAccessChanged();
   }
 
   delete(context: Context, id: string): void {
@@ -74,5 +81,11 @@ export class JumpGroups {
     if (name === undefined) throw notFound();
     this.#store.transact(context, groupDeleted({ group: id, name }), (tx) => rows.deleteGroup(tx, id));
     this.#changes.noteAll();
+    this.noteAccessChanged();
+  }
+
+  /** An item came into another group, or members changed. */
+  noteAccessChanged(): void {
+    for (const listener of this.#accessListeners) listener();
   }
 }

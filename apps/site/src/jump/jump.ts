@@ -1,4 +1,3 @@
-import type { X509Certificate } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { notFound } from '@bascule/errors/app-error.ts';
 import type { Log } from '@bascule/log/log.ts';
@@ -172,6 +171,10 @@ export class Jump {
   onItemsChanged(listener: () => void): void {
     this.#changes.onChange(listener);
   }
+  /** Memberships, or the group of an item, changed: somebody may have lost the right to jump to an item. */
+  onAccessChanged(listener: () => void): void {
+    this.groups.onAccessChanged(listener);
+  }
   onConflictsChanged(listener: () => void): void {
     this.#conflictListeners.push(listener);
   }
@@ -254,6 +257,7 @@ export class Jump {
     };
     this.#store.transact(context, changed({ client: id, before: row.name, ...next }), (tx) => rows.updateClient(tx, id, next));
     this.#noteNames(id, row.name, next.name);
+    if (next.groupId !== row.groupId) this.groups.noteAccessChanged();
     return this.item(id)!;
   }
 
@@ -367,9 +371,9 @@ export class Jump {
 
   #directory(): LinkDirectory {
     return {
-      admit: (clientId, facts, certificate, address) => this.#admit(clientId, facts, certificate, address),
+      admit: (clientId, facts, publicKey, address) => this.#admit(clientId, facts, publicKey, address),
       enrol: (message, challenge, address) => this.#enrol(message, challenge, address),
-      renew: (clientId, certificate) => this.#renew(clientId, certificate),
+      renew: (clientId, endMs, publicKey) => this.#renew(clientId, endMs, publicKey),
       clientCount: () => this.#clientCount,
       linked: (clientId, sessions) => {
         this.#changes.note(clientId);
@@ -396,12 +400,12 @@ export class Jump {
     };
   }
 
-  #admit(clientId: string, facts: ClientFacts, certificate: X509Certificate, address: string): ClientState {
+  #admit(clientId: string, facts: ClientFacts, publicKey: () => Buffer, address: string): ClientState {
     const nowMs = this.#now();
-    const row = rows.clientById(this.#store, clientId);
+    const row = rows.admissionOf(this.#store, clientId);
     if (row === undefined) {
       if (rows.isDeleted(this.#store, clientId)) return 'revoked';
-      const keySha256 = sha256(certificate.publicKey.export({ type: 'spki', format: 'der' }));
+      const keySha256 = sha256(publicKey());
       const name = facts.hostName.trim() || 'unnamed';
       this.#store.transact(
         { actor: { kind: 'jump-client', id: clientId, name }, address },
@@ -451,9 +455,8 @@ export class Jump {
     }
   }
 
-  #renew(clientId: string, certificate: X509Certificate): Promise<string> | undefined {
-    const leftMs = certificate.validToDate.getTime() - this.#now();
-    if (leftMs > CLIENT_CERTIFICATE_LIFE_MS / 3) return undefined;
-    return this.#options.identity.issueClientCertificate(clientId, certificate.publicKey.export({ type: 'spki', format: 'der' }));
+  #renew(clientId: string, endMs: number, publicKey: () => Buffer): Promise<string> | undefined {
+    if (endMs - this.#now() > CLIENT_CERTIFICATE_LIFE_MS / 3) return undefined;
+    return this.#options.identity.issueClientCertificate(clientId, publicKey());
   }
 }

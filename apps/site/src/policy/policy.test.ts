@@ -39,6 +39,11 @@ test('users reach the items of their Jump Groups; administrators reach all, also
   assert.equal(reach('user', null), undefined);
   assert.equal(reach('administrator', null), null);
   assert.equal(policy.authorizeItem(principal('administrator'), 'jump-items.jump', undefined), undefined);
+  const mayJump = (role: Principal['role'], groupId: string | null) => policy.mayJump({ id: 'usr_1', role }, { groupId });
+  assert.deepEqual(
+    [mayJump('user', 'jg_own'), mayJump('user', 'jg_other'), mayJump('user', null), mayJump('administrator', null)],
+    [true, false, false, true],
+  );
   const filter = policy.itemFilter(principal('user'));
   assert.deepEqual(
     [filter({ groupId: 'jg_own' }), filter({ groupId: 'jg_other' }), filter({ groupId: null })],

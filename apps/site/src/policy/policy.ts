@@ -49,8 +49,12 @@ export class Policy {
   /** As `authorize`, on one item: administrators everything, users the items of Jump Groups they are members of. The grant carries the item. */
   authorizeItem<I extends GuardedItem>(principal: Principal, action: Action, item: I | undefined): AccessGrant<I> | undefined {
     if (item === undefined || !mayAct(principal, action)) return undefined;
-    const isMember = principal.role === 'administrator' || this.#isMember(principal, item);
-    return isMember ? new Granted(principal, action, item) : undefined;
+    return this.mayJump(principal, item) ? new Granted(principal, action, item) : undefined;
+  }
+
+  /** Whether a user who is not asking just now may jump to the item: what an access session that runs depends on. */
+  mayJump(user: Pick<Principal, 'id' | 'role'>, item: GuardedItem): boolean {
+    return user.role === 'administrator' || this.#isMember(user, item);
   }
 
   /** Which items a list may show to `principal`; membership is looked up once, for all items. */
@@ -60,7 +64,7 @@ export class Policy {
     return ({ groupId }) => groupId !== null && groupIds.has(groupId);
   }
 
-  #isMember(principal: Principal, { groupId }: GuardedItem): boolean {
+  #isMember(principal: Pick<Principal, 'id'>, { groupId }: GuardedItem): boolean {
     return groupId !== null && this.#groupIdsOfUser(principal.id).includes(groupId);
   }
 }

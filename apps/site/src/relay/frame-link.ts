@@ -7,7 +7,8 @@ export const HELLO_LIMIT_MS = 10_000;
 /** A link that was silent for this long gets a ping, and after three times that is dropped: a half-open connection says nothing. */
 export const PING_AFTER_MS = 15_000;
 export const SILENCE_LIMIT_MS = 45_000;
-const REASON_MAX_BYTES = 120;
+/** A WebSocket takes 123 bytes and throws at more; a reason may name what the other side sent. */
+const REASON_MAX_CHARACTERS = 120;
 
 export interface FrameLinkEvents {
   /** The first frame; its JSON is not checked yet. Exactly once, before any `frame`. */
@@ -58,7 +59,7 @@ export class FrameLink {
     this.#events = undefined;
     clearTimeout(this.#deadline);
     if (this.#paused) this.#socket.resume();
-    this.#socket.close(code, Buffer.from(reason).subarray(0, REASON_MAX_BYTES).toString('latin1'));
+    this.#socket.close(code, reason.replace(/[^ -~]/g, '?').slice(0, REASON_MAX_CHARACTERS));
     events.closed(code);
   }
 

@@ -320,10 +320,12 @@ export class RelaySession {
     }
   }
 
-  /** Cuts viewers of a login session or user. */
-  cutViewers(who: { loginSession?: string | undefined; user?: string | undefined }): void {
+  /** Cuts viewers of a login session or user, or all when `session` is this one. */
+  cutViewers(who: { loginSession?: string | undefined; user?: string | undefined; session?: string | undefined }): void {
+    const all = who.session === this.session;
     for (const viewer of this.#viewers)
-      if (viewer.loginSession === who.loginSession || viewer.user === who.user) viewer.link.close(CloseCode.ticket, 'logged out');
+      if (all || viewer.loginSession === who.loginSession || viewer.user === who.user)
+        viewer.link.close(CloseCode.ticket, 'logged out, or no longer allowed');
   }
 
   #notify(notice: ViewerNotice): void {

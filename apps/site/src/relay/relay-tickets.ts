@@ -30,6 +30,11 @@ export class RelayTickets {
     return entry.ticket.expiresAtMs < nowMs ? { refused: 'expired' } : { ticket: entry.ticket };
   }
 
+  /** Uses up every ticket that `isCut`: whoever is cut off must not come back with one asked for before. */
+  cut(isCut: (ticket: RelayTicket) => boolean): void {
+    for (const entry of this.#tickets.values()) if (isCut(entry.ticket)) entry.used = true;
+  }
+
   /** Forgets what has expired. */
   sweep(nowMs: number): void {
     for (const [sha256, { ticket }] of this.#tickets) if (ticket.expiresAtMs < nowMs) this.#tickets.delete(sha256);

@@ -1,13 +1,16 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, writeFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { WebSocket } from 'ws';
 import { newId } from '@bascule/core/ids.ts';
 import { readFacts } from '@bascule/recording/reader.ts';
 import { encodeDrained, encodeInput, encodeInputAck, encodeOutput, encodeOutputAck, FrameType } from '@bascule/wire/frames.ts';
 import { encodeExit, encodeRecord, encodeSize, OutputRecord } from '@bascule/wire/records.ts';
+import { LINKS_PER_CLIENT_MAX } from './relay.ts';
 import { VIEWER_WINDOW_BYTES } from './viewer-link.ts';
 import { RawLink, TestRelay } from './test-relay.ts';
 import { CLIENT, dataOf, LOGIN_SESSION, until } from './testing.ts';
@@ -105,6 +108,27 @@ test('frames that are too long, no frames, or before HELLO close only their own 
     assert.deepEqual(await again.closing(), { code: 4002, reason: 'HELLO origin: does not fit its schema' });
     good.send(encodeOutput(0, 1, data('abc')));
     await good.frame(FrameType.outputAck);
+  }));
+
+test('a HELLO whose field names are long and foreign closes only its own link', () =>
+  withSession({}, async (host) => {
+    const liar = await RawLink.agent(host, { inputs: { ['\u00e9'.repeat(70)]: 1 } });
+    const { code, reason } = await liar.closing();
+    assert.equal(code, 4002);
+    assert.match(reason, /^HELLO inputs\.\?+/);
+    await (await RawLink.agent(host)).frame(FrameType.welcome);
+  }));
+
+test('a link above the limit of a client that goes on with what is no frame closes alone', () =>
+  withSession({}, async (host) => {
+    const silent = Array.from({ length: LINKS_PER_CLIENT_MAX }, () => new WebSocket(host.url(`/data/${CLIENT}`)));
+    await Promise.all(silent.map((link) => once(link, 'open')));
+    const surplus = new WebSocket(host.url(`/data/${CLIENT}`));
+    surplus.on('upgrade', (response) => response.socket.write(Buffer.alloc(64, 0xff)));
+    await once(surplus, 'close');
+    for (const link of silent) link.terminate();
+    await until(() => silent.every((link) => link.readyState === link.CLOSED), 'the others to be closed');
+    await (await RawLink.agent(host)).frame(FrameType.welcome);
   }));
 
 test('lies of a viewer: a foreign origin, a gap, an acknowledgement of what was not sent (wire 4.6-4.8)', () =>
@@ -311,6 +335,28 @@ test('asked to end: the last output within the grace is taken, the answer is rep
       host.messages.findLast((message) => message.kind === 'session-ended'),
       ended,
     );
+  }));
+
+test('a ticket asked for before a cut lets nobody in after it', () =>
+  withSession({}, async (host) => {
+    const [byLogin, byUser, agent] = [host.ticket('viewer'), host.ticket('viewer'), host.ticket('agent')];
+    host.relay.handle({ kind: 'viewers-cut', user: newId('user') });
+    host.relay.handle({ kind: 'viewers-cut', session: newId('accessSession') });
+    await (await RawLink.viewer(host, { ticket: byUser })).frame(FrameType.welcome);
+    host.relay.handle({ kind: 'viewers-cut', loginSession: LOGIN_SESSION });
+    host.relay.handle({ kind: 'agent-cut', client: CLIENT });
+    assert.equal((await (await RawLink.viewer(host, { ticket: byLogin })).closing()).code, 4001);
+    assert.equal((await (await RawLink.agent(host, { ticket: agent })).closing()).code, 4001);
+    await (await RawLink.viewer(host)).frame(FrameType.welcome);
+  }));
+
+test('cuts: whoever has a session open that they may no longer have', () =>
+  withSession({}, async (host) => {
+    const viewer = await RawLink.viewer(host);
+    await viewer.frame(FrameType.welcome);
+    const { session } = await host.message('session-opened');
+    host.relay.handle({ kind: 'viewers-cut', session });
+    assert.equal((await viewer.closing()).code, 4001);
   }));
 
 test('cuts: a logged-out person, a revoked client', () =>

@@ -77,9 +77,11 @@ export class Relay {
       case 'viewer-ticket':
         return this.#tickets.add(message.ticketSha256, { ...message, kind: 'viewer' });
       case 'viewers-cut':
+        this.#tickets.cut((ticket) => ticket.kind === 'viewer' && isOf(ticket, message));
         for (const session of this.#opened.values()) session.cutViewers(message);
         return;
       case 'agent-cut':
+        this.#tickets.cut((ticket) => ticket.kind === 'agent' && ticket.client === message.client);
         for (const session of this.#opened.values()) if (session.client === message.client) session.cutAgent();
         return;
       case 'session-end':
@@ -172,7 +174,11 @@ export class Relay {
   /** A data link whose TLS client certificate names `client`. */
   acceptAgent(socket: LinkSocket, client: string): void {
     const links = (this.#linksPerClient.get(client) ?? 0) + 1;
-    if (links > LINKS_PER_CLIENT_MAX) return socket.close(CloseCode.limit, `at most ${LINKS_PER_CLIENT_MAX} links`);
+    if (links > LINKS_PER_CLIENT_MAX) {
+      // What it still sends may be no WebSocket frame at all.
+      socket.on('error', () => {});
+      return socket.close(CloseCode.limit, `at most ${LINKS_PER_CLIENT_MAX} links`);
+    }
     this.#linksPerClient.set(client, links);
     let attached: RelaySession | undefined;
     const link = new FrameLink(socket, {
@@ -286,6 +292,14 @@ export class Relay {
     await Promise.all(Array.from(this.#opened.values(), (session) => session.stop(CloseCode.restarting)));
     await this.#screens.close();
   }
+}
+
+/** Whether a viewer's ticket or link is of the login session or user that is cut. */
+function isOf(
+  viewer: { loginSession: string; user: string },
+  cut: { loginSession?: string | undefined; user?: string | undefined },
+): boolean {
+  return viewer.loginSession === cut.loginSession || viewer.user === cut.user;
 }
 
 function refuse(link: FrameLink, field: string | undefined): undefined {
