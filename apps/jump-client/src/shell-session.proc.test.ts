@@ -5,6 +5,7 @@ import { rmSync } from 'node:fs';
 import { createServer as createHttpsServer, type Server as HttpsServer } from 'node:https';
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
+import type { Duplex } from 'node:stream';
 import { after, afterEach, before, test } from 'node:test';
 import { newId } from '@bascule/core/ids.ts';
 import { DATA_ALPN } from '@bascule/protocol/control-link.ts';
@@ -32,6 +33,8 @@ class ScriptedRelay {
   hellos: AgentHello[] = [];
   received = 0;
   autoAck = true;
+  /** Nothing but what was acknowledged is on disk at WELCOME; the rest of `received` follows as an OUTPUT_ACK. */
+  slowDisk = false;
   drained = 0;
   acks: number[] = [];
   text = '';
@@ -56,7 +59,7 @@ class ScriptedRelay {
     });
     const webSockets = new WebSocketServer({ noServer: true, maxPayload: 1024 * 1024 });
     this.#server.on('upgrade', (request, socket, head) =>
-      webSockets.handleUpgrade(request, socket, head, (webSocket) => this.#accept(webSocket)),
+      webSockets.handleUpgrade(request, socket, head, (webSocket) => this.#accept(webSocket, socket)),
     );
   }
 
@@ -65,14 +68,19 @@ class ScriptedRelay {
     this.#server.emit('connection', socket);
   }
 
-  #accept(webSocket: WebSocket): void {
+  #accept(webSocket: WebSocket, connection: Duplex): void {
     this.link = webSocket;
     webSocket.on('error', () => undefined);
     webSocket.on('message', (data: Buffer) => {
       const frame = decodeFrame(data);
       if (frame.type === FrameType.hello) {
-        this.hellos.push(agentHello.parse(frame.json));
-        webSocket.send(encodeJson(FrameType.welcome, { v: 1, outFrom: this.received }));
+        const hello = agentHello.parse(frame.json);
+        this.hellos.push(hello);
+        // In one piece, so that the client reads both before it has sent more than a megabyte.
+        connection.cork();
+        webSocket.send(encodeJson(FrameType.welcome, { v: 1, outFrom: this.slowDisk ? hello.outStart : this.received }));
+        if (this.slowDisk) webSocket.send(encodeOutputAck(this.received));
+        connection.uncork();
       } else if (frame.type === FrameType.output) {
         assert.ok(frame.offset <= this.received, `a gap: ${frame.offset} after ${this.received}`);
         const fresh = frame.bytes.subarray(this.received - frame.offset);
@@ -241,6 +249,24 @@ test('cut links: output and input go on without loss, repeat or gap', { timeout:
   assert.equal(relay.text.split('once-8').length, 2);
   site.jump.sendToClient(clientId, { kind: 'session-forget', session });
 });
+
+test(
+  'output that reaches the disk behind a resume is acknowledged before it was sent again: the shell goes on',
+  { timeout: 30_000 },
+  async () => {
+    const session = await openSession();
+    relay.autoAck = false;
+    relay.type('head -c 3000000 /dev/zero | base64 -w 0; echo; echo all-$((1 + 1))\n');
+    await relay.next('all-2');
+    relay.slowDisk = true;
+    relay.link?.terminate();
+    await relay.until(() => relay.hellos.length === 2);
+    relay.type('echo after-$((3 * 3))\n');
+    await relay.next('after-9');
+    assert.equal(relay.hellos.length, 2, 'on the same link');
+    site.jump.sendToClient(clientId, { kind: 'session-forget', session });
+  },
+);
 
 test('input with a gap closes the link with 4002; nothing of it reaches the shell', { timeout: 20_000 }, async () => {
   const session = await openSession();

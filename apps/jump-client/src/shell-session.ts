@@ -228,6 +228,8 @@ export class ShellSession {
 
   #onAcknowledged(offset: number): void {
     this.#output.acknowledge(offset);
+    // After a resume the relay may have on disk, from the link before, what this link was still to send again.
+    this.#sentUpTo = Math.max(this.#sentUpTo, offset);
     if (this.#output.end - this.#output.start < RESUME_BELOW_BYTES) this.#pty.resume();
   }
 
