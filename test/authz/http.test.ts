@@ -188,7 +188,11 @@ test('requests of one address are limited, too', async () => {
 
 test('a code of the second factor completes a login once, and only after the password', async () => {
   const login = await newUser();
-  const { secret } = (await ask('/api/auth/totp/begin', { method: 'POST', login, body: {} })).json as { secret: string };
+  const unasked = await ask('/api/auth/totp/begin', { method: 'POST', login, body: {} });
+  assert.deepEqual([unasked.status, errorOf(unasked).field], [400, 'body.password']);
+  const { secret } = (await ask('/api/auth/totp/begin', { method: 'POST', login, body: { password: PASSWORD } })).json as {
+    secret: string;
+  };
   const code = () => new TOTP({ secret }).generate({ timestamp: env.clock.nowMs });
   assert.equal((await ask('/api/auth/totp/confirm', { method: 'POST', login, body: { code: code() } })).status, 200);
   env.clock.nowMs += 60_000;

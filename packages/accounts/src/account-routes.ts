@@ -164,8 +164,10 @@ function secondFactorRoutes(accounts: Accounts): AnyRoute[] {
       method: 'POST',
       url: '/auth/totp/begin',
       action: OWN_ACCOUNT,
+      rate: 'login',
+      body: api.passwordBody,
       answer: api.totpBegin,
-      handle: ({ principal }) => accounts.totp.begin(principal),
+      handle: ({ principal, body, context }) => accounts.totp.begin(context, principal, body.password),
     }),
     route({
       method: 'POST',

@@ -149,7 +149,10 @@ test('a one-time code works once, a step early or late, and its secret is stored
   const id = await env.addUser('ann', PASSWORD);
   const { accounts, clock } = env;
   const first = await accounts.logins.withPassword('ann', PASSWORD, VISITOR);
-  const { secret } = accounts.totp.begin(first.principal);
+  await assert.rejects(accounts.totp.begin(testContext, first.principal, 'wrong'), code('ACCOUNT_PASSWORD_WRONG'));
+  const failures = () => env.store.get<{ failures: number }>('SELECT failures FROM accounts WHERE id = ?', id)?.failures;
+  assert.equal(failures(), 1, 'a wrong password counts as a failed login');
+  const { secret } = await accounts.totp.begin(testContext, first.principal, PASSWORD);
   const codeAt = (atMs: number) => new TOTP({ secret }).generate({ timestamp: atMs });
   assert.throws(() => accounts.totp.confirm(testContext, first.principal, '000000'), code('ACCOUNT_CODE_WRONG'));
   accounts.totp.confirm(testContext, first.principal, codeAt(clock.nowMs));
@@ -181,13 +184,38 @@ test('wrong codes lock the account even when the password is given again and aga
   const id = await env.addUser('ann', PASSWORD);
   const { accounts } = env;
   const { principal } = await accounts.logins.withPassword('ann', PASSWORD, VISITOR);
-  const { secret } = accounts.totp.begin(principal);
+  const { secret } = await accounts.totp.begin(testContext, principal, PASSWORD);
   accounts.totp.confirm(testContext, principal, new TOTP({ secret }).generate({ timestamp: env.clock.nowMs }));
   for (let i = 0; i < ACCOUNT_FAILURES_FREE; i++) {
     const pending = await accounts.logins.withPassword('ann', PASSWORD, VISITOR);
     assert.throws(() => accounts.totp.finishLogin(pending.principal, '000000', VISITOR.address), code('ACCOUNT_LOGIN_FAILED'));
   }
   assert.notEqual(accounts.users.row(id).lockedUntilMs, null);
+});
+
+const TYPED: ((made: string) => string)[] = [
+  (made) => made,
+  (made) => made.toLowerCase(),
+  (made) => made.replaceAll('-', ''),
+  (made) => ` ${made.replaceAll('-', '\u2013 ').toLowerCase()}\n`,
+];
+test('a one-time password fits however it was typed; another password only as it is', async () => {
+  using env = openTestAccounts();
+  const { accounts } = env;
+  const id = await env.addUser('ann', PASSWORD);
+  await assert.rejects(accounts.logins.withPassword('ann', PASSWORD.toUpperCase(), VISITOR), code('ACCOUNT_LOGIN_FAILED'));
+  for (const typed of TYPED) {
+    const made = await accounts.users.resetPassword(testContext, id);
+    const mistyped = typed(`${made.slice(0, -1)}${made.endsWith('A') ? 'B' : 'A'}`);
+    await assert.rejects(accounts.logins.withPassword('ann', mistyped, VISITOR), code('ACCOUNT_LOGIN_FAILED'));
+    const login = await accounts.logins.withPassword('ann', typed(made), VISITOR);
+    assert.equal(login.principal.state, 'change-password');
+    await assert.rejects(
+      accounts.logins.withPassword('ann', typed(made), VISITOR),
+      code('ACCOUNT_LOGIN_FAILED'),
+      'it works once',
+    );
+  }
 });
 
 test('password change, reset and disabling end login sessions, and say so', async () => {

@@ -18,6 +18,7 @@ import * as rows from './account-store.ts';
 import type { AccountRow } from './account-store.ts';
 import { accountLockedUntil, AddressFailures } from './lock-out.ts';
 import type { LoginSessions, NewLogin } from './login-sessions.ts';
+import { asMade } from './one-time-password.ts';
 
 /** A failed login is answered at a multiple of this, so that its time does not tell why it failed. */
 export const FAILURE_STEP_MS = 250;
@@ -40,13 +41,14 @@ export class Logins {
 
   /**
    * Logs in. Throws ACCOUNT_LOGIN_FAILED whatever was wrong, after a time that does not tell; ACCOUNT_TOO_MANY_FAILURES for an address that
-   * failed too often; ACCOUNT_LOGIN_BUSY when too many wait. A one-time password is spent by this.
+   * failed too often; ACCOUNT_LOGIN_BUSY when too many wait. A one-time password is spent by this; its case, spaces and dashes do not matter.
    */
   async withPassword(name: string, password: string, visitor: Visitor): Promise<NewLogin> {
     this.assertAddressFree(visitor.address);
     const startedAtMs = performance.now();
     const found = rows.accountByName(this.#parts.store, name);
-    const fits = await this.#parts.hasher.verify(this.#mayTry(found) ? found.passwordHash : undefined, password);
+    const typed = found?.mustChangePassword === 1 ? asMade(password) : password;
+    const fits = await this.#parts.hasher.verify(this.#mayTry(found) ? found.passwordHash : undefined, typed);
     // Read anew: while the hash was computed the account may have been locked, disabled or given another password.
     const account = rows.accountByName(this.#parts.store, name);
     const login =

@@ -12,3 +12,12 @@ export function newOneTimePassword(): string {
   const group = () => Array.from({ length: GROUP_CHARACTERS }, () => ALPHABET[randomInt(ALPHABET.length)]).join('');
   return Array.from({ length: GROUPS }, group).join('-');
 }
+
+/**
+ * A one-time password as it was made, from how somebody typed it: lower case, spaces and missing or other dashes do not matter. Other characters stay,
+ * so that what does not fit still does not.
+ */
+export function asMade(typed: string): string {
+  const characters = typed.replace(/[\s\p{Dash_Punctuation}]/gu, '').toUpperCase();
+  return (characters.match(new RegExp(`.{1,${GROUP_CHARACTERS}}`, 'gsu')) ?? []).join('-');
+}

@@ -29,9 +29,13 @@ export class TotpFactor {
     this.#logins = logins;
   }
 
-  /** Makes a secret to show; nothing is stored until `confirm`. Throws ACCOUNT_TOTP_SET when there is one already. */
-  begin(principal: Principal): { secret: string; uri: string } {
-    if (this.#logins.account(principal.id).totpSecret !== null) throw errors.totpAlreadySet();
+  /**
+   * Makes a secret to show, after the own password was given again; nothing is stored until `confirm`. Throws ACCOUNT_PASSWORD_WRONG (it counts as a
+   * failed login), ACCOUNT_TOTP_SET when there is one already.
+   */
+  async begin(context: Context, principal: Principal, password: string): Promise<{ secret: string; uri: string }> {
+    const account = await this.#logins.confirmPassword(principal, password, 'body.password', context.address);
+    if (account.totpSecret !== null) throw errors.totpAlreadySet();
     const secret = new Secret({ size: SECRET_BYTES });
     this.#setups.delete(principal.id);
     this.#setups.set(principal.id, { secret, untilMs: this.#parts.now() + SETUP_LIFE_MS });

@@ -11,7 +11,7 @@ import { Section, StateMark } from '../shared/Section.tsx';
 import { anyAnswer } from '../shared/api-client.ts';
 import { useApi } from '../shared/api-context.tsx';
 import { useLoggedIn, useRefreshMe } from '../shared/login-state.ts';
-import { notifyDone, notifyFailure } from '../shared/notify.ts';
+import { notifyDone } from '../shared/notify.ts';
 import { apiPaths } from '../shared/paths.ts';
 import { PasswordDialog } from './PasswordDialog.tsx';
 import classes from './MyAccountPage.module.css';
@@ -25,12 +25,8 @@ export function TotpSection() {
   const active = useLoggedIn().secondFactors.includes('totp');
   const refreshMe = useRefreshMe();
   const [begun, setBegun] = useState<Begun>();
-  const [removing, setRemoving] = useState(false);
-  const begin = useMutation({
-    mutationFn: () => api.post(apiPaths.totpBegin, totpBegin),
-    onSuccess: setBegun,
-    onError: notifyFailure,
-  });
+  const [asked, setAsked] = useState<'begin' | 'remove'>();
+  const begin = async (password: string) => setBegun(await api.post(apiPaths.totpBegin, totpBegin, { password }));
   const remove = async (password: string) => {
     await api.post(apiPaths.totpRemove, anyAnswer, { password });
     await refreshMe();
@@ -42,7 +38,7 @@ export function TotpSection() {
         {active && (
           <Group justify="space-between">
             <StateMark tone="ok">{t('login:totp.active')}</StateMark>
-            <Button variant="default" onClick={() => setRemoving(true)}>
+            <Button variant="default" onClick={() => setAsked('remove')}>
               {t('login:totp.remove')}
             </Button>
           </Group>
@@ -50,20 +46,29 @@ export function TotpSection() {
         {!active && begun === undefined && (
           <Group justify="space-between">
             <StateMark tone="off">{t('login:totp.inactive')}</StateMark>
-            <Button variant="default" loading={begin.isPending} onClick={() => begin.mutate()}>
+            <Button variant="default" onClick={() => setAsked('begin')}>
               {t('login:totp.setUp')}
             </Button>
           </Group>
         )}
         {!active && begun !== undefined && <TotpSetup begun={begun} onDone={() => setBegun(undefined)} />}
       </div>
-      {removing && (
+      {asked === 'begin' && (
+        <PasswordDialog
+          title={t('login:totp.title')}
+          consequences={t('login:totp.note')}
+          confirm={t('login:totp.setUp')}
+          onSubmit={begin}
+          onClose={() => setAsked(undefined)}
+        />
+      )}
+      {asked === 'remove' && (
         <PasswordDialog
           title={t('login:totp.removeTitle')}
           consequences={t('login:totp.removeConsequences')}
           confirm={t('login:totp.remove')}
           onSubmit={remove}
-          onClose={() => setRemoving(false)}
+          onClose={() => setAsked(undefined)}
         />
       )}
     </Section>

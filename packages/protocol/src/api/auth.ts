@@ -64,7 +64,7 @@ export const loginSessionRow = z.object({
 });
 export const loginSessions = z.object({ sessions: z.array(loginSessionRow) });
 
-/** POST auth/totp/begin → secret to show; POST auth/totp/confirm {code}; POST auth/totp/remove {password} */
+/** POST auth/totp/begin {password} → secret to show; POST auth/totp/confirm {code}; POST auth/totp/remove {password} */
 export const totpBegin = z.object({ secret: z.string(), uri: z.string() });
 export const passwordBody = z.object({ password });
 /** POST auth/passkeys/begin {password} → options; POST auth/passkeys/finish; GET auth/passkeys; POST auth/passkeys/:id/remove {password} */
