@@ -46,7 +46,7 @@ async function ask(url: string, { method = 'GET', headers = {}, body, login }: A
     headers: { host: HOST, ...(login && { cookie: `${SITE_COOKIE}=${login.cookie}`, [CSRF_HEADER]: login.csrf }), ...headers },
     ...(body !== undefined && { payload: body as object }),
   });
-  const isJson = answer.headers['content-type']?.toString().startsWith('application/json') ?? false;
+  const isJson = /^application\/json(;|$)/.test(String(answer.headers['content-type']));
   return {
     status: answer.statusCode,
     headers: answer.headers,
@@ -291,4 +291,19 @@ test('the list of own login sessions shows from where', async () => {
     sessions.map(({ current, address: from }) => [current, from]),
     [[true, address]],
   );
+});
+
+test('housekeeping is in the audit and its export, but listed only when asked for', async () => {
+  const login = await newUser('administrator');
+  const { accounts } = env.site.parts;
+  await ask('/api/auth/me', { login });
+  accounts.sessions.sweep();
+  const codes = async (query: string) =>
+    ((await ask(`/api/audit?${query}`, { login })).json as { events: { code: string }[] }).events.map(({ code }) => code);
+  assert.ok(!(await codes('')).includes('ACCOUNT_SEEN_NOTED'));
+  assert.ok((await codes('')).includes('ACCOUNT_CREATED'));
+  assert.ok(!(await codes('housekeeping=false')).includes('ACCOUNT_SEEN_NOTED'));
+  assert.ok((await codes('housekeeping=true')).includes('ACCOUNT_SEEN_NOTED'));
+  assert.equal(errorOf(await ask('/api/audit?housekeeping=1', { login })).field, 'query.housekeeping');
+  assert.match((await ask('/api/reports/audit/export', { login })).body, /ACCOUNT_SEEN_NOTED/);
 });

@@ -34,11 +34,12 @@ export const loginSessionsEnded = defineAuditEvent<Who & { loginSessions: string
 );
 export const loginSessionsExpired = defineAuditEvent<{ count: number }>(
   'ACCOUNT_LOGIN_SESSIONS_EXPIRED',
-  '{count} login sessions reached their limit',
+  '{count:login session,login sessions} reached the limit',
 );
 export const seenNoted = defineAuditEvent<{ count: number }>(
   'ACCOUNT_SEEN_NOTED',
-  'Noted the last-seen times of {count} login sessions',
+  'Noted the last-seen times of {count:login session,login sessions}',
+  { housekeeping: true },
 );
 export const totpSet = defineAuditEvent<Who>('ACCOUNT_TOTP_SET', '{name} set up one-time codes as second factor');
 export const totpRemoved = defineAuditEvent<Who>('ACCOUNT_TOTP_REMOVED', '{name} removed one-time codes as second factor');

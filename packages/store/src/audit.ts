@@ -34,27 +34,36 @@ export interface AuditRow {
 }
 
 const definedCodes = new Set<string>();
+/** Codes of what the program notes by itself, all the time: in the chain and its export as any other, but not in a list that people read. */
+const housekeepingCodes = new Set<string>();
 const CODE_PATTERN = /^[A-Z][A-Z0-9]*(_[A-Z0-9]+)+$/;
 const COLUMNS =
   'id, appliance, epoch, sequence, at_ms AS atMs, code, actor_kind AS actorKind, actor_id AS actorId, actor_name AS actorName, address, summary, details, previous AS previousHash, hash';
 
 /**
  * Defines an audit event once, at the top of a module. `code` is permanent and unique in the program (`USER_DISABLED`); `template` is
- * the English line, its `{name}` filled from the details: `Disabled user {name}`. A name that the details lack is a bug and throws.
+ * the English line, its `{name}` filled from the details: `Disabled user {name}`; `{uses:use,uses}` is a number with the first word for 1,
+ * the second for any other. A name that the details lack is a bug and throws. `housekeeping`: not shown unless asked for.
  */
 export function defineAuditEvent<Details extends Record<string, JsonValue> = Record<string, JsonValue>>(
   code: string,
   template: string,
+  options: { housekeeping?: boolean } = {},
 ): (details: Details) => AuditEvent {
   if (!CODE_PATTERN.test(code)) throw new Error(`bug: '${code}' is no audit code`);
   if (definedCodes.has(code)) throw new Error(`bug: the audit code ${code} is defined twice`);
   definedCodes.add(code);
+  if (options.housekeeping === true) housekeepingCodes.add(code);
   return (details) => {
-    const summary = template.replace(/\{(\w+)\}/g, (_, name: string) => {
-      const value = details[name];
-      if (value === undefined) throw new Error(`bug: the audit event ${code} lacks '${name}'`);
-      return typeof value === 'string' ? value : JSON.stringify(value);
-    });
+    const summary = template.replace(
+      /\{(\w+)(?::([^,}]+),([^}]+))?\}/g,
+      (_, name: string, one: string | undefined, many: string | undefined) => {
+        const value = details[name];
+        if (value === undefined) throw new Error(`bug: the audit event ${code} lacks '${name}'`);
+        const text = typeof value === 'string' ? value : JSON.stringify(value);
+        return one === undefined ? text : `${text} ${value === 1 ? one : many}`;
+      },
+    );
     return { code, summary, details };
   };
 }
@@ -145,19 +154,21 @@ export function appendAudit(
 
 /**
  * Events newest first: at most `limit` (up to AUDIT_PAGE_MAX) with a sequence below `before`, whose code, summary, actor or address contains `text`
- * (ASCII letters in either case).
+ * (ASCII letters in either case). Without `housekeeping: false` also those of housekeeping.
  */
 export function readAudit(
   reader: Reader,
-  options: { before?: number | undefined; limit: number; text?: string | undefined },
+  options: { before?: number | undefined; limit: number; text?: string | undefined; housekeeping?: boolean | undefined },
 ): AuditRow[] {
   const pattern = `%${(options.text ?? '').replace(/[\\%_]/g, '\\$&')}%`;
   return reader.all<AuditRow>(
     `SELECT ${COLUMNS} FROM audit_event WHERE sequence < ?1 AND (?2 = '%%' OR code LIKE ?2 ESCAPE '\\' OR summary LIKE ?2 ESCAPE '\\' OR actor_name LIKE ?2 ESCAPE '\\' OR address LIKE ?2 ESCAPE '\\')
+       AND code NOT IN (SELECT value FROM json_each(?4))
      ORDER BY sequence DESC, epoch DESC, appliance DESC LIMIT ?3`,
     options.before ?? Number.MAX_SAFE_INTEGER,
     pattern,
     Math.min(Math.max(1, options.limit), AUDIT_PAGE_MAX),
+    JSON.stringify(options.housekeeping === false ? [...housekeepingCodes] : []),
   );
 }
 

@@ -16,6 +16,7 @@ const migrations: Migration[] = [
   { version: 90, name: 'notes', up: 'CREATE TABLE note (id TEXT NOT NULL PRIMARY KEY, text TEXT NOT NULL) STRICT' },
 ];
 const noted = defineAuditEvent('NOTE_ADDED', 'Added note {id}');
+const counted = defineAuditEvent('NOTES_COUNTED', 'Counted {count:note,notes} in {id}', { housekeeping: true });
 const log = createLog('store-test', 'silent');
 
 function add(store: Store, id: string, text = 'x'): void {
@@ -231,6 +232,22 @@ test('a follower applies only what follows: gaps, other chains, flipped bits and
   using unaware = openTestStore([], { follower: true });
   unaware.store.applyEntry(first);
   assert.throws(() => unaware.store.applyEntry(second!), code('STORE_NEWER'));
+});
+
+test('housekeeping is left out when asked for, before rows are counted; numbers come with the right word', () => {
+  using opened = openTestStore(migrations);
+  add(opened.store, 'a');
+  for (const count of [0, 1, 2]) opened.store.transact(testContext, counted({ count, id: 'x' }), () => undefined);
+  assert.deepEqual(
+    readAudit(opened.store, { limit: 3 }).map((row) => row.summary),
+    ['Counted 2 notes in x', 'Counted 1 note in x', 'Counted 0 notes in x'],
+  );
+  const shown = readAudit(opened.store, { limit: 1, housekeeping: false });
+  assert.deepEqual(
+    shown.map((row) => row.code),
+    ['NOTE_ADDED'],
+  );
+  assert.equal([...exportAudit(opened.store)].length, 6);
 });
 
 test('the audit is chained, pages newest first, filters, and survives odd text', () => {

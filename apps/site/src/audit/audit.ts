@@ -20,7 +20,7 @@ export function auditRoutes(store: Store): AnyRoute[] {
       query: auditFilter,
       answer: auditPage,
       handle({ query }) {
-        const rows = readAudit(store, { before: query.before, limit: query.limit, text: query.text });
+        const rows = readAudit(store, query);
         return {
           events: rows.map(({ actorName, details, ...row }) => ({
             ...row,

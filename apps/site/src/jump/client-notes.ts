@@ -11,7 +11,8 @@ const NOTES_BATCH = 500;
 
 const notesWritten = defineAuditEvent(
   'JUMP_CLIENTS_NOTED',
-  'Noted changed facts of {facts} and last-seen times of {seen} Jump Clients',
+  'Noted changed facts of {facts:Jump Client,Jump Clients} and last-seen times of {seen:Jump Client,Jump Clients}',
+  { housekeeping: true },
 );
 
 /**

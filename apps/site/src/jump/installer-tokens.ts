@@ -11,7 +11,7 @@ import type { SiteIdentity } from './site-identity.ts';
 export const VALID_TOKENS_LIMIT = 200;
 const LOCAL_TOKEN_LIFE_MS = 10 * 60_000;
 
-const tokenCreated = defineAuditEvent('JUMP_TOKEN_CREATED', 'Created installer token {name}, {uses} uses');
+const tokenCreated = defineAuditEvent('JUMP_TOKEN_CREATED', 'Created installer token {name}, {uses:use,uses}');
 const tokenRevoked = defineAuditEvent('JUMP_TOKEN_REVOKED', 'Revoked installer token {name}');
 
 /** Installer tokens: what enrols Jump Clients. Only the SHA-256 of a secret is stored. */

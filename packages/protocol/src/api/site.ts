@@ -50,11 +50,13 @@ export const securitySettings = z.object({
 });
 export type SecuritySettings = z.infer<typeof securitySettings>;
 
-/** GET audit?before&limit&code (administrators) */
+/** GET audit?before&limit&text&housekeeping (administrators) */
 export const auditFilter = z.object({
   before: z.coerce.number().int().positive().optional(),
   limit: z.coerce.number().int().min(1).max(200).default(100),
   text: optionalLine(100).optional(),
+  /** Also what the appliance notes by itself all the time (last-seen times). The export has everything. */
+  housekeeping: z.stringbool({ truthy: ['true'], falsy: ['false'] }).default(false),
 });
 export const auditRow = z.object({
   sequence: z.number().int(),
