@@ -105,6 +105,7 @@ describe('reports of access sessions', () => {
       [event!.code, event!.actorName, (JSON.parse(event!.details) as { format: string }).format],
       ['RECORDING_DOWNLOADED', 'boss', 'recording'],
     );
+    assert.match(event!.summary, /^Played or downloaded the recording of .* \(recording\)$/);
   });
 
   it('read a limited number of recordings at one time', async () => {

@@ -17,7 +17,7 @@ export const RECORDING_READERS_LIMIT = 4;
 
 const recordingDownloaded = defineAuditEvent(
   'RECORDING_DOWNLOADED',
-  'Took the recording of the access session of {user} on {item} ({format})',
+  'Played or downloaded the recording of the access session of {user} on {item} ({format})',
 );
 
 type RecordingFacts = NonNullable<z.infer<typeof accessSessionDetail>['recording']>;
