@@ -54,6 +54,20 @@ export function clientById(reader: Reader, id: string): ClientRow | undefined {
   );
 }
 
+/** What is compared at every connect; without the joins of a list's row. */
+export type AdmissionRow = Pick<
+  ClientRow,
+  'state' | 'hostName' | 'os' | 'arch' | 'addresses' | 'runsAs' | 'version' | 'lastSeenAtMs'
+>;
+
+export function admissionOf(reader: Reader, id: string): AdmissionRow | undefined {
+  return reader.get<AdmissionRow>(
+    `SELECT state, host_name AS hostName, os, arch, addresses, runs_as AS runsAs, version, last_seen_at_ms AS lastSeenAtMs
+     FROM jump_clients WHERE id = ?`,
+    id,
+  );
+}
+
 /** All clients, in one pass over both tables. */
 export function allClients(reader: Reader): IterableIterator<ClientRow> {
   return reader.iterate<ClientRow>(
@@ -119,7 +133,7 @@ export function insertClient(tx: Tx, client: NewClient): void {
   );
 }
 
-export function sameFacts(row: ClientRow, facts: ClientFacts): boolean {
+export function sameFacts(row: AdmissionRow, facts: ClientFacts): boolean {
   return (
     row.hostName === facts.hostName &&
     row.os === facts.os &&

@@ -1,5 +1,6 @@
-import { randomBytes, type X509Certificate } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
+import { must } from '@bascule/core/must.ts';
 import { fromClient, type ClientFacts, type FromClient, type HeldSession } from '@bascule/protocol/control-link.ts';
 import type { LinkSocket as PlainSocket } from '@bascule/wire/web-socket.ts';
 import type { ClientState } from './jump-store.ts';
@@ -12,13 +13,20 @@ export type Hello = Extract<FromClient, { kind: 'hello' }>;
 export type Enrol = Extract<FromClient, { kind: 'enrol' }>;
 export type ClientMessage = Exclude<FromClient, { kind: 'hello' | 'enrol' }>;
 
+/** What is kept of a client's certificate. */
+export interface LinkCertificate {
+  subject: string;
+  /** Milliseconds since the epoch. */
+  endMs: number;
+}
+
 /** What the links need to know and to tell; the class Jump provides it. */
 export interface LinkDirectory {
   /** What the site makes of the client, or why not. `revoked` also stands for deleted. */
-  admit(clientId: string, facts: ClientFacts, certificate: X509Certificate, address: string): ClientState;
+  admit(clientId: string, facts: ClientFacts, publicKey: () => Buffer, address: string): ClientState;
   enrol(message: Enrol, challenge: string, address: string): Promise<{ client: string; certificate: string; authority: string }>;
   /** A certificate with a later end, when the present one nears its end. */
-  renew(clientId: string, certificate: X509Certificate): Promise<string> | undefined;
+  renew(clientId: string, endMs: number, publicKey: () => Buffer): Promise<string> | undefined;
   /** How many clients there are, for pacing their reconnects. */
   clientCount(): number;
   linked(clientId: string, sessions: HeldSession[]): void;
@@ -55,18 +63,19 @@ export class Link implements WheelLink {
   phase: 'new' | 'enrolling' | 'hello' | 'live' | 'held' | 'closed' = 'new';
   sinceMs = 0;
   challenge: string;
-  certified: boolean;
+  /** Undefined on a link that can only enrol. */
+  certificate: LinkCertificate | undefined;
   tls: TLSSocket;
   /** Only while held: what it said of itself, and which sessions it holds. */
   hello: Hello | undefined;
   socket: LinkSocket;
   owner: LinkOwner;
 
-  constructor(socket: LinkSocket, tls: TLSSocket, certified: boolean, owner: LinkOwner) {
+  constructor(socket: LinkSocket, tls: TLSSocket, certificate: LinkCertificate | undefined, owner: LinkOwner) {
     this.owner = owner;
     this.socket = socket;
     this.tls = tls;
-    this.certified = certified;
+    this.certificate = certificate;
     this.challenge = randomBytes(CHALLENGE_BYTES).toString('base64url');
     socket.link = this;
     socket.on('message', onMessage);
@@ -78,6 +87,12 @@ export class Link implements WheelLink {
 
   get address(): string {
     return this.tls.remoteAddress ?? '';
+  }
+
+  /** The client's key, SPKI DER; asked for rarely. Throws when the link is gone. */
+  publicKey(): Buffer {
+    const certificate = must(this.tls.getPeerX509Certificate(), "the link's certificate");
+    return certificate.publicKey.export({ type: 'spki', format: 'der' });
   }
 
   ping(): void {
