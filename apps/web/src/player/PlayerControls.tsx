@@ -1,13 +1,17 @@
 import { useSyncExternalStore, type KeyboardEvent } from 'react';
 import { Button, SegmentedControl, Switch } from '@mantine/core';
 import { useTranslation } from 'react-i18next';
+import { IDLE_LIMIT_SECONDS } from './cast-cursor.ts';
 import { formatDuration } from './format-duration.ts';
-import { IDLE_LIMIT_SECONDS, SPEEDS, type Playback, type PlaybackState } from './playback.ts';
+import { SPEEDS, type Playback, type PlaybackState } from './playback.ts';
 import classes from './player.module.css';
 
 /** Seconds that a page key moves the seek bar; arrows move it by 5, as everywhere in the player. */
 const ARROW_SECONDS = 5;
 const PAGE_SECONDS = 60;
+
+/** The measured speed is shown when it is less than this part of the chosen one. */
+const SLOWER_SHOWN_BELOW = 0.9;
 
 /** Play and pause, the seek bar, speed, and whether idle time is skipped. */
 export function PlayerControls({ playback }: { playback: Playback }) {
@@ -41,6 +45,7 @@ export function PlayerControls({ playback }: { playback: Playback }) {
         data={SPEEDS.map((speed) => ({ value: String(speed), label: t('speedValue', { speed }) }))}
         onChange={(speed) => playback.setSpeed(Number(speed))}
       />
+      <MeasuredSpeed state={state} />
       <Switch
         size="xs"
         label={t('skipIdle')}
@@ -50,6 +55,14 @@ export function PlayerControls({ playback }: { playback: Playback }) {
       />
     </div>
   );
+}
+
+/** The speed that is reached, when it is not the one chosen. */
+function MeasuredSpeed({ state: { speed, measuredSpeed } }: { state: PlaybackState }) {
+  const { t, i18n } = useTranslation('player');
+  if (measuredSpeed === undefined || measuredSpeed >= speed * SLOWER_SHOWN_BELOW) return null;
+  const reached = measuredSpeed.toLocaleString(i18n.language, { maximumFractionDigits: 1 });
+  return <span className="b-quiet">{t('measuredSpeed', { speed: reached })}</span>;
 }
 
 function PlaySymbol({ playing }: { playing: boolean }) {

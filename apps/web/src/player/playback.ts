@@ -1,16 +1,17 @@
 /**
  * Plays a CastIndex on a terminal: position, speed, idle skipping, seeking in both directions. Knows nothing of React or of xterm.
  */
-import { parseSize, type CastEvent } from './asciicast.ts';
-import type { CastIndex } from './cast-index.ts';
+import { CastCursor, type CastStep } from './cast-cursor.ts';
+import type { CastIndex, Screen } from './cast-index.ts';
+import { Speedometer } from './speedometer.ts';
 
 export const SPEEDS = [0.5, 1, 2, 4, 8, 16] as const;
-/** With 'skip idle', a pause longer than this is cut down to it. */
-export const IDLE_LIMIT_SECONDS = 2;
+/** What comes due within a frame is written at once; more frames than this a second nobody sees. */
+const FRAME_MS = 33;
 /** How often the position moves on while nothing is shown. */
 const TICK_MS = 50;
-/** Output due at the same moment is written in pieces of at most this, so that the page stays quick. */
-const WRITE_MAX_CHARACTERS = 64 * 1024;
+/** After a longer halt of the page (a machine asleep) the playback goes on where it was, instead of leaping. */
+export const LEAP_MAX_MS = 2_000;
 
 /** What the playback plays on. */
 export interface Stage {
@@ -30,18 +31,18 @@ export interface PlaybackState {
   /** The whole recording is read. */
   loaded: boolean;
   speed: number;
+  /** The speed reached in the last second of playing; undefined while it is not known. */
+  measuredSpeed: number | undefined;
   skipIdle: boolean;
 }
 
 export class Playback {
   readonly #index: CastIndex;
+  readonly #cursor: CastCursor;
   readonly #stage: Stage;
   readonly #now: () => number;
   readonly #listeners = new Set<() => void>();
   #state: PlaybackState;
-  /** The next event to show. */
-  #chunk = 0;
-  #event = 0;
   /** Goes up with every seek, play and pause: work begun before stops at its next step. */
   #turn = 0;
   /** One after the other: a seek waits for the write that is under way. */
@@ -50,6 +51,7 @@ export class Playback {
   /** `now`: a clock in milliseconds that only runs forward. */
   constructor(index: CastIndex, stage: Stage, now: () => number = () => performance.now()) {
     this.#index = index;
+    this.#cursor = new CastCursor(index);
     this.#stage = stage;
     this.#now = now;
     this.#state = {
@@ -59,6 +61,7 @@ export class Playback {
       ended: false,
       loaded: false,
       speed: 1,
+      measuredSpeed: undefined,
       skipIdle: true,
     };
   }
@@ -85,7 +88,7 @@ export class Playback {
   play(): void {
     if (this.#state.playing) return;
     const fromStart = this.#state.ended;
-    const turn = this.#begin({ playing: true });
+    const turn = this.#begin({ playing: true, measuredSpeed: undefined });
     this.#enqueue(async () => {
       if (fromStart) await this.#show(0, turn);
       await this.#run(turn);
@@ -93,7 +96,7 @@ export class Playback {
   }
 
   pause(): void {
-    this.#begin({ playing: false });
+    this.#begin({ playing: false, measuredSpeed: undefined });
   }
 
   toggle(): void {
@@ -112,7 +115,7 @@ export class Playback {
   }
 
   setSpeed(speed: number): void {
-    this.#set({ speed });
+    this.#set({ speed, measuredSpeed: undefined });
   }
 
   setSkipIdle(skipIdle: boolean): void {
@@ -147,79 +150,57 @@ export class Playback {
 
   async #show(seconds: number, turn: number): Promise<void> {
     if (turn !== this.#turn) return;
-    const chunk = this.#index.chunkFor(seconds);
-    const screen = await this.#index.screenBefore(chunk);
-    this.#stage.reset();
-    if (screen) {
-      this.#stage.resize(screen.cols, screen.rows);
-      await this.#stage.write(screen.text);
-    }
-    this.#chunk = chunk;
-    this.#event = 0;
-    await this.#showUntil(seconds, turn);
+    const { steps } = await this.#cursor.seek(seconds);
+    if (turn !== this.#turn) return;
+    await this.#perform(steps);
     if (turn === this.#turn) this.#set({ positionSeconds: seconds, ended: false });
   }
 
-  /** Shows everything that is due at `seconds`; gives the next event, if it is there already. */
-  async #showUntil(seconds: number, turn: number): Promise<CastEvent | undefined> {
-    let pending = '';
-    for (;;) {
-      const next = await this.#peek();
-      if (!next || next.seconds > seconds || turn !== this.#turn) {
-        if (pending !== '') await this.#stage.write(pending);
-        return next;
-      }
-      this.#event += 1;
-      if (next.kind === 'o') pending += next.data;
-      const size = next.kind === 'r' ? parseSize(next.data) : undefined;
-      if (size || pending.length >= WRITE_MAX_CHARACTERS) {
-        await this.#stage.write(pending);
-        pending = '';
-      }
-      if (size) this.#stage.resize(size.cols, size.rows);
+  async #perform(steps: CastStep[]): Promise<void> {
+    for (const step of steps) {
+      if (step.kind === 'output') await this.#stage.write(step.text);
+      else if (step.kind === 'size') this.#stage.resize(step.cols, step.rows);
+      else await this.#showScreen(step.screen);
     }
   }
 
-  async #peek(): Promise<CastEvent | undefined> {
-    for (;;) {
-      const event = (await this.#index.events(this.#chunk))[this.#event];
-      if (event || this.#chunk + 1 >= this.#index.chunkCount) return event;
-      this.#chunk += 1;
-      this.#event = 0;
-    }
+  async #showScreen(screen: Screen | undefined): Promise<void> {
+    this.#stage.reset();
+    if (!screen) return;
+    this.#stage.resize(screen.cols, screen.rows);
+    await this.#stage.write(screen.text);
   }
 
+  /** The clock is the wall's: what showing takes is part of the time that the next frame plays. */
   async #run(turn: number): Promise<void> {
+    const speedometer = new Speedometer();
     let last = this.#now();
+    let elapsedMs = 0;
+    let playMs = 0;
     while (turn === this.#turn) {
-      const next = await this.#showUntil(this.#state.positionSeconds, turn);
+      const { positionSeconds, speed, skipIdle } = this.#state;
+      const due = await this.#cursor.advance(positionSeconds, (playMs / 1000) * speed, skipIdle);
+      // The cursor has moved on: what it gathered is shown even when a pause came between.
+      await this.#perform(due.steps);
       if (turn !== this.#turn) return;
-      if (!next && this.#index.complete) {
-        this.#set({ playing: false, ended: true, positionSeconds: this.#index.durationSeconds });
+      const measuredSpeed = speedometer.add(elapsedMs, due.playedSeconds) ?? this.#state.measuredSpeed;
+      this.#set({ positionSeconds: due.positionSeconds, measuredSpeed });
+      if (!due.next && this.#index.complete) {
+        this.#set({ playing: false, ended: true, measuredSpeed: undefined, positionSeconds: this.#index.durationSeconds });
         return;
       }
-      if (!next) {
-        await this.#index.grown();
-        last = this.#now();
-        continue;
-      }
-      await this.#wait(next);
+      if (due.next) await this.#wait(due.next.seconds);
+      else await this.#index.grown();
       const now = this.#now();
-      // Never beyond the next event: what was slow to show is not made up for by leaping.
-      if (turn === this.#turn) this.#advance(((now - last) / 1000) * this.#state.speed, next);
+      elapsedMs = now - last;
+      // Waiting for more of the recording is no playing.
+      playMs = due.next ? Math.min(elapsedMs, LEAP_MAX_MS) : 0;
       last = now;
     }
   }
 
-  #wait(next: CastEvent): Promise<void> {
-    const untilNextMs = ((next.seconds - this.#state.positionSeconds) * 1000) / this.#state.speed;
-    return new Promise((resolve) => setTimeout(resolve, Math.min(Math.max(untilNextMs, 0), TICK_MS)));
-  }
-
-  #advance(seconds: number, next: CastEvent): void {
-    const { positionSeconds, skipIdle } = this.#state;
-    const idle = next.seconds - positionSeconds;
-    const from = skipIdle && idle > IDLE_LIMIT_SECONDS ? next.seconds - IDLE_LIMIT_SECONDS : positionSeconds;
-    this.#set({ positionSeconds: Math.min(from + seconds, next.seconds) });
+  #wait(nextSeconds: number): Promise<void> {
+    const untilNextMs = ((nextSeconds - this.#state.positionSeconds) * 1000) / this.#state.speed;
+    return new Promise((resolve) => setTimeout(resolve, Math.min(Math.max(untilNextMs, FRAME_MS), TICK_MS)));
   }
 }
