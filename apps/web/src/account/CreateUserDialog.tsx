@@ -39,25 +39,31 @@ export function CreateUserDialog({
       onSubmit={create}
       onClose={onClose}
     >
-      <TextInput
-        label={t('login:name')}
-        description={t('login:users.nameNote')}
-        value={name}
-        onChange={(event) => setName(event.currentTarget.value)}
-        maxLength={NAME_MAX_CHARACTERS}
-        autoComplete="off"
-        required
-        withAsterisk={false}
-        data-autofocus
-      />
-      <TextInput
-        label={t('login:displayName')}
-        value={displayName}
-        onChange={(event) => setDisplayName(event.currentTarget.value)}
-        maxLength={DISPLAY_NAME_MAX_CHARACTERS}
-        autoComplete="off"
-      />
-      {kind === 'user' && <RoleSelect value={role} onChange={setRole} />}
+      {(faultOf) => (
+        <>
+          <TextInput
+            label={t('login:name')}
+            error={faultOf('body.name', t('login:users.nameInvalid'))}
+            description={t('login:users.nameNote')}
+            value={name}
+            onChange={(event) => setName(event.currentTarget.value)}
+            maxLength={NAME_MAX_CHARACTERS}
+            autoComplete="off"
+            required
+            withAsterisk={false}
+            data-autofocus
+          />
+          <TextInput
+            label={t('login:displayName')}
+            error={faultOf('body.displayName')}
+            value={displayName}
+            onChange={(event) => setDisplayName(event.currentTarget.value)}
+            maxLength={DISPLAY_NAME_MAX_CHARACTERS}
+            autoComplete="off"
+          />
+          {kind === 'user' && <RoleSelect value={role} onChange={setRole} />}
+        </>
+      )}
     </FormDialog>
   );
 }

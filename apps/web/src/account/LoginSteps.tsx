@@ -1,6 +1,8 @@
 import { useTranslation } from 'react-i18next';
-import { Paper, Title } from '@mantine/core';
+import { Anchor, Paper, Text, Title } from '@mantine/core';
 import type { Me } from '@bascule/protocol/api/auth.ts';
+import { useApi } from '../shared/api-context.tsx';
+import { pagePaths } from '../shared/paths.ts';
 import { ForcedPasswordForm } from './ForcedPasswordForm.tsx';
 import { PasswordLoginForm } from './PasswordLoginForm.tsx';
 import { SecondFactorForm } from './SecondFactorForm.tsx';
@@ -9,15 +11,33 @@ import classes from './LoginSteps.module.css';
 /** The step of the login that is due: name and password, second factor, or a new password. */
 export function LoginSteps({ me }: { me: Me | null }) {
   const { t } = useTranslation();
-  const step = me?.state ?? 'password';
+  const door = useApi().prefix === '/api' ? 'site' : 'appliance';
   return (
-    <Paper className={classes['card']} withBorder p="lg">
+    <Paper className={classes['card']} data-door={door} withBorder p="lg">
       <Title order={1} mb="md">
-        {t(`login:step.${step}`)}
+        {me === null ? t(`login:door.${door}.title`) : t(`login:step.${me.state}`)}
       </Title>
-      {me === null && <PasswordLoginForm />}
+      {me === null && <PasswordDoor door={door} />}
       {me?.state === 'second-factor' && <SecondFactorForm factors={me.secondFactors} />}
       {me?.state === 'change-password' && <ForcedPasswordForm name={me.name} />}
     </Paper>
+  );
+}
+
+/** Name and password, with what this login is for and the way to the other one: site and appliance have accounts of their own. */
+function PasswordDoor({ door }: { door: 'site' | 'appliance' }) {
+  const { t } = useTranslation();
+  return (
+    <>
+      <Text mb="md" c="dimmed">
+        {t(`login:door.${door}.purpose`)}
+      </Text>
+      <PasswordLoginForm />
+      <Text mt="md" ta="center">
+        <Anchor href={door === 'site' ? pagePaths.appliance : pagePaths.login} inherit>
+          {t(`login:door.${door}.other`)}
+        </Anchor>
+      </Text>
+    </>
   );
 }

@@ -53,7 +53,7 @@ function ApplianceLayout() {
     <>
       <PageHeader interfaceName={t('appliance:title')}>
         <Button component="a" href={pagePaths.login} variant="default">
-          {t('shared:administration')}
+          {t('shared:site')}
         </Button>
         <AccountMenu />
       </PageHeader>

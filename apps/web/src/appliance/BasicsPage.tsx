@@ -100,7 +100,11 @@ function PackagesSection({ packages }: { packages: Package[] }) {
         cell: (row) => <span className="b-mono">{row.version}</span>,
         width: '220px',
       },
-      { key: 'state', header: t('appliance:packages.state'), cell: (row) => row.state },
+      {
+        key: 'state',
+        header: t('appliance:packages.state'),
+        cell: (row) => (row.state === 'installed' ? t('appliance:packages.installed') : row.state),
+      },
     ],
     [t],
   );

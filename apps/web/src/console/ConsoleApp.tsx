@@ -3,9 +3,11 @@ import '@fontsource/jetbrains-mono/700.css';
 import '@xterm/xterm/css/xterm.css';
 import { useCallback, useEffect, useState } from 'react';
 import { useTranslation } from 'react-i18next';
+import { Button } from '@mantine/core';
 import { AccountMenu } from '../shared/AccountMenu.tsx';
 import { useLiveEvents } from '../shared/live-events.ts';
 import { PageHeader } from '../shared/PageHeader.tsx';
+import { pagePaths } from '../shared/paths.ts';
 import { JumpItemsPanel } from './items/JumpItemsPanel.tsx';
 import { RunningSessions } from './RunningSessions.tsx';
 import { SessionDialogs, type SessionQuestion } from './SessionDialogs.tsx';
@@ -57,6 +59,9 @@ export function ConsoleApp() {
   return (
     <div className={classes['console']}>
       <PageHeader interfaceName={t('title')}>
+        <Button component="a" href={pagePaths.login} variant="default">
+          {t('shared:site')}
+        </Button>
         <AccountMenu />
       </PageHeader>
       <TabStrip sessions={sessions} open={open} active={active} onClose={(id) => askFor(sessions.get(id), ask)} />

@@ -1,7 +1,7 @@
 import { Button } from '@mantine/core';
 import { useTranslation } from 'react-i18next';
 import type { AccessSessionRow } from '@bascule/protocol/api/access-sessions.ts';
-import { shortTime } from './items/format-time.ts';
+import { formatMinute } from '../shared/format.ts';
 import classes from './console.module.css';
 
 /** This person's sessions that run without a tab here: left running, or opened in another window. */
@@ -12,7 +12,7 @@ export function RunningSessions({
   rows: readonly AccessSessionRow[];
   onOpen: (row: AccessSessionRow) => void;
 }) {
-  const { t, i18n } = useTranslation('console');
+  const { t } = useTranslation('console');
   if (rows.length === 0) return null;
   return (
     <section className={classes['running']} aria-label={t('tabs.resume')}>
@@ -29,9 +29,7 @@ export function RunningSessions({
               onClick={() => onOpen(row)}
             >
               {row.jumpItemName}
-              <span className={classes['runningSince']}>
-                {t('tabs.openedAt', { time: shortTime(row.startedAtMs, i18n.language, Date.now()) })}
-              </span>
+              <span className={classes['runningSince']}>{t('tabs.openedAt', { time: formatMinute(row.startedAtMs) })}</span>
             </Button>
           </li>
         ))}

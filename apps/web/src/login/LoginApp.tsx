@@ -7,7 +7,7 @@ import { loginRouter } from './login-router.tsx';
 export function LoginApp() {
   const { t } = useTranslation();
   return (
-    <LoginGate interfaceName={t('shared:administration')}>
+    <LoginGate interfaceName={t('shared:site')}>
       <RouterProvider router={loginRouter} />
     </LoginGate>
   );

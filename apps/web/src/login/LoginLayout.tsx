@@ -27,7 +27,7 @@ export function LoginLayout() {
   ];
   return (
     <>
-      <PageHeader interfaceName={t('shared:administration')}>
+      <PageHeader interfaceName={t('shared:site')}>
         <Button component="a" href={pagePaths.console} variant="default">
           {t('shared:console')}
         </Button>

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import type { JumpItem } from '@bascule/protocol/api/jump.ts';
 import { certificateTone, diskTone } from '../appliance/basics-tones.ts';
 import { matchesItem, waitingFirst } from './jump/jump-item-order.ts';
+import { onlyLocalHost } from './jump/only-local-host.ts';
 import { accessSessionQuery, accessSessionSearch } from './reports/access-session-search.ts';
 
 const item = (change: Partial<JumpItem>): JumpItem => ({
@@ -75,4 +76,11 @@ test('a full disk and an expiring certificate are warned of before they are bad'
     [40, 29, 0].map((days) => certificateTone(1e12 + days * day, 1e12)),
     ['ok', 'warn', 'bad'],
   );
+});
+
+test('an install command that leads to the machine itself is noticed', () => {
+  const command = (host: string) => `curl -sSk 'https://${host}:8443/install.sh' -o bascule-jump-client.sh`;
+  for (const host of ['localhost', '127.0.0.1', '127.0.1.1', '[::1]']) assert.equal(onlyLocalHost(command(host)), host);
+  for (const host of ['bascule.example.org', '192.0.2.10', '[2001:db8::1]', 'localhost.example.org'])
+    assert.equal(onlyLocalHost(command(host)), undefined);
 });

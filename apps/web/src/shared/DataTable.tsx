@@ -135,6 +135,7 @@ export function DataTable<Row extends object>({
                 <td
                   key={column.key}
                   style={{ textAlign: column.align }}
+                  data-align={column.align}
                   data-wrap={column.wrap === true}
                   data-pinned={column.hideHeader === true}
                 >

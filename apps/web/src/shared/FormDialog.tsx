@@ -3,14 +3,19 @@ import { useMutation } from '@tanstack/react-query';
 import { useTranslation } from 'react-i18next';
 import { Button, Group, Modal, Stack } from '@mantine/core';
 import { FormFailure } from './FormFailure.tsx';
+import { ApiError } from './api-client.ts';
+import { errorText } from './error-text.ts';
 
 interface FormDialogProps {
   title: string;
   confirm: string;
   onSubmit: () => Promise<unknown>;
   onClose: () => void;
-  children: ReactNode;
+  /** The fields, or a function of what is wrong with each of them. */
+  children: ReactNode | ((faultOf: FaultOf) => ReactNode);
 }
+/** What the API says is wrong with a field, as it names it (`body.name`); `rule` is said where the API only knows that it is not valid. */
+export type FaultOf = (field: string, rule?: string) => string | undefined;
 
 /** A form in a dialogue: Enter sends it, it closes when done and stays open with the reason when refused. */
 export function FormDialog({ title, confirm, onSubmit, onClose, children }: FormDialogProps) {
@@ -20,12 +25,20 @@ export function FormDialog({ title, confirm, onSubmit, onClose, children }: Form
     event.preventDefault();
     send.mutate();
   };
+  const { error } = send;
+  let isSaidAtField = false;
+  const faultOf: FaultOf = (field, rule) => {
+    if (!(error instanceof ApiError) || error.field !== field) return undefined;
+    isSaidAtField = true;
+    return error.code === 'INPUT_INVALID' && rule !== undefined ? rule : errorText(error);
+  };
+  const fields = typeof children === 'function' ? children(faultOf) : children;
   return (
     <Modal opened onClose={onClose} title={title} closeButtonProps={{ 'aria-label': t('shared:close') }}>
       <form onSubmit={submit}>
         <Stack gap="sm">
-          {children}
-          <FormFailure error={send.error} />
+          {fields}
+          {!isSaidAtField && <FormFailure error={error} />}
           <Group justify="flex-end">
             <Button variant="default" onClick={onClose}>
               {t('shared:cancel')}

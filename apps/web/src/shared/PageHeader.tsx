@@ -19,9 +19,12 @@ export function PageHeader({ interfaceName, children }: { interfaceName: string;
   return (
     <header className={classes['header']}>
       <img src={markUrl} alt="" width={22} height={22} />
-      <span className={classes['appliance']} title={applianceName}>
-        {applianceName === '' ? 'Bascule' : applianceName}
-      </span>
+      <span className={classes['product']}>Bascule</span>
+      {applianceName !== '' && (
+        <span className={classes['appliance']} title={applianceName}>
+          {applianceName}
+        </span>
+      )}
       <span className={classes['interface']}>{interfaceName}</span>
       <span className={classes['state']} data-tone={TONE[connection]} role="status" aria-live="polite">
         <span className={classes['dot']} aria-hidden="true" />

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { formatBytes, formatDuration, formatInstant } from './format.ts';
+import { formatBytes, formatDuration, formatInstant, formatInstantWithZone, formatMinute } from './format.ts';
 
 test('bytes have three significant digits in binary units', () => {
   const cases: [number, string][] = [
@@ -28,6 +28,9 @@ test('a length of time shows its two largest units, without a zero second one', 
   for (const [milliseconds, text] of cases) assert.equal(formatDuration(milliseconds), text);
 });
 
-test('an instant is local time, to the second', () => {
-  assert.equal(formatInstant(new Date(2026, 10, 1, 3, 4, 5).getTime()), '2026-11-01 03:04:05');
+test('an instant is local time, to the second or minute', () => {
+  const atMs = new Date(2026, 10, 1, 3, 4, 5).getTime();
+  assert.equal(formatInstant(atMs), '2026-11-01 03:04:05');
+  assert.equal(formatMinute(atMs), '2026-11-01 03:04');
+  assert.match(formatInstantWithZone(atMs), /^2026-11-01 03:04:05 \([\w/+-]+\)$/);
 });

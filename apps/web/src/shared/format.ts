@@ -12,9 +12,23 @@ export function formatBytes(bytes: number, language: string = i18next.language):
 
 /** An instant in the browser's time zone, to the second, always with its date: `2026-11-21 05:03:24` reads the same in all languages. */
 export function formatInstant(atMs: number): string {
+  return `${formatMinute(atMs)}:${twoDigits(new Date(atMs).getSeconds())}`;
+}
+
+/** As formatInstant, to the minute: `2026-11-21 05:03`. */
+export function formatMinute(atMs: number): string {
   const at = new Date(atMs);
-  const pad = (number: number) => String(number).padStart(2, '0');
-  return `${at.getFullYear()}-${pad(at.getMonth() + 1)}-${pad(at.getDate())} ${pad(at.getHours())}:${pad(at.getMinutes())}:${pad(at.getSeconds())}`;
+  const day = `${at.getFullYear()}-${twoDigits(at.getMonth() + 1)}-${twoDigits(at.getDate())}`;
+  return `${day} ${twoDigits(at.getHours())}:${twoDigits(at.getMinutes())}`;
+}
+
+/** As formatInstant, with the time zone it is in: `2026-11-21 05:03:24 (Europe/Berlin)`. */
+export function formatInstantWithZone(atMs: number): string {
+  return `${formatInstant(atMs)} (${Intl.DateTimeFormat().resolvedOptions().timeZone})`;
+}
+
+function twoDigits(number: number): string {
+  return String(number).padStart(2, '0');
 }
 
 /** A length of time in its two largest units: `3 d 4 h`, `12 min 5 s`. */

@@ -1,10 +1,10 @@
 import { Alert } from '@mantine/core';
 import { useTranslation } from 'react-i18next';
 import type { JumpItem } from '@bascule/protocol/api/jump.ts';
+import { formatInstant } from '../../shared/format.ts';
 import { ItemStatusMark } from './ItemStatusMark.tsx';
 import { jumpObstacle } from './items-model.ts';
 import { JumpButton } from './JumpButton.tsx';
-import { fullTime } from './format-time.ts';
 import classes from './items.module.css';
 
 /** Everything about the selected Jump Item, and the button to jump to it. */
@@ -13,22 +13,22 @@ export function JumpItemDetails({
   opening,
   onJump,
 }: {
-  item: JumpItem | undefined;
+  item: JumpItem;
   opening: boolean;
   onJump: (item: JumpItem) => void;
 }) {
   const { t } = useTranslation('console');
   return (
     <aside className={classes['details']} aria-label={t('details.heading')}>
-      {item ? <Facts item={item} opening={opening} onJump={onJump} /> : <p className="b-quiet">{t('details.choose')}</p>}
+      <Facts item={item} opening={opening} onJump={onJump} />
     </aside>
   );
 }
 
 function Facts({ item, opening, onJump }: { item: JumpItem; opening: boolean; onJump: (item: JumpItem) => void }) {
-  const { t, i18n } = useTranslation('console');
+  const { t } = useTranslation('console');
   const obstacle = jumpObstacle(item);
-  const since = item.sinceMs === null ? t('details.never') : fullTime(item.sinceMs, i18n.language);
+  const since = item.sinceMs === null ? t('details.never') : formatInstant(item.sinceMs);
   return (
     <>
       <h2 className={classes['detailsName']}>{item.name}</h2>

@@ -44,6 +44,7 @@ export function JumpItemsPanel({ opening, onJump, children, active }: JumpItemsP
   // Not deferred: Enter right after the last letter must mean the list that letter leaves.
   const shown = useMemo(() => filterItems(sorted, search, group), [sorted, search, group]);
   useSlashKey(searchBox, active);
+  const chosen = selected === undefined ? undefined : byId.get(selected);
   const jump = (item: JumpItem): void => {
     setSelected(item.id);
     if (!jumpObstacle(item)) onJump(item);
@@ -53,7 +54,7 @@ export function JumpItemsPanel({ opening, onJump, children, active }: JumpItemsP
     if (!shown.some(({ id }) => id === selected)) setSelected(shown[0]?.id);
   };
   return (
-    <div className={classes['panel']}>
+    <div className={classes['panel']} data-details={chosen !== undefined || undefined}>
       <GroupList groups={groups} chosen={group} onChoose={setGroup} />
       <section className={classes['list']}>
         {children}
@@ -81,11 +82,7 @@ export function JumpItemsPanel({ opening, onJump, children, active }: JumpItemsP
           <Nothing loading={query.isPending} failed={query.isError && !query.data} search={search} anyItems={byId.size > 0} />
         )}
       </section>
-      <JumpItemDetails
-        item={selected === undefined ? undefined : byId.get(selected)}
-        opening={opening !== undefined && opening === selected}
-        onJump={jump}
-      />
+      {chosen && <JumpItemDetails item={chosen} opening={opening !== undefined && opening === selected} onJump={jump} />}
     </div>
   );
 }

@@ -1,9 +1,9 @@
-import { useEffect, useMemo, useRef, type KeyboardEvent, type RefObject } from 'react';
+import { useEffect, useMemo, useRef, useState, type KeyboardEvent, type RefObject } from 'react';
 import { createColumnHelper, rowSortingFeature, tableFeatures, useTable, type SortingState } from '@tanstack/react-table';
 import { useVirtualizer } from '@tanstack/react-virtual';
 import { useTranslation } from 'react-i18next';
 import type { JumpItem } from '@bascule/protocol/api/jump.ts';
-import { shortTime } from './format-time.ts';
+import { formatMinute } from '../../shared/format.ts';
 import { ItemStatusMark } from './ItemStatusMark.tsx';
 import { ITEM_COLUMNS, type ItemColumn, type ItemSort } from './items-model.ts';
 import { JumpButton } from './JumpButton.tsx';
@@ -34,7 +34,9 @@ export interface JumpItemsTableProps {
 
 /** The Jump Items as a grid of which only the rows in sight exist. */
 export function JumpItemsTable(props: JumpItemsTableProps) {
+  const { t } = useTranslation('console');
   const { items, sort, selected, gridRef } = props;
+  const overflows = useOverflow(gridRef);
   const sorting = useMemo<SortingState>(() => [{ id: sort.column, desc: sort.descending }], [sort]);
   const table = useTable({
     features,
@@ -79,25 +81,42 @@ export function JumpItemsTable(props: JumpItemsTableProps) {
   useEffect(() => gridRef.current?.scrollTo({ top: 0 }), [sort, gridRef]);
   useReturn(props.active, gridRef, () => selectedIndex !== -1 && virtualizer.scrollToIndex(selectedIndex));
   return (
-    <div
-      ref={gridRef}
-      className={classes['grid']}
-      role="grid"
-      tabIndex={0}
-      aria-rowcount={items.length + 1}
-      aria-colcount={ITEM_COLUMNS.length + 1}
-      aria-activedescendant={selectedIndex === -1 ? undefined : `row-${selected}`}
-      onKeyDown={onKeyDown}
-    >
-      <HeaderRow headers={table.getHeaderGroups()[0]?.headers ?? []} sort={sort} />
-      <div role="rowgroup" className={classes['rows']} style={{ height: virtualizer.getTotalSize() }}>
-        {virtualizer.getVirtualItems().map(({ index, start }) => {
-          const item = rows[index]?.original;
-          return item && <ItemRow key={item.id} {...props} item={item} index={index} top={start - ROW_HEIGHT} />;
-        })}
+    <>
+      <div
+        ref={gridRef}
+        className={classes['grid']}
+        data-overflows={overflows || undefined}
+        role="grid"
+        tabIndex={0}
+        aria-rowcount={items.length + 1}
+        aria-colcount={ITEM_COLUMNS.length + 1}
+        aria-activedescendant={selectedIndex === -1 ? undefined : `row-${selected}`}
+        onKeyDown={onKeyDown}
+      >
+        <HeaderRow headers={table.getHeaderGroups()[0]?.headers ?? []} sort={sort} />
+        <div role="rowgroup" className={classes['rows']} style={{ height: virtualizer.getTotalSize() }}>
+          {virtualizer.getVirtualItems().map(({ index, start }) => {
+            const item = rows[index]?.original;
+            return item && <ItemRow key={item.id} {...props} item={item} index={index} top={start - ROW_HEIGHT} />;
+          })}
+        </div>
       </div>
-    </div>
+      {overflows && <p className={classes['moreColumns']}>{t('items.moreColumns')}</p>}
+    </>
   );
+}
+
+/** Whether the table is wider than its place, so that columns are out of sight. */
+function useOverflow(gridRef: RefObject<HTMLDivElement | null>): boolean {
+  const [overflows, setOverflows] = useState(false);
+  useEffect(() => {
+    const grid = gridRef.current;
+    if (grid === null) return undefined;
+    const observer = new ResizeObserver(() => setOverflows(grid.scrollWidth > grid.clientWidth));
+    observer.observe(grid);
+    return () => observer.disconnect();
+  }, [gridRef]);
+  return overflows;
 }
 
 /** Coming back from a session: the focus goes to the table, the selected row comes into sight. */
@@ -141,7 +160,6 @@ function HeaderRow({ headers, sort }: { headers: readonly SortableHeader[]; sort
 type ItemRowProps = JumpItemsTableProps & { item: JumpItem; index: number; top: number };
 
 function ItemRow({ item, index, top, selected, onSelect, onJump, opening }: ItemRowProps) {
-  const { i18n } = useTranslation('console');
   const cell = (text: string, mono = false) => (
     <div role="gridcell" className={mono ? 'b-mono' : undefined} title={text}>
       {text}
@@ -169,7 +187,7 @@ function ItemRow({ item, index, top, selected, onSelect, onJump, opening }: Item
       {cell(item.os)}
       {cell(item.runsAs, true)}
       {cell(item.addresses.join(', '), true)}
-      {cell(item.sinceMs === null ? '' : shortTime(item.sinceMs, i18n.language, Date.now()))}
+      {cell(item.sinceMs === null ? '' : formatMinute(item.sinceMs))}
       <div role="gridcell" className={classes['jumpCell']}>
         <JumpButton compact item={item} opening={opening === item.id} onJump={onJump} />
       </div>

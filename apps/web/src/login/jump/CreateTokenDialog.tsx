@@ -37,38 +37,43 @@ export function CreateTokenDialog({
   };
   return (
     <FormDialog title={t('login:token.createTitle')} confirm={t('login:token.create')} onSubmit={create} onClose={onClose}>
-      <TextInput
-        label={t('login:token.name')}
-        description={t('login:token.nameNote')}
-        value={name}
-        onChange={(event) => setName(event.currentTarget.value)}
-        maxLength={NAME_MAX_CHARACTERS}
-        required
-        withAsterisk={false}
-        data-autofocus
-      />
-      <Select
-        label={t('login:token.validFor')}
-        data={VALIDITIES_HOURS.map((hours) => ({ value: String(hours), label: t(`login:token.validities.${hours}`) }))}
-        value={String(validForHours)}
-        onChange={(hours) => setValidForHours(Number(hours))}
-      />
-      <NumberInput
-        label={t('login:token.machines')}
-        value={uses}
-        onChange={(value) => setUses(Number(value))}
-        min={1}
-        max={USES_MAX}
-        allowDecimal={false}
-        clampBehavior="strict"
-      />
-      <GroupSelect value={groupId} onChange={setGroupId} />
-      <Checkbox
-        label={t('login:token.approveEachLabel')}
-        description={t('login:token.approveEachNote')}
-        checked={approveEach}
-        onChange={(event) => setApproveEach(event.currentTarget.checked)}
-      />
+      {(faultOf) => (
+        <>
+          <TextInput
+            label={t('login:token.name')}
+            error={faultOf('body.name')}
+            description={t('login:token.nameNote')}
+            value={name}
+            onChange={(event) => setName(event.currentTarget.value)}
+            maxLength={NAME_MAX_CHARACTERS}
+            required
+            withAsterisk={false}
+            data-autofocus
+          />
+          <Select
+            label={t('login:token.validFor')}
+            data={VALIDITIES_HOURS.map((hours) => ({ value: String(hours), label: t(`login:token.validities.${hours}`) }))}
+            value={String(validForHours)}
+            onChange={(hours) => setValidForHours(Number(hours))}
+          />
+          <NumberInput
+            label={t('login:token.machines')}
+            value={uses}
+            onChange={(value) => setUses(Number(value))}
+            min={1}
+            max={USES_MAX}
+            allowDecimal={false}
+            clampBehavior="strict"
+          />
+          <GroupSelect value={groupId} onChange={setGroupId} />
+          <Checkbox
+            label={t('login:token.approveEachLabel')}
+            description={t('login:token.approveEachNote')}
+            checked={approveEach}
+            onChange={(event) => setApproveEach(event.currentTarget.checked)}
+          />
+        </>
+      )}
     </FormDialog>
   );
 }

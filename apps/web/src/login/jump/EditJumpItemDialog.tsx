@@ -31,22 +31,28 @@ export function EditJumpItemDialog({ item, onClose }: { item: JumpItem; onClose:
       onSubmit={save}
       onClose={onClose}
     >
-      <TextInput
-        label={t('login:jump.name')}
-        value={name}
-        onChange={(event) => setName(event.currentTarget.value)}
-        maxLength={NAME_MAX_CHARACTERS}
-        required
-        withAsterisk={false}
-        data-autofocus
-      />
-      <GroupSelect value={groupId} onChange={setGroupId} />
-      <TextInput
-        label={t('login:jump.comment')}
-        value={comment}
-        onChange={(event) => setComment(event.currentTarget.value)}
-        maxLength={COMMENT_MAX_CHARACTERS}
-      />
+      {(faultOf) => (
+        <>
+          <TextInput
+            label={t('login:jump.name')}
+            error={faultOf('body.name')}
+            value={name}
+            onChange={(event) => setName(event.currentTarget.value)}
+            maxLength={NAME_MAX_CHARACTERS}
+            required
+            withAsterisk={false}
+            data-autofocus
+          />
+          <GroupSelect value={groupId} onChange={setGroupId} />
+          <TextInput
+            label={t('login:jump.comment')}
+            error={faultOf('body.comment')}
+            value={comment}
+            onChange={(event) => setComment(event.currentTarget.value)}
+            maxLength={COMMENT_MAX_CHARACTERS}
+          />
+        </>
+      )}
     </FormDialog>
   );
 }

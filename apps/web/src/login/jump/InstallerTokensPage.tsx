@@ -78,8 +78,8 @@ function useTokenColumns(revoke: (token: InstallerToken) => void): Column<Instal
       {
         key: 'uses',
         header: t('login:token.uses'),
-        cell: (token) => t('login:token.usesOf', { used: token.uses, total: token.uses + token.usesLeft }),
-        sortBy: (token) => token.uses,
+        cell: (token) => t('login:token.usesOf', { used: token.uses - token.usesLeft, total: token.uses }),
+        sortBy: (token) => token.uses - token.usesLeft,
         align: 'right',
       },
       {

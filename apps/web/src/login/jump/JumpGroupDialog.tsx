@@ -21,7 +21,7 @@ export function JumpGroupDialog({ group, onClose }: { group: JumpGroup | undefin
   const [memberIds, setMemberIds] = useState(group?.members.map((member) => member.id) ?? []);
   const choices = (users.data?.users ?? [])
     .filter((user) => user.role === 'user' || memberIds.includes(user.id))
-    .map((user) => ({ value: user.id, label: user.name }));
+    .map((user) => ({ value: user.id, label: user.disabled ? t('login:group.disabledMember', { name: user.name }) : user.name }));
   const save = async () => {
     if (group === undefined) await api.post(apiPaths.jumpGroups, anyAnswer, { name });
     else await api.patch(apiPaths.jumpGroup(group.id), anyAnswer, { name, memberIds });
@@ -34,25 +34,31 @@ export function JumpGroupDialog({ group, onClose }: { group: JumpGroup | undefin
       onSubmit={save}
       onClose={onClose}
     >
-      <TextInput
-        label={t('login:group.name')}
-        value={name}
-        onChange={(event) => setName(event.currentTarget.value)}
-        maxLength={NAME_MAX_CHARACTERS}
-        required
-        withAsterisk={false}
-        data-autofocus
-      />
-      {group !== undefined && (
-        <MultiSelect
-          label={t('login:group.members')}
-          description={t('login:group.membersNote')}
-          data={choices}
-          value={memberIds}
-          onChange={setMemberIds}
-          searchable
-          nothingFoundMessage={t('login:group.noUsers')}
-        />
+      {(faultOf) => (
+        <>
+          <TextInput
+            label={t('login:group.name')}
+            error={faultOf('body.name')}
+            value={name}
+            onChange={(event) => setName(event.currentTarget.value)}
+            maxLength={NAME_MAX_CHARACTERS}
+            required
+            withAsterisk={false}
+            data-autofocus
+          />
+          {group !== undefined && (
+            <MultiSelect
+              label={t('login:group.members')}
+              error={faultOf('body.memberIds')}
+              description={t('login:group.membersNote')}
+              data={choices}
+              value={memberIds}
+              onChange={setMemberIds}
+              searchable
+              nothingFoundMessage={t('login:group.noUsers')}
+            />
+          )}
+        </>
       )}
     </FormDialog>
   );

@@ -3,6 +3,7 @@ import { useTranslation } from 'react-i18next';
 import { Button } from '@mantine/core';
 import type { z } from 'zod';
 import type { jumpGroup } from '@bascule/protocol/api/jump.ts';
+import { useUsers } from '../../account/user-queries.ts';
 import { useConfirm } from '../../shared/ConfirmDialog.tsx';
 import { DataTable, type Column } from '../../shared/DataTable.tsx';
 import { QueryFailure } from '../../shared/QueryFailure.tsx';
@@ -23,6 +24,7 @@ export function JumpGroupsPage() {
   const [edited, setEdited] = useState<JumpGroup | 'new'>();
   const { ask, dialog } = useConfirm();
   const remove = useRemoveGroup(ask);
+  const nameOf = useMemberName();
   const columns = useMemo<Column<JumpGroup>[]>(
     () => [
       {
@@ -43,7 +45,7 @@ export function JumpGroupsPage() {
         key: 'members',
         header: t('login:group.members'),
         cell: (group) =>
-          group.members.map((member) => member.name).join(', ') || (
+          group.members.map((member) => nameOf(member)).join(', ') || (
             <span className="b-quiet">{t('login:group.onlyAdministrators')}</span>
           ),
         wrap: true,
@@ -64,7 +66,7 @@ export function JumpGroupsPage() {
         ),
       },
     ],
-    [t, remove],
+    [t, remove, nameOf],
   );
   return (
     <Section
@@ -90,6 +92,16 @@ export function JumpGroupsPage() {
       {dialog}
     </Section>
   );
+}
+
+/** The name of a member, with a mark if the user is disabled and so has no access at present. */
+function useMemberName(): (member: JumpGroup['members'][number]) => string {
+  const { t } = useTranslation();
+  const { data } = useUsers();
+  return useMemo(() => {
+    const disabled = new Set(data?.users.filter((user) => user.disabled).map((user) => user.id));
+    return ({ id, name }) => (disabled.has(id) ? t('login:group.disabledMember', { name }) : name);
+  }, [t, data]);
 }
 
 function useRemoveGroup(ask: ReturnType<typeof useConfirm>['ask']): (group: JumpGroup) => void {

@@ -5,7 +5,7 @@ import type { JumpItem } from '@bascule/protocol/api/jump.ts';
 import type { Column } from '../../shared/DataTable.tsx';
 import { RowMenu, type RowAction } from '../../shared/RowMenu.tsx';
 import { StateMark } from '../../shared/Section.tsx';
-import { formatDuration, formatInstant } from '../../shared/format.ts';
+import { formatInstant, formatMinute } from '../../shared/format.ts';
 import classes from './jump-item-columns.module.css';
 
 /** The columns of the list of Jump Clients. */
@@ -112,7 +112,7 @@ function Presence({ item }: { item: JumpItem }) {
   if (item.sinceMs === null) return <StateMark tone="off">{t('login:jump.neverSeen')}</StateMark>;
   return (
     <span title={formatInstant(item.sinceMs)}>
-      <StateMark tone="off">{t('login:jump.offlineFor', { time: formatDuration(Date.now() - item.sinceMs) })}</StateMark>
+      <StateMark tone="off">{t('login:jump.offlineSince', { time: formatMinute(item.sinceMs) })}</StateMark>
     </span>
   );
 }

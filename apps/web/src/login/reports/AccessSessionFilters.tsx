@@ -3,11 +3,12 @@ import { useDebouncedValue } from '@mantine/hooks';
 import { useTranslation } from 'react-i18next';
 import { Button, Group, Select, TextInput } from '@mantine/core';
 import { endReasons } from '@bascule/protocol/end-reason.ts';
-import type { AccessSessionSearch } from './access-session-search.ts';
+import { isDay, type AccessSessionSearch } from './access-session-search.ts';
 
 const STATES = ['live', 'ended', 'starting'] as const;
 /** A text filter is applied when nothing was typed for this long. */
 const TYPING_PAUSE_MS = 300;
+const DAY_CHARACTERS = 10;
 
 /** The filters above the report. */
 export function AccessSessionFilters({
@@ -24,20 +25,8 @@ export function AccessSessionFilters({
     <Group gap="xs" mb="sm" align="end" role="search" aria-label={t('login:reports.filters')}>
       <TextFilter label={t('login:session.user')} value={search.user} onChange={(user) => set({ user })} />
       <TextFilter label={t('login:session.item')} value={search.item} onChange={(item) => set({ item })} />
-      <TextInput
-        size="xs"
-        type="date"
-        label={t('login:reports.from')}
-        value={search.from ?? ''}
-        onChange={(event) => set({ from: event.currentTarget.value || undefined })}
-      />
-      <TextInput
-        size="xs"
-        type="date"
-        label={t('login:reports.to')}
-        value={search.to ?? ''}
-        onChange={(event) => set({ to: event.currentTarget.value || undefined })}
-      />
+      <DayFilter label={t('login:reports.from')} value={search.from} onChange={(from) => set({ from })} />
+      <DayFilter label={t('login:reports.to')} value={search.to} onChange={(to) => set({ to })} />
       <Select
         size="xs"
         label={t('login:session.state')}
@@ -82,4 +71,41 @@ function TextFilter({
     // Only what was typed counts here; `onChange` and `value` follow from it.
   }, [settled]);
   return <TextInput size="xs" label={label} value={text} onChange={(event) => setText(event.currentTarget.value)} w={150} />;
+}
+
+/** A day as it is written everywhere here; the browser's own date field writes it in the order of the browser's country. */
+function DayFilter({
+  label,
+  value,
+  onChange,
+}: {
+  label: string;
+  value: string | undefined;
+  onChange: (value: string | undefined) => void;
+}) {
+  const { t } = useTranslation();
+  const [text, setText] = useState(value ?? '');
+  const [isLeft, setLeft] = useState(false);
+  useEffect(() => setText(value ?? ''), [value]);
+  const isWrong = text !== '' && !isDay(text);
+  const change = (next: string) => {
+    setText(next);
+    setLeft(false);
+    if (next === '' || isDay(next)) onChange(next === '' ? undefined : next);
+  };
+  return (
+    <TextInput
+      size="xs"
+      label={label}
+      placeholder={t('login:reports.dayFormat')}
+      value={text}
+      onChange={(event) => change(event.currentTarget.value.trim())}
+      onBlur={() => setLeft(true)}
+      error={isLeft && isWrong ? t('login:reports.dayWrong') : undefined}
+      maxLength={DAY_CHARACTERS}
+      inputMode="numeric"
+      autoComplete="off"
+      w={130}
+    />
+  );
 }

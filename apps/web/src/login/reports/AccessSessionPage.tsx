@@ -12,6 +12,7 @@ import { formatBytes, formatDuration, formatInstant } from '../../shared/format.
 import { apiPaths } from '../../shared/paths.ts';
 import { loginPaths } from '../login-paths.ts';
 import { LiveState } from '../status/ActiveSessionsTable.tsx';
+import classes from './AccessSessionPage.module.css';
 
 const RecordingPlayer = lazy(async () => ({ default: (await import('../../player/RecordingPlayer.tsx')).RecordingPlayer }));
 const LIVE_REFRESH_MS = 5_000;
@@ -40,73 +41,87 @@ export function AccessSessionPage({ sessionId }: { sessionId: string }) {
   );
 }
 
-function Detail({ detail }: { detail: z.infer<typeof accessSessionDetail> }) {
+type AccessSessionDetail = z.infer<typeof accessSessionDetail>;
+
+/** The player with everything about the session beside it, or below it in a narrow window. */
+function Detail({ detail }: { detail: AccessSessionDetail }) {
   const { t } = useTranslation();
   const { session, recording } = detail;
-  const length = session.endedAtMs === null ? Date.now() - session.startedAtMs : session.endedAtMs - session.startedAtMs;
   return (
-    <>
-      <Section title={t('login:reports.detailTitle', { user: session.userName, item: session.jumpItemName })}>
-        <Facts
-          rows={[
-            [t('login:session.user'), session.userName],
-            [t('login:session.started'), formatInstant(session.startedAtMs)],
-            [t('login:session.item'), session.jumpItemName],
-            [t('login:session.ended'), session.endedAtMs === null ? '–' : formatInstant(session.endedAtMs)],
-            [t('login:jump.host'), session.hostName],
-            [t('login:session.length'), formatDuration(length)],
-            [t('login:session.runsAs'), <code key="runsAs">{session.runsAs}</code>],
-            [
-              t('login:session.state'),
-              session.endReason === null ? <LiveState key="state" row={session} /> : t(`shared:endReason.${session.endReason}`),
-            ],
-            [t('login:session.from'), <code key="from">{session.fromAddress}</code>],
-            [t('login:session.exitCode'), session.exitCode ?? '–'],
-            [
-              t('login:session.output'),
-              t('login:reports.bytes', { size: formatBytes(session.outBytes), bytes: session.outBytes.toLocaleString() }),
-            ],
-            [
-              t('login:session.input'),
-              t('login:reports.bytes', { size: formatBytes(session.inBytes), bytes: session.inBytes.toLocaleString() }),
-            ],
-            [t('login:reports.inputRecorded'), session.recordsInput ? t('shared:yes') : t('shared:no')],
-            [t('login:reports.id'), <code key="id">{session.id}</code>],
-          ]}
-        />
-      </Section>
-      <Section title={t('login:session.recording')} actions={recording !== null && <Downloads sessionId={session.id} />}>
+    <div className={classes['columns']}>
+      <Section
+        title={t('login:reports.detailTitle', { user: session.userName, item: session.jumpItemName })}
+        actions={recording !== null && <Downloads sessionId={session.id} />}
+      >
         {recording === null ? (
           <p className="b-quiet">{t('login:reports.noRecording')}</p>
         ) : (
-          <>
-            <Facts
-              rows={[
-                [
-                  t('login:reports.recordingState'),
-                  <StateMark key="state" tone={recording.complete ? 'ok' : 'warn'}>
-                    {recording.complete
-                      ? t('login:reports.complete')
-                      : session.state === 'ended'
-                        ? t('login:reports.incomplete')
-                        : t('login:reports.growing')}
-                  </StateMark>,
-                ],
-                [t('login:reports.recordingSize'), `${formatBytes(recording.bytes)}, ${formatDuration(recording.durationMs)}`],
-                ...(recording.headSha256 === null
-                  ? []
-                  : [[t('login:reports.head'), <code key="head">{recording.headSha256}</code>] as [string, React.ReactNode]]),
-              ]}
-            />
-            <div style={{ marginTop: 12 }}>
-              <Suspense fallback={<Skeleton height={PLAYER_HEIGHT_PX} />}>
-                <RecordingPlayer sessionId={session.id} />
-              </Suspense>
-            </div>
-          </>
+          <Suspense fallback={<Skeleton height={PLAYER_HEIGHT_PX} />}>
+            <RecordingPlayer sessionId={session.id} />
+          </Suspense>
         )}
       </Section>
-    </>
+      <div className={classes['facts']}>
+        <SessionFacts session={session} />
+        {recording !== null && <RecordingFacts recording={recording} running={session.state !== 'ended'} />}
+      </div>
+    </div>
+  );
+}
+
+function SessionFacts({ session }: { session: AccessSessionDetail['session'] }) {
+  const { t, i18n } = useTranslation();
+  const length = session.endedAtMs === null ? Date.now() - session.startedAtMs : session.endedAtMs - session.startedAtMs;
+  const size = (bytes: number) =>
+    t('login:reports.bytes', { size: formatBytes(bytes), bytes: bytes.toLocaleString(i18n.language) });
+  return (
+    <Section title={t('login:session.title')}>
+      <Facts
+        rows={[
+          [t('login:session.user'), session.userName],
+          [t('login:session.item'), session.jumpItemName],
+          [t('login:jump.host'), session.hostName],
+          [t('login:session.runsAs'), <code key="runsAs">{session.runsAs}</code>],
+          [t('login:session.from'), <code key="from">{session.fromAddress}</code>],
+          [t('login:session.started'), formatInstant(session.startedAtMs)],
+          [t('login:session.ended'), session.endedAtMs === null ? '–' : formatInstant(session.endedAtMs)],
+          [t('login:session.length'), formatDuration(length)],
+          [
+            t('login:session.state'),
+            session.endReason === null ? <LiveState key="state" row={session} /> : t(`shared:endReason.${session.endReason}`),
+          ],
+          [t('login:session.exitCode'), session.exitCode ?? '–'],
+          [t('login:session.output'), size(session.outBytes)],
+          [t('login:session.input'), size(session.inBytes)],
+          [t('login:reports.inputRecorded'), session.recordsInput ? t('shared:yes') : t('shared:no')],
+          [t('login:reports.id'), <code key="id">{session.id}</code>],
+        ]}
+      />
+    </Section>
+  );
+}
+
+function RecordingFacts({ recording, running }: { recording: NonNullable<AccessSessionDetail['recording']>; running: boolean }) {
+  const { t } = useTranslation();
+  const unfinished = running ? t('login:reports.growing') : t('login:reports.incomplete');
+  return (
+    <Section title={t('login:session.recording')}>
+      <Facts
+        rows={[
+          [
+            t('login:reports.recordingState'),
+            <StateMark key="state" tone={recording.complete ? 'ok' : 'warn'}>
+              {recording.complete ? t('login:reports.complete') : unfinished}
+            </StateMark>,
+          ],
+          [t('login:reports.recordingSize'), formatBytes(recording.bytes)],
+          [t('login:session.length'), formatDuration(recording.durationMs)],
+          ...(recording.headSha256 === null
+            ? []
+            : [[t('login:reports.head'), <code key="head">{recording.headSha256}</code>] as [string, React.ReactNode]]),
+        ]}
+      />
+    </Section>
   );
 }
 

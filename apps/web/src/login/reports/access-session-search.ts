@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { sessionState } from '@bascule/protocol/api/access-sessions.ts';
 import { endReasons } from '@bascule/protocol/end-reason.ts';
 
-const day = z.string().regex(/^\d{4}-\d{2}-\d{2}$/);
+const day = z.iso.date();
 const schema = z.object({
   user: z.string().max(100).optional().catch(undefined),
   item: z.string().max(128).optional().catch(undefined),
@@ -14,6 +14,11 @@ const schema = z.object({
 });
 /** The filters of the report, as they stand in the address. */
 export type AccessSessionSearch = z.infer<typeof schema>;
+
+/** Whether `text` is a day of the calendar, written `2026-11-21`. */
+export function isDay(text: string): boolean {
+  return day.safeParse(text).success;
+}
 
 /** Reads the filters from the address; what is wrong is left out. */
 export function accessSessionSearch(search: Record<string, unknown>): AccessSessionSearch {

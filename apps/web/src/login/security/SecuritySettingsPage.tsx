@@ -85,7 +85,7 @@ function SecurityForm({ saved }: { saved: SecuritySettings }) {
           )}
         </Fieldset>
         <FormFailure error={save.error} />
-        <Group>
+        <Group className={classes['actions']}>
           <Button type="submit" loading={save.isPending} disabled={!changed}>
             {t('shared:save')}
           </Button>

@@ -1,9 +1,10 @@
+import type { ReactNode } from 'react';
 import { Link } from '@tanstack/react-router';
 import { useTranslation } from 'react-i18next';
 import { Alert, Skeleton } from '@mantine/core';
 import { QueryFailure } from '../../shared/QueryFailure.tsx';
 import { Facts, Section, StateMark } from '../../shared/Section.tsx';
-import { formatBytes, formatInstant } from '../../shared/format.ts';
+import { formatBytes, formatInstantWithZone } from '../../shared/format.ts';
 import { useLoggedIn } from '../../shared/login-state.ts';
 import { loginPaths } from '../login-paths.ts';
 import { ActiveSessionsTable } from './ActiveSessionsTable.tsx';
@@ -42,21 +43,29 @@ function Information() {
           [t('login:status.site'), site.applianceName],
           [t('login:status.version'), site.version],
           [t('login:status.jumpClients'), clients],
-          [
-            t('login:status.waiting'),
-            <Waiting key="waiting" waiting={jumpClients.waiting} conflicts={jumpClients.conflicts} link={administrator} />,
-          ],
+          ...(administrator
+            ? [
+                fact(
+                  t('login:status.waiting'),
+                  <Waiting key="waiting" waiting={jumpClients.waiting} conflicts={jumpClients.conflicts} />,
+                ),
+              ]
+            : []),
           [
             t('login:status.recordings'),
             <StateMark key="recordings" tone={recordings.ok ? 'ok' : 'bad'}>
               {recordings.ok ? t('login:status.recordingsOk') : t('login:status.recordingsBad')}
             </StateMark>,
           ],
-          [
-            t('login:status.recordingsDisk'),
-            t('login:status.disk', { used: formatBytes(recordings.usedBytes), free: formatBytes(recordings.freeBytes) }),
-          ],
-          [t('login:status.time'), formatInstant(site.nowMs)],
+          ...(administrator
+            ? [
+                fact(
+                  t('login:status.recordingsDisk'),
+                  t('login:status.disk', { used: formatBytes(recordings.usedBytes), free: formatBytes(recordings.freeBytes) }),
+                ),
+              ]
+            : []),
+          [t('login:status.time'), formatInstantWithZone(site.nowMs)],
           [t('login:status.sessions'), site.activeSessions],
         ]}
       />
@@ -64,7 +73,11 @@ function Information() {
   );
 }
 
-function Waiting({ waiting, conflicts, link }: { waiting: number; conflicts: number; link: boolean }) {
+function fact(label: string, content: ReactNode): [label: string, content: ReactNode] {
+  return [label, content];
+}
+
+function Waiting({ waiting, conflicts }: { waiting: number; conflicts: number }) {
   const { t } = useTranslation();
   if (waiting === 0 && conflicts === 0) return <>{t('shared:none')}</>;
   const text = [
@@ -73,8 +86,11 @@ function Waiting({ waiting, conflicts, link }: { waiting: number; conflicts: num
   ]
     .filter(Boolean)
     .join(', ');
-  const mark = <StateMark tone="warn">{text}</StateMark>;
-  return link ? <Link to={loginPaths.jumpClients}>{mark}</Link> : mark;
+  return (
+    <Link to={loginPaths.jumpClients}>
+      <StateMark tone="warn">{text}</StateMark>
+    </Link>
+  );
 }
 
 /** What to do on a site to which nothing is connected yet. */
