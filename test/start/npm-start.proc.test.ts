@@ -114,6 +114,10 @@ describe('npm start', () => {
   test('reset-password works while it runs', () => {
     const reset = run('npm', ['run', '--silent', 'appliance', '--', 'reset-password', 'login', '--home', home]);
     assert.match(reset.stdout, /User admin, one-time password \S+/, reset.stderr);
+    for (const which of ['login', 'appliance']) {
+      const factor = run('npm', ['run', '--silent', 'appliance', '--', 'reset-second-factor', which, '--home', home]);
+      assert.match(factor.stdout, /User admin has no second factor/, factor.stderr);
+    }
   });
 
   test('a boot that is killed is started again', async () => {
@@ -138,6 +142,8 @@ describe('npm start', () => {
     for (const which of ['login', 'appliance']) {
       const reset = run('npm', ['run', '--silent', 'appliance', '--', 'reset-password', which, '--home', home]);
       assert.match(reset.stdout, /one-time password \S+/, reset.stderr);
+      const factor = run('npm', ['run', '--silent', 'appliance', '--', 'reset-second-factor', which, '--home', home]);
+      assert.match(factor.stdout, /User admin has no second factor/, factor.stderr);
     }
     assert.match(run('npm', ['run', '--silent', 'appliance', '--', 'log', '--home', home]).stdout, /boot\.stopped/);
   });

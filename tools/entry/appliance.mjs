@@ -1,4 +1,4 @@
-/** `npm run appliance -- status | reset-password [appliance|login] [USER] | log | stop`: works on a running, stopped or broken appliance. */
+/** `npm run appliance -- status | reset-password login|appliance [USER] | reset-second-factor login|appliance [USER] | log | stop`: works on a running, stopped or broken appliance. */
 import { spawnSync } from 'node:child_process';
 import { closeSync, existsSync, fstatSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,6 +11,7 @@ import { Stop, runMain, say } from './say.mjs';
 
 const USAGE = `npm run appliance -- status                                   what runs here
 npm run appliance -- reset-password login|appliance [USER]    a one-time password for USER (default admin)
+npm run appliance -- reset-second-factor login|appliance [USER]    removes one-time codes and passkeys of USER (default admin)
 npm run appliance -- log                                      the end of the log
 npm run appliance -- stop                                     stop the appliance
 Each takes --home DIR, as npm start does.`;
@@ -23,7 +24,8 @@ await runMain(async () => {
   const [command, ...more] = words;
   const commands = {
     status: () => status(home),
-    'reset-password': () => resetPassword(home, more),
+    'reset-password': () => reset(home, 'reset-password', more),
+    'reset-second-factor': () => reset(home, 'reset-second-factor', more),
     log: () => log(home),
     stop: () => stop(home),
   };
@@ -60,26 +62,33 @@ async function status(home) {
   return ready ? 0 : 1;
 }
 
-/** @param {string} home  @param {string[]} words */
-async function resetPassword(home, [which, user = 'admin', ...tooMany]) {
+/** @param {string} home  @param {'reset-password' | 'reset-second-factor'} verb  @param {string[]} words */
+async function reset(home, verb, [which, user = 'admin', ...tooMany]) {
   if ((which !== 'login' && which !== 'appliance') || tooMany.length > 0) throw new Stop(USAGE, 64);
   const answer = running(home)
-    ? await ask(home, { kind: 'reset-password', interface: which, user }, ANSWER_WAIT_LIMIT_MS).catch(() => undefined)
+    ? await ask(home, { kind: verb, interface: which, user }, ANSWER_WAIT_LIMIT_MS).catch(() => undefined)
     : undefined;
-  const password = answer?.ok ? answer.password : answer ? fail(answer.error) : await resetStopped(home, which, user);
-  say(`User ${user}, one-time password ${password} (good for one login at /${which}, then a new one must be set)`);
+  if (answer && !answer.ok) fail(answer.error);
+  const { password } = answer ?? (await resetStopped(home, verb, which, user));
+  if (verb === 'reset-password')
+    say(`User ${user}, one-time password ${password} (good for one login at /${which}, then a new one must be set)`);
+  else
+    say(
+      `User ${user} has no second factor at /${which} any more: the password alone is enough. Set up another under My account.`,
+    );
   return 0;
 }
 
-/** Straight on the database, as the user who owns it. @param {string} home  @param {'login' | 'appliance'} which  @param {string} user */
-async function resetStopped(home, which, user) {
+/**
+ * Straight on the database, as the user who owns it.
+ * @param {string} home  @param {'reset-password' | 'reset-second-factor'} verb  @param {'login' | 'appliance'} which  @param {string} user
+ * @returns {Promise<{ password?: string }>}
+ */
+async function resetStopped(home, verb, which, user) {
   const database = which === 'login' ? join(home, 'site', 'site.db') : join(home, 'box', 'box.db');
   if (!existsSync(database)) throw new Stop(`There is no appliance in ${home} (no ${database}). To make one: npm start`, 1);
   if (running(home))
-    throw new Stop(
-      'The appliance runs but does not answer: stop it first (npm run appliance -- stop), then reset the password.',
-      1,
-    );
+    throw new Stop(`The appliance runs but does not answer: stop it first (npm run appliance -- stop), then ${verb} again.`, 1);
   await ensureInstalled();
   // Each database is opened by the software that knows its schema.
   const kind = which === 'login' ? 'site' : 'base';
@@ -89,14 +98,15 @@ async function resetStopped(home, which, user) {
   const program = join(existsSync(staged) ? staged : checkout, ...source);
   const node = stagedRuntime(home);
   const args = [program, '--database', database, '--kind', which === 'login' ? 'user' : 'boxAdministrator', '--name', user];
+  if (verb === 'reset-second-factor') args.push('--second-factor');
   const run = isRoot
     ? spawnSync('setpriv', [`--reuid=${SERVICE_USER}`, `--regid=${SERVICE_USER}`, '--clear-groups', node, ...args], {
         encoding: 'utf8',
         cwd: '/',
       })
     : spawnSync(node, args, { encoding: 'utf8', cwd: '/' });
-  if (run.status !== 0) throw new Stop((run.stderr || run.error?.message || 'the password could not be reset').trim());
-  return JSON.parse(run.stdout).password;
+  if (run.status !== 0) throw new Stop((run.stderr || run.error?.message || `${verb} failed`).trim());
+  return JSON.parse(run.stdout);
 }
 
 /** The service user can read the staged Node, but perhaps not the checkout's. @param {string} home */

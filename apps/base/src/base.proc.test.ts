@@ -97,6 +97,13 @@ describe('base', () => {
     assert.equal((await bench.ask({ kind: 'reset-password', interface: 'appliance', user: 'eve' })).ok, false);
   });
 
+  it('removes the second factor of a box administrator who is known, and of nobody else', async () => {
+    await using bench = new BaseBench();
+    await bench.start();
+    assert.deepEqual(await bench.ask({ kind: 'reset-second-factor', interface: 'appliance', user: 'admin' }), { ok: true });
+    assert.equal((await bench.ask({ kind: 'reset-second-factor', interface: 'appliance', user: 'eve' })).ok, false);
+  });
+
   it('says in one sentence that its database is damaged, and changes nothing', async () => {
     await using bench = new BaseBench();
     mkdirSync(bench.paths.box, { recursive: true });

@@ -180,6 +180,11 @@ export class Base {
             ? await this.#accounts.resetPassword(LOCAL_ADMINISTRATOR, user)
             : await this.#host.resetPassword(user),
       }),
+      'reset-second-factor': async ({ interface: where, user }) => {
+        if (where === 'appliance') this.#accounts.resetSecondFactor(LOCAL_ADMINISTRATOR, user);
+        else await this.#host.resetSecondFactor(user);
+        return { ok: true };
+      },
       'local-client-token': async () => ({ ok: true, token: await this.#host.localClientToken() }),
       stop: async () => {
         await this.#boot.send({ kind: 'stop' });

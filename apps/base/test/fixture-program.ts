@@ -89,6 +89,10 @@ function hear(name: string, message: ToSite, socket: net.Socket | undefined): vo
         : { kind: 'password-reset', nonce, error: `There is no user '${user}'.` },
     );
   }
+  if (message.kind === 'reset-second-factor') {
+    const { nonce, user } = message;
+    tell({ kind: 'second-factor-reset', nonce, ...(user !== 'admin' && { error: `There is no user '${user}'.` }) });
+  }
   if (message.kind === 'local-client-token') tell({ kind: 'local-client-token', nonce: message.nonce, token: 'a-token' });
   if (message.kind !== 'link' || socket === undefined) return;
   const { head, address, port } = message;

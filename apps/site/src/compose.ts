@@ -96,6 +96,11 @@ export class Site {
     return this.parts.accounts.resetPassword(COMMAND_LINE, name);
   }
 
+  /** Removes every second factor of user `name`, on behalf of the command line. */
+  resetSecondFactor(name: string): void {
+    this.parts.accounts.resetSecondFactor(COMMAND_LINE, name);
+  }
+
   /** The web is served with another key now. */
   setWebKeyPin(webKeyPin: string): void {
     this.#config.webKeyPin = webKeyPin;

@@ -71,6 +71,9 @@ test('starts, gives the first password once, answers its parent, serves behind t
   assert.equal(await logIn(password), 200);
   const unknown = await ask({ kind: 'reset-password', nonce: 7, user: 'nobody' }, 'password-reset');
   assert.match(unknown.error ?? '', /no user 'nobody'/);
+  assert.equal((await ask({ kind: 'reset-second-factor', nonce: 9, user: 'admin' }, 'second-factor-reset')).error, undefined);
+  const noSuch = await ask({ kind: 'reset-second-factor', nonce: 10, user: 'nobody' }, 'second-factor-reset');
+  assert.match(noSuch.error ?? '', /no user 'nobody'/);
   const { token } = await ask({ kind: 'local-client-token', nonce: 8 }, 'local-client-token');
   assert.match(token ?? '', /^bjt1\./);
 
@@ -85,6 +88,8 @@ test('a stopped site: the password is reset on its database, and works at the ne
   const done = run('--database', config.paths.database, '--kind', 'user', '--name', 'admin');
   assert.equal(done.status, 0, done.stderr);
   const { password } = JSON.parse(done.stdout) as { password: string };
+  const factor = run('--database', config.paths.database, '--name', 'admin', '--second-factor');
+  assert.deepEqual([factor.status, factor.stdout], [0, '{}\n'], factor.stderr);
   const missing = run('--database', '/nowhere/site.db', '--name', 'admin');
   assert.deepEqual([missing.status, missing.stderr], [1, 'There is no database /nowhere/site.db.\n']);
   assert.match(run('--database', 'relative.db', '--name', 'admin').stderr, /^--database: must be an absolute path/);

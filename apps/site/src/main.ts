@@ -46,13 +46,23 @@ function hear(site: Site, value: unknown, socket: Socket | undefined): void {
   else void answer(site, message);
 }
 
-async function answer(site: Site, message: Extract<ToSite, { kind: 'reset-password' | 'local-client-token' }>): Promise<void> {
+type Question = Extract<ToSite, { kind: 'reset-password' | 'reset-second-factor' | 'local-client-token' }>;
+const ANSWERS = {
+  'reset-password': 'password-reset',
+  'reset-second-factor': 'second-factor-reset',
+  'local-client-token': 'local-client-token',
+} as const satisfies Record<Question['kind'], FromSite['kind']>;
+
+async function answer(site: Site, message: Question): Promise<void> {
   const { nonce } = message;
-  const kind = message.kind === 'reset-password' ? 'password-reset' : 'local-client-token';
+  const kind = ANSWERS[message.kind];
   try {
     if (message.kind === 'reset-password')
       tell({ kind: 'password-reset', nonce, password: await site.resetPassword(message.user) });
-    else tell({ kind: 'local-client-token', nonce, token: site.parts.jump.createLocalClientToken() });
+    else if (message.kind === 'reset-second-factor') {
+      site.resetSecondFactor(message.user);
+      tell({ kind: 'second-factor-reset', nonce });
+    } else tell({ kind: 'local-client-token', nonce, token: site.parts.jump.createLocalClientToken() });
   } catch (error) {
     if (!(error instanceof AppError)) log.error({ err: error, question: message.kind }, 'site.question-failed');
     tell({ kind, nonce, error: error instanceof AppError ? error.message : 'The site failed at this; its log says more.' });

@@ -1,4 +1,7 @@
-/** Resets a user's password straight on site.db, when the appliance is stopped: `node offline-reset.ts --database PATH --name admin`; prints {"password"}. */
+/**
+ * Resets a user's password, or with `--second-factor` the second factor, straight on site.db, when the appliance is stopped:
+ * `node offline-reset.ts --database PATH --name admin`; prints {"password"} or {}.
+ */
 import { dirname } from 'node:path';
 import { existsSync } from 'node:fs';
 import { resetOffline } from '@bascule/accounts/offline-reset.ts';

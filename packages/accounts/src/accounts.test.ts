@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { TOTP } from 'otpauth';
 import { AppError } from '@bascule/errors/app-error.ts';
+import { readAudit } from '@bascule/store/audit.ts';
 import { testContext } from '@bascule/store/testing.ts';
 import { ACCOUNT_FAILURES_FREE, ACCOUNT_LOCK_FIRST_MS, ADDRESS_FAILURES_FREE } from './lock-out.ts';
 import { SECOND_FACTOR_WAIT_MS, type LoginSessionsEnded } from './login-sessions.ts';
@@ -191,6 +192,23 @@ test('wrong codes lock the account even when the password is given again and aga
     assert.throws(() => accounts.totp.finishLogin(pending.principal, '000000', VISITOR.address), code('ACCOUNT_LOGIN_FAILED'));
   }
   assert.notEqual(accounts.users.row(id).lockedUntilMs, null);
+});
+
+test('the command line removes a second factor: the password alone is enough again, logins end, and it is audited', async () => {
+  using env = openTestAccounts();
+  await env.addUser('ann', PASSWORD);
+  const { accounts } = env;
+  const { principal } = await accounts.logins.withPassword('ann', PASSWORD, VISITOR);
+  const { secret } = await accounts.totp.begin(testContext, principal, PASSWORD);
+  accounts.totp.confirm(testContext, principal, new TOTP({ secret }).generate({ timestamp: env.clock.nowMs }));
+  const ended: LoginSessionsEnded[] = [];
+  accounts.onLoginSessionsEnded((event) => ended.push(event));
+  assert.equal((await accounts.logins.withPassword('ann', PASSWORD, VISITOR)).principal.state, 'second-factor');
+  accounts.resetSecondFactor(testContext, ' Ann ');
+  assert.equal((await accounts.logins.withPassword('ann', PASSWORD, VISITOR)).principal.state, 'ok');
+  assert.equal(ended[0]?.loginSessions.length, 2);
+  assert.ok(readAudit(env.store, { limit: 5 }).some((event) => event.code === 'ACCOUNT_SECOND_FACTOR_RESET'));
+  assert.throws(() => accounts.resetSecondFactor(testContext, 'nobody'), code('ACCOUNT_UNKNOWN'));
 });
 
 const TYPED: ((made: string) => string)[] = [

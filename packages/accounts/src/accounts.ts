@@ -78,6 +78,13 @@ export class Accounts implements LoginAuthority {
     return await this.users.resetPassword(context, account.id);
   }
 
+  /** Removes every second factor of the account `name`, and ends its login sessions. Throws ACCOUNT_UNKNOWN. */
+  resetSecondFactor(context: Context, name: string): void {
+    const account = rows.accountByName(this.#parts.store, name.trim().toLowerCase());
+    if (account === undefined) throw errors.unknownName(name);
+    this.users.resetSecondFactor(context, account.id);
+  }
+
   /** The principal of a login cookie's value, or undefined; counts as a sign of life of its login session, unless it is a page's own refreshing. */
   authenticate(cookie: string | undefined, background = false): Principal | undefined {
     return this.sessions.authenticate(cookie, background);

@@ -1,6 +1,6 @@
 /**
- * Resets a password straight on a database, when the appliance is stopped. As a program, for box.db:
- * `node offline-reset.ts --database PATH --kind boxAdministrator --name admin`; prints `{"password": ...}`. The site has its own program, since
+ * Resets a password, or the second factor, straight on a database, when the appliance is stopped. As a program, for box.db:
+ * `node offline-reset.ts --database PATH --kind boxAdministrator --name admin`; prints `{"password": ...}`, or `{}` with `--second-factor`. The site has its own program, since
  * opening site.db takes the migrations of all its domains.
  */
 import { existsSync } from 'node:fs';
@@ -20,6 +20,7 @@ const options = z.object({
   database: z.string().startsWith('/', 'must be an absolute path'),
   name: userName,
   kind: z.enum(['user', 'boxAdministrator']).optional(),
+  'second-factor': z.boolean().default(false),
 });
 const CONTEXT = { ...SYSTEM, actor: { ...SYSTEM.actor, name: 'command line, appliance stopped' } };
 
@@ -32,17 +33,17 @@ export interface OfflineReset {
 /** Reads the command line, resets, prints; a fault is one sentence on standard error and exit code 1. */
 export async function resetOffline(how: OfflineReset): Promise<void> {
   try {
-    const { database, name } = readOptions(how.kind);
-    process.stdout.write(`${JSON.stringify({ password: await reset(how, database, name) })}\n`);
+    process.stdout.write(`${JSON.stringify(await reset(how, readOptions(how.kind)))}\n`);
   } catch (error) {
     process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
     process.exitCode = error instanceof AppError && error.kind === 'invalid' ? 64 : 1;
   }
 }
 
-function readOptions(kind: AccountKind): { database: string; name: string } {
+function readOptions(kind: AccountKind): z.infer<typeof options> {
   const text = { type: 'string' } as const;
-  const parsed = options.safeParse(parseArgs({ options: { database: text, name: text, kind: text }, strict: true }).values);
+  const known = { database: text, name: text, kind: text, 'second-factor': { type: 'boolean' } } as const;
+  const parsed = options.safeParse(parseArgs({ options: known, strict: true }).values);
   if (!parsed.success) {
     const issue = parsed.error.issues[0];
     throw new AppError('invalid', 'OPTION_INVALID', `--${String(issue?.path[0])}: ${issue?.message}`);
@@ -52,7 +53,8 @@ function readOptions(kind: AccountKind): { database: string; name: string } {
   return parsed.data;
 }
 
-async function reset(how: OfflineReset, path: string, name: string): Promise<string> {
+async function reset(how: OfflineReset, asked: z.infer<typeof options>): Promise<{ password?: string }> {
+  const { database: path, name } = asked;
   // Opening would make one.
   if (!existsSync(path)) throw new AppError('not-found', 'DATABASE_MISSING', `There is no database ${path}.`);
   const log = createLog('offline-reset', 'silent');
@@ -60,7 +62,9 @@ async function reset(how: OfflineReset, path: string, name: string): Promise<str
   const limits = () => ({ idleMinutes: 1, maxHours: 1 });
   const keyWrap = openKeyWrap(how.keyFile(path));
   const accounts = new Accounts({ store, kind: how.kind, rpName: '', limits, keyWrap, log });
-  return await accounts.resetPassword(CONTEXT, name);
+  if (!asked['second-factor']) return { password: await accounts.resetPassword(CONTEXT, name) };
+  accounts.resetSecondFactor(CONTEXT, name);
+  return {};
 }
 
 /** The appliance whose audit chain is to be continued: the one that wrote last. */

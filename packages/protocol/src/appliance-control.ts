@@ -9,6 +9,8 @@ export const controlRequest = z.discriminatedUnion('kind', [
   /** Answers when base and site are ready, or with an error after `timeoutMs`. */
   z.object({ kind: z.literal('wait-ready'), timeoutMs: z.number().int().positive().max(600_000) }),
   z.object({ kind: z.literal('reset-password'), interface: z.enum(['appliance', 'login']), user: z.string().max(100) }),
+  /** Removes every second factor of the user, and ends their login sessions. */
+  z.object({ kind: z.literal('reset-second-factor'), interface: z.enum(['appliance', 'login']), user: z.string().max(100) }),
   /** A single-use installer token, approved at once, valid for ten minutes: for the client on this machine. */
   z.object({ kind: z.literal('local-client-token') }),
   z.object({ kind: z.literal('stop') }),

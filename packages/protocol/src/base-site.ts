@@ -29,6 +29,7 @@ export const toSite = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('link'), head: z.instanceof(Uint8Array), address: z.string(), port: z.number().int() }),
   z.object({ kind: z.literal('health'), nonce: z.number().int() }),
   z.object({ kind: z.literal('reset-password'), nonce: z.number().int(), user: z.string().max(100) }),
+  z.object({ kind: z.literal('reset-second-factor'), nonce: z.number().int(), user: z.string().max(100) }),
   /** A single-use installer token for enrolling this very machine, asked for by `npm start`. */
   z.object({ kind: z.literal('local-client-token'), nonce: z.number().int() }),
   z.object({ kind: z.literal('web-key'), webKeyPin: z.string() }),
@@ -52,6 +53,7 @@ export const fromSite = z.discriminatedUnion('kind', [
     password: z.string().optional(),
     error: z.string().optional(),
   }),
+  z.object({ kind: z.literal('second-factor-reset'), nonce: z.number().int(), error: z.string().optional() }),
   z.object({
     kind: z.literal('local-client-token'),
     nonce: z.number().int(),

@@ -29,6 +29,7 @@ describe('the control socket', () => {
         if (user === 'broken') throw new Error('secret detail');
         throw new AppError('not-found', 'X', `There is no user '${user}'.`);
       },
+      'reset-second-factor': () => ({ ok: true }),
       'local-client-token': async () => ({ ok: true, token: 't' }),
       stop: () => ({ ok: true }),
     };

@@ -50,6 +50,8 @@ describe('the site under its supervisor', () => {
     await using bench = await new FrontBench().open();
     assert.equal(await bench.host.resetPassword('admin'), 'new-one');
     await assert.rejects(bench.host.resetPassword('nobody'), /There is no user 'nobody'/);
+    await bench.host.resetSecondFactor('admin');
+    await assert.rejects(bench.host.resetSecondFactor('nobody'), /There is no user 'nobody'/);
     assert.equal(await bench.host.localClientToken(), 'a-token');
     await bench.host.stop();
     await assert.rejects(bench.host.localClientToken(), { code: 'SITE_UNAVAILABLE' });

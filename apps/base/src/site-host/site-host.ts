@@ -122,6 +122,12 @@ export class SiteHost extends EventEmitter<{ change: [] }> {
     return wanted(answer.password, answer.error);
   }
 
+  /** Makes the site remove every second factor of `user`. Errors as `resetPassword`. */
+  async resetSecondFactor(user: string): Promise<void> {
+    const { error } = await this.#ask((nonce) => ({ kind: 'reset-second-factor', nonce, user }), 'second-factor-reset');
+    if (error !== undefined) throw refused(error);
+  }
+
   /** A single-use installer token for this machine. Errors as `resetPassword`. */
   async localClientToken(): Promise<string> {
     const answer = await this.#ask((nonce) => ({ kind: 'local-client-token', nonce }), 'local-client-token');
@@ -149,7 +155,7 @@ export class SiteHost extends EventEmitter<{ change: [] }> {
     this.emit('change');
   }
 
-  #ask<K extends 'password-reset' | 'local-client-token'>(
+  #ask<K extends 'password-reset' | 'second-factor-reset' | 'local-client-token'>(
     question: (nonce: number) => ToSite,
     kind: K,
   ): Promise<Extract<FromSite, { kind: K }>> {
@@ -179,7 +185,11 @@ export class SiteHost extends EventEmitter<{ change: [] }> {
 
 function wanted(value: string | undefined, error: string | undefined): string {
   if (value !== undefined) return value;
-  throw new AppError('invalid', 'SITE_REFUSED', error ?? 'The site gave no reason.');
+  throw refused(error ?? 'The site gave no reason.');
+}
+
+function refused(reason: string): AppError {
+  return new AppError('invalid', 'SITE_REFUSED', reason);
 }
 
 function unavailable(): AppError {
