@@ -21,8 +21,11 @@ export function linkContext(tls: LinkTls, ticketKeys: Buffer) {
   } as const;
 }
 
-/** The TLS and HTTP side of control links (wire 3.1); it does not listen, connections are handed to it. The caller takes `upgrade`. */
-export function createLinkServer(tls: LinkTls, ticketKeys: Buffer, log: Log): Server {
+/**
+ * The TLS and HTTP side of control links (wire 3.1); it does not listen, connections are handed to it. The caller takes `upgrade`. Who has not asked for one within
+ * `requestLimitMs` of the handshake is dropped.
+ */
+export function createLinkServer(tls: LinkTls, ticketKeys: Buffer, log: Log, requestLimitMs = HANDSHAKE_LIMIT_MS): Server {
   const server = createServer(
     {
       ...linkContext(tls, ticketKeys),
@@ -31,8 +34,9 @@ export function createLinkServer(tls: LinkTls, ticketKeys: Buffer, log: Log): Se
       // Checked at the upgrade, where it can be audited.
       rejectUnauthorized: false,
       handshakeTimeout: HANDSHAKE_LIMIT_MS,
-      headersTimeout: HANDSHAKE_LIMIT_MS,
-      requestTimeout: HANDSHAKE_LIMIT_MS,
+      headersTimeout: requestLimitMs,
+      requestTimeout: requestLimitMs,
+      connectionsCheckingInterval: requestLimitMs / 2,
       maxHeaderSize: REQUEST_HEAD_LIMIT_BYTES,
       keepAlive: false,
       noDelay: true,
@@ -43,5 +47,7 @@ export function createLinkServer(tls: LinkTls, ticketKeys: Buffer, log: Log): Se
     log.debug({ err: error.message, address: socket.remoteAddress }, 'link-handshake-failed');
     socket.destroy();
   });
+  // It never listens; Node starts the clock of its request limits with this event.
+  server.emit('listening');
   return server;
 }
