@@ -51,6 +51,8 @@ export const toRelay = z.discriminatedUnion('kind', [
     resumed: z.boolean(),
     /** Main has been asked to end it: what the process does from here on is not its own doing. `session-end` follows. */
     endRequested: z.enum(endReasons).optional(),
+    /** Bytes typed that an earlier relay has told of; this one goes on counting from there. */
+    inBytes: byteCount.optional(),
   }),
   /** A one-time ticket; only its hash travels. Single use, until `expiresAtMs`. */
   z.object({

@@ -284,7 +284,7 @@ export class SessionKeeper {
   }
 
   #sayOpen(session: LiveSession): void {
-    this.relay.send(sessionOpen(session.row, this.#options.appliance));
+    this.relay.send(sessionOpen(session.row, this.#options.appliance, session.inBytes));
   }
 
   #sayEnd(session: LiveSession): void {

@@ -41,14 +41,15 @@ export function relayConfiguration(
   };
 }
 
-/** `session-open` for the relay; the same whenever it is said again, but that a live session's recording must exist. */
-export function sessionOpen(row: SessionRow, appliance: string): ToRelay {
+/** `session-open` for the relay; the same whenever it is said again, but that a live session's recording must exist, and `inBytes` were typed. */
+export function sessionOpen(row: SessionRow, appliance: string, inBytes: number): ToRelay {
   return {
     kind: 'session-open',
     session: row.id,
     client: row.jumpItemId,
     file: row.recordingFile,
     resumed: row.state === 'live',
+    inBytes,
     ...(row.endRequested !== null && { endRequested: row.endRequested }),
     header: {
       format: 'bascule-recording/1',

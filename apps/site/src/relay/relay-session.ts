@@ -37,6 +37,8 @@ export interface RelaySessionOptions {
   client: string;
   /** Why main had asked for the end before this relay started. */
   endRequested?: EndReason | undefined;
+  /** Counted before this relay started. */
+  typedBytes?: number | undefined;
   file: string;
   writer: RecordingWriter;
   track: OutputTrack;
@@ -54,7 +56,7 @@ export class RelaySession {
   #limits: RelayLimits;
   readonly #options: RelaySessionOptions;
   readonly #recorder: Recorder;
-  readonly #input = new InputLedger();
+  readonly #input: InputLedger;
   readonly #viewers = new Set<ViewerLink>();
   #quota: RateQuota;
   #agent: FrameLink | undefined;
@@ -74,6 +76,7 @@ export class RelaySession {
     this.session = options.session;
     this.client = options.client;
     this.#endRequested = options.endRequested;
+    this.#input = new InputLedger(options.typedBytes);
     this.#options = options;
     this.#limits = options.limits;
     this.#quota = new RateQuota(options.limits.sessionBytesPerSecond, options.limits.sessionBurstBytes, Date.now());
@@ -299,7 +302,7 @@ export class RelaySession {
     }
     viewer.inputDroppedBytes = 0;
     viewer.inputNext = Math.max(next, frame.offset + frame.bytes.length);
-    this.#input.passedOn(viewer.origin, viewer.inputNext);
+    this.#input.passedOn(viewer.origin, frame.offset, frame.bytes);
     if (this.#input.unconfirmed(viewer.origin) > INPUT_PASSED_MAX_BYTES) {
       viewer.link.close(CloseCode.limit, `INPUT: more than ${INPUT_WINDOW_BYTES} bytes are unconfirmed`);
       return;
@@ -381,7 +384,7 @@ export class RelaySession {
   async #writeEnd(): Promise<void> {
     const { reason, exitCode } = this.#ending!;
     const endedAtMs = Date.now();
-    const inBytes = this.#input.totalBytes;
+    const inBytes = this.#input.typedBytes;
     if (!(await this.#recorder.finish({ reason, exitCode, endedAtMs, inBytes })) || this.#ended) return;
     await this.#close(this.#endedMessage(reason, exitCode, endedAtMs, inBytes));
   }
@@ -389,7 +392,7 @@ export class RelaySession {
   /** The recording cannot be written: what is on the disk is all there will be. */
   #giveUp(): void {
     this.#ending = { reason: EndReason.recordingFailed, exitCode: null };
-    void this.#close(this.#endedMessage(EndReason.recordingFailed, null, Date.now(), this.#input.totalBytes));
+    void this.#close(this.#endedMessage(EndReason.recordingFailed, null, Date.now(), this.#input.typedBytes));
   }
 
   async #close(ended: SessionEnded): Promise<void> {
@@ -424,7 +427,7 @@ export class RelaySession {
   /** For the list of active sessions; says nothing when nothing moved. */
   reportProgress(): void {
     if (this.#ended) return;
-    const progress = { outBytes: this.#recorder.writer.recordedBytes, inBytes: this.#input.totalBytes };
+    const progress = { outBytes: this.#recorder.writer.recordedBytes, inBytes: this.#input.typedBytes };
     const text = JSON.stringify(progress);
     if (text === this.#reported) return;
     this.#reported = text;

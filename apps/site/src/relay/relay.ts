@@ -122,6 +122,7 @@ export class Relay {
       session: message.session,
       client: message.client,
       endRequested: message.endRequested,
+      typedBytes: message.inBytes,
       file,
       writer,
       track,
