@@ -152,7 +152,7 @@ export class Base {
       home: config.paths.home,
       listen: config.listen,
       baseVersion: config.version,
-      siteVersion: config.siteVersion,
+      packageVersions: config.packageVersions,
       siteReady: () => this.#host.ready,
       processes: () => this.#processes(),
       separated: () => this.#boot.processes.separated,

@@ -2,6 +2,7 @@ import { readFileSync, statfsSync } from 'node:fs';
 import { networkInterfaces, uptime } from 'node:os';
 import type { Basics } from '@bascule/protocol/api/appliance.ts';
 import type { ProcessState } from '@bascule/protocol/appliance-control.ts';
+import { shortAddress } from '../config/config.ts';
 
 /** What the box page shows that the domains above it know. */
 export interface BoxSources {
@@ -9,7 +10,8 @@ export interface BoxSources {
   home: string;
   listen: string;
   baseVersion: string;
-  siteVersion: string;
+  /** Of what is installed, with the hash of what was staged. */
+  packageVersions: { base: string; site: string };
   siteReady(): boolean;
   /** All programs of the appliance, boot and helper among them. */
   processes(): ProcessState[];
@@ -32,8 +34,8 @@ export function readBasics(sources: BoxSources): Basics {
     timeZone: Intl.DateTimeFormat().resolvedOptions().timeZone,
     baseVersion: sources.baseVersion,
     packages: [
-      { kind: 'base', version: sources.baseVersion, state: 'installed' },
-      { kind: 'site', version: sources.siteVersion, state: 'installed' },
+      { kind: 'base', version: sources.packageVersions.base, state: 'installed' },
+      { kind: 'site', version: sources.packageVersions.site, state: 'installed' },
     ],
     hostUptimeSeconds: Math.floor(uptime()),
     applianceUptimeSeconds: Math.max(0, Math.floor((nowMs - startedAtMs) / 1000)),
@@ -63,5 +65,5 @@ function reachableAddresses(listen: string): string[] {
   return Object.values(networkInterfaces())
     .flatMap((addresses) => addresses ?? [])
     .filter(({ family }) => listen === '::' || family === 'IPv4')
-    .map(({ address }) => address);
+    .map(({ address }) => shortAddress(address));
 }

@@ -26,6 +26,7 @@ describe('the self-made web certificate', () => {
     assert.equal(parsed.ca, false);
     assert.equal((parsed.validToDate.getTime() - parsed.validFromDate.getTime()) / DAY_MS, SELF_MADE_DAYS);
     assert.equal(made.madeNow, true);
+    assert.deepEqual(made.names, NAMES);
     const again = await openWebCertificate(join(directory, 'tls'), NAMES);
     assert.deepEqual(again, { ...made, madeNow: false });
     assert.equal(statSync(join(directory, 'tls')).mode & 0o777, 0o700);

@@ -4,6 +4,7 @@ import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, wr
 import { isIP } from 'node:net';
 import { join } from 'node:path';
 import * as x509 from '@peculiar/x509';
+import { shortAddress } from '../config/config.ts';
 
 /** Browsers accept no more than 398 days. */
 export const SELF_MADE_DAYS = 397;
@@ -113,7 +114,7 @@ function describe(key: string, cert: string, madeNow: boolean): WebCertificate {
       .update(parsed.publicKey.export({ type: 'spki', format: 'der' }))
       .digest('base64'),
     issuedTo: /^CN=(.*)$/m.exec(parsed.subject)?.[1] ?? parsed.subject,
-    names: (parsed.subjectAltName ?? '').split(', ').map((name) => name.replace(/^(DNS|IP Address):/, '')),
+    names: (parsed.subjectAltName ?? '').split(', ').map((name) => shortAddress(name.replace(/^(DNS|IP Address):/, ''))),
     notAfterMs: parsed.validToDate.getTime(),
     selfMade: parsed.issuer === parsed.subject,
     sha256: parsed.fingerprint256.replaceAll(':', '').toLowerCase(),

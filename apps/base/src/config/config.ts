@@ -1,10 +1,13 @@
 import { existsSync, readFileSync, realpathSync } from 'node:fs';
 import { hostname } from 'node:os';
-import { dirname, join, sep } from 'node:path';
+import { basename, dirname, join, sep } from 'node:path';
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import { homePaths } from '@bascule/core/home.ts';
 import { AppError } from '@bascule/errors/app-error.ts';
+import { shortAddress } from './short-address.ts';
+
+export { shortAddress } from './short-address.ts';
 
 const options = z.object({
   home: z.string().min(1).startsWith('/', 'must be an absolute path'),
@@ -28,6 +31,8 @@ export interface BaseConfig {
   /** The same of the site: its staged version when base is staged, else the same checkout. */
   siteDir: string;
   siteVersion: string;
+  /** The same with the hash of what was staged, when it runs from there. */
+  packageVersions: { base: string; site: string };
   /** The Node runtime's directory (with bin/node), from which runtime archives for clients are made. */
   runtimeDir: string;
 }
@@ -47,19 +52,30 @@ export function readConfig(args: string[]): BaseConfig {
   const baseDir = join(import.meta.dirname, '..', '..', '..', '..');
   const staged = baseDir.startsWith(realPath(paths.baseSoftware) + sep);
   const siteDir = staged ? realpathSync(join(paths.siteSoftware, 'current')) : baseDir;
+  const version = versionOf(baseDir);
+  const siteVersion = versionOf(siteDir);
   return {
     paths,
-    listen,
+    listen: shortAddress(listen),
     port,
     publicHost: name,
     applianceName: LOCAL_NAMES.includes(name) ? hostname() : name,
     hosts: [...new Set([name, ...LOCAL_NAMES, hostname()])],
-    version: versionOf(baseDir),
+    version,
     baseDir,
     siteDir,
-    siteVersion: versionOf(siteDir),
+    siteVersion,
+    packageVersions: {
+      base: packageVersion(baseDir, paths.baseSoftware, version),
+      site: packageVersion(siteDir, paths.siteSoftware, siteVersion),
+    },
     runtimeDir: dirname(dirname(process.execPath)),
   };
+}
+
+/** The staged version that `directory` is, by its folder's name in `software`; else `version`, of a checkout. */
+export function packageVersion(directory: string, software: string, version: string): string {
+  return dirname(directory) === realPath(software) ? basename(directory) : version;
 }
 
 function versionOf(directory: string): string {
