@@ -47,4 +47,13 @@ export const accountMigrations: Migration[] = [
       CREATE INDEX passkeys_by_account ON passkeys (account_id);
     `,
   },
+  {
+    version: 11,
+    name: 'language chosen',
+    // Every account was made with 'en'; only another language shows that somebody chose it.
+    up: `
+      ALTER TABLE accounts ADD COLUMN language_chosen INTEGER NOT NULL DEFAULT 0;
+      UPDATE accounts SET language_chosen = 1 WHERE language <> 'en';
+    `,
+  },
 ];

@@ -107,11 +107,15 @@ function ownAccountRoutes(accounts: Accounts): AnyRoute[] {
       action: OWN_ACCOUNT,
       states: ANY_STATE,
       answer: api.me,
-      handle: ({ principal }) => ({
-        ...principal,
-        secondFactors: secondFactorsOf(accounts.logins.account(principal.id)),
-        ...accounts.sessions.endsOf(principal.loginSession),
-      }),
+      handle({ principal }) {
+        const account = accounts.logins.account(principal.id);
+        return {
+          ...principal,
+          languageChosen: account.languageChosen === 1,
+          secondFactors: secondFactorsOf(account),
+          ...accounts.sessions.endsOf(principal.loginSession),
+        };
+      },
     }),
     route({
       method: 'PATCH',

@@ -9,6 +9,8 @@ export interface AccountRow {
   displayName: string;
   role: Role;
   language: Language;
+  /** 0 until the person has chosen a language. */
+  languageChosen: number;
   disabled: number;
   /** Empty: no password fits (a one-time password that was used). */
   passwordHash: string;
@@ -44,7 +46,7 @@ export interface PasskeyRow {
   lastUsedAtMs: number | null;
 }
 
-const ACCOUNT = `SELECT id, name, display_name AS displayName, role, language, disabled, password_hash AS passwordHash,
+const ACCOUNT = `SELECT id, name, display_name AS displayName, role, language, language_chosen AS languageChosen, disabled, password_hash AS passwordHash,
   must_change_password AS mustChangePassword, failures, locked_until_ms AS lockedUntilMs, totp_secret AS totpSecret, totp_last_step AS totpLastStep,
   created_at_ms AS createdAtMs, last_login_at_ms AS lastLoginAtMs,
   (SELECT count(*) FROM passkeys WHERE account_id = accounts.id) AS passkeys FROM accounts`;
@@ -84,6 +86,11 @@ export function insertAccount(
 export function updateProfile(tx: Tx, id: string, row: Pick<AccountRow, 'displayName' | 'role' | 'language' | 'disabled'>): void {
   const sql = 'UPDATE accounts SET display_name = ?, role = ?, language = ?, disabled = ? WHERE id = ?';
   tx.run(sql, row.displayName, row.role, row.language, row.disabled, id);
+}
+
+/** The language that the person has chosen. */
+export function updateLanguage(tx: Tx, id: string, language: Language): void {
+  tx.run('UPDATE accounts SET language = ?, language_chosen = 1 WHERE id = ?', language, id);
 }
 
 /** Sets the password and forgets failures and lock. */

@@ -92,14 +92,15 @@ export class UserAdministration {
 
   changeOwn(context: Context, id: string, change: { displayName?: string; language?: Language }): void {
     const account = this.#account(id);
-    this.#parts.store.transact(context, events.ownChanged(whoIs(account)), (tx) =>
+    this.#parts.store.transact(context, events.ownChanged(whoIs(account)), (tx) => {
       rows.updateProfile(tx, id, {
         displayName: change.displayName ?? account.displayName,
         role: account.role,
-        language: change.language ?? account.language,
+        language: account.language,
         disabled: account.disabled,
-      }),
-    );
+      });
+      if (change.language !== undefined) rows.updateLanguage(tx, id, change.language);
+    });
   }
 
   /** Gives the account a one-time password, unlocks it and ends its login sessions. Not for one's own. */

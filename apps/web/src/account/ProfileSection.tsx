@@ -17,12 +17,13 @@ const DISPLAY_NAME_MAX_CHARACTERS = 100;
 
 /** Display name and language. */
 export function ProfileSection() {
-  const { t } = useTranslation();
+  const { t, i18n } = useTranslation();
   const api = useApi();
   const me = useLoggedIn();
   const refreshMe = useRefreshMe();
   const [displayName, setDisplayName] = useState(me.displayName);
-  const [language, setLanguage] = useState<Language>(me.language);
+  const shownLanguage = LANGUAGES.find((known) => known === i18n.language) ?? me.language;
+  const [language, setLanguage] = useState<Language>(shownLanguage);
   const save = useMutation({
     mutationFn: async () => {
       await api.patch(apiPaths.me, anyAnswer, { displayName: displayName.trim() === '' ? undefined : displayName, language });
@@ -49,7 +50,7 @@ export function ProfileSection() {
             label={t('login:account.language')}
             data={LANGUAGES.map((known) => ({ value: known, label: LANGUAGE_NAMES[known] }))}
             value={language}
-            onChange={(chosen) => setLanguage(chosen ?? me.language)}
+            onChange={(chosen) => setLanguage(chosen ?? shownLanguage)}
           />
           <FormFailure error={save.error} />
           <div>

@@ -8,12 +8,12 @@ import { apiPaths } from './paths.ts';
 
 export const ME_KEY = ['me'] as const;
 
-/** Reads who is logged in; null without a login session. Takes over the CSRF token and the account's language. */
+/** Reads who is logged in; null without a login session. Takes over the CSRF token and the language that the person has chosen. */
 async function readMe(api: ApiClient, signal: AbortSignal): Promise<Me | null> {
   try {
     const me = await api.get(apiPaths.me, meSchema, {}, signal);
     api.setCsrf(me.csrf);
-    if (me.state === 'ok') await switchLanguage(me.language);
+    if (me.state === 'ok' && me.languageChosen) await switchLanguage(me.language);
     return me;
   } catch (error) {
     if (error instanceof ApiError && error.status === 401) return null;

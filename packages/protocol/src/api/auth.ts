@@ -44,6 +44,8 @@ export const me = z.object({
   secondFactors: z.array(z.enum(['totp', 'passkey'])),
   csrf: z.string(),
   language,
+  /** Whether the person has chosen `language`; until then the interface keeps to the browser's. */
+  languageChosen: z.boolean(),
   loginSession: id('loginSession'),
   /** When the login session ends if nothing is done, and at the latest. */
   idleEndsAtMs: instantMs,
