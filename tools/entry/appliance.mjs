@@ -9,11 +9,11 @@ import { ensureInstalled } from './install.mjs';
 import { parseOptions } from './options.mjs';
 import { Stop, runMain, say } from './say.mjs';
 
-const USAGE = `npm run appliance -- status                                   what runs here
-npm run appliance -- reset-password login|appliance [USER]    a one-time password for USER (default admin)
-npm run appliance -- reset-second-factor login|appliance [USER]    removes one-time codes and passkeys of USER (default admin)
-npm run appliance -- log                                      the end of the log
-npm run appliance -- stop                                     stop the appliance
+const USAGE = `npm run appliance -- status                                      what runs here
+npm run appliance -- reset-password login|appliance [USER]       a one-time password for USER (default admin)
+npm run appliance -- reset-second-factor login|appliance [USER]  removes one-time codes and passkeys of USER (default admin)
+npm run appliance -- log                                         the end of the log
+npm run appliance -- stop                                        stop the appliance
 Each takes --home DIR, as npm start does.`;
 const ANSWER_WAIT_LIMIT_MS = 10_000;
 const LOG_TAIL_BYTES = 64 * 1024;
@@ -104,7 +104,7 @@ async function resetStopped(home, verb, which, user) {
         encoding: 'utf8',
         cwd: '/',
       })
-    : spawnSync(node, args, { encoding: 'utf8', cwd: '/' });
+    : spawnSync(node, args, { encoding: 'utf8', cwd: '/', env: { PATH: process.env['PATH'] } });
   if (run.status !== 0) throw new Stop((run.stderr || run.error?.message || `${verb} failed`).trim());
   return JSON.parse(run.stdout);
 }
