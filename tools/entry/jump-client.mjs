@@ -9,6 +9,7 @@ await runMain(async () => {
   await ensureInstalled();
   const child = spawn(runtime, [join(checkout, 'apps', 'jump-client', 'src', 'main.ts'), ...process.argv.slice(2)], {
     stdio: 'inherit',
+    env: { ...process.env, BASCULE_COMMAND: 'npm run jump-client --' },
   });
   // Ctrl-C reaches the client by itself (one process group); this script only waits for it.
   process.on('SIGINT', () => {});

@@ -9,6 +9,7 @@ import { ControlLink } from './control-link.ts';
 import { RefusedError, WrongIdentityError, enrol } from './enrol.ts';
 import { readFacts } from './facts.ts';
 import { UsageError, type ClientOptions } from './options.ts';
+import { SaidSeldom } from './said-seldom.ts';
 import { Sessions } from './sessions.ts';
 
 /** wire 3.8 */
@@ -18,6 +19,8 @@ const BACK_OFF_MAX_MS = 60_000;
 const BACK_OFF_WITH_SESSIONS_MAX_MS = 2_000;
 /** How long ending shells may take when the client stops, before they are killed. */
 const STOP_LIMIT_MS = 2000;
+/** The same refusal is said again after this at the earliest. */
+const REFUSAL_SAID_EVERY_MS = 60 * 60_000;
 
 type Refused = Extract<ToClient, { kind: 'refused' }>;
 
@@ -35,6 +38,7 @@ export class JumpClient {
   #tlsSession: Buffer | undefined;
   #windows = { windowMs: 0, withSessionsWindowMs: 0 };
   #refused: Refused | undefined;
+  #refusalSaid = new SaidSeldom(REFUSAL_SAID_EVERY_MS);
   #accepted = false;
   #backOff = new BackOff(BACK_OFF_FIRST_MS, BACK_OFF_MAX_MS);
   #backOffWithSessions = new BackOff(BACK_OFF_WITH_SESSIONS_FIRST_MS, BACK_OFF_WITH_SESSIONS_MAX_MS);
@@ -119,7 +123,7 @@ export class JumpClient {
       };
       this.#link = await ControlLink.open(this.#options, tls, events, this.#stopping.signal);
       const reason = await this.#link.ended;
-      if (!this.#stopping.signal.aborted) this.#log.warn({ reason }, 'link-ended');
+      if (!this.#stopping.signal.aborted && this.#refused === undefined) this.#log.warn({ reason }, 'link-ended');
     } catch (error) {
       // A session that the appliance does not know any more must not keep us away.
       this.#tlsSession = undefined;
@@ -150,7 +154,7 @@ export class JumpClient {
         break;
       case 'refused':
         this.#refused = message;
-        this.#log.error({ reason: message.message, refusal: message.code, retryAfterMs: message.retryAfterMs }, 'refused');
+        this.#sayRefusal(message);
         if (message.code === 'revoked' || message.code === 'duplicate-identity') void this.#sessions.endAll(0);
         break;
       case 'enrolled':
@@ -160,10 +164,18 @@ export class JumpClient {
     }
   }
 
+  /** Once, and then at most hourly, however often the client tries. */
+  #sayRefusal({ code, message, retryAfterMs }: Refused): void {
+    if (!this.#refusalSaid.isDue(code, performance.now())) return;
+    const remedy = code === 'revoked' ? ` To use it again, remove ${this.#options.home} and reinstall it with a new token.` : '';
+    this.#log.error({ reason: message + remedy, refusal: code, retryAfterMs }, 'refused');
+  }
+
   #onAccepted(message: Extract<ToClient, { kind: 'accepted' }>): void {
     if (!this.#accepted)
       this.#log.info({ state: message.state, site: `${this.#options.host}:${this.#options.port}` }, 'connected');
     this.#accepted = true;
+    this.#refusalSaid.forget();
     this.#windows = message.reconnect;
     this.#backOff.reset();
     this.#backOffWithSessions.reset();

@@ -1,11 +1,12 @@
 import { createLog } from '@bascule/log/log.ts';
 import { compose } from './compose.ts';
 import { UsageError } from './options.ts';
+import { plainLog } from './plain-log.ts';
 
 /** Exit code when a person has to mend something first. */
 const EXIT_USAGE = 2;
 
-const log = createLog('jump-client');
+const log = createLog('jump-client', undefined, process.stdout.isTTY ? plainLog(process.stdout) : undefined);
 try {
   const client = await compose(process.argv.slice(2), process.env, log);
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => void client.stop());

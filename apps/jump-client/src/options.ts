@@ -27,7 +27,9 @@ export interface ProxyOptions {
 /** A wrong option or a state that a person has to mend: printed as one sentence, exit code 2. */
 export class UsageError extends Error {}
 
-export const USAGE = `Usage: node main.ts --site https://HOST[:PORT] [--token TOKEN] [--home DIR] [--name NAME] [--proxy http://[USER:PASSWORD@]HOST:PORT] [--once] [--enrol]
+/** How to call this program: `command` is what the person typed, from BASCULE_COMMAND. */
+const usage = (command = 'bascule-jump-client') =>
+  `Usage: ${command} --site https://HOST[:PORT] [--token TOKEN] [--home DIR] [--name NAME] [--proxy http://[USER:PASSWORD@]HOST:PORT] [--once] [--enrol]
 Every option can also come from the environment: BASCULE_SITE, BASCULE_TOKEN, BASCULE_CLIENT_HOME, BASCULE_NAME, BASCULE_PROXY (or HTTPS_PROXY, NO_PROXY).`;
 
 const NAME_LIMIT = 128;
@@ -49,11 +51,11 @@ export function readOptions(argv: readonly string[], env: NodeJS.ProcessEnv): Cl
       },
     }));
   } catch (error) {
-    throw new UsageError(`${(error as Error).message}\n${USAGE}`);
+    throw new UsageError(`${(error as Error).message}\n${usage(env['BASCULE_COMMAND'])}`);
   }
   const siteText = values.site ?? env['BASCULE_SITE'];
   if (siteText === undefined || siteText === '')
-    throw new UsageError(`--site is missing: give the appliance's address.\n${USAGE}`);
+    throw new UsageError(`--site is missing: give the appliance's address.\n${usage(env['BASCULE_COMMAND'])}`);
   const site = readUrl('--site', siteText, 'https:');
   const token = values.token ?? (env['BASCULE_TOKEN'] === '' ? undefined : env['BASCULE_TOKEN']);
   if (token !== undefined && parseInstallerToken(token) === undefined) {

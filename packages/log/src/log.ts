@@ -1,4 +1,4 @@
-import { pino, type Logger } from 'pino';
+import { pino, type DestinationStream, type Logger } from 'pino';
 
 export type Log = Logger;
 
@@ -6,15 +6,20 @@ export type Log = Logger;
 const SECRET_FIELDS = ['password', 'secret', 'token', 'ticket', 'cookie', 'authorization', 'privateKey', 'key', 'code'];
 
 /**
- * Makes the logger of a program: one JSON line per event on standard output, first argument the event's name, then fields.
+ * Makes the logger of a program: one JSON line per event on standard output (or to `destination`), first argument the event's name, then fields.
  * error = a person must act; warn = degraded; info = state changed; debug = the rest.
  */
-export function createLog(program: string, level = process.env['BASCULE_LOG_LEVEL'] ?? 'info'): Log {
-  return pino({
+export function createLog(
+  program: string,
+  level = process.env['BASCULE_LOG_LEVEL'] ?? 'info',
+  destination?: DestinationStream,
+): Log {
+  const options = {
     base: { program, pid: process.pid },
     level,
     messageKey: 'event',
     timestamp: pino.stdTimeFunctions.isoTime,
     redact: { paths: SECRET_FIELDS.flatMap((field) => [field, `*.${field}`]), censor: '[secret]' },
-  });
+  };
+  return destination === undefined ? pino(options) : pino(options, destination);
 }
