@@ -9,6 +9,8 @@ const STATES = ['live', 'ended', 'starting'] as const;
 /** A text filter is applied when nothing was typed for this long. */
 const TYPING_PAUSE_MS = 300;
 const DAY_CHARACTERS = 10;
+/** The fields are aligned at their labels, so that a reason below one moves no other; the button has no label. */
+const LABEL_HEIGHT_PX = 19;
 
 /** The filters above the report. */
 export function AccessSessionFilters({
@@ -22,7 +24,7 @@ export function AccessSessionFilters({
   const set = (change: AccessSessionSearch) => onSearch({ ...search, ...change });
   const filtered = Object.values(search).some((value) => value !== undefined);
   return (
-    <Group gap="xs" mb="sm" align="end" role="search" aria-label={t('login:reports.filters')}>
+    <Group gap="xs" mb="sm" align="start" role="search" aria-label={t('login:reports.filters')}>
       <TextFilter label={t('login:session.user')} value={search.user} onChange={(user) => set({ user })} />
       <TextFilter label={t('login:session.item')} value={search.item} onChange={(item) => set({ item })} />
       <DayFilter label={t('login:reports.from')} value={search.from} onChange={(from) => set({ from })} />
@@ -47,7 +49,7 @@ export function AccessSessionFilters({
         placeholder={t('login:reports.any')}
         w={230}
       />
-      <Button variant="subtle" disabled={!filtered} onClick={() => onSearch({})}>
+      <Button variant="subtle" mt={LABEL_HEIGHT_PX} disabled={!filtered} onClick={() => onSearch({})}>
         {t('login:reports.clear')}
       </Button>
     </Group>
