@@ -24,11 +24,14 @@ const STOP_WAIT_LIMIT_MS = 30_000;
 /** boot's exit codes that another try does not change (docs/spec/boot.md): cannot, wrong use, runs already. */
 const FINAL_EXIT_CODES = [1, 2, 3];
 
-/** @param {string} home */
-function refuseSecondStart(home) {
+/** @param {string} home  @param {boolean} homeGiven */
+function refuseSecondStart(home, homeGiven) {
   const other = running(home);
   if (other)
-    throw new Stop(`already running, PID ${other.pid}, ${urlOf(other)}. To stop it: Ctrl-C there, or  kill ${other.pid}`, 3);
+    throw new Stop(
+      `already running, PID ${other.pid}, ${urlOf(other)}. To stop it: Ctrl-C there, or  npm run appliance -- stop${homeGiven ? ` --home ${home}` : ''}`,
+      3,
+    );
 }
 
 /** Asked before anything is installed or written, so that a wrong port changes nothing. @param {{listen: string, port: number}} options */
@@ -149,7 +152,9 @@ class Starter {
     }
     say('  The certificate is self-made: the browser will ask once.');
     if (!isRoot)
-      say(`  Everything runs as the user ${userInfo().username}; started as root, base and site run as a user of their own.`);
+      say(
+        `  Everything runs as the user ${userInfo().username}. Started by root, base and site would run as a user of their own.`,
+      );
     if (!this.#client) return;
     await this.#client.start();
     say(
@@ -199,7 +204,7 @@ await runMain(async () => {
   }
   const options = parseOptions(process.argv.slice(2), process.env);
   const home = chooseHome(options);
-  refuseSecondStart(home);
+  refuseSecondStart(home, options.homeGiven);
   await checkPort(options);
   await ensureInstalled({ web: true });
   prepareHome(home);
