@@ -162,7 +162,7 @@ function ProcessesSection({ basics }: { basics: Basics }) {
     [t],
   );
   return (
-    <Section title={t('appliance:processes.title')}>
+    <Section title={t('appliance:processes.title')} note={t('appliance:processes.restartsNote')}>
       <DataTable
         label={t('appliance:processes.title')}
         rows={basics.processes}
