@@ -1,7 +1,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { JumpItem } from '@bascule/protocol/api/jump.ts';
-import { applyAnswer, countGroups, DEFAULT_SORT, filterItems, itemStatus, jumpObstacle, sortItems } from './items-model.ts';
+import {
+  applyAnswer,
+  countGroups,
+  DEFAULT_SORT,
+  filterItems,
+  itemStatus,
+  jumpAgainObstacle,
+  jumpObstacle,
+  sortItems,
+} from './items-model.ts';
 
 function item(name: string, change: Partial<JumpItem> = {}): JumpItem {
   return {
@@ -101,4 +110,12 @@ void test('only approved and connected items may be jumped to, and the reason is
   assert.equal(jumpObstacle(item('a', { online: false })), 'offline');
   assert.equal(jumpObstacle(item('a', { state: 'to-be-confirmed' })), 'to-be-confirmed');
   assert.equal(itemStatus(item('a', { state: 'revoked', online: true })), 'revoked');
+});
+
+void test('jumping again needs the item as it is now; one that is not there any more is gone', () => {
+  const known = { revision: 1, byId: new Map([item('a'), item('b', { state: 'revoked' })].map((each) => [each.id, each])) };
+  assert.equal(jumpAgainObstacle(known, 'jc_a'), undefined);
+  assert.equal(jumpAgainObstacle(known, 'jc_b'), 'revoked');
+  assert.equal(jumpAgainObstacle(known, 'jc_c'), 'gone');
+  assert.equal(jumpAgainObstacle(undefined, 'jc_a'), undefined, 'before the list is known nothing is refused');
 });

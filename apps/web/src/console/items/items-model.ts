@@ -46,6 +46,13 @@ export function jumpObstacle(item: JumpItem): Exclude<ItemStatus, 'online'> | un
   return status === 'online' ? undefined : status;
 }
 
+/** Whether a session may be opened again on the item `id`; `gone`: it is not among what this person may see any more. */
+export function jumpAgainObstacle(known: KnownItems | undefined, id: string): Exclude<ItemStatus, 'online'> | 'gone' | undefined {
+  if (!known) return undefined;
+  const item = known.byId.get(id);
+  return item ? jumpObstacle(item) : 'gone';
+}
+
 const byWords = new Intl.Collator(undefined, { numeric: true, sensitivity: 'base' });
 
 const columnText: Record<Exclude<ItemColumn, 'state' | 'since'>, (item: JumpItem) => string> = {

@@ -1,6 +1,8 @@
-import { Anchor, Button } from '@mantine/core';
+import { Anchor, Button, Tooltip } from '@mantine/core';
 import { useTranslation } from 'react-i18next';
 import { pagePaths } from '../../shared/paths.ts';
+import { jumpAgainObstacle } from '../items/items-model.ts';
+import { useKnownJumpItems } from '../items/use-jump-items.ts';
 import type { ShellFacts } from './shell-phase.ts';
 import type { ShellSession } from './shell-session.ts';
 import classes from './terminal.module.css';
@@ -29,10 +31,32 @@ export function EndedBar({ session, ended, onJumpAgain, onClose }: EndedBarProps
         <Button size="compact-sm" variant="default" onClick={onClose}>
           {t('ended.close')}
         </Button>
-        <Button size="compact-sm" onClick={onJumpAgain}>
-          {t('ended.again')}
-        </Button>
+        <JumpAgain itemId={session.info.jumpItemId} onJumpAgain={onJumpAgain} />
       </span>
     </div>
+  );
+}
+
+/** Opens a new session on the same item, or says why that cannot be; focusable all the same, so that the reason can be read. */
+function JumpAgain({ itemId, onJumpAgain }: { itemId: string; onJumpAgain: () => void }) {
+  const { t } = useTranslation('console');
+  const obstacle = jumpAgainObstacle(useKnownJumpItems(), itemId);
+  const button = (
+    <Button
+      size="compact-sm"
+      data-disabled={obstacle ? true : undefined}
+      aria-disabled={obstacle ? true : undefined}
+      onClick={() => {
+        if (!obstacle) onJumpAgain();
+      }}
+    >
+      {t('ended.again')}
+    </Button>
+  );
+  if (!obstacle) return button;
+  return (
+    <Tooltip label={t(`obstacle.${obstacle}`)} multiline maw={280} events={{ hover: true, focus: true, touch: true }}>
+      {button}
+    </Tooltip>
   );
 }

@@ -1,6 +1,7 @@
 import { useEffect, useState } from 'react';
 import { Button, CloseButton, Tooltip } from '@mantine/core';
 import { useTranslation } from 'react-i18next';
+import { FAR_SIDE_SILENT_MS, shownPhase } from './shell-phase.ts';
 import type { ShellSession, ShellState } from './shell-session.ts';
 import type { TerminalCommand } from './terminal-keys.ts';
 import { TerminalMenu } from './TerminalMenu.tsx';
@@ -9,7 +10,7 @@ import classes from './terminal.module.css';
 
 /** On a live link keystrokes are confirmed in a moment; the count is shown only when that takes longer. */
 const UNCONFIRMED_SHOWN_AFTER_MS = 1000;
-const HINTED_PHASES = ['reconnecting', 'client-away', 'paused', 'replaced'] as const;
+const HINTED_PHASES = ['unconfirmed', 'reconnecting', 'client-away', 'paused', 'replaced'] as const;
 
 interface StatusBarProps {
   session: ShellSession;
@@ -46,11 +47,12 @@ export function StatusBar({ session, state, recordsInput, onCommand, onEnd }: St
 
 function PhaseMark({ state }: { state: ShellState }) {
   const { t } = useTranslation('console');
-  const hinted = HINTED_PHASES.find((phase) => phase === state.phase);
+  const shown = shownPhase(state.phase, useWaited(state.waitingSinceMs));
+  const hinted = HINTED_PHASES.find((phase) => phase === shown);
   const mark = (
-    <span className={classes['phase']} data-phase={state.phase} role="status" tabIndex={hinted ? 0 : undefined}>
+    <span className={classes['phase']} data-phase={shown} role="status" tabIndex={hinted ? 0 : undefined}>
       <span className={classes['dot']} aria-hidden="true" />
-      {t(`phase.${state.phase}`)}
+      {t(`phase.${shown}`)}
     </span>
   );
   return hinted ? (
@@ -60,6 +62,17 @@ function PhaseMark({ state }: { state: ShellState }) {
   ) : (
     mark
   );
+}
+
+/** How long it is since `sinceMs`; it is looked at when that changes, and once FAR_SIDE_SILENT_MS have passed. */
+function useWaited(sinceMs: number | undefined): number | undefined {
+  const [, look] = useState(0);
+  useEffect(() => {
+    if (sinceMs === undefined) return undefined;
+    const timer = setTimeout(() => look((count) => count + 1), sinceMs + FAR_SIDE_SILENT_MS - performance.now() + 1);
+    return () => clearTimeout(timer);
+  }, [sinceMs]);
+  return sinceMs === undefined ? undefined : performance.now() - sinceMs;
 }
 
 function RecordedMark({ recordsInput }: { recordsInput: boolean | undefined }) {

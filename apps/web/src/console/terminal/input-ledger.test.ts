@@ -25,6 +25,23 @@ void test('keystrokes count until their bytes are confirmed', () => {
   assert.equal(ledger.unconfirmed, 0);
 });
 
+void test('waiting begins with the first input and anew with everything that is confirmed', () => {
+  let nowMs = 100;
+  const ledger = new InputLedger(ORIGIN, () => nowMs);
+  assert.equal(ledger.waitingSinceMs, undefined);
+  ledger.sent(6, 1);
+  nowMs = 200;
+  ledger.sent(13, 1);
+  assert.equal(ledger.waitingSinceMs, 100);
+  nowMs = 300;
+  ledger.confirmed(3);
+  assert.equal(ledger.waitingSinceMs, 100);
+  ledger.confirmed(6);
+  assert.equal(ledger.waitingSinceMs, 300);
+  ledger.confirmed(13);
+  assert.equal(ledger.waitingSinceMs, undefined);
+});
+
 void test('after a reload the page knows how many characters did not arrive', () => {
   const kept = storage();
   const ledger = new InputLedger(ORIGIN);

@@ -19,14 +19,19 @@ const storageKey = (session: string): string => `bascule.input.${session}`;
 
 export class InputLedger {
   readonly #origin: string;
+  readonly #now: () => number;
   #entries: [number, number][] = [];
+  #waitingSinceMs: number | undefined;
 
-  constructor(origin: string) {
+  /** `now`: a clock in milliseconds that only runs forward. */
+  constructor(origin: string, now: () => number = () => performance.now()) {
     this.#origin = origin;
+    this.#now = now;
   }
 
   /** `keystrokes` were sent and end at `offset` of the stream. */
   sent(offset: number, keystrokes: number): void {
+    this.#waitingSinceMs ??= this.#now();
     this.#entries.push([offset, keystrokes]);
     const [first, second] = this.#entries;
     if (this.#entries.length > LEDGER_MAX_ENTRIES && first && second)
@@ -35,7 +40,15 @@ export class InputLedger {
 
   /** Everything before `offset` has arrived. */
   confirmed(offset: number): void {
-    this.#entries = this.#entries.filter(([end]) => end > offset);
+    const waiting = this.#entries.filter(([end]) => end > offset);
+    if (waiting.length === this.#entries.length) return;
+    this.#entries = waiting;
+    this.#waitingSinceMs = waiting.length === 0 ? undefined : this.#now();
+  }
+
+  /** Since when something waits and nothing was confirmed, on the clock of `now`; undefined when nothing waits. */
+  get waitingSinceMs(): number | undefined {
+    return this.#waitingSinceMs;
   }
 
   get unconfirmed(): number {

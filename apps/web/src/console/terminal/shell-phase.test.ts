@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { EndReason } from '@bascule/protocol/end-reason.ts';
-import { NOT_YET, phaseOf } from './shell-phase.ts';
+import { FAR_SIDE_SILENT_MS, NOT_YET, phaseOf, shownPhase } from './shell-phase.ts';
 
 const live = { ...NOT_YET, linked: true, wasLinked: true };
 
@@ -20,4 +20,11 @@ void test('the end outranks everything', () => {
   const ended = { reason: EndReason.processExited, exitCode: 0 };
   assert.equal(phaseOf({ ...NOT_YET, replaced: true, ended }), 'ended');
   assert.equal(phaseOf({ ...live, linked: false, replaced: true }), 'replaced');
+});
+
+void test('a live link whose far side confirms nothing is not shown as live', () => {
+  assert.equal(shownPhase('live', undefined), 'live');
+  assert.equal(shownPhase('live', FAR_SIDE_SILENT_MS - 1), 'live');
+  assert.equal(shownPhase('live', FAR_SIDE_SILENT_MS), 'unconfirmed');
+  assert.equal(shownPhase('reconnecting', FAR_SIDE_SILENT_MS), 'reconnecting');
 });

@@ -3,6 +3,9 @@ import type { EndReason } from '@bascule/protocol/end-reason.ts';
 
 export type ShellPhase = 'connecting' | 'live' | 'reconnecting' | 'client-away' | 'paused' | 'ended' | 'replaced';
 
+/** Typing that is not confirmed for this long on a live link is no longer called live. */
+export const FAR_SIDE_SILENT_MS = 2_000;
+
 export interface ShellFacts {
   /** Whether the viewer link is open and welcomed. */
   linked: boolean;
@@ -32,4 +35,9 @@ export function phaseOf(facts: ShellFacts): ShellPhase {
   if (!facts.linked) return facts.wasLinked ? 'reconnecting' : 'connecting';
   if (facts.paused) return 'paused';
   return facts.agentConnected ? 'live' : 'client-away';
+}
+
+/** The word shown for `phase` after nothing typed was confirmed for `waitedMs` (undefined: nothing waits). */
+export function shownPhase(phase: ShellPhase, waitedMs: number | undefined): ShellPhase | 'unconfirmed' {
+  return phase === 'live' && waitedMs !== undefined && waitedMs >= FAR_SIDE_SILENT_MS ? 'unconfirmed' : phase;
 }

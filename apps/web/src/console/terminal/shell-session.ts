@@ -16,6 +16,8 @@ export interface ShellState {
   ended: ShellFacts['ended'];
   /** Keystrokes that the far side has not confirmed. */
   unconfirmed: number;
+  /** Since when keystrokes wait and none was confirmed, on the clock of `performance.now()`. */
+  waitingSinceMs: number | undefined;
   /** Typing was refused because too much waits. */
   full: boolean;
   /** Characters typed before a reload that did not arrive. */
@@ -35,7 +37,7 @@ export class ShellSession {
   #ledger: InputLedger | undefined;
   #opened: Promise<void> | undefined;
   #facts: ShellFacts = NOT_YET;
-  #state: ShellState = { phase: 'connecting', ended: undefined, unconfirmed: 0, full: false, lost: 0 };
+  #state: ShellState = { phase: 'connecting', ended: undefined, unconfirmed: 0, waitingSinceMs: undefined, full: false, lost: 0 };
   /** The size that the far terminal has, or was asked to take. */
   #farSize: TerminalSize | undefined;
   #closed = false;
@@ -189,8 +191,9 @@ export class ShellSession {
     const { bytes, end } = client.unconfirmedInput();
     this.#ledger.confirmed(end - bytes);
     this.#ledger.remember(sessionStorage, this.info.id);
-    const { unconfirmed } = this.#ledger;
-    if (unconfirmed !== this.#state.unconfirmed) this.#set(unconfirmed === 0 ? { unconfirmed, full: false } : { unconfirmed });
+    const { unconfirmed, waitingSinceMs } = this.#ledger;
+    if (unconfirmed === this.#state.unconfirmed && waitingSinceMs === this.#state.waitingSinceMs) return;
+    this.#set({ unconfirmed, waitingSinceMs, full: unconfirmed > 0 && this.#state.full });
   }
 
   #know(facts: Partial<ShellFacts>): void {
