@@ -1,13 +1,14 @@
-import { useId, useState, type SubmitEvent } from 'react';
+import { useId, useState, type ReactNode, type SubmitEvent } from 'react';
 import { useMutation } from '@tanstack/react-query';
 import { useTranslation } from 'react-i18next';
-import { Button, List, PasswordInput, Stack } from '@mantine/core';
+import { Button, PasswordInput, Stack } from '@mantine/core';
 import { PASSWORD_MAX_CHARACTERS, PASSWORD_MIN_CHARACTERS } from '@bascule/protocol/api/auth.ts';
 import { FormFailure } from '../shared/FormFailure.tsx';
 import { anyAnswer } from '../shared/api-client.ts';
 import { useApi } from '../shared/api-context.tsx';
 import { apiPaths } from '../shared/paths.ts';
 import { passwordRules } from './password-rules.ts';
+import classes from './NewPasswordForm.module.css';
 
 interface NewPasswordFormProps {
   name: string;
@@ -34,7 +35,7 @@ export function NewPasswordForm({ name, askCurrent, autoFocus = false, onDone }:
       onDone();
     },
   });
-  const rules = passwordRules(next, repeated);
+  const rules = passwordRules(name, next, repeated);
   const submit = (event: SubmitEvent) => {
     event.preventDefault();
     if (Object.values(rules).every(Boolean)) change.mutate();
@@ -75,17 +76,25 @@ export function NewPasswordForm({ name, askCurrent, autoFocus = false, onDone }:
           onChange={(event) => setRepeated(event.currentTarget.value)}
           autoComplete="new-password"
         />
-        <List id={rulesId} size="xs" listStyleType="none" c="dimmed">
-          <List.Item icon={rules.longEnough ? '✓' : '·'}>
-            {t('login:newPassword.ruleLength', { count: PASSWORD_MIN_CHARACTERS })}
-          </List.Item>
-          <List.Item icon={rules.same ? '✓' : '·'}>{t('login:newPassword.ruleSame')}</List.Item>
-        </List>
+        <ul id={rulesId} className={classes['rules']}>
+          <Rule kept={rules.longEnough}>{t('login:newPassword.ruleLength', { count: PASSWORD_MIN_CHARACTERS })}</Rule>
+          <Rule kept={rules.withoutName}>{t('login:newPassword.ruleName')}</Rule>
+          <Rule kept={rules.same}>{t('login:newPassword.ruleSame')}</Rule>
+        </ul>
         <FormFailure error={change.error} />
         <Button size="sm" type="submit" loading={change.isPending} disabled={!Object.values(rules).every(Boolean)}>
           {t('login:newPassword.set')}
         </Button>
       </Stack>
     </form>
+  );
+}
+
+function Rule({ kept, children }: { kept: boolean; children: ReactNode }) {
+  return (
+    <li data-kept={kept}>
+      <span>{kept ? '✓' : '·'}</span>
+      <span>{children}</span>
+    </li>
   );
 }

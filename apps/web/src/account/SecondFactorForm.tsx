@@ -48,7 +48,7 @@ export function SecondFactorForm({ factors }: { factors: Me['secondFactors'] }) 
             />
           </>
         )}
-        <FormFailure error={passkey.error ?? totp.error} />
+        <FormFailure error={passkey.error ?? totp.error} texts={{ ACCOUNT_LOGIN_FAILED: t('errors:ACCOUNT_CODE_REFUSED') }} />
         {factors.includes('totp') && (
           <Button size="sm" type="submit" loading={totp.isPending}>
             {t('login:totp.confirm')}

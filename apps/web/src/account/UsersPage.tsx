@@ -23,14 +23,15 @@ export function UsersPage() {
   const [issued, setIssued] = useState<IssuedPassword>();
   const { actionsFor, dialog } = useUserActions(setEdited, setIssued);
   const columns = useUserColumns(actionsFor, kind === 'user');
+  const refused = users.isError && users.data === undefined;
   const title = t(`login:users.title.${kind}`);
   return (
     <Section
       title={title}
       note={t(`login:users.note.${kind}`)}
-      actions={<Button onClick={() => setCreating(true)}>{t(`login:users.create.${kind}`)}</Button>}
+      actions={!refused && <Button onClick={() => setCreating(true)}>{t(`login:users.create.${kind}`)}</Button>}
     >
-      {users.isError && users.data === undefined ? (
+      {refused ? (
         <QueryFailure query={users} />
       ) : (
         <DataTable

@@ -4,10 +4,16 @@ import { browserName } from './browser-name.ts';
 import { passwordRules } from './password-rules.ts';
 
 test('password rules are those that the page shows', () => {
-  assert.deepEqual(passwordRules('', ''), { longEnough: false, same: false });
-  assert.deepEqual(passwordRules('elevenchars', 'elevenchars'), { longEnough: false, same: true });
-  assert.deepEqual(passwordRules('twelve chars', 'twelve char'), { longEnough: true, same: false });
-  assert.deepEqual(passwordRules('twelve chars', 'twelve chars'), { longEnough: true, same: true });
+  const kept = (next: string, repeated: string, name = 'brigitte') => {
+    const rules = passwordRules(name, next, repeated);
+    return [rules.longEnough, rules.withoutName, rules.same];
+  };
+  assert.deepEqual(kept('', ''), [false, false, false]);
+  assert.deepEqual(kept('elevenchars', 'elevenchars'), [false, true, true]);
+  assert.deepEqual(kept('twelve chars', 'twelve char'), [true, true, false]);
+  assert.deepEqual(kept('twelve chars', 'twelve chars'), [true, true, true]);
+  assert.deepEqual(kept('my BRIGITTE word', 'my BRIGITTE word'), [true, false, true]);
+  assert.deepEqual(kept('a word with al', 'a word with al', 'al'), [true, true, true]);
 });
 
 test('browsers are named in short, unknown programs as they are', () => {

@@ -1,6 +1,18 @@
 import { PASSWORD_MIN_CHARACTERS } from '@bascule/protocol/api/auth.ts';
 
+/** Shorter names may occur in a password, as on the server: they occur by chance. */
+const MIN_NAME_CHARACTERS = 3;
+
 /** Which of the visible rules a new password keeps; the server checks them again. Length counts as `string.length`, as the server does. */
-export function passwordRules(next: string, repeated: string): { longEnough: boolean; same: boolean } {
-  return { longEnough: next.length >= PASSWORD_MIN_CHARACTERS, same: next !== '' && next === repeated };
+export function passwordRules(
+  name: string,
+  next: string,
+  repeated: string,
+): { longEnough: boolean; withoutName: boolean; same: boolean } {
+  const holdsName = name.length >= MIN_NAME_CHARACTERS && next.toLowerCase().includes(name.toLowerCase());
+  return {
+    longEnough: next.length >= PASSWORD_MIN_CHARACTERS,
+    withoutName: next !== '' && !holdsName,
+    same: next !== '' && next === repeated,
+  };
 }

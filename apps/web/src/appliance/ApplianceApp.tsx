@@ -5,6 +5,7 @@ import { LoginGate } from '../account/LoginGate.tsx';
 import { MyAccountPage } from '../account/MyAccountPage.tsx';
 import { UsersPage } from '../account/UsersPage.tsx';
 import { AccountMenu } from '../shared/AccountMenu.tsx';
+import { FaultNotice } from '../shared/FaultBoundary.tsx';
 import { PageHeader } from '../shared/PageHeader.tsx';
 import { TabNav } from '../shared/TabNav.tsx';
 import { pagePaths } from '../shared/paths.ts';
@@ -30,6 +31,7 @@ const router = createRouter({
     page(paths.account, MyAccountPage),
   ]),
   basepath: '/appliance',
+  defaultErrorComponent: ({ error }) => <FaultNotice fault={error} />,
 });
 
 /** The interface /appliance: the machine. It goes on while the site is away. */

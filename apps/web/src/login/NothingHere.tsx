@@ -1,8 +1,15 @@
+import { Link } from '@tanstack/react-router';
 import { useTranslation } from 'react-i18next';
-import { Alert } from '@mantine/core';
+import { Alert, Text } from '@mantine/core';
+import { loginPaths } from './login-paths.ts';
 
-/** The answer to an address that does not exist, or that this person may not see. */
+/** The answer to an address that does not exist, or that this person may not see, with a way out. */
 export function NothingHere() {
   const { t } = useTranslation();
-  return <Alert role="alert">{t('errors:NOT_FOUND')}</Alert>;
+  return (
+    <Alert role="alert">
+      <Text mb="xs">{t('errors:NOT_FOUND')}</Text>
+      <Link to={loginPaths.status}>{t('login:toStatus')}</Link>
+    </Alert>
+  );
 }

@@ -1,6 +1,7 @@
 import { createRootRoute, createRoute, createRouter, redirect } from '@tanstack/react-router';
 import { MyAccountPage } from '../account/MyAccountPage.tsx';
 import { UsersPage } from '../account/UsersPage.tsx';
+import { FaultNotice } from '../shared/FaultBoundary.tsx';
 import { useLoggedIn } from '../shared/login-state.ts';
 import { LoginLayout } from './LoginLayout.tsx';
 import { NothingHere } from './NothingHere.tsx';
@@ -67,4 +68,9 @@ const routes = [
   administratorPage(loginPaths.audit, AuditPage),
 ];
 
-export const loginRouter = createRouter({ routeTree: root.addChildren(routes), basepath: '/login', defaultPreload: false });
+export const loginRouter = createRouter({
+  routeTree: root.addChildren(routes),
+  basepath: '/login',
+  defaultPreload: false,
+  defaultErrorComponent: ({ error }) => <FaultNotice fault={error} />,
+});

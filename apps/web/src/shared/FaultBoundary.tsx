@@ -12,19 +12,24 @@ export class FaultBoundary extends Component<{ children: ReactNode }, { fault: u
 
   override render(): ReactNode {
     if (this.state.fault === undefined) return this.props.children;
-    const detail = this.state.fault instanceof Error ? this.state.fault.message : '';
-    return (
-      <div className="b-page">
-        <Alert color="red" title={i18next.t('shared:fault.title')}>
-          <Text>{i18next.t('shared:fault.text')}</Text>
-          <Text className="b-mono" my="xs">
-            {detail}
-          </Text>
-          <Group>
-            <Button onClick={() => window.location.reload()}>{i18next.t('shared:fault.reload')}</Button>
-          </Group>
-        </Alert>
-      </div>
-    );
+    return <FaultNotice fault={this.state.fault} />;
   }
+}
+
+/** Says that the page has stopped, and why; for the boundary above and for the routers, which catch the faults of their pages themselves. */
+export function FaultNotice({ fault }: { fault: unknown }) {
+  const detail = fault instanceof Error ? fault.message : '';
+  return (
+    <div className="b-page">
+      <Alert color="red" title={i18next.t('shared:fault.title')}>
+        <Text>{i18next.t('shared:fault.text')}</Text>
+        <Text className="b-mono" my="xs">
+          {detail}
+        </Text>
+        <Group>
+          <Button onClick={() => window.location.reload()}>{i18next.t('shared:fault.reload')}</Button>
+        </Group>
+      </Alert>
+    </div>
+  );
 }

@@ -32,7 +32,8 @@ export async function mountPage(options: { prefix: ApiPrefix; namespaces: Namesp
       <MantineProvider theme={theme} cssVariablesResolver={cssVariables} defaultColorScheme="auto" getStyleNonce={cspNonce}>
         <QueryClientProvider client={queryClient}>
           <ApiProvider value={api}>
-            <Notifications position="bottom-right" limit={5} />
+            {/* Above, where no row of a table and no status bar is. */}
+            <Notifications position="top-center" limit={5} />
             <FaultBoundary>{options.page}</FaultBoundary>
           </ApiProvider>
         </QueryClientProvider>

@@ -1,20 +1,22 @@
 import { useState, type SubmitEvent } from 'react';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useTranslation } from 'react-i18next';
-import { Alert, Button, Checkbox, Fieldset, Group, NumberInput, Skeleton, Stack } from '@mantine/core';
+import { Alert, Button, Checkbox, Fieldset, Group, Skeleton, Stack } from '@mantine/core';
 import { securitySettings, type SecuritySettings } from '@bascule/protocol/api/site.ts';
 import { FormFailure } from '../../shared/FormFailure.tsx';
+import { LimitedNumberInput } from '../../shared/LimitedNumberInput.tsx';
 import { QueryFailure } from '../../shared/QueryFailure.tsx';
 import { Section } from '../../shared/Section.tsx';
 import { anyAnswer } from '../../shared/api-client.ts';
 import { useApi } from '../../shared/api-context.tsx';
 import { notifyDone } from '../../shared/notify.ts';
+import { withinLimits, type NumberLimits } from '../../shared/number-limits.ts';
 import { apiPaths } from '../../shared/paths.ts';
 import classes from './SecuritySettingsPage.module.css';
 
 type NumberField = Exclude<keyof SecuritySettings, 'recordInput'>;
 /** The limits of the schema `securitySettings`. */
-const LIMITS: Record<NumberField, { min: number; max: number }> = {
+const LIMITS: Record<NumberField, NumberLimits> = {
   notResumedMinutes: { min: 1, max: 7 * 24 * 60 },
   clientAwayMinutes: { min: 1, max: 7 * 24 * 60 },
   loginIdleMinutes: { min: 5, max: 24 * 60 },
@@ -52,9 +54,10 @@ function SecurityForm({ saved }: { saved: SecuritySettings }) {
     onSuccess: () => notifyDone(t('login:security.saved')),
   });
   const changed = JSON.stringify(draft) !== JSON.stringify(saved);
+  const valid = (Object.keys(LIMITS) as NumberField[]).every((field) => withinLimits(draft[field], LIMITS[field]));
   const submit = (event: SubmitEvent) => {
     event.preventDefault();
-    save.mutate();
+    if (valid) save.mutate();
   };
   const number = (field: NumberField) => (
     <LimitInput key={field} field={field} value={draft[field]} onChange={(value) => setDraft({ ...draft, [field]: value })} />
@@ -86,7 +89,7 @@ function SecurityForm({ saved }: { saved: SecuritySettings }) {
         </Fieldset>
         <FormFailure error={save.error} />
         <Group className={classes['actions']}>
-          <Button type="submit" loading={save.isPending} disabled={!changed}>
+          <Button type="submit" loading={save.isPending} disabled={!changed || !valid}>
             {t('shared:save')}
           </Button>
           <Button variant="default" disabled={!changed} onClick={() => setDraft(saved)}>
@@ -100,21 +103,15 @@ function SecurityForm({ saved }: { saved: SecuritySettings }) {
 
 function LimitInput({ field, value, onChange }: { field: NumberField; value: number; onChange: (value: number) => void }) {
   const { t } = useTranslation();
-  const { min, max } = LIMITS[field];
   return (
-    <NumberInput
+    <LimitedNumberInput
       label={t(`login:security.${field}`)}
-      description={t(`login:security.${field}Note`)}
-      suffix={` ${t(`login:security.${field}Unit`)}`}
+      note={t(`login:security.${field}Note`)}
+      unit={t(`login:security.${field}Unit`, { count: Number.isNaN(value) ? 0 : value })}
+      limits={LIMITS[field]}
       value={value}
-      onChange={(next) => onChange(Number(next))}
-      min={min}
-      max={max}
-      allowDecimal={false}
-      allowNegative={false}
-      clampBehavior="blur"
-      mb="sm"
-      classNames={{ wrapper: classes['number'] }}
+      onChange={onChange}
+      wrapperClass={classes['number']}
     />
   );
 }
