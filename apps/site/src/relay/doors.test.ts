@@ -6,13 +6,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { connect as connectTls, type ConnectionOptions } from 'node:tls';
-import { WebSocket, WebSocketServer } from 'ws';
+import { WebSocket } from 'ws';
 import { connectWithPreamble } from '@bascule/wire/preamble.ts';
-import type { LinkSocket } from '@bascule/wire/web-socket.ts';
 import { SiteIdentity } from '../jump/jump.ts';
 import { AgentDoor } from './agent-door.ts';
 import { FrameLink, HELLO_LIMIT_MS } from './frame-link.ts';
-import { CLIENT, until } from './testing.ts';
+import { CLIENT, pair, until } from './testing.ts';
 import { openViewerDoor } from './viewer-door.ts';
 
 /** `open`, or the HTTP status that refused the upgrade. */
@@ -136,12 +135,3 @@ test('a link that says no HELLO is closed after 10 s (wire 4.10); a silent one i
   server.close();
   second.server.close();
 });
-
-async function pair(): Promise<{ server: { close(): void }; accepted: LinkSocket; client: WebSocket }> {
-  const server = new WebSocketServer({ port: 0, host: '127.0.0.1' });
-  await once(server, 'listening');
-  const client = new WebSocket(`ws://127.0.0.1:${(server.address() as AddressInfo).port}`);
-  client.on('error', () => {});
-  const [accepted] = (await once(server, 'connection')) as [LinkSocket];
-  return { server, accepted, client };
-}

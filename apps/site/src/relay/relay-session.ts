@@ -243,7 +243,11 @@ export class RelaySession {
     this.#options.emit({ kind: 'paused', session: this.session, paused, ...(paused && this.#pauseReason()) });
     if (paused) for (const viewer of this.#viewers) viewer.inputNext = undefined;
     this.#notify({ kind: 'paused', paused });
-    if (paused) return this.#holdAgent('paused');
+    if (paused) {
+      for (const viewer of this.#viewers) viewer.hold();
+      return this.#holdAgent('paused');
+    }
+    for (const viewer of this.#viewers) viewer.goOn();
     this.#releaseAgent('paused');
     this.#resumeInputs();
   }
@@ -337,15 +341,20 @@ export class RelaySession {
 
   #source() {
     const { writer } = this.#recorder;
+    const held = () => this.#pausedAtMs !== undefined;
     return {
-      get takenBytes() {
-        return writer.takenBytes;
+      get head() {
+        return held() ? writer.recordedBytes : writer.takenBytes;
+      },
+      get held() {
+        return held();
       },
       get recordedBytes() {
         return writer.recordedBytes;
       },
       readRecorded: (offset: number, enoughBytes: number) => writer.readRecorded(offset, enoughBytes),
-      waiting: (offset: number) => writer.waiting(offset),
+      // A pause may end in recording-failed: then nobody has seen what no recording holds.
+      waiting: (offset: number) => (held() ? [] : writer.waiting(offset)),
       screen: () => {
         const upTo = writer.recordedBytes;
         const place = this.#options.track.screenStart(upTo);

@@ -1,6 +1,8 @@
 /** For tests: an agent and a viewer that speak the wire, to a relay in this process or in another. */
 import { createHash } from 'node:crypto';
-import { WebSocket } from 'ws';
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
+import { WebSocket, WebSocketServer } from 'ws';
 import { newId } from '@bascule/core/ids.ts';
 import { agentWelcome } from '@bascule/protocol/data-link.ts';
 import type { RecordingHeader } from '@bascule/protocol/relay-control.ts';
@@ -9,6 +11,7 @@ import { decodeFrame, encodeDrained, encodeInputAck, encodeJson, encodeOutput, F
 import { InputReceiver } from '@bascule/wire/input-receiver.ts';
 import { OutputSender } from '@bascule/wire/output-sender.ts';
 import { InputRecord, OutputRecord, RecordParser } from '@bascule/wire/records.ts';
+import type { LinkSocket } from '@bascule/wire/web-socket.ts';
 
 export const SESSION = newId('accessSession');
 export const CLIENT = newId('jumpClient');
@@ -177,4 +180,14 @@ export async function until(condition: () => boolean, what: string, limitMs = 20
     if (Date.now() - startedAtMs > limitMs) throw new Error(`timed out: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
+}
+
+/** A WebSocket from both its ends. */
+export async function pair(): Promise<{ server: { close(): void }; accepted: LinkSocket; client: WebSocket }> {
+  const server = new WebSocketServer({ port: 0, host: '127.0.0.1' });
+  await once(server, 'listening');
+  const client = new WebSocket(`ws://127.0.0.1:${(server.address() as AddressInfo).port}`);
+  client.on('error', () => {});
+  const [accepted] = (await once(server, 'connection')) as [LinkSocket];
+  return { server, accepted, client };
 }

@@ -14,10 +14,13 @@ const READ_AHEAD_BYTES = 512 * 1024;
 
 /** What a viewer is fed from. */
 export interface OutputSource {
-  /** Bytes taken from the agent. */
-  readonly takenBytes: number;
+  /** Up to where there is output that may be shown. */
+  readonly head: number;
+  /** The recording is paused: only what is on the disk may be shown. */
+  readonly held: boolean;
   readonly recordedBytes: number;
   readRecorded(offset: number, enoughBytes: number): Promise<OutputPiece[]>;
+  /** What is not on the disk yet and may be shown. */
   waiting(offset: number): OutputPiece[];
   screen(): Promise<Screen>;
 }
@@ -55,7 +58,7 @@ export class ViewerLink {
 
   /** Begins to feed: from `outFrom`, or with a screen. */
   start(outFrom: number | undefined): void {
-    const head = this.#source.takenBytes;
+    const { head } = this.#source;
     if (outFrom === undefined && head > 0) return this.#begin(this.#sendScreen());
     this.#sent = this.#shown = outFrom ?? 0;
     if (head - this.#sent > VIEWER_CATCH_UP_MAX_BYTES) this.#begin(this.#sendScreen());
@@ -75,16 +78,31 @@ export class ViewerLink {
   acknowledge(offset: number): void {
     if (offset > this.#sent) throw new WireError(`OUTPUT_ACK offset: ${offset} is beyond the ${this.#sent} bytes sent`);
     this.#shown = Math.max(this.#shown, offset);
-    if (this.#mode === 'late' && this.#sent - this.#shown <= VIEWER_DRAINED_BYTES) {
-      if (this.#source.takenBytes - this.#sent > VIEWER_CATCH_UP_MAX_BYTES) this.#begin(this.#sendScreen());
-      else this.#begin(this.#catchUp());
-    }
+    this.goOn();
+  }
+
+  /** The recording is paused: nothing is forwarded until `goOn`. */
+  hold(): void {
+    if (this.#mode === 'live') this.#mode = 'late';
+  }
+
+  /** Gives a late viewer that has drained what it lacks. */
+  goOn(): void {
+    if (this.#mode === 'late' && this.#drained) this.#begin(this.#giveRest());
+  }
+
+  get #drained(): boolean {
+    return this.#sent - this.#shown <= VIEWER_DRAINED_BYTES;
+  }
+
+  #giveRest(): Promise<void> {
+    return this.#source.head - this.#sent > VIEWER_CATCH_UP_MAX_BYTES ? this.#sendScreen() : this.#catchUp();
   }
 
   /** The output is complete: resolves when this viewer has been sent the rest of it, or, being late, the last screen. */
   async settle(): Promise<void> {
     await this.#busy;
-    if (this.#mode === 'late') await this.#sendScreen();
+    if (this.#mode === 'late' && this.#sent < this.#source.head) await (this.#drained ? this.#giveRest() : this.#sendScreen());
   }
 
   #begin(work: Promise<void>): void {
@@ -124,7 +142,7 @@ export class ViewerLink {
       return;
     }
     for (const piece of this.#source.waiting(this.#sent)) this.#sendPiece(piece);
-    this.#mode = this.#sent - this.#shown > VIEWER_WINDOW_BYTES ? 'late' : 'live';
+    this.#mode = this.#source.held || this.#sent - this.#shown > VIEWER_WINDOW_BYTES ? 'late' : 'live';
   }
 
   #sendPiece(piece: OutputPiece): void {
