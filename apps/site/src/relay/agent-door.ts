@@ -8,7 +8,7 @@ import { DATA_ALPN } from '@bascule/protocol/control-link.ts';
 import { FRAME_MAX_BYTES } from '@bascule/wire/frames.ts';
 import { acceptWebSocket, refuseUpgrade, type LinkSocket } from '@bascule/wire/web-socket.ts';
 
-/** A handed-over connection that has not finished its handshake by then is closed. */
+/** A handed-over connection that has not finished its handshake by then is closed; and one that has not asked for its upgrade so long after it. */
 const HANDSHAKE_LIMIT_MS = 10_000;
 /** Connections at a time, HELLO said or not. */
 export const AGENT_CONNECTIONS_MAX = 18_000;
@@ -22,11 +22,17 @@ export interface LinkTls {
 /** Opens the connections that base hands over unopened (wire 1.2, 4.1): TLS 1.3 with a client certificate of the site identity, then WebSocket at `/data`. */
 export class AgentDoor {
   readonly #accept: (socket: LinkSocket, client: string) => void;
+  readonly #limits: { connectionsMax: number; requestLimitMs: number };
   #server: Server | undefined;
+  #connections = 0;
 
-  /** `accept` gets each link with the id that its certificate names. */
-  constructor(accept: (socket: LinkSocket, client: string) => void) {
+  /** `accept` gets each link with the id that its certificate names; a test may give lower limits. */
+  constructor(
+    accept: (socket: LinkSocket, client: string) => void,
+    limits = { connectionsMax: AGENT_CONNECTIONS_MAX, requestLimitMs: HANDSHAKE_LIMIT_MS },
+  ) {
     this.#accept = accept;
+    this.#limits = limits;
   }
 
   /** The certificate of the links; again when it changes. */
@@ -38,25 +44,33 @@ export class AgentDoor {
       minVersion: 'TLSv1.3',
     } as const;
     if (this.#server) return this.#server.setSecureContext(context);
+    const { requestLimitMs } = this.#limits;
     const server = createServer({
       ...context,
       requestCert: true,
       rejectUnauthorized: true,
       ALPNProtocols: [DATA_ALPN],
       handshakeTimeout: HANDSHAKE_LIMIT_MS,
+      headersTimeout: requestLimitMs,
+      requestTimeout: requestLimitMs,
+      connectionsCheckingInterval: requestLimitMs / 2,
     });
-    server.maxConnections = AGENT_CONNECTIONS_MAX;
-    server.on('request', (_request, response) => response.writeHead(404).end());
+    server.on('request', (_request, response) => response.writeHead(404, { connection: 'close' }).end());
     server.on('upgrade', (request, socket, head) => this.#upgrade(request, socket, head));
     server.on('tlsClientError', (_error, socket) => socket.destroy());
     server.on('clientError', (_error, socket) => socket.destroy());
+    // It never listens; Node starts the clock of its request limits with this event.
+    server.emit('listening');
     this.#server = server;
   }
 
-  /** Takes an unopened connection; `head` is what was read of it. Without a certificate yet it is closed, and the client comes back. */
+  /** Takes an unopened connection; `head` is what was read of it. Without a certificate yet, or above the limit, it is closed, and the client comes back. */
   take(socket: Socket, head: Uint8Array): void {
     socket.on('error', () => {});
-    if (!this.#server) return void socket.destroy();
+    if (!this.#server || this.#connections >= this.#limits.connectionsMax) return void socket.destroy();
+    // Node's own `maxConnections` counts only what a server accepted itself.
+    this.#connections++;
+    socket.once('close', () => this.#connections--);
     socket.setNoDelay(true);
     socket.unshift(Buffer.from(head));
     this.#server.emit('connection', socket);

@@ -101,6 +101,64 @@ test('data links: only with a client certificate of the site identity, over TLS 
   }
 });
 
+const HALF_A_REQUEST = 'GET /data HTTP/1.1\r\nHost: x';
+
+test(
+  'a certified client that never asks for its link is dropped, and counts among the connections',
+  { timeout: 20_000 },
+  async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'bascule-door-'));
+    const identity = await SiteIdentity.open({ keysDir: directory });
+    const door = new AgentDoor(() => {}, { connectionsMax: 2, requestLimitMs: 600 });
+    const tls = await identity.issueLinkTls();
+    door.configure(tls);
+    const server = createServer({ pauseOnConnect: true }, (socket) => door.take(socket, new Uint8Array()));
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    const good = await credentials(identity, CLIENT);
+    const dial = () => {
+      const options = { host: '127.0.0.1', port, servername: 'link.bascule.internal', ca: tls.authority, ...good };
+      const socket = connectTls({ ...options, ALPNProtocols: ['bascule-data/1'] });
+      socket.on('error', () => socket.destroy());
+      socket.resume();
+      return socket;
+    };
+    try {
+      const idle = [dial(), dial()];
+      await Promise.all(idle.map((socket) => once(socket, 'secureConnect')));
+      idle[1]!.write(HALF_A_REQUEST);
+      let opened = false;
+      const surplus = dial().on('secureConnect', () => (opened = true));
+      await new Promise((resolve) => surplus.once('close', resolve));
+      assert.equal(opened, false, 'a third one is above the limit');
+      await until(() => idle.every((socket) => socket.destroyed), 'those that never asked to be dropped', 8000);
+      await once(dial(), 'secureConnect');
+    } finally {
+      server.close();
+      rmSync(directory, { recursive: true });
+    }
+  },
+);
+
+test('a browser connection that never asks for its link is dropped', { timeout: 20_000 }, async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'bascule-door-'));
+  const path = join(directory, 'relay.sock');
+  const server = await openViewerDoor(path, () => {}, 400);
+  try {
+    const idle = ['', HALF_A_REQUEST].map((words) => {
+      const socket = connectWithPreamble(path, { address: '192.0.2.9', port: 1 });
+      socket.on('error', () => socket.destroy());
+      socket.write(words);
+      return socket.resume();
+    });
+    await until(() => idle.every((socket) => socket.destroyed), 'both to be dropped', 8000);
+  } finally {
+    server.close();
+    rmSync(directory, { recursive: true });
+  }
+});
+
 async function credentials(identity: SiteIdentity, name: string): Promise<{ cert: string; key: string }> {
   const pair = await crypto.subtle.generateKey({ name: 'ECDSA', namedCurve: 'P-256' }, true, ['sign', 'verify']);
   const spki = new Uint8Array(await crypto.subtle.exportKey('spki', pair.publicKey));

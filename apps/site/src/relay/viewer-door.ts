@@ -6,14 +6,23 @@ import { acceptWebSocket, refuseUpgrade, type LinkSocket } from '@bascule/wire/w
 
 /** Browser connections at a time. */
 export const VIEWER_CONNECTIONS_MAX = 5000;
+/** A connection that has not asked for its upgrade by then is closed. */
+const REQUEST_LIMIT_MS = 10_000;
 
 /**
  * Listens on `relay.sock` for viewer links (wire 2, 4.1): preamble, then a WebSocket upgrade of `/stream` whose Origin is the host that was asked for, so that no foreign page can
  * open one. Who it is, the ticket in HELLO says.
  */
-export async function openViewerDoor(path: string, accept: (socket: LinkSocket, address: string) => void): Promise<Server> {
+export async function openViewerDoor(
+  path: string,
+  accept: (socket: LinkSocket, address: string) => void,
+  requestLimitMs = REQUEST_LIMIT_MS,
+): Promise<Server> {
   const addresses = new WeakMap<Socket, string>();
-  const http = createServer((_request, response) => response.writeHead(404).end());
+  const http = createServer(
+    { headersTimeout: requestLimitMs, requestTimeout: requestLimitMs, connectionsCheckingInterval: requestLimitMs / 2 },
+    (_request, response) => response.writeHead(404, { connection: 'close' }).end(),
+  );
   http.on('clientError', (_error, socket) => socket.destroy());
   http.on('upgrade', (request, socket, head) => {
     socket.on('error', () => {});
@@ -24,12 +33,15 @@ export async function openViewerDoor(path: string, accept: (socket: LinkSocket, 
       () => socket.destroy(),
     );
   });
+  // It never listens; Node starts the clock of its request limits with this event.
+  http.emit('listening');
   const server = await acceptWithPreamble(path, (socket, peer) => {
     addresses.set(socket, peer.address);
     http.emit('connection', socket);
     socket.resume();
   });
   server.maxConnections = VIEWER_CONNECTIONS_MAX;
+  server.once('close', () => http.close());
   return server;
 }
 
