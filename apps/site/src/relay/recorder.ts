@@ -19,6 +19,7 @@ export class Recorder {
   readonly #events: RecorderEvents;
   #running: Promise<void> | undefined;
   #held = false;
+  #stopped = false;
   #closed = false;
 
   constructor(writer: RecordingWriter, events: RecorderEvents) {
@@ -56,16 +57,22 @@ export class Recorder {
     }
   }
 
-  /** Lets what is under way finish, and closes the file. */
+  /** Lets what is under way finish; nothing is written after that, but the file can be read. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await this.#running;
+  }
+
+  /** Stops, and closes the file. */
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    await this.#running;
+    await this.stop();
     await this.writer.close();
   }
 
   #start(): void {
-    if (this.#running || this.#held || this.#closed || !this.writer.hasPending) return;
+    if (this.#running || this.#held || this.#stopped || !this.writer.hasPending) return;
     this.#running = this.#run().finally(() => (this.#running = undefined));
   }
 

@@ -141,3 +141,15 @@ test('a person who comes during a pause does not see what waits for the disk', (
     assert.equal(shownEnd(frames), 0);
     assert.equal(bench.writer.recordedBytes, 0);
   }));
+
+test('when patience ends while a batch is under way, the head that is told is that of the file', () =>
+  withBench(async (bench) => {
+    bench.session.sweep(Date.now(), true);
+    bench.say('under way');
+    bench.session.sweep(Date.now() + PAUSE_LIMIT_MS + 1, true);
+    const find = () => bench.messages.find((message) => message.kind === 'session-ended');
+    await until(() => find() !== undefined, 'session-ended');
+    const ended = find()!;
+    await until(() => bench.writer.recordedBytes === 14, 'the batch on the disk');
+    assert.deepEqual([ended.reason, ended.outBytes, ended.headSha256], ['recording-failed', 14, bench.writer.headSha256]);
+  }));

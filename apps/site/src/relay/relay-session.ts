@@ -49,6 +49,13 @@ export interface RelaySessionOptions {
   fenced(error: Error): void;
 }
 
+type ViewerCut = { loginSession?: string | undefined; user?: string | undefined; session?: string | undefined };
+
+/** Whether a viewer's ticket or link is of the login session or user that is cut. */
+export function isCut(viewer: { loginSession: string; user: string }, cut: ViewerCut): boolean {
+  return viewer.loginSession === cut.loginSession || viewer.user === cut.user;
+}
+
 /** One access session in the relay: the agent's link, the recording, the viewers (wire 4). */
 export class RelaySession {
   readonly session: string;
@@ -238,7 +245,7 @@ export class RelaySession {
 
   #updatePause(): void {
     const paused = this.#fault !== undefined || this.#spaceLow;
-    if (paused === (this.#pausedAtMs !== undefined)) return;
+    if (paused === (this.#pausedAtMs !== undefined) || this.#ending?.reason === EndReason.recordingFailed) return;
     this.#pausedAtMs = paused ? Date.now() : undefined;
     this.#options.emit({ kind: 'paused', session: this.session, paused, ...(paused && this.#pauseReason()) });
     if (paused) for (const viewer of this.#viewers) viewer.inputNext = undefined;
@@ -328,11 +335,15 @@ export class RelaySession {
   }
 
   /** Cuts viewers of a login session or user, or all when `session` is this one. */
-  cutViewers(who: { loginSession?: string | undefined; user?: string | undefined; session?: string | undefined }): void {
+  cutViewers(who: ViewerCut): void {
     const all = who.session === this.session;
     for (const viewer of this.#viewers)
-      if (all || viewer.loginSession === who.loginSession || viewer.user === who.user)
-        viewer.link.close(CloseCode.ticket, 'logged out, or no longer allowed');
+      if (all || isCut(viewer, who)) viewer.link.close(CloseCode.ticket, 'logged out, or no longer allowed');
+  }
+
+  /** Closes every viewer's link with `code`. */
+  closeViewers(code: number, reason: string): void {
+    for (const viewer of this.#viewers) viewer.link.close(code, reason);
   }
 
   #notify(notice: ViewerNotice): void {
@@ -400,8 +411,13 @@ export class RelaySession {
 
   /** The recording cannot be written: what is on the disk is all there will be. */
   #giveUp(): void {
-    this.#ending = { reason: EndReason.recordingFailed, exitCode: null };
-    void this.#close(this.#endedMessage(EndReason.recordingFailed, null, Date.now(), this.#input.typedBytes));
+    if (this.#finishing) return;
+    this.#finishing = true;
+    const reason = EndReason.recordingFailed;
+    this.#ending = { reason, exitCode: null };
+    this.#agent?.close(CloseCode.ended, reason);
+    // A batch under way still changes the file, and its head is what the audit trail holds.
+    void this.#recorder.stop().then(() => this.#close(this.#endedMessage(reason, null, Date.now(), this.#input.typedBytes)));
   }
 
   async #close(ended: SessionEnded): Promise<void> {
@@ -451,7 +467,7 @@ export class RelaySession {
   /** The relay stops, or forgets the session: links are closed with `code`; the recording stays as it is. */
   async stop(code: number): Promise<void> {
     clearTimeout(this.#graceTimer);
-    for (const viewer of this.#viewers) viewer.link.close(code, 'the relay stops');
+    this.closeViewers(code, 'the relay stops');
     this.#agent?.close(code, 'the relay stops');
     this.#options.screens.forget(this.session);
     await this.#recorder.close().catch(() => {});

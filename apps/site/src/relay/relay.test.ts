@@ -374,3 +374,22 @@ test('cuts: a logged-out person, a revoked client', () =>
     assert.deepEqual([(await viewer.closing()).code, (await agent.closing()).code], [4001, 4001]);
     await host.message('viewers', (message) => message.session === session && message.count === 0);
   }));
+
+test('a new main: viewers and their tickets of before it come back with fresh tickets; a new configuration cuts nobody', () =>
+  withSession({}, async (host) => {
+    const agent = await RawLink.agent(host);
+    await agent.frame(FrameType.welcome);
+    const viewer = await RawLink.viewer(host);
+    await viewer.frame(FrameType.welcome);
+    host.configure();
+    const ticket = host.ticket('viewer');
+    await (await RawLink.viewer(host, { origin: 'cd'.repeat(16) })).frame(FrameType.welcome);
+    assert.equal(viewer.closed, undefined);
+    host.relay.setMain(undefined);
+    host.relay.setMain((message) => host.messages.push(message));
+    host.configure();
+    assert.equal((await viewer.closing()).code, 4006);
+    assert.equal((await (await RawLink.viewer(host, { ticket })).closing()).code, 4001);
+    await (await RawLink.viewer(host)).frame(FrameType.welcome);
+    assert.equal(agent.closed, undefined);
+  }));

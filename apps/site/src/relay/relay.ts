@@ -10,7 +10,7 @@ import { WireError, type Frame } from '@bascule/wire/frames.ts';
 import type { LinkSocket } from '@bascule/wire/web-socket.ts';
 import { FrameLink } from './frame-link.ts';
 import { OutputTrack } from './output-track.ts';
-import { RelaySession, type RelayLimits } from './relay-session.ts';
+import { isCut, RelaySession, type RelayLimits } from './relay-session.ts';
 import { RelayTickets } from './relay-tickets.ts';
 import { Screens } from './screens.ts';
 import type { ViewerLink } from './viewer-link.ts';
@@ -47,6 +47,10 @@ export class Relay {
   #freeBytes = Number.POSITIVE_INFINITY;
   #sweeps = 0;
   #sweeping = false;
+  /** A main has connected and has not configured yet. */
+  #mainIsNew = false;
+  /** A viewer whose HELLO waited while somebody was cut comes back with a fresh ticket. */
+  #viewerCuts = 0;
 
   constructor(options: RelayOptions) {
     this.#options = options;
@@ -60,12 +64,15 @@ export class Relay {
   /** Where messages to main go; without main, nowhere: it asks again when it is back. */
   setMain(emit: ((message: FromRelay) => void) | undefined): void {
     this.#emit = emit ?? (() => {});
+    this.#mainIsNew = emit !== undefined;
   }
 
   /** Does what main says (relay-control.ts). `configure` comes first. */
   handle(message: ToRelay): void {
     switch (message.kind) {
       case 'configure':
+        if (this.#mainIsNew) this.#cutEarlierViewers();
+        this.#mainIsNew = false;
         this.#limits = message.limits;
         for (const session of this.#opened.values()) session.setLimits(message.limits);
         void this.#measureSpace().then(() => this.#emit({ kind: 'configured' }));
@@ -77,7 +84,8 @@ export class Relay {
       case 'viewer-ticket':
         return this.#tickets.add(message.ticketSha256, { ...message, kind: 'viewer' });
       case 'viewers-cut':
-        this.#tickets.cut((ticket) => ticket.kind === 'viewer' && isOf(ticket, message));
+        this.#viewerCuts++;
+        this.#tickets.cut((ticket) => ticket.kind === 'viewer' && isCut(ticket, message));
         for (const session of this.#opened.values()) session.cutViewers(message);
         return;
       case 'agent-cut':
@@ -90,6 +98,13 @@ export class Relay {
       case 'session-forget':
         void this.#forget(message.session);
     }
+  }
+
+  /** An earlier main may have died between the end of a login session and its `viewers-cut`: whoever may still watch gets a fresh ticket from this one. */
+  #cutEarlierViewers(): void {
+    this.#viewerCuts++;
+    this.#tickets.cut((ticket) => ticket.kind === 'viewer');
+    for (const session of this.#opened.values()) session.closeViewers(CloseCode.restarting, 'the site is back: come back');
   }
 
   #open(message: Message<'session-open'>): void {
@@ -241,7 +256,9 @@ export class Relay {
     const use = this.#tickets.use(parsed.data.ticket, 'viewer', Date.now());
     const ticket = 'ticket' in use && use.ticket.kind === 'viewer' ? use.ticket : undefined;
     if (!ticket) return void this.#refuseTicket(link, { address, why: 'refused' in use ? use.refused : 'other-kind' });
+    const cuts = this.#viewerCuts;
     const session = await this.#sessions.get(ticket.session);
+    if (cuts !== this.#viewerCuts) return link.close(CloseCode.restarting, 'the ticket may be void: come back');
     if (!session) return void this.#refuseTicket(link, { address, session: ticket.session, why: 'no-session' });
     if (!link.open) return;
     const viewer = session.attachViewer(link, parsed.data, ticket);
@@ -293,14 +310,6 @@ export class Relay {
     await Promise.all(Array.from(this.#opened.values(), (session) => session.stop(CloseCode.restarting)));
     await this.#screens.close();
   }
-}
-
-/** Whether a viewer's ticket or link is of the login session or user that is cut. */
-function isOf(
-  viewer: { loginSession: string; user: string },
-  cut: { loginSession?: string | undefined; user?: string | undefined },
-): boolean {
-  return viewer.loginSession === cut.loginSession || viewer.user === cut.user;
 }
 
 function refuse(link: FrameLink, field: string | undefined): undefined {
