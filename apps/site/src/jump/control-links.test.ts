@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
+import { once } from 'node:events';
 import { mock, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { FromClient, HeldSession } from '@bascule/protocol/control-link.ts';
 import { ScriptedLink, enrolledClient, newHomeDirectory } from '../../../jump-client/src/testing.ts';
 import { MESSAGES_PER_ROUND } from './control-links.ts';
@@ -265,6 +267,29 @@ test('a connection that says nothing is dropped after 10 s', async () => {
     const link = await ScriptedLink.open(site.target, { authority: site.identity.certificatePem });
     for (let second = 0; second < 12; second += 1) mock.timers.tick(1000);
     await link.closed;
+  } finally {
+    mock.timers.reset();
+    await site.close();
+  }
+});
+
+test('pings do not keep a connection that says nothing, nor those after it', async () => {
+  mock.timers.enable({ apis: ['setInterval'] });
+  const site = await TestSite.open();
+  try {
+    const open = () => ScriptedLink.open(site.target, { authority: site.identity.certificatePem });
+    const pinging = await open();
+    const silent = await open();
+    for (let second = 0; second < 12 && pinging.webSocket.readyState === pinging.webSocket.OPEN; second += 1) {
+      const answered = once(pinging.webSocket, 'pong');
+      pinging.webSocket.ping();
+      await Promise.race([answered, pinging.closed]);
+      mock.timers.tick(1000);
+    }
+    await Promise.race([
+      Promise.all([pinging.closed, silent.closed]),
+      delay(2000, undefined, { ref: false }).then(() => assert.fail('a link is still there after 12 s')),
+    ]);
   } finally {
     mock.timers.reset();
     await site.close();

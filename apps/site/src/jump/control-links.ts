@@ -73,8 +73,8 @@ export class ControlLinks {
   #wheel: LinkWheel<Link>;
   #links = new Map<string, Link>();
   #held = new Map<string, Link>();
-  /** Links before their first message, oldest first. */
-  #pending = new Set<Link>();
+  /** Links before their first message, oldest first, and the tick at which each was opened: pings of theirs do not count. */
+  #pending = new Map<Link, number>();
   #all = new Set<Link>();
   #enrolling = 0;
   #probes = new Map<string, number>();
@@ -238,7 +238,7 @@ export class ControlLinks {
     link.phase = certificate === undefined ? 'enrolling' : 'new';
     if (certificate === undefined) this.#enrolling += 1;
     this.#all.add(link);
-    this.#pending.add(link);
+    this.#pending.set(link, this.#wheel.tick);
     this.#wheel.add(link);
     this.#send(link, { kind: 'welcome', challenge: link.challenge, appliance: this.#appliance });
   }
@@ -392,8 +392,8 @@ export class ControlLinks {
 
   #onTick(): void {
     const tick = this.#wheel.tick;
-    for (const link of this.#pending) {
-      if (tick - link.heardTick < FIRST_MESSAGE_LIMIT_S) break;
+    for (const [link, openedTick] of this.#pending) {
+      if (tick - openedTick < FIRST_MESSAGE_LIMIT_S) break;
       link.socket.terminate();
     }
     for (const [clientId, since] of this.#probes) {
