@@ -48,6 +48,11 @@ export class FrameLink {
     return this.#events !== undefined && this.#socket.readyState === this.#socket.OPEN;
   }
 
+  /** Sent and not taken by the network yet. */
+  get waitingBytes(): number {
+    return this.#socket.bufferedAmount;
+  }
+
   send(frame: Uint8Array): void {
     if (this.#events) this.#socket.send(frame);
   }

@@ -3,13 +3,14 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import type { WebSocket } from 'ws';
 import type { FromRelay } from '@bascule/protocol/relay-control.ts';
 import { RecordingWriter } from '@bascule/recording/writer.ts';
-import { decodeFrame, encodeOutput, FrameType, type Frame } from '@bascule/wire/frames.ts';
+import { decodeFrame, encodeInput, encodeOutput, FrameType, type Frame } from '@bascule/wire/frames.ts';
 import { encodeRecord, OutputRecord } from '@bascule/wire/records.ts';
 import { FrameLink } from './frame-link.ts';
 import { OutputTrack } from './output-track.ts';
-import { RelaySession } from './relay-session.ts';
+import { AGENT_WAITING_MAX_BYTES, RelaySession } from './relay-session.ts';
 import { Screens } from './screens.ts';
 import { CLIENT, HEADER, LOGIN_SESSION, pair, SESSION, until, USER } from './testing.ts';
 
@@ -27,7 +28,8 @@ class Bench {
   readonly #closers: (() => void)[] = [];
   session!: RelaySession;
   writer!: RecordingWriter;
-  #agent!: FrameLink;
+  agent!: FrameLink;
+  agentSocket!: WebSocket;
   #at = 0;
 
   static async open(): Promise<Bench> {
@@ -50,12 +52,14 @@ class Bench {
       emit: (message) => bench.messages.push(message),
       fenced: (error) => assert.fail(error),
     });
-    bench.#agent = (await bench.link()).link;
-    bench.session.attachAgent(bench.#agent, { v: 1, session: SESSION, ticket: 'unused', outStart: 0, outEnd: 0, inputs: {} });
+    const { link, client } = await bench.link();
+    bench.agent = link;
+    bench.agentSocket = client;
+    bench.session.attachAgent(bench.agent, { v: 1, session: SESSION, ticket: 'unused', outStart: 0, outEnd: 0, inputs: {} });
     return bench;
   }
 
-  async link(): Promise<{ link: FrameLink; frames: Frame[] }> {
+  async link(): Promise<{ link: FrameLink; frames: Frame[]; client: WebSocket }> {
     const { server, accepted, client } = await pair();
     const frames: Frame[] = [];
     client.on('message', (message: Buffer) => frames.push(decodeFrame(message)));
@@ -63,7 +67,7 @@ class Bench {
       client.terminate();
       server.close();
     });
-    return { link: new FrameLink(accepted, QUIET), frames };
+    return { link: new FrameLink(accepted, QUIET), frames, client };
   }
 
   async viewer(origin = ORIGIN): Promise<Frame[]> {
@@ -76,7 +80,7 @@ class Bench {
   say(text: string): void {
     const message = Buffer.from(encodeOutput(this.#at, 1, data(text)));
     this.#at += data(text).length;
-    this.session.agentFrame(this.#agent, decodeFrame(message), message);
+    this.session.agentFrame(this.agent, decodeFrame(message), message);
   }
 
   async close(): Promise<void> {
@@ -152,4 +156,30 @@ test('when patience ends while a batch is under way, the head that is told is th
     const ended = find()!;
     await until(() => bench.writer.recordedBytes === 14, 'the batch on the disk');
     assert.deepEqual([ended.reason, ended.outBytes, ended.headSha256], ['recording-failed', 14, bench.writer.headSha256]);
+  }));
+
+test('what waits for an agent that does not read is limited over all origins; when it reads again, viewers go on', () =>
+  withBench(async (bench) => {
+    const { link: watching, frames } = await bench.link();
+    const who = { user: USER, loginSession: LOGIN_SESSION };
+    bench.session.attachViewer(watching, { v: 1, ticket: 'unused', origin: ORIGIN, outFrom: 0 }, who);
+    bench.agentSocket.pause();
+    for (let index = 0; index < 60; index++) {
+      const origin = index.toString(16).padStart(32, '0');
+      const { link } = await bench.link();
+      const viewer = bench.session.attachViewer(link, { v: 1, ticket: 'unused', origin, outFrom: 0 }, who)!;
+      const message = Buffer.from(encodeInput(origin, 0, new Uint8Array(250_000)));
+      bench.session.viewerFrame(viewer, decodeFrame(message), message);
+      bench.session.viewerClosed(viewer);
+      link.close(1000, '');
+    }
+    assert.ok(bench.agent.waitingBytes < AGENT_WAITING_MAX_BYTES + 300_000, `${bench.agent.waitingBytes}`);
+    const notices = () => frames.flatMap((frame) => (frame.type === FrameType.notice ? [frame.json] : []));
+    await until(() => notices().length === 1, 'the agent to count as away');
+    assert.deepEqual(notices(), [{ kind: 'agent', connected: false }]);
+    bench.agentSocket.resume();
+    await until(() => bench.agent.waitingBytes === 0, 'the agent to have read');
+    bench.session.check(Date.now());
+    await until(() => frames.at(-1)?.type === FrameType.inputAck, 'the INPUT_ACK from which the viewer goes on');
+    assert.deepEqual(notices().at(-1), { kind: 'agent', connected: true });
   }));

@@ -24,6 +24,8 @@ import { ViewerLink } from './viewer-link.ts';
 /** Output that waits for the disk: above it the agent is not read, below half of it again. */
 export const RECORDING_WAITING_MAX_BYTES = 4 * 1024 * 1024;
 export const VIEWERS_MAX = 16;
+/** Input that waits for an agent that does not read: above it the agent counts as away for viewers, at half of it as back. */
+export const AGENT_WAITING_MAX_BYTES = 4 * 1024 * 1024;
 /** When the session is over, viewers that are behind get the rest within this. */
 const VIEWERS_SETTLE_LIMIT_MS = 3000;
 /** Above the input window: a frame may be under way on an earlier link of the same origin. */
@@ -69,6 +71,8 @@ export class RelaySession {
   #agent: FrameLink | undefined;
   /** Why the agent is not read: any of these. */
   readonly #agentHeld = new Set<'rate' | 'waiting' | 'paused'>();
+  /** It does not read: too much waits on its link. */
+  #agentStuck = false;
   #fault: string | undefined;
   #spaceLow = false;
   #pausedAtMs: number | undefined;
@@ -133,6 +137,7 @@ export class RelaySession {
       return;
     }
     this.#agent = link;
+    this.#agentStuck = false;
     this.#applyHolds();
     link.send(encodeJson(FrameType.welcome, { v: 1, outFrom: recordedBytes }));
     this.#options.emit({ kind: 'agent-link', session: this.session, connected: true });
@@ -194,6 +199,7 @@ export class RelaySession {
 
   #inputAck(origin: string, offset: number, message: Buffer): void {
     this.#input.confirm(origin, offset);
+    this.#checkAgentStuck();
     for (const viewer of this.#viewers) if (viewer.origin === origin && viewer.inputNext !== undefined) viewer.link.send(message);
   }
 
@@ -304,6 +310,7 @@ export class RelaySession {
 
   #inputFrom(viewer: ViewerLink, frame: { origin: string; offset: number; bytes: Uint8Array }, message: Buffer): void {
     if (frame.origin !== viewer.origin) throw new WireError('INPUT origin: is not that of HELLO');
+    this.#checkAgentStuck();
     const next = viewer.inputNext;
     if (next === undefined || frame.offset > next) {
       // Sent before the viewer could know that the agent went away; it sends again from the next INPUT_ACK on.
@@ -322,7 +329,18 @@ export class RelaySession {
   }
 
   #inputFlows(): boolean {
-    return this.#agent !== undefined && this.#pausedAtMs === undefined;
+    return this.#agent !== undefined && !this.#agentStuck && this.#pausedAtMs === undefined;
+  }
+
+  /** Each origin has its limit, but there may be many: what waits for an agent that does not read has one too. */
+  #checkAgentStuck(): void {
+    const waitingBytes = this.#agent?.waitingBytes ?? 0;
+    const stuck = waitingBytes > (this.#agentStuck ? AGENT_WAITING_MAX_BYTES / 2 : AGENT_WAITING_MAX_BYTES);
+    if (stuck === this.#agentStuck || !this.#agent) return;
+    this.#agentStuck = stuck;
+    if (stuck) for (const viewer of this.#viewers) viewer.inputNext = undefined;
+    this.#notify({ kind: 'agent', connected: !stuck });
+    this.#resumeInputs();
   }
 
   #resumeInputs(): void {
@@ -461,6 +479,7 @@ export class RelaySession {
 
   check(nowMs: number): void {
     this.#agent?.check(nowMs);
+    this.#checkAgentStuck();
     for (const viewer of this.#viewers) viewer.link.check(nowMs);
   }
 
