@@ -3,7 +3,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import { once } from 'node:events';
 import { mock, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { FromClient, HeldSession } from '@bascule/protocol/control-link.ts';
+import { PROTOCOL_VERSIONS, type FromClient, type HeldSession } from '@bascule/protocol/control-link.ts';
 import { ScriptedLink, enrolledClient, newHomeDirectory } from '../../../jump-client/src/testing.ts';
 import { MESSAGES_PER_ROUND } from './control-links.ts';
 import { SiteIdentity } from './jump.ts';
@@ -93,6 +93,37 @@ test('a valid certificate that the database does not know is listed to be confir
   assert.equal((await link.next('state')).state, 'approved');
   await site.close();
 });
+
+test('a client that cannot be stored is refused as busy, and the site goes on', async (t) => {
+  const site = await TestSite.open();
+  const client = await enrolledClient(site.target, site.token());
+  site.store.transact(ADMINISTRATOR, { code: 'TEST', summary: '', details: {} }, (tx) => tx.run('DELETE FROM jump_clients'));
+  const full = t.mock.method(site.store, 'transact', () => {
+    throw new Error('database or disk is full');
+  });
+  const refused = await ScriptedLink.hello(site.target, client, A);
+  assert.equal((await refused.next('refused')).code, 'busy');
+  full.mock.restore();
+  const link = await ScriptedLink.hello(site.target, client, A);
+  assert.equal((await link.next('accepted')).state, 'to-be-confirmed');
+  await site.close();
+});
+
+test('a held link that takes over keeps the version that was agreed on with it', () =>
+  withSite(async (site, client) => {
+    const versions = PROTOCOL_VERSIONS as unknown as number[];
+    versions.push(2);
+    try {
+      const older = await ScriptedLink.hello(site.target, client, A);
+      await older.next('accepted');
+      const newer = await ScriptedLink.hello(site.target, client, B);
+      assert.equal((await newer.next('accepted')).state, 'held');
+      older.webSocket.close();
+      assert.equal((await newer.next('accepted')).version, 1);
+    } finally {
+      versions.pop();
+    }
+  }));
 
 test('a foreign, expired or wrong-purpose certificate is refused and audited once', () =>
   withSite(async (site, client) => {

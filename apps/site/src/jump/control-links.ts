@@ -309,7 +309,7 @@ export class ControlLinks {
       this.#directory.refused({ reason: 'CERT_HAS_EXPIRED', address, certificate: certificate.subject });
       return this.#refuse(link, 'revoked', 'The certificate of this Jump Client has expired: enrol it anew.');
     }
-    const version = Math.max(-1, ...PROTOCOL_VERSIONS.filter((ours) => hello.versions.includes(ours)));
+    const version = negotiatedVersion(hello);
     if (version < 0)
       return this.#refuse(link, 'version-unsupported', `This appliance speaks protocol version ${PROTOCOL_VERSIONS.join(', ')}.`);
     if (this.#decided.has(clientId + hello.instance)) {
@@ -326,10 +326,22 @@ export class ControlLinks {
     const older = this.#links.get(clientId);
     // Before it is admitted: what a held link says of itself must not replace the facts of the machine that works.
     if (older !== undefined && older.instance !== hello.instance) return this.#hold(link, hello, version);
-    const state = this.#directory.admit(clientId, hello.facts, () => link.publicKey(), address);
+    const state = this.#admit(link, hello);
+    if (state === undefined) return;
     if (state === 'revoked') return this.#refuse(link, 'revoked', 'An administrator has revoked or deleted this Jump Client.');
     if (older !== undefined) this.#abandon(older, CloseCode.replaced);
     this.#makeLive(link, hello, version, state);
+  }
+
+  /** What the site makes of the client; undefined when it could not be stored, and the link was refused: a full disk must not end the site. */
+  #admit(link: Link, hello: Hello): ClientState | undefined {
+    try {
+      return this.#directory.admit(link.clientId, hello.facts, () => link.publicKey(), link.address);
+    } catch (error) {
+      this.#log.error({ err: error, client: link.clientId }, 'client-not-admitted');
+      this.#refuse(link, 'busy', 'This Jump Client could not be stored: try again later.');
+      return undefined;
+    }
   }
 
   #makeLive(link: Link, hello: Hello, version: number, state: Exclude<ClientState, 'revoked'>): void {
@@ -384,9 +396,10 @@ export class ControlLinks {
     this.#held.delete(clientId);
     this.#probes.delete(clientId);
     link.hello = undefined;
-    const state = this.#directory.admit(clientId, hello.facts, () => link.publicKey(), link.address);
+    const state = this.#admit(link, hello);
+    if (state === undefined) return;
     if (state === 'revoked') return this.#refuse(link, 'revoked', 'An administrator has revoked or deleted this Jump Client.');
-    this.#makeLive(link, hello, PROTOCOL_VERSIONS.at(-1)!, state);
+    this.#makeLive(link, hello, negotiatedVersion(hello), state);
     this.#directory.conflictsChanged(clientId);
   }
 
@@ -455,6 +468,11 @@ export class ControlLinks {
     link.socket.send(JSON.stringify(message));
     return true;
   }
+}
+
+/** The newest version that both sides speak; -1 when there is none. */
+function negotiatedVersion(hello: Hello): number {
+  return Math.max(-1, ...PROTOCOL_VERSIONS.filter((ours) => hello.versions.includes(ours)));
 }
 
 /** Read once for each link: making the certificate's object takes Node a tenth of a millisecond. */
