@@ -103,6 +103,7 @@ async function resetStopped(home, verb, which, user) {
     ? spawnSync('setpriv', [`--reuid=${SERVICE_USER}`, `--regid=${SERVICE_USER}`, '--clear-groups', node, ...args], {
         encoding: 'utf8',
         cwd: '/',
+        env: { PATH: process.env['PATH'] },
       })
     : spawnSync(node, args, { encoding: 'utf8', cwd: '/', env: { PATH: process.env['PATH'] } });
   if (run.status !== 0) throw new Stop((run.stderr || run.error?.message || `${verb} failed`).trim());

@@ -41,6 +41,8 @@ function closedAncestor(path) {
  * @param {string} home
  */
 export function prepareHome(home) {
+  // A closed umask of root's would make folders that the service user cannot enter.
+  if (isRoot) process.umask(0o022);
   checkSpace(home);
   try {
     mkdirSync(home, { recursive: true, mode: 0o755 });
@@ -54,7 +56,7 @@ export function prepareHome(home) {
     ['site', 0o700, true],
     ['run', 0o755, false],
     ['run/control', 0o700, true],
-    ['log', isRoot ? 0o755 : 0o700, false],
+    ['log', 0o700, false],
     ['client', 0o700, false],
     ['software', 0o755, false],
   ])) {

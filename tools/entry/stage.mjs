@@ -17,8 +17,9 @@ import {
   symlinkSync,
 } from 'node:fs';
 import { basename, dirname, join, relative } from 'node:path';
+import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { checkout, runtime, runtimePackage } from './checkout.mjs';
+import { checkout, isRoot, runtime, runtimePackage } from './checkout.mjs';
 import { hashOf, sources } from './install.mjs';
 import { Stop, say } from './say.mjs';
 
@@ -111,6 +112,8 @@ function whole(folder, fill) {
   rmSync(partial, { recursive: true, force: true });
   mkdirSync(partial, { recursive: true, mode: 0o755 });
   fill(partial);
+  // A checkout that was cloned under a closed umask: the service user reads the copy.
+  if (isRoot) spawnSync('chmod', ['-R', 'a+rX', partial]);
   renameSync(partial, folder);
 }
 

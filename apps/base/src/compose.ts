@@ -107,7 +107,10 @@ export class Base {
     await this.#boot.send({ kind: 'ready' });
     this.#store.transact(SYSTEM, applianceStarted({ version: config.version, address: publicAddress(config) }), () => undefined);
     if (this.#certificate.madeNow) this.#noteCertificate();
-    this.#certificateTimer = setInterval(() => void this.#renewCertificate(), CERTIFICATE_CHECK_INTERVAL_MS).unref();
+    this.#certificateTimer = setInterval(
+      () => this.#renewCertificate().catch((error: unknown) => this.#log.error({ err: error }, 'certificate.renewal-failed')),
+      CERTIFICATE_CHECK_INTERVAL_MS,
+    ).unref();
     await this.#host.start();
   }
 

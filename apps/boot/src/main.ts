@@ -2,6 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
 import { userInfo } from 'node:os';
 import { homePaths } from '@bascule/core/home.ts';
+import { programEnvironment } from '@bascule/core/program-environment.ts';
 import { ApplianceLog } from './appliance-log.ts';
 import { BootClaim, readBootState, refuseIfRunning } from './boot-state.ts';
 import { ChildProgram } from './child-program.ts';
@@ -96,7 +97,7 @@ class Appliance {
     descriptor3: number | 'ignore',
     account?: { uid: number; gid: number; name: string },
   ): ChildProcess {
-    const { LISTEN_FDS: _fds, LISTEN_PID: _pid, LISTEN_FDNAMES: _names, ...environment } = process.env;
+    const environment = programEnvironment(process.env);
     if (account !== undefined)
       Object.assign(environment, { HOME: this.#options.home, USER: account.name, LOGNAME: account.name });
     return spawn(process.execPath, [program, ...args], {

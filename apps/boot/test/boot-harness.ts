@@ -52,7 +52,7 @@ export class BootBench implements Disposable {
   start(options: { home?: string; port?: number; listen?: string; mode?: string } = {}): Boot {
     const child = spawn(this.node, this.args(options), {
       stdio: ['ignore', 'inherit', 'pipe'],
-      env: { ...process.env, BASE_FIXTURE: options.mode ?? '' },
+      env: { ...process.env, BASCULE_FIXTURE: options.mode ?? '' },
     });
     this.#started.push(child);
     return new Boot(child, options.home ?? this.home());

@@ -1,7 +1,7 @@
-// A base for tests of boot: answers every connection with its process id, and does what BASE_FIXTURE says.
+// A base for tests of boot: answers every connection with its process id, and does what BASCULE_FIXTURE says.
 import net from 'node:net';
 
-const mode = process.env.BASE_FIXTURE ?? '';
+const mode = process.env.BASCULE_FIXTURE ?? '';
 process.on('disconnect', () => process.exit(0));
 process.on('message', (message) => {
   if (message.kind === 'stop' && mode !== 'stubborn') process.exit(0);

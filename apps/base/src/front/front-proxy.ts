@@ -93,7 +93,7 @@ function forward(request: IncomingMessage, response: ServerResponse, agent: http
       if (socket.connecting) socket.once('connect', begin);
       else begin();
     });
-    outgoing.once('error', () => {
+    outgoing.on('error', () => {
       response.off('close', abandon);
       if (response.destroyed) resolve('done');
       else if (response.headersSent) {

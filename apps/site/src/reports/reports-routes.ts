@@ -38,7 +38,7 @@ export function reportRoutes({ reports, policy, verifyTool }: ReportRoutesOption
       action: 'reports.read',
       params: sessionParams,
       answer: accessSessionDetail,
-      handle: ({ principal, params }) => reports.detail(params.id, ownerSeenBy(principal)),
+      handle: ({ principal, params }) => reports.detail(params.id, ownerSeenBy(principal), principal.id),
     }),
     route({
       method: 'GET',
@@ -61,7 +61,7 @@ export function reportRoutes({ reports, policy, verifyTool }: ReportRoutesOption
       async handle({ principal, params, context, reply }) {
         const { file, name } = await reports.download(context, params.id, ownerSeenBy(principal), 'asciicast');
         reply.header('content-type', 'application/x-asciicast').header('content-disposition', `attachment; filename="${name}"`);
-        return Readable.from(await opened(reports.castLines(file)));
+        return Readable.from(await opened(reports.castLines(file, principal.id)));
       },
     }),
     route({

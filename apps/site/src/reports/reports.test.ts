@@ -8,7 +8,7 @@ import { RecordingWriter } from '@bascule/recording/writer.ts';
 import { readAudit } from '@bascule/store/audit.ts';
 import { encodeRecord, OutputRecord } from '@bascule/wire/records.ts';
 import { contextOf, SessionBench } from '../access-session/testing.ts';
-import { fileName, RECORDING_READERS_LIMIT, Reports } from './reports.ts';
+import { fileName, RECORDING_READERS_LIMIT, RECORDING_READERS_PER_USER_LIMIT, Reports } from './reports.ts';
 
 const withCode = (code: string) => (error: unknown) => error instanceof AppError && error.code === code;
 
@@ -47,7 +47,7 @@ describe('reports of access sessions', () => {
   it('take the facts of a recording from the file itself', async () => {
     await using bench = await startedBench();
     const { session, file, reports, headSha256 } = await recorded(bench, 'hello');
-    const detail = await reports.detail(session, undefined);
+    const detail = await reports.detail(session, undefined, 'reader');
     assert.deepEqual(detail.recording, { bytes: statSync(file).size, complete: true, headSha256, durationMs: 0 });
     assert.equal(detail.session.endReason, 'process-exited');
   });
@@ -57,13 +57,13 @@ describe('reports of access sessions', () => {
     const { session, file, reports } = await recorded(bench, 'whole', { cut: true });
     const wholeBytes = statSync(file).size;
     writeFileSync(file, Buffer.from([0, 0, 1, 44, 2, 9, 9, 9]), { flag: 'a' });
-    const detail = await reports.detail(session, undefined);
+    const detail = await reports.detail(session, undefined, 'reader');
     assert.deepEqual(
       [detail.recording?.complete, detail.recording?.bytes, detail.recording?.headSha256],
       [false, wholeBytes, null],
     );
     const { file: served } = await reports.download(contextOf(bench.user), session, bench.user.id, 'asciicast');
-    const lines = (await textOf(reports.castLines(served))).trimEnd().split('\n');
+    const lines = (await textOf(reports.castLines(served, 'reader'))).trimEnd().split('\n');
     assert.equal((JSON.parse(lines[0]!) as { width: number }).width, 80);
     assert.deepEqual(JSON.parse(lines[1]!), [0, 'o', 'whole']);
   });
@@ -72,14 +72,14 @@ describe('reports of access sessions', () => {
     await using bench = await startedBench();
     const { session, file, reports } = await recorded(bench, 'x'.repeat(1000));
     writeFileSync(file, Buffer.from('y'), { flag: 'r+' });
-    await assert.rejects(reports.detail(session, undefined), withCode('RECORDING_CHANGED'));
+    await assert.rejects(reports.detail(session, undefined, 'reader'), withCode('RECORDING_CHANGED'));
   });
 
   it('have none of a session whose file is gone, and do not invent one', async () => {
     await using bench = await startedBench();
     const session = await bench.openLive();
     const reports = new Reports({ sessions: bench.sessions, store: bench.database.store, recordingsDir: bench.directory });
-    assert.equal((await reports.detail(session, undefined)).recording, null);
+    assert.equal((await reports.detail(session, undefined, 'reader')).recording, null);
     await assert.rejects(reports.download(contextOf(bench.user), session, undefined, 'recording'), withCode('RECORDING_MISSING'));
     assert.ok(!bench.auditCodes().includes('RECORDING_DOWNLOADED'));
   });
@@ -88,11 +88,12 @@ describe('reports of access sessions', () => {
     await using bench = await startedBench();
     const { session, file, reports } = await recorded(bench, 'secret');
     const stranger = bench.administrator.id;
-    await assert.rejects(reports.detail(session, stranger), withCode('NOT_FOUND'));
+    await assert.rejects(reports.detail(session, stranger, 'reader'), withCode('NOT_FOUND'));
     await assert.rejects(
       reports.detail(
         session.replace(/.$/, (digit) => (digit === '0' ? '1' : '0')),
         undefined,
+        'reader',
       ),
       withCode('NOT_FOUND'),
     );
@@ -111,11 +112,18 @@ describe('reports of access sessions', () => {
   it('read a limited number of recordings at one time', async () => {
     await using bench = await startedBench();
     const { file, reports } = await recorded(bench, 'hello');
-    const readers = Array.from({ length: RECORDING_READERS_LIMIT }, () => reports.castLines(file));
-    for (const reader of readers) await reader.next();
-    await assert.rejects(reports.castLines(file).next(), withCode('REPORT_READERS_LIMIT'));
-    await readers[0]!.return(undefined);
-    assert.equal((await reports.castLines(file).next()).done, false);
+    const started = async (reader: string) => {
+      const lines = reports.castLines(file, reader);
+      await lines.next();
+      return lines;
+    };
+    const readers: AsyncGenerator<string>[] = [];
+    for (let index = 0; index < RECORDING_READERS_PER_USER_LIMIT; index++) readers.push(await started('ann'));
+    await assert.rejects(started('ann'), withCode('REPORT_READERS_LIMIT'));
+    for (let index = readers.length; index < RECORDING_READERS_LIMIT; index++) readers.push(await started(`user-${index}`));
+    await assert.rejects(started('ben'), withCode('REPORT_READERS_LIMIT'));
+    await readers.shift()!.return(undefined);
+    readers.push(await started('ben'));
     for (const reader of readers) await reader.return(undefined);
   });
 
@@ -128,9 +136,9 @@ describe('reports of access sessions', () => {
   it('of a recording cut in the middle of a frame end with the frame before', async () => {
     await using bench = await startedBench();
     const { session, file, reports } = await recorded(bench, 'hello', { cut: true });
-    const withOutput = await reports.detail(session, undefined);
+    const withOutput = await reports.detail(session, undefined, 'reader');
     truncateSync(file, statSync(file).size - 3);
-    const { recording } = await reports.detail(session, undefined);
+    const { recording } = await reports.detail(session, undefined, 'reader');
     assert.equal(recording?.complete, false);
     assert.ok(recording.bytes < withOutput.recording!.bytes);
   });

@@ -13,7 +13,9 @@ import { recordingChanged, recordingMissing, tooManyReaders } from './reports-er
 export { reportRoutes } from './reports-routes.ts';
 
 /** Recordings read from end to end at one time (detail page, derived cast), at most: each reads and hashes a whole file. */
-export const RECORDING_READERS_LIMIT = 4;
+export const RECORDING_READERS_LIMIT = 16;
+/** Of them for one person: a slow reader of theirs delays nobody else. */
+export const RECORDING_READERS_PER_USER_LIMIT = 4;
 
 const recordingDownloaded = defineAuditEvent(
   'RECORDING_DOWNLOADED',
@@ -34,7 +36,8 @@ export class Reports {
   #sessions: AccessSessions;
   #store: Store;
   #recordingsDir: string;
-  #readers = 0;
+  /** Who reads, once for each recording that is being read. */
+  readonly #readers: string[] = [];
 
   constructor(options: ReportsOptions) {
     this.#sessions = options.sessions;
@@ -51,9 +54,10 @@ export class Reports {
   async detail(
     id: string,
     ownerId: string | undefined,
+    readerId: string,
   ): Promise<{ session: AccessSessionRow; recording: RecordingFacts | null }> {
     const { session, file } = this.#find(id, ownerId);
-    return { session, recording: await this.#facts(file) };
+    return { session, recording: await this.#facts(file, readerId) };
   }
 
   /**
@@ -74,9 +78,9 @@ export class Reports {
     return { file, sizeBytes: size, name: fileName(session, format) };
   }
 
-  /** The lines of the asciicast; at most RECORDING_READERS_LIMIT at one time. */
-  async *castLines(file: string): AsyncGenerator<string> {
-    using _reader = this.#takeReader();
+  /** The lines of the asciicast for `readerId`; at most RECORDING_READERS_PER_USER_LIMIT at one time for each, RECORDING_READERS_LIMIT for all. */
+  async *castLines(file: string, readerId: string): AsyncGenerator<string> {
+    using _reader = this.#takeReader(readerId);
     yield* asciicastLines(file);
   }
 
@@ -86,9 +90,9 @@ export class Reports {
     return { session: found.session, file: join(this.#recordingsDir, found.recordingFile) };
   }
 
-  async #facts(file: string): Promise<RecordingFacts | null> {
+  async #facts(file: string, readerId: string): Promise<RecordingFacts | null> {
     if ((await sizeOf(file)) === undefined) return null;
-    using _reader = this.#takeReader();
+    using _reader = this.#takeReader(readerId);
     const facts = await readFacts(file).catch((error: unknown) => {
       throw recordingChanged(error);
     });
@@ -97,10 +101,12 @@ export class Reports {
     return { bytes: facts.wholeBytes, complete, headSha256: complete ? facts.headSha256 : null, durationMs: facts.durationMs };
   }
 
-  #takeReader(): Disposable {
-    if (this.#readers >= RECORDING_READERS_LIMIT) throw tooManyReaders(RECORDING_READERS_LIMIT);
-    this.#readers += 1;
-    return { [Symbol.dispose]: () => void (this.#readers -= 1) };
+  #takeReader(userId: string): Disposable {
+    if (this.#readers.length >= RECORDING_READERS_LIMIT) throw tooManyReaders(RECORDING_READERS_LIMIT);
+    const own = this.#readers.filter((reader) => reader === userId).length;
+    if (own >= RECORDING_READERS_PER_USER_LIMIT) throw tooManyReaders(RECORDING_READERS_PER_USER_LIMIT);
+    this.#readers.push(userId);
+    return { [Symbol.dispose]: () => void this.#readers.splice(this.#readers.indexOf(userId), 1) };
   }
 }
 
