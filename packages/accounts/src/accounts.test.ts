@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { TOTP } from 'otpauth';
+import { Secret, TOTP } from 'otpauth';
 import { AppError } from '@bascule/errors/app-error.ts';
 import { readAudit } from '@bascule/store/audit.ts';
 import { testContext } from '@bascule/store/testing.ts';
 import { ACCOUNT_FAILURES_FREE, ACCOUNT_LOCK_FIRST_MS, ADDRESS_FAILURES_FREE } from './lock-out.ts';
-import { SECOND_FACTOR_WAIT_MS, type LoginSessionsEnded } from './login-sessions.ts';
+import { PENDING_LOGINS_LIMIT, SECOND_FACTOR_WAIT_MS, type LoginSessionsEnded } from './login-sessions.ts';
 import { newOneTimePassword, ONE_TIME_PASSWORD_BITS } from './one-time-password.ts';
 import { HASHES_AT_ONCE, HASHES_WAITING, PasswordHasher } from './password-hash.ts';
 import { openTestAccounts, VISITOR } from './testing.ts';
@@ -297,4 +297,29 @@ test('refusals are in the audit at a bounded rate', () => {
   for (let i = 0; i < 100; i++) env.accounts.noteAccessRefused(context, { action: 'users.manage', what: 'GET /users' });
   const count = env.auditCodes().filter((name) => name === 'ACCESS_REFUSED').length;
   assert.ok(count >= 1 && count <= 5, String(count));
+});
+
+test('logins without their second factor never push out whole ones, and end when the last factor is removed', async () => {
+  using test = openTestAccounts();
+  const { accounts, clock } = test;
+  await test.addUser('ada', 'correct horse battery');
+  const owner = await accounts.logins.withPassword('ada', 'correct horse battery', VISITOR);
+  const { uri } = await accounts.totp.begin(testContext, owner.principal, 'correct horse battery');
+  const secret = new URL(uri).searchParams.get('secret')!;
+  accounts.totp.confirm(
+    testContext,
+    owner.principal,
+    TOTP.generate({ secret: Secret.fromBase32(secret), timestamp: clock.nowMs }),
+  );
+  const pending: { cookie: string }[] = [];
+  for (let count = 0; count < 55; count += 1) {
+    clock.nowMs += 1000;
+    pending.push(await accounts.logins.withPassword('ada', 'correct horse battery', VISITOR));
+  }
+  assert.ok(accounts.authenticate(owner.cookie), 'the whole login is still there');
+  const alive = () => pending.filter(({ cookie }) => accounts.authenticate(cookie) !== undefined);
+  assert.deepEqual(alive(), pending.slice(-PENDING_LOGINS_LIMIT));
+  await accounts.totp.remove(testContext, owner.principal, 'correct horse battery');
+  assert.deepEqual(alive(), []);
+  assert.ok(accounts.authenticate(owner.cookie));
 });

@@ -16,6 +16,8 @@ export const NOTE_INTERVAL_MS = 60_000;
 export const SECOND_FACTOR_WAIT_MS = 10 * 60_000;
 /** Login sessions of one account; the one seen longest ago gives way. */
 export const LOGIN_SESSIONS_LIMIT = 50;
+/** Of these, so many may wait for their second factor: who knows only the password must not push out whole logins. */
+export const PENDING_LOGINS_LIMIT = 5;
 const USER_AGENT_MAX_CHARACTERS = 200;
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
@@ -79,7 +81,11 @@ export class LoginSessions {
       address: visitor.address,
       userAgent: visitor.userAgent.replace(/\p{Cc}/gu, '').slice(0, USER_AGENT_MAX_CHARACTERS),
     };
-    const surplus = rows.sessionsOf(tx, account.id).slice(LOGIN_SESSIONS_LIMIT - 1);
+    const [pending, complete] = this.#byState(tx, account);
+    // Pending logins have places of their own, so that neither kind pushes out the other.
+    const surplus = secondFactorDone
+      ? complete.slice(LOGIN_SESSIONS_LIMIT - PENDING_LOGINS_LIMIT - 1)
+      : pending.slice(PENDING_LOGINS_LIMIT - 1);
     this.#remove(tx, account, surplus, false);
     rows.insertSession(tx, session, sha256(cookie));
     return { principal: toPrincipal(account, session, cookie), cookie };
@@ -90,6 +96,8 @@ export class LoginSessions {
     const session = rows.sessionById(tx, sessionId);
     if (session === undefined) throw notFound();
     const cookie = randomBytes(TOKEN_BYTES).toString('base64url');
+    const complete = this.#byState(tx, account)[1];
+    this.#remove(tx, account, complete.slice(LOGIN_SESSIONS_LIMIT - PENDING_LOGINS_LIMIT - 1), false);
     rows.passSecondFactor(tx, sessionId, sha256(cookie));
     return { principal: toPrincipal(account, { ...session, secondFactorDone: 1 }, cookie), cookie };
   }
@@ -98,6 +106,19 @@ export class LoginSessions {
   endAllOf(tx: Tx, account: AccountRow, options: { keep?: string; disabled?: boolean } = {}): void {
     const sessions = rows.sessionsOf(tx, account.id).filter(({ id }) => id !== options.keep);
     this.#remove(tx, account, sessions, options.disabled ?? false);
+  }
+
+  /** Ends the logins that wait for a second factor, if the account has none any more: they must not become whole by that. */
+  endPendingWithoutFactor(tx: Tx, account: { id: string }): void {
+    const current = rows.accountById(tx, account.id);
+    if (current !== undefined && secondFactorsOf(current).length === 0)
+      this.#remove(tx, account, this.#byState(tx, account)[0], false);
+  }
+
+  /** The account's login sessions that wait for a second factor, and the whole ones; each the last seen first. */
+  #byState(tx: Tx, account: { id: string }): [SessionRow[], SessionRow[]] {
+    const sessions = rows.sessionsOf(tx, account.id);
+    return [sessions.filter((row) => row.secondFactorDone === 0), sessions.filter((row) => row.secondFactorDone !== 0)];
   }
 
   /** Ends one login session of the principal's own. Throws NOT_FOUND for any other. */

@@ -95,6 +95,11 @@ export class Logins {
     return this.#sessions.start(tx, account, visitor, true);
   }
 
+  /** To be called inside the transaction that removes a second factor. */
+  factorRemoved(tx: Tx, account: AccountRow): void {
+    this.#sessions.endPendingWithoutFactor(tx, account);
+  }
+
   #complete(tx: Tx, account: AccountRow, address: string): void {
     rows.noteLogin(tx, account.id, this.#parts.now());
     tx.afterCommit(() => this.#addresses.forget(addressKey(address)));

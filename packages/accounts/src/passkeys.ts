@@ -123,7 +123,10 @@ export class Passkeys {
     if (passkey === undefined) throw notFound();
     const account = await this.#logins.confirmPassword(principal, password, 'body.password', context.address);
     const event = events.passkeyRemoved({ ...whoIs(account), passkey: passkey.name });
-    this.#parts.store.transact(context, event, (tx) => rows.deletePasskey(tx, id));
+    this.#parts.store.transact(context, event, (tx) => {
+      rows.deletePasskey(tx, id);
+      this.#logins.factorRemoved(tx, account);
+    });
   }
 
   /** Options for `navigator.credentials.get`: for the second factor of `pending`, or for a login without name and password. */

@@ -67,7 +67,10 @@ export class TotpFactor {
 
   async remove(context: Context, principal: Principal, password: string): Promise<void> {
     const account = await this.#logins.confirmPassword(principal, password, 'body.password', context.address);
-    this.#parts.store.transact(context, events.totpRemoved(whoIs(account)), (tx) => rows.updateTotp(tx, account.id, null, 0));
+    this.#parts.store.transact(context, events.totpRemoved(whoIs(account)), (tx) => {
+      rows.updateTotp(tx, account.id, null, 0);
+      this.#logins.factorRemoved(tx, account);
+    });
   }
 
   /** Completes a login. A code works once. Throws ACCOUNT_LOGIN_FAILED; failures lock as wrong passwords do. */
