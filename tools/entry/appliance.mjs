@@ -1,4 +1,4 @@
-/** `npm run appliance -- status | reset-password login|appliance [USER] | reset-second-factor login|appliance [USER] | log | stop`: works on a running, stopped or broken appliance. */
+/** `npm run appliance -- status | reset-password login|appliance [USER] | reset-second-factor login|appliance [USER] | log [--json] | stop`: works on a running, stopped or broken appliance. */
 import { spawnSync } from 'node:child_process';
 import { closeSync, existsSync, fstatSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
@@ -6,13 +6,14 @@ import { isRoot, runtime, checkout } from './checkout.mjs';
 import { ask, running } from './control.mjs';
 import { SERVICE_USER, chooseHome } from './home.mjs';
 import { ensureInstalled } from './install.mjs';
+import { humanLine } from './log-lines.mjs';
 import { parseOptions } from './options.mjs';
 import { Stop, runMain, say } from './say.mjs';
 
 const USAGE = `npm run appliance -- status                                      what runs here
 npm run appliance -- reset-password login|appliance [USER]       a one-time password for USER (default admin)
 npm run appliance -- reset-second-factor login|appliance [USER]  removes one-time codes and passkeys of USER (default admin)
-npm run appliance -- log                                         the end of the log
+npm run appliance -- log [--json]                                the end of the log, or its lines as they are
 npm run appliance -- stop                                        stop the appliance
 Each takes --home DIR, as npm start does.`;
 const ANSWER_WAIT_LIMIT_MS = 10_000;
@@ -20,13 +21,15 @@ const LOG_TAIL_BYTES = 64 * 1024;
 
 await runMain(async () => {
   const { words, rest } = split(process.argv.slice(2));
-  const home = chooseHome(parseOptions(rest, process.env));
+  const asJson = words[0] === 'log' && rest.includes('--json');
+  const options = asJson ? rest.filter((argument) => argument !== '--json') : rest;
+  const home = chooseHome(parseOptions(options, process.env));
   const [command, ...more] = words;
   const commands = {
     status: () => status(home),
     'reset-password': () => reset(home, 'reset-password', more),
     'reset-second-factor': () => reset(home, 'reset-second-factor', more),
-    log: () => log(home),
+    log: () => log(home, asJson),
     stop: () => stop(home),
   };
   const run = commands[/** @type {keyof typeof commands} */ (command ?? '')];
@@ -57,7 +60,7 @@ async function status(home) {
   say(`${ready ? 'Running' : 'Starting'} at ${address}, version ${version}, state in ${home}`);
   for (const { name, pid, user, state, restarts } of processes)
     say(
-      `  ${name.padEnd(7)} ${String(pid).padStart(8)}  ${user.padEnd(10)} ${state}${restarts ? `, restarted ${restarts} times` : ''}`,
+      `  ${name.padEnd(7)} ${String(pid).padStart(8)}  ${user.padEnd(10)} ${state}${restarts ? `, restarted ${restarts} times since ${name === 'base' || name === 'helper' ? 'boot' : 'base'} started` : ''}`,
     );
   return ready ? 0 : 1;
 }
@@ -123,8 +126,8 @@ function fail(sentence) {
   throw new Stop(sentence);
 }
 
-/** @param {string} home */
-function log(home) {
+/** @param {string} home  @param {boolean} asJson */
+function log(home, asJson) {
   const file = join(home, 'log', 'appliance.log');
   if (!existsSync(file)) throw new Stop(`There is no log in ${home}.`);
   const descriptor = openSync(file, 'r');
@@ -132,7 +135,8 @@ function log(home) {
   const tail = Buffer.alloc(Math.min(size, LOG_TAIL_BYTES));
   readSync(descriptor, tail, 0, tail.length, size - tail.length);
   closeSync(descriptor);
-  process.stdout.write(tail.subarray(size > tail.length ? tail.indexOf(10) + 1 : 0));
+  const lines = tail.subarray(size > tail.length ? tail.indexOf(10) + 1 : 0).toString();
+  process.stdout.write(asJson ? lines : lines.split('\n').map(humanLine).join('\n'));
   return 0;
 }
 

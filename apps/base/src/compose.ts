@@ -108,7 +108,8 @@ export class Base {
     this.#store.transact(SYSTEM, applianceStarted({ version: config.version, address: publicAddress(config) }), () => undefined);
     if (this.#certificate.madeNow) this.#noteCertificate();
     this.#certificateTimer = setInterval(
-      () => this.#renewCertificate().catch((error: unknown) => this.#log.error({ err: error }, 'certificate.renewal-failed')),
+      () =>
+        void this.#renewCertificate().catch((error: unknown) => this.#log.error({ err: error }, 'certificate.renewal-failed')),
       CERTIFICATE_CHECK_INTERVAL_MS,
     ).unref();
     await this.#host.start();
