@@ -1,7 +1,7 @@
 /** `start`: how long a warm `npm start` takes until the address is printed and the local Jump Client is enrolled. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -14,6 +14,8 @@ const checkout = resolve(import.meta.dirname, '..');
 /** Starts once to stage, then measures warm starts; the figure is the median, in seconds. */
 export async function run(): Promise<Record<string, number>> {
   const home = mkdtempSync(join(tmpdir(), 'bascule-bench-start-'));
+  // As root the service user must be able to enter it.
+  chmodSync(home, 0o755);
   try {
     const port = await freePort();
     await timeStart(home, port);

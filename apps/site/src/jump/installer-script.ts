@@ -43,7 +43,11 @@ elif [ "$user" = 0 ]; then target=/opt/bascule-jump-client
 elif [ -n "\${HOME:-}" ]; then target=$HOME/.local/share/bascule-jump-client
 else fail "neither root nor a home directory (HOME is empty): set PREFIX to a directory to install into."
 fi
-case $target in /*) ;; *) fail "PREFIX must be an absolute path." ;; esac
+case $target in
+  *[!A-Za-z0-9._/-]*) fail "the directory $target has characters other than letters, digits and . _ - /: set PREFIX to another directory." ;;
+  /*) ;;
+  *) fail "PREFIX must be an absolute path." ;;
+esac
 mkdir -p "$target" 2>/dev/null || fail "the directory $target cannot be made: run as root, or set PREFIX to another directory."
 if [ ! -e "$target/state/identity.json" ] && [ -z "\${BASCULE_TOKEN:-}" ]; then
   fail "BASCULE_TOKEN is missing: copy the whole command from the page that made the installer token."
@@ -154,7 +158,9 @@ fi
 
 /** The one line for an endpoint: pins the TLS key, and the script's hash; the token pins the site identity. */
 export function installCommand(values: { siteUrl: string; webKeyPin: string; scriptSha256: string; token: string }): string {
-  const fetch = `curl -fsSk --pinnedpubkey 'sha256//${values.webKeyPin}' -o bascule-jump-client.sh ${values.siteUrl}/install/jump-client.sh`;
-  const check = `echo '${values.scriptSha256}  bascule-jump-client.sh' | sha256sum -c -`;
-  return `${fetch} && ${check} && BASCULE_TOKEN='${values.token}' sh bascule-jump-client.sh`;
+  // The script stays in a variable: a file could be exchanged by somebody else between the check and the run.
+  const fetch = `script="$(curl -fsSk --pinnedpubkey 'sha256//${values.webKeyPin}' ${values.siteUrl}/install/jump-client.sh)"`;
+  const check = `[ "$(printf '%s\\n' "$script" | sha256sum)" = '${values.scriptSha256}  -' ]`;
+  const refuse = `echo 'What came is not the installer of this page; nothing was run.' >&2`;
+  return `${fetch} && if ${check}; then BASCULE_TOKEN='${values.token}' sh -c "$script"; else ${refuse}; false; fi`;
 }

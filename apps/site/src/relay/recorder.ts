@@ -2,7 +2,7 @@ import type { RecordingWriter } from '@bascule/recording/writer.ts';
 import type { RecordingEnd } from '@bascule/recording/format.ts';
 
 /** From the first byte that waits to the batch that takes it. */
-const GATHER_MS = 4;
+const GATHER_MS = 20;
 
 export interface RecorderEvents {
   /** Everything before `offset` is on the disk. */
