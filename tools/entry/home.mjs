@@ -80,8 +80,11 @@ function checkSpace(home) {
   let existing = home;
   while (!existsSync(existing)) existing = dirname(existing);
   const { bavail, bsize, blocks } = statfsSync(existing);
-  // A file system without blocks (/proc) is none to write to; making the folder says so.
-  if (blocks === 0) return;
+  if (blocks === 0)
+    throw new Stop(
+      `${home} cannot be written (${existing} holds no files of ours): choose another place with  npm start -- --home DIR`,
+      73,
+    );
   if (bavail * bsize < START_SPACE_BYTES && !existsSync(join(home, 'software', 'base', 'current'))) {
     throw new Stop(
       `Only ${Math.floor((bavail * bsize) / 1024 / 1024)} MB are free below ${existing}; a first start needs ${START_SPACE_BYTES / 1024 / 1024} MB. Free some, or choose another place with --home DIR. Nothing was changed.`,
