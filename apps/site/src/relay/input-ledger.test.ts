@@ -9,7 +9,7 @@ const keys = (text: string) => encodeRecord(InputRecord.keys, Buffer.from(text))
 const resize = Uint8Array.from([InputRecord.resize, ...encodeSize(OutputRecord.resized, 80, 24).subarray(1)]);
 
 test('16 keys are 16 bytes typed: framing and sizes do not count, however the stream is cut', () => {
-  const stream = Buffer.concat([resize, ...[...'0123456789abcdef'].map(keys)]);
+  const stream = Buffer.concat([resize, ...Array.from('0123456789abcdef', keys)]);
   fc.assert(
     fc.property(fc.array(fc.integer({ min: 1, max: 30 })), (lengths) => {
       const ledger = new InputLedger();
