@@ -348,12 +348,18 @@ export class ControlLinks {
     link.phase = 'live';
     this.#links.set(link.clientId, link);
     this.#accepted(link, version, state, hello.sessions.length);
-    void this.#directory
-      .renew(link.clientId, link.certificate?.endMs ?? 0, () => link.publicKey())
-      ?.then((renewed) => {
-        if (link.phase === 'live') this.#accepted(link, version, state, hello.sessions.length, renewed);
-      });
+    void this.#renewCertificate(link, hello, version, state);
     this.#directory.linked(link.clientId, hello.sessions);
+  }
+
+  /** A client whose certificate nears its end gets a new one; when that fails, it is tried again at its next connect. */
+  async #renewCertificate(link: Link, hello: Hello, version: number, state: LinkState): Promise<void> {
+    try {
+      const renewed = await this.#directory.renew(link.clientId, link.certificate?.endMs ?? 0, () => link.publicKey());
+      if (renewed !== undefined && link.phase === 'live') this.#accepted(link, version, state, hello.sessions.length, renewed);
+    } catch (error) {
+      this.#log.error({ err: error, client: link.clientId }, 'client-certificate-not-renewed');
+    }
   }
 
   #accepted(link: Link, version: number, state: LinkState, sessions: number, certificate?: string): void {
