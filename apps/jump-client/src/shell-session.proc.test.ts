@@ -173,7 +173,7 @@ async function openSession(giveUpAfterMs = 60_000): Promise<string> {
   };
   assert.ok(site.jump.sendToClient(clientId, { kind: 'session-open', session, program, ticket: `ticket-${tickets}` }));
   await relay.until(() => relay.hellos.length === 1);
-  relay.type('export PS1="> "; stty -echo\n');
+  relay.type('exec bash --norc --noprofile\nexport PS1="> "; stty -echo\n');
   return session;
 }
 
