@@ -1,6 +1,6 @@
 /** `npm run bench -- NAME [--json]`: runs bench/NAME.ts; the last line printed is one JSON object with the figures. */
 import { spawn } from 'node:child_process';
-import { existsSync, readdirSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { checkout, runtime } from './checkout.mjs';
 import { ensureInstalled } from './install.mjs';
@@ -16,7 +16,6 @@ await runMain(async () => {
     throw new Stop(`npm run bench -- NAME [--json], where NAME is one of: ${names.join(', ')}`, 64);
   await ensureInstalled({ web: true });
   ensureTestPackages();
-  if (!existsSync(runtime)) throw new Stop('Node 26 is missing.');
   const child = spawn(runtime, [join(checkout, 'bench', 'run.ts'), name], { cwd: checkout, stdio: 'inherit' });
   return await new Promise((resolve) => child.once('exit', (code) => resolve(code ?? 1)));
 });

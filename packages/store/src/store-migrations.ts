@@ -1,6 +1,6 @@
 import type { Migration } from './transaction.ts';
 
-/** The store's own tables that are replicated (versions 1-9). Local ones are made by `local-tables.ts`. */
+/** The store's own tables that are replicated (versions 1-9). Local ones are made by `schema.ts`. */
 export const storeMigrations: Migration[] = [
   {
     version: 1,
