@@ -132,7 +132,7 @@ export class LaunchedAppliance implements AsyncDisposable {
 
   /** SIGKILLs the program; who starts it again is what is tested. boot is started again here, as systemd would. */
   async kill(program: ProgramName): Promise<void> {
-    process.kill(await this.pid(program), 'SIGKILL');
+    await waitUntil(`${program} is there to be killed`, async () => killIfAlive(await this.pid(program)));
     if (program !== 'boot') return;
     const boot = must(this.#boot, 'boot');
     if (boot.exitCode === null && boot.signalCode === null) await once(boot, 'exit');
@@ -141,8 +141,8 @@ export class LaunchedAppliance implements AsyncDisposable {
 
   /** SIGKILLs every program of the appliance at once, and starts boot again. */
   async killAll(): Promise<void> {
-    const pids = (await this.processes()).map(({ pid }) => pid);
-    for (const pid of new Set([...pids, await this.pid('boot')])) process.kill(pid, 'SIGKILL');
+    const pids = (await waitUntil('base names its programs', () => this.processes())).map(({ pid }) => pid);
+    for (const pid of new Set([...pids, await this.pid('boot')])) killIfAlive(pid);
     const boot = must(this.#boot, 'boot');
     if (boot.exitCode === null && boot.signalCode === null) await once(boot, 'exit');
     this.startBoot();
@@ -210,6 +210,16 @@ export class LaunchedAppliance implements AsyncDisposable {
   #throwIfBootEnded(): undefined {
     const { exitCode } = must(this.#boot, 'boot');
     if (exitCode !== null) throw new Error(`boot ended with code ${exitCode}\n${this.logTail()}`);
+  }
+}
+
+/** False when it has ended by itself since base named it: what is told apart here is a moment, not a mistake. */
+function killIfAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false;
+    throw error;
   }
 }
 

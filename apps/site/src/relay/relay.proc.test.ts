@@ -36,7 +36,9 @@ class RelayHost {
     socket.once('data', (head: Buffer) => {
       socket.pause();
       const address = { address: '127.0.0.1', port: 1 };
-      if (this.#child?.connected) this.#child.send({ kind: 'link', head, ...address }, socket);
+      // That the relay was just killed may show here first (EPIPE).
+      if (this.#child?.connected)
+        this.#child.send({ kind: 'link', head, ...address }, socket, {}, (error) => error && socket.destroy());
       else socket.destroy();
     });
   });
@@ -118,6 +120,8 @@ class RelayHost {
       if (message.kind === 'ready') this.#connectMain();
     });
     child.on('exit', () => {
+      // As site-program.ts of base does: Node forgets the socket whose receipt the relay had not confirmed, and its client would wait for ever.
+      (child as { _pendingMessage?: { handle?: { close?(): void } } | null })._pendingMessage?.handle?.close?.();
       this.#configured = false;
       this.#main?.destroy();
       if (this.#stopped) return;
