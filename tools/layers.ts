@@ -17,21 +17,24 @@ const PACKAGES: Record<string, string[]> = {
   store: ['core', 'errors', 'log'],
   accounts: ['core', 'errors', 'log', 'protocol', 'store', 'http'],
   http: ['core', 'errors', 'log', 'protocol', 'store'],
+  mail: ['core', 'errors', 'log', 'protocol', 'store', 'accounts', 'http'],
+  'package-format': ['core', 'errors', 'log', 'protocol'],
 };
 const ALL = Object.keys(PACKAGES);
 
 /** What each program may import of ours. Programs never import each other. */
 const APPS: Record<string, string[]> = {
   boot: ['core'],
-  base: ['core', 'errors', 'log', 'protocol', 'wire', 'store', 'accounts', 'http'],
+  base: ['core', 'errors', 'log', 'protocol', 'wire', 'store', 'accounts', 'http', 'mail', 'package-format'],
   site: ALL,
   'jump-client': ['core', 'errors', 'log', 'protocol', 'wire'],
+  'update-server': ['core', 'errors', 'log', 'protocol', 'store', 'mail', 'package-format'],
   web: ['core', 'errors', 'protocol', 'wire'],
 };
 
 /** Domains in the order in which they may import each other, leftwards only; other domains see a domain's main file alone. */
 const DOMAINS: Record<string, string[]> = {
-  base: ['config', 'audit', 'identity', 'box', 'certificates', 'front', 'site-host', 'http'],
+  base: ['config', 'audit', 'identity', 'box', 'network', 'support', 'certificates', 'front', 'site-host', 'software', 'http'],
   site: ['config', 'audit', 'identity', 'settings', 'policy', 'jump', 'access-session', 'relay', 'reports', 'http'],
 };
 
@@ -39,6 +42,8 @@ const DOMAINS: Record<string, string[]> = {
 const ONLY_IN: { module: string; folders: RegExp; reason: string }[] = [
   { module: 'node:sqlite', folders: /^packages\/store\//, reason: 'packages/store is the one wrapper around SQLite' },
   { module: '@node-rs/argon2', folders: /^packages\/accounts\//, reason: 'passwords are hashed in packages/accounts alone' },
+  { module: 'tuf-js', folders: /^packages\/package-format\//, reason: 'packages/package-format is the one verifier of packages' },
+  { module: 'nodemailer', folders: /^packages\/mail\//, reason: 'packages/mail is the one sender of mail' },
 ];
 
 const complaints: string[] = [];

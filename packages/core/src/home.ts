@@ -16,6 +16,14 @@ export function homePaths(home: string) {
     baseSoftware: join(software, 'base'),
     siteSoftware: join(software, 'site'),
     runtimes: join(software, 'runtimes'),
+    /** boot and helper with a Node of their own: root's (or the starter's); no installation touches them. */
+    bootSoftware: join(software, 'boot'),
+    /** The version of base that is on trial, and its tries (docs/spec/boot.md, 6). */
+    baseTrial: join(software, 'base', 'trial.json'),
+    /** Trusted TUF metadata, packages being downloaded or verified, and the appliance's update key. */
+    updates: join(box, 'updates'),
+    /** Snapshots of both databases, one folder per installation. */
+    snapshots: join(home, 'snapshots'),
     /** Root's (or the starter's): boot.json says who runs here. */
     run: join(home, 'run'),
     bootState: join(home, 'run', 'boot.json'),
@@ -29,9 +37,8 @@ export function homePaths(home: string) {
   } as const;
 }
 
-/** Every path below the site's directory. Only the site's user opens them. */
-export function sitePaths(site: string) {
-  const run = join(site, 'run');
+/** Every path below the site's directory. Only the site's user opens them. `run` holds the sockets of one start. */
+export function sitePaths(site: string, run: string = join(site, 'run')) {
   return {
     site,
     database: join(site, 'site.db'),

@@ -14,6 +14,20 @@ export const controlRequest = z.discriminatedUnion('kind', [
   /** A single-use installer token, approved at once, valid for ten minutes: for the client on this machine. */
   z.object({ kind: z.literal('local-client-token') }),
   z.object({ kind: z.literal('stop') }),
+  /** What /appliance > Updates shows, for the command line. */
+  z.object({ kind: z.literal('updates') }),
+  z.object({ kind: z.literal('updates-check') }),
+  /** `target`: a TUF target, or `base` / `site` for the newest installable of that kind. `acceptEula`: the name of who accepts. */
+  z.object({
+    kind: z.literal('updates-install'),
+    target: z.string().max(200),
+    overrule: z.array(z.string().max(60)).max(40),
+    acceptEula: z.string().max(200).optional(),
+  }),
+  /** A `.bascule-update` file that base's user can read. */
+  z.object({ kind: z.literal('updates-import'), file: z.string().max(4096) }),
+  z.object({ kind: z.literal('updates-roll-back'), package: z.enum(['base', 'site']) }),
+  z.object({ kind: z.literal('updates-download-key') }),
 ]);
 export type ControlRequest = z.infer<typeof controlRequest>;
 
@@ -40,6 +54,11 @@ export const controlAnswer = z.object({
     .optional(),
   /** Once, on the start that made them: one-time passwords of `admin`. */
   firstPasswords: z.object({ appliance: z.string().optional(), login: z.string().optional() }).optional(),
+  /** The answer to `updates`, in the shape of the API (api/updates.ts updatesState). */
+  updates: z.unknown().optional(),
+  /** The id of the installation that was started. */
+  installation: z.string().optional(),
+  downloadKey: z.string().optional(),
   password: z.string().optional(),
   token: z.string().optional(),
 });

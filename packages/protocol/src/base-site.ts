@@ -21,6 +21,13 @@ export const siteStart = z.object({
   runtimeDir: z.string(),
   /** SHA-256 of the web certificate's public key (SPKI), base64, as `curl --pinnedpubkey` wants it. Sent again on change. */
   webKeyPin: z.string(),
+  /** The folder of this start's sockets; `run` of the site when absent. A candidate has its own, so that both versions listen. */
+  runDir: z.string().optional(),
+  /**
+   * `serve` (when absent): takes the state and works. `prepare`: loads everything, checks the state read-only, says `prepared` and waits for `activate`.
+   * `trial`: as `serve` on a scratch copy in `siteDir`, without jobs, links or listening; says `ready` and what it measured (B49).
+   */
+  mode: z.enum(['serve', 'prepare', 'trial']).optional(),
 });
 export type SiteStart = z.infer<typeof siteStart>;
 
@@ -33,7 +40,19 @@ export const toSite = z.discriminatedUnion('kind', [
   /** A single-use installer token for enrolling this very machine, asked for by `npm start`. */
   z.object({ kind: z.literal('local-client-token'), nonce: z.number().int() }),
   z.object({ kind: z.literal('web-key'), webKeyPin: z.string() }),
-  z.object({ kind: z.literal('stop') }),
+  /**
+   * Ends the program in order and quickly: answers what is in flight, closes the writer, tells links to come back at once, and exits with 0. This is the
+   * freeze of an installation: nothing can write once it is gone. To thaw, base starts the program again.
+   */
+  z.object({ kind: z.literal('stop'), comeBackAtOnce: z.boolean().optional() }),
+  /** To a prepared program: it is the writer of `generation` now; it migrates, listens, and says `ready` or `failed`. */
+  z.object({ kind: z.literal('activate'), generation: z.number().int().positive() }),
+  /** To main: a snapshot of site.db into the new file `target`. */
+  z.object({ kind: z.literal('snapshot'), nonce: z.number().int(), target: z.string() }),
+  /** To main: integrity, and who is in which session. */
+  z.object({ kind: z.literal('preflight'), nonce: z.number().int() }),
+  /** To main: a real session by the system to a connected Jump Client, recorded and ended (B215). */
+  z.object({ kind: z.literal('test-session'), nonce: z.number().int() }),
 ]);
 export type ToSite = z.infer<typeof toSite>;
 
@@ -58,6 +77,41 @@ export const fromSite = z.discriminatedUnion('kind', [
     kind: z.literal('local-client-token'),
     nonce: z.number().int(),
     token: z.string().optional(),
+    error: z.string().optional(),
+  }),
+  /** Everything is loaded and the state is readable; waits for `activate`. `schema` is that of the database, `pending` the migrations it would apply. */
+  z.object({
+    kind: z.literal('prepared'),
+    schema: z.number().int(),
+    pending: z.array(z.string()).max(1000),
+    detail: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])),
+  }),
+  /** What it does now, while it is not ready: a migration with its number, of so many. */
+  z.object({ kind: z.literal('progress'), text: z.string().max(200), done: z.number(), total: z.number() }),
+  z.object({
+    kind: z.literal('snapshot-taken'),
+    nonce: z.number().int(),
+    bytes: z.number().optional(),
+    error: z.string().optional(),
+  }),
+  z.object({
+    kind: z.literal('preflight'),
+    nonce: z.number().int(),
+    integrityProblems: z.array(z.string()).max(100),
+    databaseBytes: z.number(),
+    clientsOnline: z.number().int(),
+    /** Running access sessions, by person. */
+    sessions: z.array(z.object({ session: z.string(), user: z.string(), item: z.string(), startedAtMs: z.number() })).max(1000),
+    error: z.string().optional(),
+  }),
+  z.object({
+    kind: z.literal('test-session'),
+    nonce: z.number().int(),
+    outcome: z.enum(['passed', 'failed', 'no-client']),
+    /** The Jump Item, and the session's id in the reports. */
+    item: z.string().optional(),
+    session: z.string().optional(),
+    ms: z.number().optional(),
     error: z.string().optional(),
   }),
   /** The program cannot work and says why in one sentence; it exits next. */
