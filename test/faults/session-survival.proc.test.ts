@@ -12,7 +12,7 @@ import { launchAppliance, type LaunchedAppliance } from '@bascule/testkit/launch
 import { readRecording } from '@bascule/testkit/recorded-bytes.ts';
 import { SeededRandom } from '@bascule/testkit/seeded-random.ts';
 import { TestViewer } from '@bascule/testkit/viewer.ts';
-import { FarProgram, numberedText } from './far-program.ts';
+import { FarProgram, numberedText } from '@bascule/testkit/far-program.ts';
 
 /** Well above what a reconnect takes when two cores are busy. */
 const COME_BACK_LIMIT_MS = 60_000;

@@ -1,7 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { TestViewer } from '@bascule/testkit/viewer.ts';
+import type { TestViewer } from './viewer.ts';
 
 /**
  * A program on the far machine that keeps account: it writes down every byte it got from the terminal (`received`) and every byte it wrote to it

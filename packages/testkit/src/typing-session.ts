@@ -1,0 +1,135 @@
+import { createHash } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { ApiClient } from './api-client.ts';
+import { FarProgram, numberedText } from './far-program.ts';
+import { readRecording } from './recorded-bytes.ts';
+import { TestViewer } from './viewer.ts';
+import { waitUntil } from './wait-until.ts';
+
+const ENOUGH_BYTES = 1_000_000;
+const COME_BACK_LIMIT_MS = 90_000;
+
+/** What a session that types by itself has to show at the end (I1, I2). */
+export interface TypingOutcome {
+  session: string;
+  isLost: boolean;
+  typedBytes: number;
+  /** Bytes that did not arrive, arrived twice or in another order, in either direction or in the recording. */
+  bytesLost: number;
+  isRecordingWhole: boolean;
+  /** The longest time from a keystroke to its echo. */
+  longestGapMs: number;
+}
+
+/**
+ * An access session in which a key is pressed every `everyMs`, as by a person who does not notice anything. The far program notes every byte it gets
+ * and writes, and so does this end.
+ */
+export class TypingSession {
+  readonly session: string;
+  readonly #api: ApiClient;
+  readonly #viewer: TestViewer;
+  readonly #far: FarProgram;
+  readonly #text: string;
+  #typed = 0;
+  #longestGapMs = 0;
+  #stopping = false;
+  readonly #typing: Promise<void>;
+
+  private constructor(api: ApiClient, viewer: TestViewer, far: FarProgram, text: string, everyMs: number) {
+    this.session = viewer.session;
+    this.#api = api;
+    this.#viewer = viewer;
+    this.#far = far;
+    this.#text = text;
+    this.#typing = this.#type(everyMs);
+  }
+
+  /** Opens a session to the Jump Item and begins to type. */
+  static async start(api: ApiClient, item: string, everyMs = 20): Promise<TypingSession> {
+    const far = new FarProgram(ENOUGH_BYTES, 0);
+    const viewer = new TestViewer(api, await api.openSession(item));
+    await far.run(viewer);
+    return new TypingSession(api, viewer, far, numberedText(ENOUGH_BYTES), everyMs);
+  }
+
+  get typedBytes(): number {
+    return this.#typed;
+  }
+
+  /** Forgets the longest gap so far, and answers it. */
+  takeLongestGapMs(): number {
+    const longest = this.#longestGapMs;
+    this.#longestGapMs = 0;
+    return longest;
+  }
+
+  async #type(everyMs: number): Promise<void> {
+    let sentAtMs: number[] = [];
+    let echoed = 0;
+    const start = this.#viewer.length;
+    this.#viewer.onBytes = () => {
+      const nowMs = performance.now();
+      const seen = this.#viewer.length - start;
+      while (echoed < seen && sentAtMs.length > 0) {
+        this.#longestGapMs = Math.max(this.#longestGapMs, nowMs - (sentAtMs.shift() ?? nowMs));
+        echoed++;
+      }
+    };
+    while (!this.#stopping) {
+      sentAtMs.push(performance.now());
+      this.#viewer.type(this.#text[this.#typed] ?? '.');
+      this.#typed++;
+      await delay(everyMs);
+    }
+    sentAtMs = [];
+  }
+
+  /** Stops typing, waits until everything has arrived, ends the session and compares what every party holds. */
+  async finish(): Promise<TypingOutcome> {
+    this.#stopping = true;
+    await this.#typing;
+    const typed = Buffer.from(this.#text.slice(0, this.#typed), 'latin1');
+    try {
+      await this.#viewer.untilConfirmed(COME_BACK_LIMIT_MS);
+      await waitUntil('the far program has written down what was typed', () => this.#far.received().length >= typed.length);
+      const produced = this.#far.produced();
+      await this.#viewer.until(
+        'all output came',
+        () => this.#viewer.bytes().includes(produced.subarray(-64)),
+        COME_BACK_LIMIT_MS,
+      );
+      await this.#api.send('POST', `access-sessions/${this.session}/end`, {});
+      const detail = await this.#api.endedSession(this.session);
+      const recording = await readRecording(this.#api, this.session);
+      const start = recording.terminal.indexOf('START');
+      const recorded = recording.terminal.subarray(start);
+      const seen = this.#viewer.bytes();
+      const shown = seen.subarray(seen.indexOf('START'));
+      const bytesLost = differing(this.#far.received(), typed) + differing(recorded, produced) + differing(shown, produced);
+      return {
+        session: this.session,
+        isLost: detail.session.endReason !== 'ended-by-user',
+        typedBytes: typed.length,
+        bytesLost,
+        isRecordingWhole: recording.complete && recording.headSha256 === detail.recording?.headSha256,
+        longestGapMs: this.#longestGapMs,
+      };
+    } finally {
+      this.#viewer[Symbol.dispose]();
+      this.#far[Symbol.dispose]();
+    }
+  }
+}
+
+/** How many bytes are not where they belong. */
+function differing(found: Uint8Array, expected: Uint8Array): number {
+  if (sha256(found) === sha256(expected)) return 0;
+  let count = Math.abs(found.length - expected.length);
+  for (let at = 0; at < Math.min(found.length, expected.length); at++) if (found[at] !== expected[at]) count++;
+  return count;
+}
+
+function sha256(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}
