@@ -281,9 +281,12 @@ export type NtpSettings = z.infer<typeof ntpSettings>;
 export const ntpState = z.object({
   settings: ntpSettings,
   clock: clockState,
-  /** Whether Bascule may set the system clock (it never does; the operating system's own service should run). */ hostSynchronised:
-    z.boolean().nullable(),
+  /** Whether the machine's own time service says that the clock is synchronised; null when it does not say. Bascule never sets the clock. */
+  hostSynchronised: z.boolean().nullable(),
+  /** Those that are asked while the settings name none: of the machine's own time service. */
+  hostServers: z.array(z.string()).max(4),
 });
+export type NtpState = z.infer<typeof ntpState>;
 
 /** Mail settings of the box (support/email) and, with the same shape, of the site (`/api/settings/email`). */
 export const mailSettings = z.object({
