@@ -35,7 +35,7 @@ const APPS: Record<string, string[]> = {
 /** Domains in the order in which they may import each other, leftwards only; other domains see a domain's main file alone. */
 const DOMAINS: Record<string, string[]> = {
   base: ['config', 'audit', 'identity', 'box', 'network', 'support', 'certificates', 'front', 'site-host', 'software', 'http'],
-  site: ['config', 'audit', 'identity', 'settings', 'policy', 'jump', 'access-session', 'relay', 'reports', 'http'],
+  site: ['config', 'audit', 'identity', 'settings', 'mail', 'policy', 'jump', 'access-session', 'relay', 'reports', 'http'],
 };
 
 /** External modules that only one package may touch. */

@@ -14,6 +14,7 @@ import { accountRoutes, openUsers } from './identity/identity.ts';
 import { Installer } from './jump/installer.ts';
 import { jumpRoutes } from './jump/jump-routes.ts';
 import { Jump, SiteIdentity } from './jump/jump.ts';
+import { openSiteMail, siteMailRoutes, type Mailer } from './mail/mail.ts';
 import { Policy } from './policy/policy.ts';
 import { reportRoutes, Reports } from './reports/reports.ts';
 import { Settings, settingsRoutes } from './settings/settings.ts';
@@ -29,6 +30,7 @@ export interface SiteOptions {
 interface Parts {
   store: Store;
   settings: Settings;
+  mail: Mailer;
   accounts: Accounts;
   identity: SiteIdentity;
   jump: Jump;
@@ -82,8 +84,9 @@ export class Site {
 
   /** Takes requests behind the preamble, and begins to keep access sessions. */
   async listen(): Promise<void> {
-    const { http, sessions } = this.parts;
+    const { http, sessions, mail } = this.parts;
     sessions.start();
+    mail.start();
     this.#server = await acceptWithPreamble(this.#config.paths.mainSocket, (socket, peer) => http.accept(socket, peer));
   }
 
@@ -118,7 +121,7 @@ export class Site {
   }
 
   async close(): Promise<void> {
-    const { http, sessions, jump, events, accounts, store } = this.parts;
+    const { http, sessions, jump, events, accounts, mail, store } = this.parts;
     this.#server?.close();
     this.#stopSigning();
     events.close();
@@ -126,6 +129,7 @@ export class Site {
     sessions.close();
     await jump.close();
     accounts.close();
+    await mail.close();
     store.close();
   }
 }
@@ -133,6 +137,7 @@ export class Site {
 async function openParts(store: Store, { config, log, now = Date.now }: SiteOptions): Promise<Parts> {
   const { paths } = config;
   const settings = new Settings(store);
+  const mail = openSiteMail({ store, applianceName: config.applianceName, keyFile: config.keyFile, log, now });
   const limits = () => ({ idleMinutes: settings.current().loginIdleMinutes, maxHours: settings.current().loginMaxHours });
   const accounts = openUsers({ store, applianceName: config.applianceName, keyFile: config.keyFile, limits, log, now });
   const identity = await SiteIdentity.open({ keysDir: paths.keys, now });
@@ -176,6 +181,7 @@ async function openParts(store: Store, { config, log, now = Date.now }: SiteOpti
   const routes = [
     ...accountRoutes(accounts),
     ...settingsRoutes(settings),
+    ...siteMailRoutes(mail),
     ...auditRoutes(store),
     ...jumpRoutes({ jump, policy, installer }),
     ...accessSessionRoutes({ sessions, policy, target: (id) => jump.target(id) }),
@@ -183,7 +189,7 @@ async function openParts(store: Store, { config, log, now = Date.now }: SiteOpti
     ...siteRoutes({ ...config, jump, sessions, policy, events, space: new RecordingsSpace(paths.recordings, now), now }),
   ];
   const http = await openSiteInterface({ config, accounts, policy, routes, log, now });
-  return { store, settings, accounts, identity, jump, sessions, events, policy, installer, http };
+  return { store, settings, mail, accounts, identity, jump, sessions, events, policy, installer, http };
 }
 
 /** What happens in one domain and matters in another. */

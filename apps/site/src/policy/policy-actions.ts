@@ -7,6 +7,8 @@ export const ACTIONS = {
   'audit.read': 'administrator',
   'settings.read': 'administrator',
   'settings.change': 'administrator',
+  'email.read': 'administrator',
+  'email.change': 'administrator',
   'jump-items.list': 'user',
   'jump-items.jump': 'user',
   'jump-items.manage': 'administrator',

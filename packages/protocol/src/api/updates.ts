@@ -305,6 +305,7 @@ export const mailSettings = z.object({
 export type MailSettings = z.infer<typeof mailSettings>;
 /** PUT: `password` absent leaves the stored one, empty removes it. It is never given out. */
 export const changeMailSettings = mailSettings.extend({ password: z.string().max(500).optional() });
+export type ChangeMailSettings = z.infer<typeof changeMailSettings>;
 export const mailState = z.object({
   settings: mailSettings.extend({ hasPassword: z.boolean() }),
   lastSent: z.object({ atMs: instantMs, subject: z.string() }).nullable(),
