@@ -59,7 +59,12 @@ export type ToSite = z.infer<typeof toSite>;
 /** site program → base. */
 export const fromSite = z.discriminatedUnion('kind', [
   /** The program listens and works. `firstPassword` only when this start made the user `admin`. */
-  z.object({ kind: z.literal('ready'), firstPassword: z.string().optional() }),
+  z.object({
+    kind: z.literal('ready'),
+    firstPassword: z.string().optional(),
+    /** What was measured on the way, in milliseconds: of a trial, each migration too (`migration <name>`). */
+    detail: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])).optional(),
+  }),
   z.object({
     kind: z.literal('health'),
     nonce: z.number().int(),

@@ -145,6 +145,15 @@ export const toClient = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('session-end'), session: id('accessSession'), reason: z.enum(endReasons) }),
   /** Forget the session now: the site has closed its record. Kills what is left. */
   z.object({ kind: z.literal('session-forget'), session: id('accessSession') }),
+  /**
+   * The site is replaced and back in a moment: the link is closed next (4006). Dial again after `afterMs` and a random part of `withinMs`; base holds the
+   * connection until the site is there. Clients that do not know it keep to `accepted.reconnect`.
+   */
+  z.object({
+    kind: z.literal('come-back'),
+    afterMs: z.number().int().nonnegative().max(600_000),
+    withinMs: z.number().int().nonnegative().max(600_000),
+  }),
 ]);
 export type ToClient = z.infer<typeof toClient>;
 

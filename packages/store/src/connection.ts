@@ -1,3 +1,4 @@
+import { pathToFileURL } from 'node:url';
 import { DatabaseSync, type Session, type StatementSync } from 'node:sqlite';
 import type { Log } from '@bascule/log/log.ts';
 import { storeError } from './sql-error.ts';
@@ -16,14 +17,16 @@ const WAL_SIZE_LIMIT_BYTES = 64 * 1024 * 1024;
 export class Connection implements Reader {
   readonly path: string;
   readonly #database: DatabaseSync;
-  readonly #log: Log;
+  readonly #log: Log | undefined;
   readonly #statements = new Map<string, StatementSync>();
 
-  /** `read` changes nothing; `recover` lets SQLite play back its journal, and sets nothing; `write` sets our pragmas. */
-  constructor(path: string, log: Log, mode: 'write' | 'read' | 'recover') {
+  /** `read` changes nothing but the index of the write-ahead log; `immutable` not even that, for a file that nobody has open; `recover` lets SQLite play back its journal, and sets nothing; `write` sets our pragmas. */
+  constructor(path: string, log: Log | undefined, mode: 'write' | 'read' | 'immutable' | 'recover') {
     this.path = path;
     this.#log = log;
-    this.#database = this.#attempt('open', () => new DatabaseSync(path, { readOnly: mode === 'read', timeout: BUSY_TIMEOUT_MS }));
+    const readOnly = mode === 'read' || mode === 'immutable';
+    const place = mode === 'immutable' ? new URL('?immutable=1', pathToFileURL(path)) : path;
+    this.#database = this.#attempt('open', () => new DatabaseSync(place, { readOnly, timeout: BUSY_TIMEOUT_MS }));
     if (mode === 'write') {
       try {
         this.exec('PRAGMA journal_mode = WAL');
@@ -119,7 +122,7 @@ export class Connection implements Reader {
       throw storeError(error, sql, this.path);
     } finally {
       const durationMs = performance.now() - startedMs;
-      if (durationMs > SLOW_STATEMENT_MS) this.#log.warn({ sql, durationMs: Math.round(durationMs) }, 'store-slow-statement');
+      if (durationMs > SLOW_STATEMENT_MS) this.#log?.warn({ sql, durationMs: Math.round(durationMs) }, 'store-slow-statement');
     }
   }
 }

@@ -1,6 +1,7 @@
 /** Local tables, migrations, and the checks that every table of ours passes at every start (docs/decisions/0013). */
 import { createHash } from 'node:crypto';
 import { AppError } from '@bascule/errors/app-error.ts';
+import { checkAdditive, readShape } from './additive.ts';
 import { appendEntry, type MigrationNote } from './change-log.ts';
 import type { Connection } from './connection.ts';
 import { newer } from './sql-error.ts';
@@ -24,7 +25,8 @@ const LOCAL_SCHEMA = `
     version INTEGER NOT NULL PRIMARY KEY,
     name TEXT NOT NULL,
     sha256 TEXT NOT NULL,
-    at_ms INTEGER NOT NULL
+    at_ms INTEGER NOT NULL,
+    additive INTEGER NOT NULL DEFAULT 1
   ) STRICT;
   CREATE TABLE IF NOT EXISTS writer (
     one INTEGER NOT NULL PRIMARY KEY CHECK (one = 1),
@@ -37,11 +39,23 @@ interface Applied {
   version: number;
   name: string;
   sha256: string;
+  additive: number;
 }
 
-/** Makes the local tables if they are missing. Within a transaction. */
+/** Told when a migration begins (`durationMs` undefined, `done` of `total` applied) and when it is applied. */
+export type OnMigration = (name: string, done: number, total: number, durationMs: number | undefined) => void;
+
+/** Makes the local tables if they are missing, and adds what databases of before lack. Within a transaction. */
 export function createLocalTables(connection: Connection): void {
   if (!hasTable(connection, 'writer')) connection.exec(LOCAL_SCHEMA);
+  else if (!recordsAdditive(connection)) {
+    connection.exec('ALTER TABLE applied_migration ADD COLUMN additive INTEGER NOT NULL DEFAULT 1');
+    connection.forgetStatements();
+  }
+}
+
+function recordsAdditive(reader: Reader): boolean {
+  return tableColumns(reader, 'applied_migration').columns.includes('additive');
 }
 
 function hasTable(reader: Reader, name: string): boolean {
@@ -65,15 +79,19 @@ export function orderMigrations(migrations: Migration[]): Migration[] {
   return ordered;
 }
 
-/** Which of `migrations` are not applied yet. Throws `STORE_NEWER` for one we do not know, `STORE_MIGRATION_CHANGED` for one that reads otherwise. */
+/**
+ * Which of `migrations` are not applied yet. A migration of newer software is passed over when it only added (then this software works on, docs/decisions/0096). Throws
+ * `STORE_NEWER` for one that is not recorded as additive, `STORE_MIGRATION_CHANGED` for one that reads otherwise.
+ */
 export function pendingMigrations(reader: Reader, migrations: Migration[], path: string): Migration[] {
-  const applied = hasTable(reader, 'applied_migration')
-    ? reader.all<Applied>('SELECT version, name, sha256 FROM applied_migration ORDER BY version')
-    : [];
+  const applied = appliedMigrations(reader);
   const known = new Map(migrations.map((migration) => [migration.version, migration]));
   for (const row of applied) {
     const migration = known.get(row.version);
-    if (migration === undefined) throw newer(path, `migration ${row.version} '${row.name}'`);
+    if (migration === undefined) {
+      if (row.additive === 1) continue;
+      throw newer(path, `migration ${row.version} '${row.name}'`);
+    }
     if (migrationHash(migration) !== row.sha256) {
       throw new AppError(
         'internal',
@@ -86,28 +104,47 @@ export function pendingMigrations(reader: Reader, migrations: Migration[], path:
   return migrations.filter((migration) => !versions.has(migration.version));
 }
 
-/** Applies one migration and notes it, within a transaction; returns the number of migrations now in force. */
+/** What is in force, oldest version first. A database from before the record of `additive` says 0: nothing is known about what we do not know. */
+function appliedMigrations(reader: Reader): Applied[] {
+  if (!hasTable(reader, 'applied_migration')) return [];
+  const additive = recordsAdditive(reader) ? 'additive' : '0 AS additive';
+  return reader.all<Applied>(`SELECT version, name, sha256, ${additive} FROM applied_migration ORDER BY version`);
+}
+
+/** Applies one migration and notes it, within a transaction; returns the number of migrations now in force. Throws `STORE_MIGRATION_NOT_ADDITIVE`. */
 export function applyMigration(connection: Connection, migration: Migration, atMs: number): number {
+  const isAdditive = migration.additive !== false;
+  const before = isAdditive ? readShape(connection) : undefined;
   connection.exec(migration.up);
   connection.forgetStatements();
+  if (before !== undefined) checkAdditive(migration.name, before, readShape(connection));
   connection.run(
-    'INSERT INTO applied_migration (version, name, sha256, at_ms) VALUES (?, ?, ?, ?)',
+    'INSERT INTO applied_migration (version, name, sha256, at_ms, additive) VALUES (?, ?, ?, ?, ?)',
     migration.version,
     migration.name,
     migrationHash(migration),
     atMs,
+    isAdditive ? 1 : 0,
   );
   return schemaNumber(connection);
 }
 
 /** The number of migrations in force. */
 export function schemaNumber(reader: Reader): number {
+  if (!hasTable(reader, 'applied_migration')) return 0;
   return reader.get<{ count: number }>('SELECT count(*) AS count FROM applied_migration')?.count ?? 0;
 }
 
-/** Applies what is pending, each migration with its entry of the change log in a transaction of its own. */
-export function migrate(connection: Connection, pending: Migration[], epoch: number, now: () => number): void {
-  for (const migration of pending) {
+/** Applies what is pending, each migration with its entry of the change log in a transaction of its own: one that throws leaves the schema as the one before it made it. */
+export function migrate(
+  connection: Connection,
+  pending: Migration[],
+  options: { epoch: number; now(): number; onMigration?: OnMigration | undefined },
+): void {
+  const { epoch, now, onMigration } = options;
+  for (const [index, migration] of pending.entries()) {
+    const startedMs = performance.now();
+    onMigration?.(migration.name, index, pending.length, undefined);
     connection.exec('BEGIN IMMEDIATE');
     try {
       const atMs = now();
@@ -120,6 +157,7 @@ export function migrate(connection: Connection, pending: Migration[], epoch: num
       connection.rollback();
       throw error;
     }
+    onMigration?.(migration.name, index + 1, pending.length, performance.now() - startedMs);
   }
 }
 

@@ -6,7 +6,7 @@
  * Rows, audit event and log entry are one SQLite transaction: after any cut either all three are there or none (I4). A transaction
  * may be on disk although its caller never heard so (phantom); one that the caller heard of is never missing (hole).
  */
-import { closeSync, existsSync, openSync, readSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { uuidv7 } from '@bascule/core/ids.ts';
 import { AppError } from '@bascule/errors/app-error.ts';
 import type { Log } from '@bascule/log/log.ts';
@@ -25,21 +25,22 @@ import {
   pendingMigrations,
   replicatedTables,
   schemaNumber,
+  type OnMigration,
 } from './schema.ts';
-import { corrupt, fenced, newer } from './sql-error.ts';
+import { fenced, newer } from './sql-error.ts';
 import { storeMigrations } from './store-migrations.ts';
+import { findProblems } from './integrity.ts';
 import { takeSnapshot } from './snapshot.ts';
+import { checkDatabase, inspectDatabase, type StoreCheck } from './store-check.ts';
 import type { AuditEvent, Context, Migration, Reader, SqlValue, TransactionStep, Tx } from './transaction.ts';
 
 export type { AuditEvent, Context, JsonValue, Migration, Reader, SqlValue, Tx } from './transaction.ts';
+export type { OnMigration } from './schema.ts';
+export type { StoreCheck } from './store-check.ts';
 export { isUniqueViolation } from './sql-error.ts';
 
 /** For what the program does by itself. */
 export const SYSTEM: Context = { actor: { kind: 'system', id: null, name: 'system' }, address: '' };
-
-const SQLITE_MAGIC = 'SQLite format 3\0';
-/** Larger files are not read through at every start; their pages are still checked as they are read. */
-const QUICK_CHECK_MAX_BYTES = 256 * 1024 * 1024;
 
 export interface StoreOptions {
   path: string;
@@ -55,6 +56,10 @@ export interface StoreOptions {
   follower?: boolean;
   /** The largest size of the file, in pages of 4 KiB: the space that this database may take (STORE_DISK_FULL beyond it). */
   maxPages?: number;
+  /** `Store.check` has just passed: the pages are not read through once more (a switch of versions waits for this). */
+  checked?: boolean;
+  /** Called when a migration begins (without a duration) and when it is applied. */
+  onMigration?: OnMigration;
   /** Called at each named point of a transaction: for tests that cut it there. */
   onStep?: (step: TransactionStep) => void;
 }
@@ -85,7 +90,7 @@ export class Store implements Reader {
     let connection: Connection | undefined;
     try {
       generationCheck?.assertCurrent();
-      inspect(options, migrations);
+      inspectDatabase({ ...options, migrations });
       connection = new Connection(options.path, options.log, 'write');
       if (options.maxPages !== undefined) connection.exec(`PRAGMA max_page_count = ${Math.trunc(options.maxPages)}`);
       const store = new Store(connection, options, migrations, generationCheck);
@@ -96,6 +101,14 @@ export class Store implements Reader {
       generationCheck?.[Symbol.dispose]();
       throw error;
     }
+  }
+
+  /**
+   * Looks at a database without writing anything, for software that does not work on it yet: its schema number, the names of the migrations that `open` would apply, and
+   * its pages unless the file is large. Throws `STORE_CORRUPT`, `STORE_NEWER`, `STORE_MIGRATION_CHANGED`, `STORE_IO`.
+   */
+  static check(path: string, migrations: Migration[], log?: Log): StoreCheck {
+    return checkDatabase({ path, migrations: orderMigrations([...storeMigrations, ...migrations]), log });
   }
 
   private constructor(
@@ -224,6 +237,19 @@ export class Store implements Reader {
     await takeSnapshot(this.#options.path, target);
   }
 
+  /** Reads the whole database in a worker, while writing goes on; what is wrong with it, none being the good answer. Rejects when it takes too long. */
+  async problems(): Promise<string[]> {
+    return await findProblems(this.#options.path);
+  }
+
+  /** The size of the database's files, in bytes. */
+  get fileBytes(): number {
+    return ['', '-wal'].reduce(
+      (sum, suffix) => sum + (statSync(this.#options.path + suffix, { throwIfNoEntry: false })?.size ?? 0),
+      0,
+    );
+  }
+
   /** Closes the database; closing twice does nothing. */
   close(): void {
     if (this.#closed) return;
@@ -244,7 +270,8 @@ export class Store implements Reader {
     });
     if (this.#options.follower !== true) {
       const epoch = this.#writer().epoch;
-      migrate(this.#connection, pendingMigrations(this.#connection, this.#migrations, this.#options.path), epoch, this.#now);
+      const pending = pendingMigrations(this.#connection, this.#migrations, this.#options.path);
+      migrate(this.#connection, pending, { epoch, now: this.#now, onMigration: this.#options.onMigration });
     }
     checkTables(this.#connection);
   }
@@ -341,36 +368,6 @@ export class Store implements Reader {
       this.#options.log.error({ err: error }, 'store-effect-failed');
     }
   }
-}
-
-/** Looks at an existing database through a read-only connection, so that one that we must not touch stays as it is. */
-function inspect(options: StoreOptions, migrations: Migration[]): void {
-  if (!existsSync(options.path)) return;
-  const sizeBytes = statSync(options.path).size;
-  if (sizeBytes === 0) return;
-  if (!hasMagic(options.path)) throw corrupt(options.path);
-  // A cut while the file was made (before it was WAL) leaves a rollback journal, which only a writing connection can play back.
-  const connection = new Connection(options.path, options.log, existsSync(`${options.path}-journal`) ? 'recover' : 'read');
-  try {
-    if (sizeBytes <= QUICK_CHECK_MAX_BYTES) {
-      const answer = connection.get<{ quick_check: string }>('PRAGMA quick_check(1)');
-      if (answer?.quick_check !== 'ok') throw corrupt(options.path, answer?.quick_check);
-    }
-    pendingMigrations(connection, migrations, options.path);
-  } finally {
-    connection.close();
-  }
-}
-
-function hasMagic(path: string): boolean {
-  const bytes = Buffer.alloc(SQLITE_MAGIC.length);
-  const descriptor = openSync(path, 'r');
-  try {
-    readSync(descriptor, bytes, 0, bytes.length, 0);
-  } finally {
-    closeSync(descriptor);
-  }
-  return bytes.toString('latin1') === SQLITE_MAGIC;
 }
 
 function isThenable(value: unknown): boolean {

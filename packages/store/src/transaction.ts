@@ -35,6 +35,8 @@ export interface Migration {
   version: number;
   name: string;
   up: string;
+  /** False for one after which earlier software must not open the database any more. Every other one is checked when it is applied. */
+  additive?: false;
 }
 
 /** The points that a transaction passes, in order: where tests cut it. */
