@@ -9,8 +9,8 @@ import type { Offer, PathStep } from '@bascule/protocol/api/updates.ts';
 import type { PackageKind, PackageManifest } from '@bascule/protocol/package-manifest.ts';
 import { compareVersions, satisfies } from './version.ts';
 
-/** Releases of one kind that a path is searched through; the newest count. Two hundred are several years of monthly releases. */
-export const PLANNED_RELEASES_MAX = 200;
+/** Releases of one kind that a path is searched through; the newest count. A hundred are eight years of monthly ones. */
+export const PLANNED_RELEASES_MAX = 100;
 
 export interface InstalledPackage {
   kind: PackageKind;
@@ -53,12 +53,17 @@ export interface Plan {
 type Blocker = Offer['blockedBy'][number];
 type Sequential = 'base' | 'site';
 
-/** One version of base or site that is installed or can be. */
+/** One version of base or site that is installed (the first of its kind) or can be. What it fits is known by position, since a search asks it often. */
 interface Stage {
-  version: string;
+  /** Undefined when nothing is installed. */
+  version: string | undefined;
   requires: PackageManifest['requires'];
   /** Undefined for what is installed. */
   release: KnownRelease | undefined;
+  /** Over which stages of its own kind it installs. */
+  over: boolean[];
+  /** With which stages of the other kind it works. */
+  beside: boolean[];
 }
 
 /** Says of every release whether it may be installed, and lays the path. Takes milliseconds for hundreds of releases. */
@@ -171,6 +176,8 @@ class UpgradeGraph {
     this.#releases = input.releases;
     this.#bases = stages('base', input);
     this.#sites = stages('site', input);
+    measure('base', this.#bases, this.#sites);
+    measure('site', this.#sites, this.#bases);
     this.#reached.set(0, { cost: [0, 0, 0], from: undefined, release: undefined });
     for (let base = 0; base < this.#bases.length; base++)
       for (let site = 0; site < this.#sites.length; site++) this.#leave(base, site);
@@ -227,24 +234,20 @@ class UpgradeGraph {
   #leave(base: number, site: number): void {
     const from = base * this.#sites.length + site;
     const cost = this.#reached.get(from)?.cost;
-    const here = { base: this.#bases[base], site: this.#sites[site] };
-    if (cost === undefined || here.base === undefined || here.site === undefined) return;
-    for (let next = base + 1; next < this.#bases.length; next++) {
-      const stage = this.#bases[next];
-      if (stage !== undefined && installs(stage, 'base', here))
-        this.#reach(next * this.#sites.length + site, from, stage, [cost[0], cost[1] + 1, cost[2]]);
-    }
+    if (cost === undefined) return;
+    for (let next = base + 1; next < this.#bases.length; next++)
+      if (installs(this.#bases, base, next, this.#sites, site))
+        this.#reach(next * this.#sites.length + site, from, this.#bases[next], [cost[0], cost[1] + 1, cost[2]]);
     for (let next = site + 1; next < this.#sites.length; next++) {
-      const stage = this.#sites[next];
-      if (stage === undefined || !installs(stage, 'site', here)) continue;
-      const waits = stage.release?.manifest.upgradesClients === true ? 1 : 0;
-      this.#reach(base * this.#sites.length + next, from, stage, [cost[0] + waits, cost[1] + 1, cost[2] + base]);
+      if (!installs(this.#sites, site, next, this.#bases, base)) continue;
+      const waits = this.#sites[next]?.release?.manifest.upgradesClients === true ? 1 : 0;
+      this.#reach(base * this.#sites.length + next, from, this.#sites[next], [cost[0] + waits, cost[1] + 1, cost[2] + base]);
     }
   }
 
-  #reach(node: number, from: number, { release }: Stage, cost: Cost): void {
+  #reach(node: number, from: number, stage: Stage | undefined, cost: Cost): void {
     const known = this.#reached.get(node);
-    if (known === undefined || isCheaper(cost, known.cost)) this.#reached.set(node, { cost, from, release });
+    if (known === undefined || isCheaper(cost, known.cost)) this.#reached.set(node, { cost, from, release: stage?.release });
   }
 
   #pair(node: number): [base: number, site: number] {
@@ -263,35 +266,50 @@ function isCheaper(one: Cost, other: Cost): boolean {
 /** What is installed of `kind`, then every release of it that is newer and not withheld, rising. */
 function stages(kind: Sequential, input: PlanInput): Stage[] {
   const installed = input.installed.find((candidate) => candidate.kind === kind);
-  const first: Stage = { version: installed?.version ?? NOTHING, requires: installed?.requires ?? {}, release: undefined };
+  const stage = (version: string | undefined, requires: Stage['requires'], release: KnownRelease | undefined): Stage => ({
+    version,
+    requires,
+    release,
+    over: [],
+    beside: [],
+  });
   const newer = input.releases
-    .filter(
-      (release) =>
-        release.manifest.kind === kind &&
-        compareVersions(release.manifest.version, first.version) > 0 &&
-        withheld(release, input).length === 0,
-    )
+    .filter(({ manifest }) => manifest.kind === kind)
+    .filter(({ manifest }) => installed === undefined || compareVersions(manifest.version, installed.version) > 0)
+    .filter((release) => withheld(release, input).length === 0)
     .sort((one, other) => compareVersions(one.manifest.version, other.manifest.version))
     .slice(-PLANNED_RELEASES_MAX);
   return [
-    first,
-    ...newer.map((release) => ({ version: release.manifest.version, requires: release.manifest.requires, release })),
+    stage(installed?.version, installed?.requires ?? {}, undefined),
+    ...newer.map((release) => stage(release.manifest.version, release.manifest.requires, release)),
   ];
 }
 
-/** Below every version: stands for a kind of which nothing is installed. */
-const NOTHING = '0.0.0';
+/** Fills in `over` and `beside` of the stages of `kind`. Equal ranges are looked at once. */
+function measure(kind: Sequential, own: readonly Stage[], others: readonly Stage[]): void {
+  const answers = new Map<string, boolean[]>();
+  const fitting = (range: string | undefined, among: readonly Stage[]): boolean[] => {
+    const key = `${among === own ? 'own' : 'other'} ${range}`;
+    const answer = answers.get(key) ?? among.map(({ version }) => holds(range, version));
+    answers.set(key, answer);
+    return answer;
+  };
+  for (const stage of own) {
+    const installsOver = stage.release?.manifest.installsOver ?? null;
+    const oldest = installsOver === null ? fitting(undefined, own) : fitting(`>=${installsOver}`, own);
+    const ownRange = fitting(stage.requires[kind], own);
+    // Over nothing, the oldest version over which it installs does not matter.
+    stage.over = own.map(({ version }, at) => ownRange[at] === true && (version === undefined || oldest[at] === true));
+    stage.beside = fitting(stage.requires[kind === 'base' ? 'site' : 'base'], others);
+  }
+}
 
-/** Whether `stage`, of `kind`, installs over `here`. */
-function installs(stage: Stage, kind: Sequential, here: { base: Stage; site: Stage }): boolean {
-  const manifest = stage.release?.manifest;
-  if (manifest === undefined) return false;
-  const version = (of: Sequential): string | undefined => (here[of].version === NOTHING ? undefined : here[of].version);
-  const own = version(kind);
-  if (manifest.installsOver !== null && own !== undefined && compareVersions(own, manifest.installsOver) < 0) return false;
-  if (!holds(manifest.requires.base, version('base')) || !holds(manifest.requires.site, version('site'))) return false;
-  const wanted = here[kind === 'base' ? 'site' : 'base'].requires[kind];
-  return holds(wanted, manifest.version) || !holds(wanted, own);
+/** Whether `own[next]` installs over `own[here]` while `others[other]` stays: what it breaks must be broken already. */
+function installs(own: readonly Stage[], here: number, next: number, others: readonly Stage[], other: number): boolean {
+  const stage = own[next];
+  if (stage?.over[here] !== true || stage.beside[other] !== true) return false;
+  const stays = others[other]?.beside;
+  return stays?.[next] === true || stays?.[here] !== true;
 }
 
 /** Puts the newest licence of each holder where its requirements hold first, after the base packages (B59). */
