@@ -71,8 +71,8 @@ class Starter {
     this.#client = options.localClient
       ? new LocalClient({
           home: options.home,
-          node: software.runtime,
-          main: join(software.site, 'apps', 'jump-client', 'src', 'main.ts'),
+          node: join(software.boot, 'bin', 'node'),
+          main: join(software.boot, 'apps', 'jump-client', 'src', 'main.ts'),
           url: `https://${loopback ? (options.listen.includes(':') ? '[::1]' : '127.0.0.1') : options.listen}:${options.port}`,
         })
       : undefined;
@@ -116,9 +116,9 @@ class Starter {
   /** In a session of its own (`detached`), so that Ctrl-C arrives here alone and things stop in order. */
   #runBoot() {
     const { home, listen, port, name } = this.#options;
-    const { base, runtime } = this.#software;
+    const { base, boot } = this.#software;
     const args = [
-      join(base, 'apps', 'boot', 'src', 'main.ts'),
+      join(boot, 'apps', 'boot', 'src', 'main.ts'),
       `--home=${home}`,
       `--listen=${listen}`,
       `--port=${port}`,
@@ -127,7 +127,12 @@ class Starter {
       ...(isRoot ? ['--user', SERVICE_USER] : []),
     ];
     return new Promise((resolve, reject) => {
-      this.#boot = spawn(runtime, args, { stdio: ['ignore', 'inherit', 'inherit'], detached: true, cwd: '/', env: process.env });
+      this.#boot = spawn(join(boot, 'bin', 'node'), args, {
+        stdio: ['ignore', 'inherit', 'inherit'],
+        detached: true,
+        cwd: '/',
+        env: process.env,
+      });
       this.#boot.once('error', (error) => reject(new Stop(`boot cannot be started: ${error.message}`)));
       this.#boot.once('exit', (code) => resolve(code));
     });
