@@ -27,7 +27,7 @@ export const uploadStarted = defineAuditEvent<{ name: string; totalBytes: number
   'Began to upload {name} ({totalBytes} bytes)',
 );
 export const uploadRemoved = defineAuditEvent<{ name: string }>('UPDATE_UPLOAD_REMOVED', 'Removed the upload {name}');
-export const updateFileImported = defineAuditEvent<{ name: string; sha256: string; targets: string }>(
+export const updateFileImported = defineAuditEvent<{ name: string; keyNonce: string; targets: string }>(
   'UPDATE_FILE_IMPORTED',
   'Imported {name} with {targets}',
 );

@@ -1,0 +1,141 @@
+import { randomBytes } from 'node:crypto';
+import { AppError } from '@bascule/errors/app-error.ts';
+import { BundleMirror, checkBundle, type BundleAbout } from '@bascule/package-format/bundle-file.ts';
+import { compareVersions } from '@bascule/package-format/version.ts';
+import { runtimeTarget, type InstalledPackage } from '@bascule/package-format/planner.ts';
+import type { Release, UpdateClient } from '@bascule/package-format/update-client.ts';
+import type { SoftwareHere } from './updates-offers.ts';
+
+/** Reading and checking a whole bundle of 8 GB from a slow disk takes minutes; beyond this something is wrong. */
+export const BUNDLE_IMPORT_LIMIT_MS = 30 * 60_000;
+/** A file answers a download key that was made here, for so long after the key. */
+export const BUNDLE_KEY_ACCEPTED_MS = 30 * 24 * 60 * 60_000;
+const NONCE_BYTES = 18;
+
+/** What an imported file brought. */
+export interface Imported {
+  about: BundleAbout;
+  /** Packages, in the order of installation. */
+  targets: string[];
+  validUntilMs: number;
+}
+
+export interface BundleContext {
+  client: UpdateClient;
+  applianceId: string;
+  installed(): SoftwareHere;
+  nowMs(): number;
+  /** When the download key with this number was made here, if it was. */
+  keyMadeAtMs(nonce: string): number | undefined;
+}
+
+/** A number for one download key. */
+export function newNonce(): string {
+  return randomBytes(NONCE_BYTES).toString('base64url');
+}
+
+/**
+ * Verifies the `.bascule-update` file `file` and takes its packages; nothing is unpacked. Throws one clear sentence: `BUNDLE_*` of the package format,
+ * `UPDATE_FILE_KEY_UNKNOWN`, `UPDATE_FILE_KEY_EXPIRED`, `UPDATE_FILE_INCOMPLETE`, `UPDATE_FILE_ALTERED`, `UPDATE_FILE_OLDER`, `UPDATES_NOT_TRUSTED`.
+ */
+export async function importBundle(file: string, context: BundleContext, stop: AbortSignal): Promise<Imported> {
+  const signal = AbortSignal.any([stop, AbortSignal.timeout(BUNDLE_IMPORT_LIMIT_MS)]);
+  const bundle = await BundleMirror.open(file);
+  try {
+    checkBundle(bundle.about, { applianceId: context.applianceId, nowMs: context.nowMs() });
+    checkKey(bundle.about, context);
+    if (context.client.trust() === undefined) throw await notTrusted(context.client, bundle);
+    const { validUntilMs } = await context.client.refresh(bundle, signal);
+    const releases = bundle.about.packages.map((target) => release(target, context.client));
+    checkNewer(releases, context.installed());
+    for (const target of neededTargets(releases, context)) await take(target, bundle, context.client, signal);
+    return { about: bundle.about, targets: releases.map(({ target }) => target), validUntilMs };
+  } finally {
+    await bundle.close();
+  }
+}
+
+function checkKey(about: BundleAbout, { keyMadeAtMs, nowMs }: BundleContext): void {
+  const madeAtMs = keyMadeAtMs(about.keyNonce);
+  if (madeAtMs === undefined)
+    throw new AppError(
+      'invalid',
+      'UPDATE_FILE_KEY_UNKNOWN',
+      'This file answers a download key that this appliance did not make, or has forgotten. Make a new appliance download key and redeem that.',
+    );
+  if (nowMs() > madeAtMs + BUNDLE_KEY_ACCEPTED_MS)
+    throw new AppError(
+      'invalid',
+      'UPDATE_FILE_KEY_EXPIRED',
+      `The download key of this file has expired: it was made on ${new Date(madeAtMs).toISOString().slice(0, 10)}. Make a new appliance download key and redeem that.`,
+    );
+}
+
+/** Names the root that the file brings, so that it can be compared and confirmed. */
+async function notTrusted(client: UpdateClient, bundle: BundleMirror): Promise<AppError> {
+  const { sha256 } = await client.readRoot(bundle);
+  return new AppError(
+    'conflict',
+    'UPDATES_NOT_TRUSTED',
+    `No update root is confirmed on this appliance yet. That of this file has SHA-256 ${sha256}: compare it with what the publisher says, confirm it under Updates > Settings, then finish this upload again.`,
+    { params: { rootSha256: sha256 } },
+  );
+}
+
+function release(target: string, client: UpdateClient): Release {
+  const found = client.find(target);
+  if (found !== undefined) return found;
+  throw new AppError(
+    'invalid',
+    'UPDATE_FILE_ALTERED',
+    `The file names ${target}, but nobody signed that: it was altered. Bring it again.`,
+    {
+      params: { target },
+    },
+  );
+}
+
+function checkNewer(releases: Release[], { packages }: SoftwareHere): void {
+  const isNewer = ({ manifest }: Release): boolean => manifest !== undefined && olderInstalled(manifest, packages);
+  if (releases.length > 0 && !releases.some(isNewer))
+    throw new AppError(
+      'invalid',
+      'UPDATE_FILE_OLDER',
+      'Everything in this file is installed already, or is older than what is installed. Make a new download key to get what is missing now.',
+    );
+}
+
+function olderInstalled({ kind, version, licence }: NonNullable<Release['manifest']>, packages: InstalledPackage[]): boolean {
+  const installed = packages.find(
+    (candidate) => candidate.kind === kind && (kind !== 'licence' || candidate.holder === licence?.holder),
+  );
+  return installed === undefined || compareVersions(version, installed.version) > 0;
+}
+
+/** The packages, and the runtimes that are neither unpacked nor downloaded here. */
+function neededTargets(releases: Release[], { client, installed }: BundleContext): string[] {
+  const { runtimes } = installed();
+  const runtimeTargets = releases.flatMap(({ manifest }) =>
+    manifest?.runtime == null || runtimes.includes(manifest.runtime) ? [] : [runtimeTarget(manifest.runtime)],
+  );
+  return [...new Set([...runtimeTargets, ...releases.map(({ target }) => target)])].filter(
+    (target) => client.pathOf(target) === undefined,
+  );
+}
+
+async function take(target: string, bundle: BundleMirror, client: UpdateClient, signal: AbortSignal): Promise<void> {
+  try {
+    await client.obtain(target, bundle, { signal });
+  } catch (error) {
+    if (!(error instanceof AppError) || error.code !== 'MIRROR_TARGET_MISSING') throw error;
+    throw new AppError(
+      'invalid',
+      'UPDATE_FILE_INCOMPLETE',
+      `The file is incomplete: ${target} is missing. Bring it again, or redeem a new download key.`,
+      {
+        params: { target },
+        cause: error,
+      },
+    );
+  }
+}
