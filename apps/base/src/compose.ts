@@ -17,7 +17,7 @@ import { publicAddress, type BaseConfig } from './config/config.ts';
 import { Front } from './front/front.ts';
 import { openBoxInterface, openControlSocket, type ControlHandlers } from './http/http.ts';
 import { openBoxAdministrators } from './identity/identity.ts';
-import { SiteHost } from './site-host/site-host.ts';
+import { SiteHost, type SiteSoftware } from './site-host/site-host.ts';
 
 /** The descriptor of the listening socket that boot passes (docs/spec/boot.md, 2). */
 const LISTENING_DESCRIPTOR = 3;
@@ -67,24 +67,20 @@ export class Base {
       certificate,
       log,
     });
-    for (const name of ['main', 'relay'] as const) this.#host[name].on('change', () => this.#front.programChanged(name));
+    this.#host.on('programChanged', (name) => this.#front.programChanged(name));
+    this.#host.on('routeChanged', () => this.#front.setPrograms(this.#host.main, this.#host.relay));
   }
 
   #makeHost(): SiteHost {
     const config = this.#config;
-    const program = (file: string): string => join(config.siteDir, 'apps', 'site', 'src', file);
     return new SiteHost({
       paths: config.paths,
-      programs: { main: program('main.ts'), relay: program('relay-main.ts') },
+      software: () => siteSoftware(config),
       siteStart: () => ({
-        siteDir: config.paths.site.site,
         applianceName: config.applianceName,
         publicHost: config.publicHost,
         publicPort: config.port,
         hosts: config.hosts,
-        version: config.siteVersion,
-        softwareDir: config.siteDir,
-        runtimeDir: config.runtimeDir,
         webKeyPin: this.#certificate.keyPin,
       }),
       log: this.#log,
@@ -210,6 +206,19 @@ export class Base {
     this.#firstPassword = undefined;
     return { appliance, login: this.#host.takeFirstPassword() };
   }
+}
+
+/** The version of the site that the pointer names, or the checkout. */
+function siteSoftware(config: BaseConfig): SiteSoftware {
+  const program = (file: string): string => join(config.siteDir, 'apps', 'site', 'src', file);
+  return {
+    folder: '',
+    version: config.siteVersion,
+    directory: config.siteDir,
+    node: process.execPath,
+    runtimeDir: config.runtimeDir,
+    programs: { main: program('main.ts'), relay: program('relay-main.ts') },
+  };
 }
 
 /** Whoever reached the control socket: base's own user or root, on this machine. */

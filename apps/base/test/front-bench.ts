@@ -20,20 +20,23 @@ export class FrontBench implements AsyncDisposable {
   constructor(health: { healthIntervalMs?: number; healthSilenceLimitMs?: number } = {}) {
     mkdirSync(join(this.paths.run, 'control'), { recursive: true });
     const siteStart = {
-      siteDir: this.paths.site.site,
       applianceName: 'test',
       publicHost: 'localhost',
       publicPort: this.port,
       hosts: ['localhost'],
-      version: '0',
-      softwareDir: '/',
-      runtimeDir: '/',
       webKeyPin: '',
     };
     const fixture = (name: string) => join(import.meta.dirname, `fixture-${name}.ts`);
     this.host = new SiteHost({
       paths: this.paths,
-      programs: { main: fixture('main'), relay: fixture('relay') },
+      software: () => ({
+        folder: '',
+        version: '0',
+        directory: '/',
+        node: process.execPath,
+        runtimeDir: '/',
+        programs: { main: fixture('main'), relay: fixture('relay') },
+      }),
       siteStart: () => siteStart,
       log: createLog('test', 'silent'),
       ...health,
@@ -61,8 +64,8 @@ export class FrontBench implements AsyncDisposable {
       log: createLog('test', 'silent'),
       ...options,
     });
-    this.host.main.on('change', () => this.front.programChanged('main'));
-    this.host.relay.on('change', () => this.front.programChanged('relay'));
+    this.host.on('programChanged', (name) => this.front.programChanged(name));
+    this.host.on('routeChanged', () => this.front.setPrograms(this.host.main, this.host.relay));
     await this.front.listen(this.#socket.fd());
     if (options.site !== false) {
       await this.host.start();

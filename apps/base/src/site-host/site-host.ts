@@ -1,24 +1,27 @@
 import { EventEmitter, once } from 'node:events';
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { homePaths } from '@bascule/core/home.ts';
 import { AppError } from '@bascule/errors/app-error.ts';
 import type { Log } from '@bascule/log/log.ts';
 import type { ProcessState } from '@bascule/protocol/appliance-control.ts';
-import type { FromSite, SiteStart, ToSite } from '@bascule/protocol/base-site.ts';
-import { raiseGeneration } from '@bascule/store/generation-file.ts';
+import type { FromSite } from '@bascule/protocol/base-site.ts';
+import { raiseGeneration, readGeneration } from '@bascule/store/generation-file.ts';
 import { endLeftovers, noteSitePrograms } from './site-leftovers.ts';
-import { SupervisedProgram } from './site-program.ts';
+import { FREEZE_LIMIT_MS, newRunDir, SitePair, type SitePairOptions, type SiteSoftware } from './site-pair.ts';
+import type { SupervisedProgram } from './site-program.ts';
+import * as questions from './site-questions.ts';
+import { tryOnCopy, type TrialReport } from './site-trial.ts';
 
-/** How long the site's main program may take to answer a question of base's. */
-export const ASK_WAIT_MS = 15_000;
+export type { SiteSoftware } from './site-pair.ts';
+export type { TrialReport } from './site-trial.ts';
+export { ASK_WAIT_MS } from './site-questions.ts';
 
 export interface SiteHostOptions {
   paths: ReturnType<typeof homePaths>;
-  /** Main files of the two programs. */
-  programs: { main: string; relay: string };
-  /** All of BASCULE_SITE but the generation, as it is now. */
-  siteStart(): Omit<SiteStart, 'generation'>;
+  /** The version that the pointer names, looked up whenever the site is started anew. */
+  software(): SiteSoftware;
+  siteStart: SitePairOptions['siteStart'];
   log: Log;
   healthIntervalMs?: number;
   healthSilenceLimitMs?: number;
@@ -26,16 +29,36 @@ export interface SiteHostOptions {
 
 export type SiteState = 'starting' | 'ready' | 'restarting' | 'stopped';
 
-/** Runs the site: its main program and its relay, each restarted alone, under one writer generation. */
-export class SiteHost extends EventEmitter<{ change: [] }> {
-  readonly main: SupervisedProgram;
-  readonly relay: SupervisedProgram;
+/** A version of the site that was started beside the one in force and has read the state, but may not write. */
+export interface SiteCandidate {
+  readonly software: SiteSoftware;
+  /** Names of the migrations it would apply. */
+  readonly pending: readonly string[];
+  readonly detail: Readonly<Record<string, string | number | boolean>>;
+}
+
+interface SiteHostEvents {
+  change: [];
+  /** A program in force is gone, back, or begins or ends to be switched. */
+  programChanged: ['main' | 'relay'];
+  /** `main` and `relay` are others now. */
+  routeChanged: [];
+}
+
+/** Runs the site: its main program and its relay, each restarted alone, under one writer generation; and puts another version in their place. */
+export class SiteHost extends EventEmitter<SiteHostEvents> {
   readonly #options: SiteHostOptions;
   readonly #pidFile: string;
-  #generation = 0;
+  /** Those in force; before the first start, those that will be. */
+  #pair: SitePair;
+  readonly #candidates = new Map<SiteCandidate, SitePair>();
+  /** Of a base that is itself a candidate: its site's programs, loaded before base is activated. */
+  #warm: { pair: SitePair; loaded: Promise<boolean> } | undefined;
   #wasReady = false;
   #stopped = false;
   #firstPassword: string | undefined;
+  #earlierDeaths = 0;
+  #heldSinceMs = 0;
 
   constructor(options: SiteHostOptions) {
     super();
@@ -43,44 +66,61 @@ export class SiteHost extends EventEmitter<{ change: [] }> {
     this.setMaxListeners(0);
     this.#options = options;
     this.#pidFile = join(dirname(options.paths.controlSocket), 'site-programs.json');
-    const { log, healthIntervalMs, healthSilenceLimitMs } = options;
-    const shared = {
-      siteStart: () => ({ ...options.siteStart(), generation: this.#generation }),
-      log,
-      healthIntervalMs,
-      healthSilenceLimitMs,
-    };
-    this.main = new SupervisedProgram({
-      ...shared,
-      name: 'site',
-      program: options.programs.main,
-      socketPath: options.paths.site.mainSocket,
-    });
-    this.relay = new SupervisedProgram({
-      ...shared,
-      name: 'relay',
-      program: options.programs.relay,
-      socketPath: options.paths.site.relaySocket,
-    });
-    for (const program of [this.main, this.relay]) program.on('change', () => this.#changed());
-    this.main.on('message', (message) => {
-      if (message.kind === 'ready' && message.firstPassword !== undefined) this.#firstPassword = message.firstPassword;
-    });
+    this.#pair = this.#makePair(options.software(), undefined);
+  }
+
+  get main(): SupervisedProgram {
+    return this.#pair.main;
+  }
+  get relay(): SupervisedProgram {
+    return this.#pair.relay;
+  }
+  /** The version in force. */
+  get software(): SiteSoftware {
+    return this.#pair.software;
+  }
+
+  /** Before `start`, in a base that is a candidate: loads the programs, so that they take over in no time. They open nothing for writing. */
+  warmUp(): Promise<boolean> {
+    this.#makeDirectories();
+    const pair = this.#makePair(this.#options.software(), newRunDir(this.#options.paths.site.run));
+    const loaded = pair.prepare(readGeneration(this.#options.paths.site.generation), new AbortController().signal).then(
+      () => true,
+      (error: unknown) => {
+        this.#options.log.warn({ err: error }, 'site.not-loaded-beforehand');
+        return false;
+      },
+    );
+    this.#warm = { pair, loaded };
+    return loaded;
   }
 
   /** Ends what an earlier base left, raises the generation, which shuts out every earlier writer, and starts both programs. */
   async start(): Promise<void> {
-    const { site } = this.#options.paths;
-    mkdirSync(site.site, { recursive: true, mode: 0o700 });
-    mkdirSync(site.run, { recursive: true, mode: 0o700 });
+    const { paths } = this.#options;
+    this.#makeDirectories();
     await endLeftovers(this.#pidFile);
-    this.#generation = raiseGeneration(site.generation);
-    this.relay.start();
-    this.main.start();
+    const software = this.#options.software();
+    const warm = this.#warm;
+    this.#warm = undefined;
+    const isWarm = warm !== undefined && warm.pair.software.directory === software.directory && (await warm.loaded);
+    if (warm !== undefined && !isWarm) await warm.pair.end({ killAfterMs: 0 });
+    this.#removeRunDirs(isWarm ? warm.pair : undefined);
+    if (isWarm) {
+      this.#take(warm.pair);
+      this.#noteProcesses();
+      // A death while it takes over is like any other from here on: the program is started again.
+      void warm.pair
+        .activate(raiseGeneration(paths.site.generation), () => undefined)
+        .catch((error: unknown) => this.#options.log.warn({ err: error }, 'site.activation-failed'));
+      return;
+    }
+    this.#take(this.#makePair(software, undefined));
+    this.#pair.start(raiseGeneration(paths.site.generation));
   }
 
   get ready(): boolean {
-    return this.main.ready && this.relay.ready;
+    return this.#pair.ready;
   }
 
   get state(): SiteState {
@@ -91,12 +131,17 @@ export class SiteHost extends EventEmitter<{ change: [] }> {
 
   /** Why the site cannot work, in its own sentence. */
   get failure(): string | undefined {
-    return this.main.failure ?? this.relay.failure;
+    return this.#pair.failure;
+  }
+
+  /** Deaths of programs in force that nobody asked for. */
+  get deaths(): number {
+    return this.#earlierDeaths + this.#pair.deaths;
   }
 
   /** Waits until both programs are ready; ends early when one says that it cannot work. */
   async whenReady(timeoutMs: number): Promise<'ready' | 'failed' | 'late'> {
-    const signal = AbortSignal.timeout(timeoutMs);
+    const signal = AbortSignal.timeout(Math.max(1, Math.ceil(timeoutMs)));
     try {
       while (!this.ready && this.failure === undefined) await once(this, 'change', { signal });
     } catch {
@@ -109,6 +154,78 @@ export class SiteHost extends EventEmitter<{ change: [] }> {
     return [this.main.state, this.relay.state];
   }
 
+  /**
+   * Starts `software` beside the programs in force, with sockets of its own; resolves when it is loaded and has read the state. Throws
+   * `SITE_CANDIDATE_FAILED`; nothing is left then.
+   */
+  async prepare(software: SiteSoftware, signal: AbortSignal): Promise<SiteCandidate> {
+    const { site } = this.#options.paths;
+    const pair = this.#makePair(software, newRunDir(site.run));
+    this.#candidates.set(pair, pair);
+    try {
+      await pair.prepare(readGeneration(site.generation), signal);
+      return pair;
+    } catch (error) {
+      this.#candidates.delete(pair);
+      throw error;
+    }
+  }
+
+  /** The freeze of an installation: requests and links are held, and the programs in force end. Nothing writes once it resolves. */
+  async freeze(candidate: SiteCandidate): Promise<void> {
+    this.#pairOf(candidate).switching = true;
+    this.#hold();
+    await this.#pair.end({ comeBackAtOnce: true, killAfterMs: FREEZE_LIMIT_MS });
+  }
+
+  /** Makes the candidate the writer of a new generation; resolves when both its programs work. Throws `SITE_CANDIDATE_FAILED`. */
+  async activate(candidate: SiteCandidate, onProgress: (text: string, done: number, total: number) => void): Promise<void> {
+    await this.#pairOf(candidate).activate(raiseGeneration(this.#options.paths.site.generation), onProgress);
+  }
+
+  /** Everything that arrives, and what was held, goes to the candidate from now on. Gives for how many milliseconds it was held. */
+  route(candidate: SiteCandidate): number {
+    const pair = this.#pairOf(candidate);
+    this.#candidates.delete(candidate);
+    pair.switching = false;
+    this.#take(pair);
+    return Math.round(performance.now() - this.#heldSinceMs);
+  }
+
+  /** Ends a candidate that is not wanted; a second time does nothing. */
+  async discard(candidate: SiteCandidate): Promise<void> {
+    const pair = this.#candidates.get(candidate);
+    this.#candidates.delete(candidate);
+    await pair?.end({ killAfterMs: 0 });
+  }
+
+  /** Ends every program of the site and starts `software`, while requests are held until it works or the front door gives up on them. */
+  async restore(software: SiteSoftware): Promise<void> {
+    const { paths } = this.#options;
+    this.#hold();
+    await Promise.all([...this.#candidates.keys()].map((candidate) => this.discard(candidate)));
+    await this.#pair.end({ comeBackAtOnce: true, killAfterMs: FREEZE_LIMIT_MS });
+    const pair = this.#makePair(software, newRunDir(paths.site.run));
+    pair.switching = true;
+    const release = (): void => {
+      if (!pair.ready && pair.failure === undefined) return;
+      pair.switching = false;
+      for (const program of pair.programs) program.off('change', release);
+      this.emit('programChanged', 'main');
+      this.emit('programChanged', 'relay');
+    };
+    for (const program of pair.programs) program.on('change', release);
+    this.#take(pair);
+    pair.start(raiseGeneration(paths.site.generation));
+  }
+
+  /** Runs main of `software` once on the scratch copy `siteDir` (B49). Throws `SITE_CANDIDATE_FAILED`. */
+  async tryOn(software: SiteSoftware, siteDir: string, signal: AbortSignal): Promise<TrialReport> {
+    raiseGeneration(join(siteDir, 'generation'));
+    const pair = this.#makePair(software, newRunDir(this.#options.paths.site.run), siteDir);
+    return await tryOnCopy(pair, signal);
+  }
+
   /** The one-time password of the site's first administrator; given out once. */
   takeFirstPassword(): string | undefined {
     const password = this.#firstPassword;
@@ -118,82 +235,123 @@ export class SiteHost extends EventEmitter<{ change: [] }> {
 
   /** Makes the site give `user` a one-time password and returns it. Throws `AppError` with the site's reason, or `SITE_UNAVAILABLE`. */
   async resetPassword(user: string): Promise<string> {
-    const answer = await this.#ask((nonce) => ({ kind: 'reset-password', nonce, user }), 'password-reset');
-    return wanted(answer.password, answer.error);
+    return await questions.resetPassword(this.main, user);
   }
 
   /** Makes the site remove every second factor of `user`. Errors as `resetPassword`. */
   async resetSecondFactor(user: string): Promise<void> {
-    const { error } = await this.#ask((nonce) => ({ kind: 'reset-second-factor', nonce, user }), 'second-factor-reset');
-    if (error !== undefined) throw refused(error);
+    await questions.resetSecondFactor(this.main, user);
   }
 
   /** A single-use installer token for this machine. Errors as `resetPassword`. */
   async localClientToken(): Promise<string> {
-    const answer = await this.#ask((nonce) => ({ kind: 'local-client-token', nonce }), 'local-client-token');
-    return wanted(answer.token, answer.error);
+    return await questions.localClientToken(this.main);
+  }
+
+  /** What main says of itself, of the version in force or of a candidate that was activated. Throws `SITE_UNAVAILABLE`. */
+  async health(candidate?: SiteCandidate): Promise<Extract<FromSite, { kind: 'health' }>> {
+    return await questions.health(candidate === undefined ? this.main : this.#pairOf(candidate).main);
+  }
+
+  /** A snapshot of site.db into the new file `target`; gives its size. Throws `SITE_REFUSED`, `SITE_UNAVAILABLE`. */
+  async snapshot(target: string): Promise<number> {
+    return await questions.snapshot(this.main, target);
+  }
+
+  /** Integrity of site.db, and who is in which session. Throws as `snapshot`. */
+  async sitePreflight(): Promise<Extract<FromSite, { kind: 'preflight' }>> {
+    return await questions.preflight(this.main);
+  }
+
+  /** A real session by the system (B215). Throws as `snapshot`. */
+  async testSession(): Promise<Extract<FromSite, { kind: 'test-session' }>> {
+    return await questions.testSession(this.main);
   }
 
   /** Tells both programs that the web is served with another key now. */
   tellWebKey(webKeyPin: string): void {
-    for (const program of [this.main, this.relay]) program.send({ kind: 'web-key', webKeyPin });
+    for (const pair of [this.#pair, ...this.#candidates.values()])
+      for (const program of pair.programs) program.send({ kind: 'web-key', webKeyPin });
   }
 
-  async stop(): Promise<void> {
+  /** Ends the site. With `comeBackAtOnce`, another base takes over next: both programs end together and fast. */
+  async stop(options: { comeBackAtOnce?: boolean } = {}): Promise<void> {
     this.#stopped = true;
+    await this.#warm?.pair.end({ killAfterMs: 0 });
+    await Promise.all([...this.#candidates.keys()].map((candidate) => this.discard(candidate)));
+    if (options.comeBackAtOnce === true) return await this.#pair.end({ comeBackAtOnce: true, killAfterMs: FREEZE_LIMIT_MS });
     // main first: it closes sessions and links in order while the relay still answers it.
     await this.main.stop();
     await this.relay.stop();
+    await this.#pair.end({});
   }
 
-  #changed(): void {
+  #makePair(software: SiteSoftware, runDir: string | undefined, siteDir = this.#options.paths.site.site): SitePair {
+    const { siteStart, log, healthIntervalMs, healthSilenceLimitMs } = this.#options;
+    const pair = new SitePair({ software, siteDir, runDir, siteStart, log, healthIntervalMs, healthSilenceLimitMs });
+    for (const name of ['main', 'relay'] as const)
+      pair[name].on('change', () => {
+        this.#noteProcesses();
+        if (pair !== this.#pair) return;
+        if (this.ready) this.#wasReady = true;
+        this.emit('programChanged', name);
+        this.emit('change');
+      });
+    pair.main.on('message', (message) => {
+      if (pair === this.#pair && message.kind === 'ready' && message.firstPassword !== undefined)
+        this.#firstPassword = message.firstPassword;
+    });
+    return pair;
+  }
+
+  #pairOf(candidate: SiteCandidate): SitePair {
+    const pair = this.#candidates.get(candidate);
+    if (pair === undefined) throw new AppError('internal', 'SITE_CANDIDATE_FAILED', 'The candidate is gone.');
+    return pair;
+  }
+
+  /** Puts `pair` in force. */
+  #take(pair: SitePair): void {
+    const earlier = this.#pair;
+    if (earlier !== pair) this.#earlierDeaths += earlier.deaths;
+    this.#pair = pair;
     if (this.ready) this.#wasReady = true;
-    noteSitePrograms(
-      this.#pidFile,
-      [this.main.identity, this.relay.identity].filter((identity) => identity !== undefined),
-    );
+    this.emit('routeChanged');
+    // Who waits for the earlier ones looks again, and finds that they are not in force any more.
+    earlier.switching = false;
     this.emit('change');
   }
 
-  #ask<K extends 'password-reset' | 'second-factor-reset' | 'local-client-token'>(
-    question: (nonce: number) => ToSite,
-    kind: K,
-  ): Promise<Extract<FromSite, { kind: K }>> {
-    const nonce = this.main.nextNonce();
-    return new Promise((resolve, reject) => {
-      const finish = (answer?: Extract<FromSite, { kind: K }>): void => {
-        clearTimeout(timer);
-        this.main.off('message', hear);
-        this.main.off('change', change);
-        if (answer === undefined) reject(unavailable());
-        else resolve(answer);
-      };
-      const hear = (message: FromSite): void => {
-        if (message.kind === kind && 'nonce' in message && message.nonce === nonce)
-          finish(message as Extract<FromSite, { kind: K }>);
-      };
-      const change = (): void => {
-        if (!this.main.ready) finish();
-      };
-      const timer = setTimeout(finish, ASK_WAIT_MS);
-      this.main.on('message', hear);
-      this.main.on('change', change);
-      if (!this.main.ready || !this.main.send(question(nonce))) finish();
-    });
+  #hold(): void {
+    this.#heldSinceMs = performance.now();
+    this.#pair.switching = true;
+    this.emit('programChanged', 'main');
+    this.emit('programChanged', 'relay');
   }
-}
 
-function wanted(value: string | undefined, error: string | undefined): string {
-  if (value !== undefined) return value;
-  throw refused(error ?? 'The site gave no reason.');
-}
+  #makeDirectories(): void {
+    const { site } = this.#options.paths;
+    mkdirSync(site.site, { recursive: true, mode: 0o700 });
+    mkdirSync(site.run, { recursive: true, mode: 0o700 });
+  }
 
-function refused(reason: string): AppError {
-  return new AppError('invalid', 'SITE_REFUSED', reason);
-}
+  /** Folders of sockets whose programs are gone. */
+  #removeRunDirs(except: SitePair | undefined): void {
+    const { run } = this.#options.paths.site;
+    for (const entry of readdirSync(run, { withFileTypes: true })) {
+      const path = join(run, entry.name);
+      if (entry.isDirectory() && except?.main.socketPath.startsWith(`${path}/`) !== true)
+        rmSync(path, { recursive: true, force: true });
+    }
+  }
 
-function unavailable(): AppError {
-  return new AppError('unavailable', 'SITE_UNAVAILABLE', 'The site is starting or stopped; try again in a few seconds.', {
-    retryAfterSeconds: 5,
-  });
+  /** For the base after this one. A base that is a candidate leaves alone what the one in force has noted. */
+  #noteProcesses(): void {
+    if (this.#warm !== undefined) return;
+    const programs = [this.#pair, ...this.#candidates.values()].flatMap((pair) => pair.programs);
+    noteSitePrograms(
+      this.#pidFile,
+      programs.map(({ identity }) => identity).filter((identity) => identity !== undefined),
+    );
+  }
 }

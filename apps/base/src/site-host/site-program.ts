@@ -22,8 +22,10 @@ export interface SiteProgramOptions {
   name: 'site' | 'relay';
   /** Its main file. */
   program: string;
+  /** The Node that runs it. */
+  node: string;
   socketPath: string;
-  /** What BASCULE_SITE holds at the next start. */
+  /** What BASCULE_SITE holds at the next start, but for the mode. */
   siteStart(): SiteStart;
   log: Log;
   healthIntervalMs?: number;
@@ -31,10 +33,12 @@ export interface SiteProgramOptions {
 }
 
 interface SiteProgramEvents {
-  /** Started, ready, or gone. */
+  /** Started, prepared, ready, or gone. */
   change: [];
   message: [FromSite];
 }
+
+export type Prepared = Extract<FromSite, { kind: 'prepared' }>;
 
 /** One program of the site: runs it, restarts it alone when it dies, watches its health, and speaks protocol/base-site.ts with it. */
 export class SupervisedProgram extends EventEmitter<SiteProgramEvents> implements SiteProgram {
@@ -46,12 +50,18 @@ export class SupervisedProgram extends EventEmitter<SiteProgramEvents> implement
   #startedAtMs = 0;
   #starts = 0;
   #failures = 0;
+  #deaths = 0;
   #failure: string | undefined;
+  #prepared: Prepared | undefined;
+  /** Whether it is started again when it dies: not before it was given the state, and not after it was told to stop. */
+  #isKept = false;
   #stopping = false;
   #restartTimer: NodeJS.Timeout | undefined;
   #healthTimer: NodeJS.Timeout | undefined;
   #heardAtMs = 0;
   #nonce = 0;
+  /** While another version takes over: connections for it are held, links too, instead of being closed. */
+  switching = false;
 
   constructor(options: SiteProgramOptions) {
     super();
@@ -67,9 +77,21 @@ export class SupervisedProgram extends EventEmitter<SiteProgramEvents> implement
   get ready(): boolean {
     return this.#state === 'ready';
   }
+  /** Whether there is a process. */
+  get alive(): boolean {
+    return this.#child !== undefined;
+  }
   /** Why it cannot work, in its own words, since its last start. */
   get failure(): string | undefined {
     return this.#failure;
+  }
+  /** What it said when it was loaded and had read the state; undefined before, and for one that was started to serve. */
+  get prepared(): Prepared | undefined {
+    return this.#prepared;
+  }
+  /** How often it ended although nobody had told it to. */
+  get deaths(): number {
+    return this.#deaths;
   }
   get identity(): ProcessIdentity | undefined {
     return this.#identity;
@@ -85,28 +107,22 @@ export class SupervisedProgram extends EventEmitter<SiteProgramEvents> implement
     };
   }
 
+  /** Starts it to serve, and again whenever it dies. */
   start(): void {
-    const child = spawn(process.execPath, [this.#options.program], {
-      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-      serialization: 'advanced',
-      env: { ...process.env, BASCULE_SITE: JSON.stringify(this.#options.siteStart()) },
-    });
-    this.#child = child;
-    this.#identity = child.pid === undefined ? undefined : identifyProcess(child.pid);
-    this.#starts++;
-    this.#startedAtMs = Date.now();
-    this.#failure = undefined;
-    this.#state = 'starting';
-    child.on('message', (message) => this.#hear(message));
-    child.on('error', (error) => this.#log.warn({ message: error.message }, 'site-program.channel-error'));
-    child.once('exit', (code, signal) => {
-      closePendingSocket(child);
-      this.#gone(code, signal);
-    });
-    if (child.pid === undefined) return this.#gone(null, null);
-    this.#watchHealth(child);
-    this.#log.info({ childPid: child.pid, restarts: this.#starts - 1 }, 'site-program.started');
-    this.emit('change');
+    this.#isKept = true;
+    this.#spawn('serve');
+  }
+
+  /** Starts it once, to load everything and wait for `activate` (or, with `trial`, to serve nobody); a death is then an end. */
+  startOnce(mode: 'prepare' | 'trial'): void {
+    this.#spawn(mode);
+  }
+
+  /** Makes a prepared program the writer of `generation`; from now on it is kept alive. False when it is gone. */
+  activate(generation: number): boolean {
+    this.#isKept = true;
+    this.#heardAtMs = performance.now();
+    return this.send({ kind: 'activate', generation });
   }
 
   /** True when the program is ready within `timeoutMs`. */
@@ -136,16 +152,44 @@ export class SupervisedProgram extends EventEmitter<SiteProgramEvents> implement
     return ++this.#nonce;
   }
 
-  async stop(): Promise<void> {
+  /** Ends it in order; kills it when it is still there after `killAfterMs`. Resolves when it is gone, and it stays so. */
+  async stop(options: { comeBackAtOnce?: boolean; killAfterMs?: number } = {}): Promise<void> {
     this.#stopping = true;
+    this.#isKept = false;
     clearTimeout(this.#restartTimer);
     const child = this.#child;
     if (child === undefined) return;
     const gone = once(child, 'exit');
-    this.send({ kind: 'stop' });
-    const killer = setTimeout(() => child.kill('SIGKILL'), STOP_WAIT_MS);
+    this.send({ kind: 'stop', ...(options.comeBackAtOnce === true && { comeBackAtOnce: true }) });
+    const killer = setTimeout(() => child.kill('SIGKILL'), options.killAfterMs ?? STOP_WAIT_MS);
     await gone;
     clearTimeout(killer);
+  }
+
+  #spawn(mode: 'serve' | 'prepare' | 'trial'): void {
+    const start: SiteStart = { ...this.#options.siteStart(), ...(mode !== 'serve' && { mode }) };
+    const child = spawn(this.#options.node, [this.#options.program], {
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+      serialization: 'advanced',
+      env: { ...process.env, BASCULE_SITE: JSON.stringify(start) },
+    });
+    this.#child = child;
+    this.#identity = child.pid === undefined ? undefined : identifyProcess(child.pid);
+    this.#starts++;
+    this.#startedAtMs = Date.now();
+    this.#failure = undefined;
+    this.#prepared = undefined;
+    this.#state = 'starting';
+    child.on('message', (message) => this.#hear(message));
+    child.on('error', (error) => this.#log.warn({ message: error.message }, 'site-program.channel-error'));
+    child.once('exit', (code, signal) => {
+      closePendingSocket(child);
+      this.#gone(code, signal);
+    });
+    if (child.pid === undefined) return this.#gone(null, null);
+    this.#watchHealth(child);
+    this.#log.info({ childPid: child.pid, restarts: this.#starts - 1, mode }, 'site-program.started');
+    this.emit('change');
   }
 
   #hear(raw: unknown): void {
@@ -161,12 +205,13 @@ export class SupervisedProgram extends EventEmitter<SiteProgramEvents> implement
       this.#state = 'failed';
       this.#log.error({ reason: message.message }, 'site-program.failed');
     }
+    if (message.kind === 'prepared') this.#prepared = message;
     this.emit('message', message);
     if (message.kind === 'ready') {
       this.#state = 'ready';
       this.#log.info({ afterMs: Date.now() - this.#startedAtMs }, 'site-program.ready');
     }
-    if (message.kind === 'ready' || message.kind === 'failed') this.emit('change');
+    if (message.kind === 'ready' || message.kind === 'failed' || message.kind === 'prepared') this.emit('change');
   }
 
   #watchHealth(child: ChildProcess): void {
@@ -174,7 +219,9 @@ export class SupervisedProgram extends EventEmitter<SiteProgramEvents> implement
     const silenceLimitMs = this.#options.healthSilenceLimitMs ?? HEALTH_SILENCE_LIMIT_MS;
     this.#healthTimer = setInterval(() => {
       const silentMs = performance.now() - this.#heardAtMs;
-      if (silentMs > (this.ready ? silenceLimitMs : START_LIMIT_MS)) {
+      // A prepared one waits in silence for as long as base lets it.
+      const isWaiting = this.#prepared !== undefined && !this.#isKept;
+      if (!isWaiting && silentMs > (this.ready ? silenceLimitMs : START_LIMIT_MS)) {
         this.#log.error({ childPid: child.pid, silentMs: Math.round(silentMs) }, 'site-program.hangs');
         child.kill('SIGKILL');
       } else if (this.ready) this.send({ kind: 'health', nonce: this.nextNonce() });
@@ -185,15 +232,17 @@ export class SupervisedProgram extends EventEmitter<SiteProgramEvents> implement
     clearInterval(this.#healthTimer);
     this.#child = undefined;
     this.#identity = undefined;
+    this.#prepared = undefined;
     const livedMs = Date.now() - this.#startedAtMs;
     this.#failures = livedMs > RESTART_FORGIVEN_AFTER_MS ? 1 : this.#failures + 1;
+    if (!this.#stopping) this.#deaths++;
     if (this.#failure === undefined) this.#state = 'waiting';
     const waitMs = restartWaitMs(this.#failures);
     this.#log[this.#stopping ? 'info' : 'warn'](
-      { exitCode: code, signal, livedMs, restartInMs: this.#stopping ? null : waitMs },
+      { exitCode: code, signal, livedMs, restartInMs: this.#isKept ? waitMs : null },
       'site-program.gone',
     );
-    if (!this.#stopping) this.#restartTimer = setTimeout(() => this.start(), waitMs);
+    if (this.#isKept) this.#restartTimer = setTimeout(() => this.#spawn('serve'), waitMs);
     this.emit('change');
   }
 }

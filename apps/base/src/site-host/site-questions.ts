@@ -1,0 +1,97 @@
+import { AppError } from '@bascule/errors/app-error.ts';
+import type { FromSite, ToSite } from '@bascule/protocol/base-site.ts';
+import type { SupervisedProgram } from './site-program.ts';
+
+/** How long the site's main program may take to answer a question of base's. */
+export const ASK_WAIT_MS = 15_000;
+export const HEALTH_WAIT_MS = 10_000;
+/** A little longer than the store gives a snapshot (packages/store/src/snapshot.ts). */
+export const SNAPSHOT_WAIT_MS = 31 * 60_000;
+/** Integrity is read through the whole database. */
+export const PREFLIGHT_WAIT_MS = 5 * 60_000;
+export const TEST_SESSION_WAIT_MS = 60_000;
+
+type Answer<K extends FromSite['kind']> = Extract<FromSite, { kind: K }>;
+
+export async function resetPassword(main: SupervisedProgram, user: string): Promise<string> {
+  const answer = await ask(main, (nonce) => ({ kind: 'reset-password', nonce, user }), 'password-reset', ASK_WAIT_MS);
+  return wanted(answer.password, answer.error);
+}
+
+export async function resetSecondFactor(main: SupervisedProgram, user: string): Promise<void> {
+  const { error } = await ask(
+    main,
+    (nonce) => ({ kind: 'reset-second-factor', nonce, user }),
+    'second-factor-reset',
+    ASK_WAIT_MS,
+  );
+  if (error !== undefined) throw refused(error);
+}
+
+export async function localClientToken(main: SupervisedProgram): Promise<string> {
+  const answer = await ask(main, (nonce) => ({ kind: 'local-client-token', nonce }), 'local-client-token', ASK_WAIT_MS);
+  return wanted(answer.token, answer.error);
+}
+
+export async function health(main: SupervisedProgram): Promise<Answer<'health'>> {
+  return await ask(main, (nonce) => ({ kind: 'health', nonce }), 'health', HEALTH_WAIT_MS);
+}
+
+export async function snapshot(main: SupervisedProgram, target: string): Promise<number> {
+  const answer = await ask(main, (nonce) => ({ kind: 'snapshot', nonce, target }), 'snapshot-taken', SNAPSHOT_WAIT_MS);
+  return wanted(answer.bytes, answer.error);
+}
+
+export async function preflight(main: SupervisedProgram): Promise<Answer<'preflight'>> {
+  const answer = await ask(main, (nonce) => ({ kind: 'preflight', nonce }), 'preflight', PREFLIGHT_WAIT_MS);
+  if (answer.error !== undefined) throw refused(answer.error);
+  return answer;
+}
+
+export async function testSession(main: SupervisedProgram): Promise<Answer<'test-session'>> {
+  return await ask(main, (nonce) => ({ kind: 'test-session', nonce }), 'test-session', TEST_SESSION_WAIT_MS);
+}
+
+/** Asks `main` and waits for the answer with the same number. Throws `SITE_UNAVAILABLE` when main is not ready, dies, or is late. */
+function ask<K extends FromSite['kind']>(
+  main: SupervisedProgram,
+  question: (nonce: number) => ToSite,
+  kind: K,
+  waitMs: number,
+): Promise<Answer<K>> {
+  const nonce = main.nextNonce();
+  return new Promise((resolve, reject) => {
+    const finish = (answer?: Answer<K>): void => {
+      clearTimeout(timer);
+      main.off('message', hear);
+      main.off('change', change);
+      if (answer === undefined) reject(unavailable());
+      else resolve(answer);
+    };
+    const hear = (message: FromSite): void => {
+      if (message.kind === kind && 'nonce' in message && message.nonce === nonce) finish(message as Answer<K>);
+    };
+    const change = (): void => {
+      if (!main.ready) finish();
+    };
+    const timer = setTimeout(finish, waitMs);
+    main.on('message', hear);
+    main.on('change', change);
+    if (!main.ready || !main.send(question(nonce))) finish();
+  });
+}
+
+function wanted<T>(value: T | undefined, error: string | undefined): T {
+  if (value !== undefined) return value;
+  throw refused(error ?? 'The site gave no reason.');
+}
+
+function refused(reason: string): AppError {
+  return new AppError('invalid', 'SITE_REFUSED', reason);
+}
+
+function unavailable(): AppError {
+  return new AppError('unavailable', 'SITE_UNAVAILABLE', 'The site is starting or stopped; try again in a few seconds.', {
+    retryAfterSeconds: 5,
+  });
+}
