@@ -24,6 +24,7 @@ export function LoginLayout() {
     ...(administrator ? [{ to: loginPaths.jump, label: t('login:tab.jump'), badge: waiting > 0 ? waiting : undefined }] : []),
     ...(administrator ? [{ to: loginPaths.usersAndSecurity, label: t('login:tab.users') }] : []),
     { to: loginPaths.reports, label: t('login:tab.reports') },
+    ...(administrator ? [{ to: loginPaths.management, label: t('login:tab.management') }] : []),
   ];
   return (
     <>
@@ -34,7 +35,7 @@ export function LoginLayout() {
         <AccountMenu />
       </PageHeader>
       <TabNav label={t('login:tab.main')} tabs={tabs} />
-      {secondary.length > 1 && <TabNav label={t('login:tab.pages')} tabs={secondary} secondary />}
+      {secondary.length > 0 && <TabNav label={t('login:tab.pages')} tabs={secondary} secondary />}
       <main className="b-page">
         <Outlet />
       </main>
@@ -61,6 +62,7 @@ function useSecondaryTabs(): Tab[] {
       { to: loginPaths.accessSessions, label: t('login:tab.accessSessions') },
       { to: loginPaths.audit, label: t('login:tab.audit') },
     ],
+    [loginPaths.management]: [{ to: loginPaths.email, label: t('login:tab.email') }],
   };
   const found = Object.entries(below).find(([path]) => pathname.startsWith(path));
   return found?.[1] ?? [];

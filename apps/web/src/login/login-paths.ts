@@ -13,4 +13,6 @@ export const loginPaths = {
   accessSessions: '/reports/access-sessions',
   accessSession: '/reports/access-sessions/$sessionId',
   audit: '/reports/audit',
+  management: '/management',
+  email: '/management/email',
 } as const;

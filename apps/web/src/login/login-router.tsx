@@ -9,6 +9,7 @@ import { JumpClientsPage } from './jump/JumpClientsPage.tsx';
 import { JumpGroupsPage } from './jump/JumpGroupsPage.tsx';
 import { InstallerTokensPage } from './jump/InstallerTokensPage.tsx';
 import { loginPaths } from './login-paths.ts';
+import { EmailConfigurationPage } from './management/EmailConfigurationPage.tsx';
 import { AccessSessionPage } from './reports/AccessSessionPage.tsx';
 import { AccessSessionsPage } from './reports/AccessSessionsPage.tsx';
 import { AuditPage } from './reports/AuditPage.tsx';
@@ -56,6 +57,7 @@ const routes = [
   leadTo(loginPaths.jump, loginPaths.jumpClients),
   leadTo(loginPaths.usersAndSecurity, loginPaths.users),
   leadTo(loginPaths.reports, loginPaths.accessSessions),
+  leadTo(loginPaths.management, loginPaths.email),
   page(loginPaths.status, StatusPage),
   page(loginPaths.account, MyAccountPage),
   administratorPage(loginPaths.jumpClients, JumpClientsPage),
@@ -66,6 +68,7 @@ const routes = [
   accessSessionsRoute,
   accessSessionRoute,
   administratorPage(loginPaths.audit, AuditPage),
+  administratorPage(loginPaths.email, EmailConfigurationPage),
 ];
 
 export const loginRouter = createRouter({

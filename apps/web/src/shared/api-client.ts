@@ -8,6 +8,9 @@ export const REQUEST_TIMEOUT_MS = 20_000;
 
 const LOGIN_LOST = new Set(['NOT_LOGGED_IN', 'SECOND_FACTOR_MISSING', 'PASSWORD_CHANGE_MISSING']);
 
+/** A part of a file on a slow line takes longer than any other request. */
+export const PART_TIMEOUT_MS = 120_000;
+
 /** For changes after which the lists are read again: whatever the answer holds, its status says that it was done. */
 export const anyAnswer = z.unknown();
 
@@ -87,24 +90,52 @@ export class ApiClient {
     return this.#request('DELETE', this.url(path), schema);
   }
 
+  /** Reads `path` as plain text; throws ApiError. */
+  async getText(path: string): Promise<string> {
+    const response = await this.#send('GET', this.url(path), {}, { accept: 'text/plain, application/json' });
+    if (!response.ok) throw this.#failure(response.status, await response.json().catch(() => undefined));
+    return response.text();
+  }
+
+  /** Sends raw bytes, such as a part of a file; throws ApiError. `signal` aborts it. */
+  async putBytes<T>(path: string, schema: ZodType<T>, bytes: Blob, signal: AbortSignal): Promise<T> {
+    const headers = { accept: 'application/json', 'content-type': 'application/octet-stream' };
+    const response = await this.#send('PUT', this.url(path), { body: bytes, signal }, headers, PART_TIMEOUT_MS);
+    return this.#read(response, schema);
+  }
+
   async #request<T>(method: Method, url: string, schema: ZodType<T>, body?: unknown, signal?: AbortSignal): Promise<T> {
     const headers: Record<string, string> = { accept: 'application/json' };
+    if (body !== undefined) headers['content-type'] = 'application/json';
+    const content = body === undefined ? {} : { body: JSON.stringify(body) };
+    return this.#read(await this.#send(method, url, { ...content, ...(signal && { signal }) }, headers), schema);
+  }
+
+  async #send(
+    method: Method,
+    url: string,
+    { body, signal }: { body?: BodyInit; signal?: AbortSignal },
+    headers: Record<string, string>,
+    timeoutMs: number = REQUEST_TIMEOUT_MS,
+  ): Promise<Response> {
     if (method !== 'GET') headers[CSRF_HEADER] = this.#csrf;
     if (!this.#presence.isThere()) headers[BACKGROUND_HEADER] = '1';
-    if (body !== undefined) headers['content-type'] = 'application/json';
-    const timeout = AbortSignal.timeout(REQUEST_TIMEOUT_MS);
-    const response = await fetch(url, {
+    const timeout = AbortSignal.timeout(timeoutMs);
+    return fetch(url, {
       method,
       headers,
       credentials: 'same-origin',
       cache: 'no-store',
       redirect: 'error',
       signal: signal === undefined ? timeout : AbortSignal.any([timeout, signal]),
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      ...(body === undefined ? {} : { body }),
     }).catch((cause: unknown) => {
       if (signal?.aborted === true) throw cause;
       throw new ApiError('NETWORK', 'The appliance does not answer.', { status: 0 });
     });
+  }
+
+  async #read<T>(response: Response, schema: ZodType<T>): Promise<T> {
     const content: unknown = await response.json().catch(() => undefined);
     if (!response.ok) throw this.#failure(response.status, content);
     const answer = schema.safeParse(content);

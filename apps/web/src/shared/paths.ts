@@ -15,6 +15,20 @@ export const pagePaths = {
 export const PUBLIC_STATE_PATH = '/appliance/api/state';
 export const STREAM_PATH = '/stream';
 
+/** Changes of the page Updates that have an address of their own. */
+export type UpdatesAction =
+  | 'check'
+  | 'eula'
+  | 'install'
+  | 'download'
+  | 'trial'
+  | 'preflight'
+  | 'cancel'
+  | 'roll-back'
+  | 'acknowledge'
+  | 'verify'
+  | 'download-key';
+
 /** Below the prefix of the interface (`/api` or `/appliance/api`), which the API client adds. */
 export const apiPaths = {
   login: '/auth/login',
@@ -60,5 +74,22 @@ export const apiPaths = {
   securitySettings: '/settings/security',
   status: '/status',
   basics: '/status/basics',
+  updatesState: '/updates/state',
+  updatesEula: '/updates/eula',
+  updatesHistory: '/updates/history',
+  updatesLog: (id: string) => `/updates/history/${segment(id)}/log`,
+  updatesSettings: '/updates/settings',
+  updatesTrustFetch: '/updates/trust/fetch',
+  updatesTrust: '/updates/trust',
+  updatesAction: (action: UpdatesAction) => `/updates/${action}`,
+  uploads: '/updates/uploads',
+  upload: (id: string) => `/updates/uploads/${segment(id)}`,
+  uploadPart: (id: string, from: number) => `/updates/uploads/${segment(id)}?from=${from}`,
+  finishUpload: (id: string) => `/updates/uploads/${segment(id)}/finish`,
+  ntp: '/network/ntp',
+  checkNtp: '/network/ntp/check',
+  boxMail: '/support/email',
+  siteMail: '/settings/email',
+  testMail: (mail: '/support/email' | '/settings/email') => `${mail}/test`,
   events: '/events',
 } as const;

@@ -1,0 +1,14 @@
+/** Addresses inside /appliance, below the router's base path. */
+export const appliancePaths = {
+  status: '/status',
+  users: '/users',
+  updates: '/updates',
+  availableUpdates: '/updates/available',
+  updatesHistory: '/updates/history',
+  updatesSettings: '/updates/settings',
+  networking: '/networking',
+  ntp: '/networking/ntp',
+  support: '/support',
+  email: '/support/email',
+  account: '/account',
+} as const;

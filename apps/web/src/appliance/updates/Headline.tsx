@@ -1,0 +1,42 @@
+import { useState } from 'react';
+import { useTranslation } from 'react-i18next';
+import { Button } from '@mantine/core';
+import type { UpdatesState } from '@bascule/protocol/api/updates.ts';
+import { StateMark } from '../../shared/Section.tsx';
+import { operationText, packageName } from './update-texts.ts';
+import { headlineOf } from './updates-model.ts';
+import classes from './updates.module.css';
+
+/** The state in one sentence. Its height never changes, so nothing below it jumps while base is replaced. */
+export function Headline({ state, isSilent }: { state: UpdatesState; isSilent: boolean }) {
+  const { t } = useTranslation();
+  const { kind, tone, count } = headlineOf(state, isSilent);
+  const subject = state.running ?? state.rolledBack;
+  const values = {
+    count,
+    operation: state.running === null ? '' : operationText(t, state.running),
+    name: subject === null ? '' : packageName(t, subject.kind, subject.toVersion),
+  };
+  return (
+    <div className={classes['headline']} data-tone={tone}>
+      <p role="status" className={classes['headlineText']}>
+        <StateMark tone={tone}>{t(`updates:headline.${kind}`, values)}</StateMark>
+      </p>
+      <p className={classes['headlineNote']}>{t(`updates:headlineNote.${kind}`)}</p>
+      <OlderPageHint state={state} />
+    </div>
+  );
+}
+
+/** After a base update this page is the old version's until it is loaded again. */
+function OlderPageHint({ state }: { state: UpdatesState }) {
+  const { t } = useTranslation();
+  const version = state.installed.find(({ kind }) => kind === 'base')?.version;
+  const [versionAtStart] = useState(version);
+  if (version === versionAtStart || state.running !== null) return null;
+  return (
+    <Button variant="default" className={classes['headlineAction']} onClick={() => window.location.reload()}>
+      {t('updates:loadNewPage', { version })}
+    </Button>
+  );
+}

@@ -1,0 +1,39 @@
+import { useTranslation } from 'react-i18next';
+import { Skeleton } from '@mantine/core';
+import { QueryFailure } from '../../shared/QueryFailure.tsx';
+import { AvailableUpdates } from './AvailableUpdates.tsx';
+import { Headline } from './Headline.tsx';
+import { InstalledSection } from './InstalledSection.tsx';
+import { ManualInstallation } from './ManualInstallation.tsx';
+import { ProgressSection } from './ProgressSection.tsx';
+import { RolledBackBanner } from './RolledBackBanner.tsx';
+import { TrustToConfirm } from './TrustPanel.tsx';
+import { VerificationSection } from './VerificationSection.tsx';
+import { useUpdatesState } from './updates-queries.ts';
+
+const SKELETON_HEIGHT_PX = 640;
+
+/** Updates (B20, B63-B79): where things stand, what can be installed, what is being installed, and the way by hand. */
+export function UpdatesPage() {
+  const { t } = useTranslation();
+  const state = useUpdatesState();
+  if (state.data === undefined)
+    return state.isError ? (
+      <QueryFailure query={state} />
+    ) : (
+      <Skeleton height={SKELETON_HEIGHT_PX} aria-label={t('shared:loading')} />
+    );
+  const { data, isError: isSilent } = state;
+  return (
+    <>
+      <Headline state={data} isSilent={isSilent} />
+      {data.rolledBack !== null && <RolledBackBanner rolledBack={data.rolledBack} />}
+      {data.running !== null && <ProgressSection running={data.running} nowMs={data.nowMs} isSilent={isSilent} />}
+      {data.settings.serverUrl !== '' && data.trust === null && <TrustToConfirm serverUrl={data.settings.serverUrl} />}
+      <AvailableUpdates state={data} />
+      {data.lastInstalled !== null && <VerificationSection installation={data.lastInstalled} isBusy={data.running !== null} />}
+      <InstalledSection state={data} />
+      <ManualInstallation state={data} />
+    </>
+  );
+}

@@ -1,0 +1,73 @@
+import i18next, { type TFunction } from 'i18next';
+import type { Installation, Offer, PathStep, PreflightLine, VerificationLine } from '@bascule/protocol/api/updates.ts';
+import type { PackageKind, PackageManifest } from '@bascule/protocol/package-manifest.ts';
+import { formatMinute } from '../../shared/format.ts';
+
+/** `Site 0.2.0`. */
+export function packageName(t: TFunction, kind: PackageKind, version: string): string {
+  return `${t(`appliance:packages.kinds.${kind}`)} ${version}`;
+}
+
+/** Notes in the person's language, else in English. */
+export function notesOf(notes: PackageManifest['notes']): string {
+  const language = i18next.language;
+  return (language === 'de' || language === 'nl' || language === 'it' ? notes[language] : undefined) ?? notes.en;
+}
+
+/** Why an offer is blocked, one sentence each. */
+export function blockedTexts(t: TFunction, offer: Offer): string[] {
+  return offer.blockedBy.map((reason) => {
+    const name = reason.kind === null ? '' : t(`appliance:packages.kinds.${reason.kind}`);
+    switch (reason.reason) {
+      case 'requires':
+      case 'installs-over':
+        return reason.version === null
+          ? t('updates:blocked.needs', { name, range: reason.range ?? '' })
+          : t('updates:blocked.first', { name, version: reason.version });
+      case 'not-yet-offered':
+        return reason.atMs === null ? t('updates:blocked.notYet') : t('updates:blocked.from', { at: formatMinute(reason.atMs) });
+      case 'not-maintained':
+        return reason.atMs === null
+          ? t('updates:blocked.notMaintained')
+          : t('updates:blocked.maintainedUntil', { at: formatMinute(reason.atMs) });
+    }
+  });
+}
+
+/** One line of the upgrade path. */
+export function pathText(t: TFunction, step: PathStep): string {
+  const name = step.kind === null || step.version === null ? '' : packageName(t, step.kind, step.version);
+  return t(`updates:path.${step.action}`, { name });
+}
+
+/** A preflight line in the person's language, else as the appliance wrote it. */
+export function preflightText(line: PreflightLine): { text: string; advice: string } {
+  const text = `updates:preflight.${line.code}.${line.outcome}`;
+  const advice = `updates:preflightAdvice.${line.code}.${line.outcome}`;
+  return {
+    text: i18next.exists(text) ? i18next.t(text, line.params) : line.text,
+    advice: i18next.exists(advice) ? i18next.t(advice, line.params) : line.advice,
+  };
+}
+
+export function verificationText(line: VerificationLine): string {
+  const key = `updates:verification.${line.code}.${line.state}`;
+  return i18next.exists(key) ? i18next.t(key, line.params) : line.text;
+}
+
+type Cause = NonNullable<Installation['cause']>;
+
+/** Why something ended otherwise than wanted, and what to do: by code, else the server's English sentences. */
+export function causeTexts(cause: Pick<Cause, 'code' | 'message' | 'advice'>): { message: string; advice: string } {
+  const message = `updates:cause.${cause.code}.message`;
+  const advice = `updates:cause.${cause.code}.advice`;
+  return {
+    message: i18next.exists(message) ? i18next.t(message) : cause.message,
+    advice: i18next.exists(advice) ? i18next.t(advice) : cause.advice,
+  };
+}
+
+/** What an installation does, with its package: `Installing Site 0.2.0`. */
+export function operationText(t: TFunction, installation: Pick<Installation, 'operation' | 'kind' | 'toVersion'>): string {
+  return t(`updates:operation.${installation.operation}`, { name: packageName(t, installation.kind, installation.toVersion) });
+}

@@ -1,0 +1,109 @@
+import {
+  INSTALLATION_STEPS,
+  POINT_OF_NO_RETURN,
+  type Installation,
+  type Offer,
+  type PathStep,
+  type PreflightLine,
+  type StepState,
+  type UpdatesState,
+} from '@bascule/protocol/api/updates.ts';
+import type { PackageManifest } from '@bascule/protocol/package-manifest.ts';
+
+export type Tone = 'ok' | 'warn' | 'bad' | 'off';
+export type HeadlineKind =
+  | 'baseReplaced'
+  | 'silent'
+  | 'installing'
+  | 'rolledBack'
+  | 'noServer'
+  | 'trustMissing'
+  | 'checking'
+  | 'checkFailed'
+  | 'ready'
+  | 'neverChecked'
+  | 'upToDate';
+
+/** What the page says first, and how it looks. What is going on outranks what went wrong, which outranks what could be done. */
+export function headlineOf(state: UpdatesState, isSilent: boolean): { kind: HeadlineKind; tone: Tone; count: number } {
+  const count = state.offers.filter((offer) => offer.state === 'installable').length;
+  const say = (kind: HeadlineKind, tone: Tone) => ({ kind, tone, count });
+  if (isSilent) return isBaseBeingReplaced(state.running) ? say('baseReplaced', 'ok') : say('silent', 'warn');
+  if (state.running !== null) return say('installing', 'ok');
+  if (state.rolledBack !== null) return say('rolledBack', 'warn');
+  if (count > 0) return say('ready', 'ok');
+  if (state.settings.serverUrl === '') return say('noServer', 'off');
+  if (state.trust === null) return say('trustMissing', 'warn');
+  if (state.isChecking) return say('checking', 'ok');
+  if (state.lastCheck === null) return say('neverChecked', 'off');
+  return state.lastCheck.error === null ? say('upToDate', 'ok') : say('checkFailed', 'warn');
+}
+
+/** Whether the appliance is silent because a base package is going in (or a base version back), which is expected. */
+function isBaseBeingReplaced(running: Installation | null): boolean {
+  return (
+    running?.kind === 'base' &&
+    (running.operation === 'install' || running.operation === 'roll-back') &&
+    INSTALLATION_STEPS.indexOf(running.step) >= INSTALLATION_STEPS.indexOf(POINT_OF_NO_RETURN)
+  );
+}
+
+export type Effect = 'nothingRestarts' | 'baseReplaced' | 'siteSwitched' | 'clientsUpgrade' | 'clientsStay';
+
+/** What an installation does to those who work, in the order in which it matters. */
+export function effectsOf(manifest: Pick<PackageManifest, 'kind' | 'upgradesClients' | 'restartsBox'>): Effect[] {
+  const effects: Effect[] = [];
+  if (manifest.restartsBox) effects.push('baseReplaced');
+  if (manifest.kind === 'site') effects.push('siteSwitched');
+  if (effects.length === 0) effects.push('nothingRestarts');
+  effects.push(manifest.upgradesClients ? 'clientsUpgrade' : 'clientsStay');
+  return effects;
+}
+
+/** What the list Available Updates shows, what can be installed first. */
+export function availableOffers(offers: readonly Offer[]): Offer[] {
+  const shown = offers.filter((offer) => offer.state === 'installable' || offer.state === 'blocked');
+  return shown.toSorted((a, b) => Number(a.state === 'blocked') - Number(b.state === 'blocked'));
+}
+
+/** The path's first part, when it is 'back up, then install' (B58): the package to be installed then. */
+export function backUpThenInstall(path: readonly PathStep[]): string | undefined {
+  return path[0]?.action === 'back-up' && path[1]?.action === 'install' ? (path[1].target ?? undefined) : undefined;
+}
+
+/** The steps worth showing: those that this kind of package has. */
+export function shownSteps(steps: readonly StepState[]): StepState[] {
+  return steps.filter((step) => step.state !== 'skipped');
+}
+
+/** Before which of the shown steps the point of no return lies; undefined for what never passes it. */
+export function noReturnBefore(steps: readonly StepState[]): string | undefined {
+  const from = INSTALLATION_STEPS.indexOf(POINT_OF_NO_RETURN);
+  return steps.find((step, index) => index > 0 && INSTALLATION_STEPS.indexOf(step.step) >= from)?.step;
+}
+
+/** Whether the installation may begin: nothing red, and every amber line ticked. */
+export function mayBegin(lines: readonly PreflightLine[], ticked: ReadonlySet<string>): boolean {
+  return lines.every((line) => line.outcome === 'green' || (line.outcome === 'amber' && ticked.has(line.code)));
+}
+
+const GROUP = /.{1,4}/g;
+
+/** A fingerprint in groups of four, as two people read it to each other. */
+export function grouped(hex: string): string {
+  return (hex.match(GROUP) ?? []).join(' ');
+}
+
+/** `24:00`: minutes and seconds until an instant, never below zero. */
+export function countdown(leftMs: number): string {
+  const seconds = Math.max(0, Math.ceil(leftMs / 1000));
+  return `${String(Math.floor(seconds / 60)).padStart(2, '0')}:${String(seconds % 60).padStart(2, '0')}`;
+}
+
+/** How far the clock is off, with its sign: `+12 ms`, `-3.4 s`. */
+export function signedOffset(offsetMs: number, language: string): string {
+  const sign = offsetMs < 0 ? '−' : '+';
+  const size = Math.abs(offsetMs);
+  if (size < 1000) return `${sign}${Math.round(size).toLocaleString(language)} ms`;
+  return `${sign}${(size / 1000).toLocaleString(language, { maximumFractionDigits: 1 })} s`;
+}
