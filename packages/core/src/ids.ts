@@ -12,6 +12,7 @@ export const ID_PREFIX = {
   installerToken: 'tok',
   accessSession: 'acs',
   auditEvent: 'aud',
+  installation: 'ins',
 } as const;
 export type IdKind = keyof typeof ID_PREFIX;
 
