@@ -28,14 +28,27 @@ const APPS: Record<string, string[]> = {
   base: ['core', 'errors', 'log', 'protocol', 'wire', 'store', 'accounts', 'http', 'mail', 'package-format'],
   site: ALL,
   'jump-client': ['core', 'errors', 'log', 'protocol', 'wire'],
-  'update-server': ['core', 'errors', 'log', 'protocol', 'store', 'mail', 'package-format'],
+  'update-server': ['core', 'errors', 'log', 'protocol', 'store', 'http', 'mail', 'package-format'],
   web: ['core', 'errors', 'protocol', 'wire'],
 };
 
 /** Domains in the order in which they may import each other, leftwards only; other domains see a domain's main file alone. */
 const DOMAINS: Record<string, string[]> = {
   base: ['config', 'audit', 'identity', 'box', 'network', 'support', 'certificates', 'front', 'site-host', 'software', 'http'],
-  site: ['config', 'audit', 'identity', 'settings', 'mail', 'policy', 'jump', 'access-session', 'relay', 'reports', 'http'],
+  site: [
+    'config',
+    'audit',
+    'identity',
+    'settings',
+    'mail',
+    'policy',
+    'jump',
+    'access-session',
+    'relay',
+    'reports',
+    'http',
+    'life',
+  ],
 };
 
 /** External modules that only one package may touch. */

@@ -22,7 +22,13 @@ const STOP_LIMIT_MS = 2000;
 /** The same refusal is said again after this at the earliest. */
 const REFUSAL_SAID_EVERY_MS = 60 * 60_000;
 
+/** After a planned break: the pauses between tries, and for how long they stay so short. base holds a connection until the site is there. */
+const RETURN_FIRST_MS = 20;
+const RETURN_MAX_MS = 250;
+const RETURN_LIMIT_MS = 10_000;
+
 type Refused = Extract<ToClient, { kind: 'refused' }>;
+type ComeBack = Extract<ToClient, { kind: 'come-back' }>;
 
 /** The Jump Client: enrols once, then keeps one control link and the shells that are opened through it. */
 export class JumpClient {
@@ -40,6 +46,11 @@ export class JumpClient {
   #refused: Refused | undefined;
   #refusalSaid = new SaidSeldom(REFUSAL_SAID_EVERY_MS);
   #accepted = false;
+  /** The appliance has said when to come back; until the first try. */
+  #comeBack: ComeBack | undefined;
+  /** Until then tries follow each other quickly. */
+  #returnUntilMs = 0;
+  #returnPauses = new BackOff(RETURN_FIRST_MS, RETURN_MAX_MS);
   #backOff = new BackOff(BACK_OFF_FIRST_MS, BACK_OFF_MAX_MS);
   #backOffWithSessions = new BackOff(BACK_OFF_WITH_SESSIONS_FIRST_MS, BACK_OFF_WITH_SESSIONS_MAX_MS);
 
@@ -157,6 +168,11 @@ export class JumpClient {
         this.#sayRefusal(message);
         if (message.code === 'revoked' || message.code === 'duplicate-identity') void this.#sessions.endAll(0);
         break;
+      case 'come-back':
+        this.#comeBack = message;
+        this.#returnUntilMs = performance.now() + message.afterMs + message.withinMs + RETURN_LIMIT_MS;
+        this.#returnPauses.reset();
+        break;
       case 'enrolled':
         break;
       default:
@@ -188,10 +204,14 @@ export class JumpClient {
     }
   }
 
-  /** wire 3.8: within the window after a break, with growing back-off after failures, as told after a refusal. */
+  /** wire 3.8: when the appliance said so, within the window after a break, with growing back-off after failures, as told after a refusal. */
   #waitMs(accepted: boolean): number {
     const withSessions = this.#sessions.size > 0;
     if (this.#refused !== undefined) return this.#refused.retryAfterMs * (0.5 + Math.random() / 2) + this.#backOff.next();
+    const comeBack = this.#comeBack;
+    this.#comeBack = undefined;
+    if (comeBack !== undefined) return comeBack.afterMs + Math.random() * comeBack.withinMs;
+    if (!accepted && withSessions && performance.now() < this.#returnUntilMs) return this.#returnPauses.next();
     if (accepted) return Math.random() * (withSessions ? this.#windows.withSessionsWindowMs : this.#windows.windowMs);
     return withSessions ? this.#backOffWithSessions.next() : this.#backOff.next();
   }

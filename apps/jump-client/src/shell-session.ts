@@ -32,6 +32,8 @@ const RESUME_BELOW_BYTES = REPLAY_BUFFER_MAX_BYTES - 4 * 1024 * 1024;
 /** wire 5.6 */
 const REDIAL_FIRST_MS = 100;
 const REDIAL_MAX_MS = 2000;
+/** The first try after the relay said that it restarts comes within this. */
+const RETURN_PAUSE_MS = 20;
 /** A ticket that was asked for and did not come within this is asked for again. */
 const TICKET_LIMIT_MS = 10_000;
 /** Input is confirmed this long after the process's terminal has it. */
@@ -285,7 +287,9 @@ export class ShellSession {
     if (code === CloseCode.ended) this.#over = true;
     if (this.#forgotten || this.#over) return;
     clearTimeout(this.#redialTimer);
-    this.#redialTimer = setTimeout(() => this.requestTicket(), this.#redial.next());
+    // The relay is replaced: the ticket is asked for as soon as there is a control link, which is on its way down and up itself.
+    const pauseMs = code === CloseCode.restarting ? Math.random() * RETURN_PAUSE_MS : this.#redial.next();
+    this.#redialTimer = setTimeout(() => this.requestTicket(), pauseMs);
   }
 }
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Accounts } from '@bascule/accounts/accounts.ts';
 import type { HttpServer } from '@bascule/http/http-server.ts';
 import type { Log } from '@bascule/log/log.ts';
-import { SYSTEM, type Store } from '@bascule/store/store.ts';
+import { SYSTEM, type OnMigration, type Store } from '@bascule/store/store.ts';
 import { acceptWithPreamble } from '@bascule/wire/preamble.ts';
 import { AccessSessions, accessSessionRoutes } from './access-session/access-session.ts';
 import { auditRoutes, signHeadsHourly } from './audit/audit.ts';
@@ -14,6 +14,7 @@ import { accountRoutes, openUsers } from './identity/identity.ts';
 import { Installer } from './jump/installer.ts';
 import { jumpRoutes } from './jump/jump-routes.ts';
 import { Jump, SiteIdentity } from './jump/jump.ts';
+import { TestSession, type TestSessionResult } from './life/test-session.ts';
 import { openSiteMail, siteMailRoutes, type Mailer } from './mail/mail.ts';
 import { Policy } from './policy/policy.ts';
 import { reportRoutes, Reports } from './reports/reports.ts';
@@ -24,7 +25,15 @@ export interface SiteOptions {
   config: SiteConfig;
   log: Log;
   now?: () => number;
+  /** `checkSite` has just passed. */
+  checked?: boolean;
+  /** On a scratch copy that nobody else writes to: there is no generation, and nothing is to be done by itself. */
+  isTrial?: boolean;
+  onMigration?: OnMigration;
 }
+
+/** Requests that are under way at an orderly stop are answered within this. */
+const ANSWER_LIMIT_MS = 1000;
 
 /** Parts that are ready before anything listens. */
 interface Parts {
@@ -39,6 +48,7 @@ interface Parts {
   policy: Policy;
   installer: Installer;
   http: HttpServer;
+  test: TestSession;
 }
 
 /** Whoever reached base's control socket: base's own user or root, on this machine. */
@@ -62,16 +72,18 @@ export class Site {
 
   /** Opens the state and builds every domain, without listening. Throws the `AppError`s of the store, the keys and the identity. */
   static async open(options: SiteOptions): Promise<Site> {
-    const { config, log, now } = options;
+    const { config, log, now, checked, onMigration, isTrial = false } = options;
     const { paths } = config;
     for (const directory of [paths.site, paths.keys, paths.recordings, paths.files, paths.run])
       mkdirSync(directory, { recursive: true, mode: 0o700 });
     const store = openSiteStore({
       path: paths.database,
       appliance: config.applianceName,
-      generation: { file: paths.generation, number: config.generation },
+      ...(!isTrial && { generation: { file: paths.generation, number: config.generation } }),
       log,
       now,
+      checked,
+      onMigration,
     });
     try {
       const parts = await openParts(store, options);
@@ -120,16 +132,24 @@ export class Site {
     };
   }
 
-  async close(): Promise<void> {
+  /** A real access session by the system, recorded like any other (B215). */
+  testSession(): Promise<TestSessionResult> {
+    return this.parts.test.run();
+  }
+
+  /** Ends in order: links are told (`comeBackAtOnce`: to be there again in a moment), requests under way answered, and the store is closed last. */
+  async close({ comeBackAtOnce = false } = {}): Promise<void> {
     const { http, sessions, jump, events, accounts, mail, store } = this.parts;
-    this.#server?.close();
     this.#stopSigning();
     events.close();
-    await http.close();
+    await Promise.all([
+      http.close(comeBackAtOnce ? ANSWER_LIMIT_MS : 0),
+      jump.close(comeBackAtOnce ? (client) => sessions.isOnClient(client) : undefined),
+      mail.close(),
+    ]);
+    this.#server?.close();
     sessions.close();
-    await jump.close();
     accounts.close();
-    await mail.close();
     store.close();
   }
 }
@@ -160,6 +180,7 @@ async function openParts(store: Store, { config, log, now = Date.now }: SiteOpti
     appliance: config.applianceName,
     settings: () => settings.current(),
     mayJump: (userId, itemId) => {
+      if (test.isBy(userId)) return true;
       const role = accounts.roleOf(userId);
       const item = jump.target(itemId);
       return role !== undefined && item !== undefined && policy.mayJump({ id: userId, role }, item);
@@ -167,6 +188,13 @@ async function openParts(store: Store, { config, log, now = Date.now }: SiteOpti
     changed: () => events.publish('active-sessions'),
     log,
     now,
+  });
+  const test: TestSession = new TestSession({
+    sessions,
+    policy,
+    targets: () => jump.connectedTargets(),
+    relaySocket: paths.relaySocket,
+    log,
   });
   const installer = new Installer({
     filesDir: paths.files,
@@ -189,7 +217,7 @@ async function openParts(store: Store, { config, log, now = Date.now }: SiteOpti
     ...siteRoutes({ ...config, jump, sessions, policy, events, space: new RecordingsSpace(paths.recordings, now), now }),
   ];
   const http = await openSiteInterface({ config, accounts, policy, routes, log, now });
-  return { store, settings, mail, accounts, identity, jump, sessions, events, policy, installer, http };
+  return { store, settings, mail, accounts, identity, jump, sessions, events, policy, installer, http, test };
 }
 
 /** What happens in one domain and matters in another. */

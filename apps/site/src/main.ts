@@ -1,92 +1,99 @@
 /** Site main: pages, API, control links, site.db. Started by base (protocol/base-site.ts). */
 import type { Socket } from 'node:net';
-import { AppError } from '@bascule/errors/app-error.ts';
 import { createLog } from '@bascule/log/log.ts';
-import { toSite, type FromSite, type ToSite } from '@bascule/protocol/base-site.ts';
+import type { ToSite } from '@bascule/protocol/base-site.ts';
 import { Site } from './compose.ts';
-import { readConfig } from './config/config.ts';
+import { readConfig, type SiteConfig } from './config/config.ts';
+import { endAfter, fail, hearParent, tell, tellMigration } from './life/parent.ts';
+import { answerQuestion, isQuestion } from './life/questions.ts';
+import { checkSite } from './life/site-check.ts';
+import { warmUp } from './life/warm-up.ts';
 
-/** An orderly stop takes no longer. */
-const STOP_LIMIT_MS = 5000;
+/** An orderly stop takes no longer; base kills after 3 s. */
+const STOP_LIMIT_MS = 2500;
 
 const log = createLog('site');
 process.title = 'bascule-site';
-// Without its parent this program must not go on: another writer may be started.
-process.on('disconnect', () => process.exit(0));
-process.on('uncaughtException', (error) => fail(error));
-process.on('unhandledRejection', (error) => fail(error));
+process.on('uncaughtException', (error) => fail(error, log));
+process.on('unhandledRejection', (error) => fail(error, log));
+// Ended by base: a signal to the whole group is not ours.
+process.on('SIGINT', () => {});
+
+let site: Site | undefined;
+let isBeginning = false;
+let isStopping = false;
 
 try {
-  await main();
+  await main(readConfig(process.env));
 } catch (error) {
-  fail(error);
+  fail(error, log);
 }
 
-async function main(): Promise<void> {
-  const site = await Site.open({ config: readConfig(process.env), log });
-  process.on('message', (value: unknown, handle: unknown) => hear(site, value, handle as Socket | undefined));
+async function main(config: SiteConfig): Promise<void> {
+  hearParent((message, socket) => hear(config, message, socket), log);
+  if (config.mode === 'prepare') {
+    const { schema, pending, databaseBytes } = checkSite(config, log);
+    await warmUp(config);
+    tell({ kind: 'prepared', schema, pending, detail: { databaseBytes, version: config.version } });
+  } else if (config.mode === 'trial') await tryOut(config);
+  else await serve(config, false);
+}
+
+/** Becomes the writer of `config.generation`. */
+async function serve(config: SiteConfig, checked: boolean): Promise<void> {
+  isBeginning = true;
+  const startedMs = performance.now();
+  site = await Site.open({ config, log, checked, onMigration: tellMigration });
+  const openMs = Math.round(performance.now() - startedMs);
+  const { firstPassword } = site;
   await site.listen();
-  tell({ kind: 'ready', ...(site.firstPassword !== undefined && { firstPassword: site.firstPassword }) });
+  const detail = { openMs, totalMs: Math.round(performance.now() - startedMs) };
+  tell({ kind: 'ready', ...(firstPassword !== undefined && { firstPassword }), detail });
+  if (isStopping) stop(false);
 }
 
-function hear(site: Site, value: unknown, socket: Socket | undefined): void {
-  const parsed = toSite.safeParse(value);
-  if (!parsed.success) {
-    socket?.destroy();
-    log.warn({ field: parsed.error.issues[0]?.path.join('.') }, 'site.message-refused');
-    return;
+/** On a scratch copy: migrates and builds everything, and listens to nobody (B49). */
+async function tryOut(config: SiteConfig): Promise<void> {
+  const detail: Record<string, number> = {};
+  const startedMs = performance.now();
+  site = await Site.open({
+    config,
+    log,
+    isTrial: true,
+    onMigration: (name, done, total, durationMs) => {
+      tellMigration(name, done, total, durationMs);
+      if (durationMs !== undefined) detail[`migration ${name}`] = Math.round(durationMs);
+    },
+  });
+  tell({ kind: 'ready', detail: { ...detail, totalMs: Math.round(performance.now() - startedMs) } });
+}
+
+function hear(config: SiteConfig, message: ToSite, socket: Socket | undefined): void {
+  switch (message.kind) {
+    case 'link':
+      // Without a socket the connection closed on its way here; without a site the client comes back.
+      if (site === undefined || isStopping) socket?.destroy();
+      else if (socket !== undefined) site.acceptLink(socket, message.head);
+      return;
+    case 'activate':
+      if (config.mode === 'prepare' && !isBeginning && !isStopping)
+        serve({ ...config, generation: message.generation }, true).catch((error: unknown) => fail(error, log));
+      return;
+    case 'stop':
+      return stop(message.comeBackAtOnce === true);
+    case 'web-key':
+      config.webKeyPin = message.webKeyPin;
+      return site?.setWebKeyPin(message.webKeyPin);
+    case 'health':
+      return tell({ kind: 'health', nonce: message.nonce, ok: true, detail: site?.health() ?? { prepared: true } });
+    default:
+      if (isQuestion(message)) void answerQuestion(site, message, log).then(tell);
   }
-  const message = parsed.data;
-  if (message.kind === 'link') {
-    // Without a socket: the connection closed on its way here.
-    if (socket !== undefined) site.acceptLink(socket, message.head);
-  } else if (message.kind === 'stop') stop(site);
-  else if (message.kind === 'web-key') site.setWebKeyPin(message.webKeyPin);
-  else if (message.kind === 'health') tell({ kind: 'health', nonce: message.nonce, ok: true, detail: site.health() });
-  else void answer(site, message);
 }
 
-type Question = Extract<ToSite, { kind: 'reset-password' | 'reset-second-factor' | 'local-client-token' }>;
-const ANSWERS = {
-  'reset-password': 'password-reset',
-  'reset-second-factor': 'second-factor-reset',
-  'local-client-token': 'local-client-token',
-} as const satisfies Record<Question['kind'], FromSite['kind']>;
-
-async function answer(site: Site, message: Question): Promise<void> {
-  const { nonce } = message;
-  const kind = ANSWERS[message.kind];
-  try {
-    if (message.kind === 'reset-password')
-      tell({ kind: 'password-reset', nonce, password: await site.resetPassword(message.user) });
-    else if (message.kind === 'reset-second-factor') {
-      site.resetSecondFactor(message.user);
-      tell({ kind: 'second-factor-reset', nonce });
-    } else tell({ kind: 'local-client-token', nonce, token: site.parts.jump.createLocalClientToken() });
-  } catch (error) {
-    if (!(error instanceof AppError)) log.error({ err: error, question: message.kind }, 'site.question-failed');
-    tell({ kind, nonce, error: error instanceof AppError ? error.message : 'The site failed at this; its log says more.' });
-  }
-}
-
-function stop(site: Site): void {
-  setTimeout(() => process.exit(0), STOP_LIMIT_MS).unref();
-  site.close().then(
-    () => process.exit(0),
-    (error: unknown) => fail(error),
-  );
-}
-
-/** Says why in one sentence, and ends: base starts a fresh one. */
-function fail(error: unknown): void {
-  log.fatal({ err: error }, 'site.failed');
-  const message =
-    error instanceof AppError ? error.message : `The site cannot work: ${error instanceof Error ? error.message : String(error)}`;
-  if (process.send === undefined) process.exit(1);
-  else process.send({ kind: 'failed', message } satisfies FromSite, () => process.exit(1));
-}
-
-function tell(message: FromSite): void {
-  // A parent that died a moment ago makes this fail; 'disconnect' follows and ends the program.
-  if (process.connected) process.send?.(message, () => {});
+/** A program that is just becoming the writer stops when it is. */
+function stop(comeBackAtOnce: boolean): void {
+  isStopping = true;
+  if (isBeginning && site === undefined) return;
+  endAfter(async () => site?.close({ comeBackAtOnce }), STOP_LIMIT_MS, log);
 }

@@ -1,36 +1,64 @@
 /** The relay of a site: data links, viewer links, recordings; no database. Started by base (protocol/base-site.ts), told by site main (relay-control.ts). */
-import { mkdirSync } from 'node:fs';
-import type { Socket } from 'node:net';
-import { sitePaths } from '@bascule/core/home.ts';
+import { accessSync, constants, existsSync, mkdirSync } from 'node:fs';
+import type { Server, Socket } from 'node:net';
 import { createLog } from '@bascule/log/log.ts';
-import { siteStart, toSite, type FromSite } from '@bascule/protocol/base-site.ts';
+import type { ToSite } from '@bascule/protocol/base-site.ts';
 import { GenerationCheck } from '@bascule/store/generation-file.ts';
+import { readConfig, type SiteConfig } from './config/config.ts';
+import { endAfter, fail, hearParent, tell } from './life/parent.ts';
 import { AgentDoor } from './relay/agent-door.ts';
 import { openRelayControl } from './relay/relay-control.ts';
 import { Relay } from './relay/relay.ts';
 import { openViewerDoor } from './relay/viewer-door.ts';
 
-const STOP_LIMIT_MS = 5000;
+/** An orderly stop takes no longer; base kills after 3 s. */
+const STOP_LIMIT_MS = 2500;
+
+interface RunningRelay {
+  relay: Relay;
+  agents: AgentDoor;
+  control: Server;
+  viewers: Server;
+}
 
 const log = createLog('relay');
 const startedAtMs = Date.now();
+process.title = 'bascule-relay';
+process.on('uncaughtException', (error) => fail(error, log));
+process.on('unhandledRejection', (error) => fail(error, log));
+
+let running: RunningRelay | undefined;
+let isBeginning = false;
+let isStopping = false;
 
 try {
-  await main();
+  await main(readConfig(process.env));
 } catch (error) {
-  fail(error instanceof Error ? error : new Error(String(error)));
+  fail(error, log);
 }
 
-async function main(): Promise<void> {
-  const start = siteStart.parse(JSON.parse(process.env['BASCULE_SITE'] ?? '{}'));
-  process.title = 'bascule-relay';
-  const paths = sitePaths(start.siteDir);
+async function main(config: SiteConfig): Promise<void> {
+  hearParent((message, socket) => hear(config, message, socket), log);
+  process.on('SIGTERM', stop);
+  process.on('SIGINT', () => {});
+  if (config.mode === 'prepare') {
+    const { recordings } = config.paths;
+    if (existsSync(recordings)) accessSync(recordings, constants.R_OK | constants.W_OK);
+    tell({ kind: 'prepared', schema: 0, pending: [], detail: { version: config.version } });
+  } else if (config.mode === 'trial') tell({ kind: 'ready' });
+  else await serve(config);
+}
+
+/** Becomes the one that writes recordings, under `config.generation`. */
+async function serve(config: SiteConfig): Promise<void> {
+  isBeginning = true;
+  const { paths } = config;
   for (const directory of [paths.recordings, paths.run]) mkdirSync(directory, { recursive: true, mode: 0o700 });
-  const generation = new GenerationCheck(paths.generation, start.generation);
+  const generation = new GenerationCheck(paths.generation, config.generation);
   const relay = new Relay({
     recordingsDir: paths.recordings,
     checkGeneration: () => generation.assertCurrent(),
-    fenced: fail,
+    fenced: (error) => fail(error, log),
     log,
   });
   const agents = new AgentDoor((socket, client) => relay.acceptAgent(socket, client));
@@ -44,42 +72,44 @@ async function main(): Promise<void> {
     },
   });
   const viewers = await openViewerDoor(paths.relaySocket, (socket, address) => relay.acceptViewer(socket, address));
-
-  const stop = () => {
-    setTimeout(() => process.exit(0), STOP_LIMIT_MS).unref();
-    control.close();
-    viewers.close();
-    void relay.stop().then(() => process.exit(0));
-  };
-  process.on('message', (value: unknown, handle: unknown) => {
-    const message = toSite.safeParse(value);
-    if (!message.success) return log.warn({ field: message.error.issues[0]?.path.join('.') }, 'relay-message-refused');
-    if (message.data.kind === 'link' && handle) agents.take(handle as Socket, message.data.head);
-    if (message.data.kind === 'health')
-      tell({
-        kind: 'health',
-        nonce: message.data.nonce,
-        ok: true,
-        detail: { sessions: relay.sessionCount, uptimeMs: Date.now() - startedAtMs, rssBytes: process.memoryUsage.rss() },
-      });
-    if (message.data.kind === 'stop') stop();
-  });
-  // Without its parent nobody would restart, route or fence this program.
-  process.on('disconnect', () => process.exit(0));
-  process.on('SIGTERM', stop);
-  process.on('SIGINT', () => {});
+  running = { relay, agents, control, viewers };
   tell({ kind: 'ready' });
-  log.info({ generation: start.generation }, 'relay-ready');
+  log.info({ generation: config.generation }, 'relay-ready');
+  if (isStopping) stop();
 }
 
-function tell(message: FromSite): void {
-  // A parent that died a moment ago makes this fail; 'disconnect' follows and ends the program.
-  if (process.connected) process.send?.(message, () => {});
+function hear(config: SiteConfig, message: ToSite, socket: Socket | undefined): void {
+  switch (message.kind) {
+    case 'link':
+      // The client comes back to whoever runs then.
+      if (running === undefined || isStopping) socket?.destroy();
+      else if (socket !== undefined) running.agents.take(socket, message.head);
+      return;
+    case 'activate':
+      if (config.mode === 'prepare' && !isBeginning && !isStopping)
+        serve({ ...config, generation: message.generation }).catch((error: unknown) => fail(error, log));
+      return;
+    case 'stop':
+      return stop();
+    case 'health':
+      return tell({ kind: 'health', nonce: message.nonce, ok: true, detail: health() });
+  }
 }
 
-/** Says why and exits: base starts the relay anew, agents and viewers come back to it. */
-function fail(error: Error): void {
-  log.error({ error: error.message }, 'relay-failed');
-  if (!process.connected) process.exit(1);
-  process.send?.({ kind: 'failed', message: error.message } satisfies FromSite, () => process.exit(1));
+function health(): Record<string, number | boolean> {
+  if (running === undefined) return { prepared: true };
+  return {
+    sessions: running.relay.sessionCount,
+    uptimeMs: Date.now() - startedAtMs,
+    rssBytes: process.memoryUsage.rss(),
+  };
+}
+
+/** Links are told to come back, what came is on the disk, and the next relay finds its place in every recording at once. A relay that is just becoming ready stops when it is. */
+function stop(): void {
+  isStopping = true;
+  if (isBeginning && running === undefined) return;
+  running?.control.close();
+  running?.viewers.close();
+  endAfter(async () => running?.relay.stop(), STOP_LIMIT_MS, log);
 }

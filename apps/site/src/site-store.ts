@@ -1,10 +1,24 @@
 import type { Log } from '@bascule/log/log.ts';
-import { Store } from '@bascule/store/store.ts';
+import { Store, type Migration, type OnMigration, type StoreCheck } from '@bascule/store/store.ts';
 import { accessSessionMigrations } from './access-session/access-session.ts';
 import { accountMigrations } from './identity/identity.ts';
 import { jumpMigrations } from './jump/jump.ts';
 import { mailMigrations } from './mail/mail.ts';
 import { settingsMigrations } from './settings/settings.ts';
+
+/** Of every domain that keeps rows in site.db. */
+const migrations: Migration[] = [
+  ...accountMigrations,
+  ...jumpMigrations,
+  ...accessSessionMigrations,
+  ...settingsMigrations,
+  ...mailMigrations,
+];
+
+/** Looks at site.db without writing. Throws as `Store.check`. */
+export function checkSiteStore(path: string, log: Log): StoreCheck {
+  return Store.check(path, migrations, log);
+}
 
 /** Opens site.db with the migrations of every domain. `generation`: the writer generation that this program was started with. */
 export function openSiteStore(options: {
@@ -13,13 +27,9 @@ export function openSiteStore(options: {
   generation?: { file: string; number: number };
   log: Log;
   now?: () => number;
+  /** `checkSiteStore` has just passed. */
+  checked?: boolean;
+  onMigration?: OnMigration;
 }): Store {
-  const migrations = [
-    ...accountMigrations,
-    ...jumpMigrations,
-    ...accessSessionMigrations,
-    ...settingsMigrations,
-    ...mailMigrations,
-  ];
   return Store.open({ ...options, migrations });
 }

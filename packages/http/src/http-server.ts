@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { AppError, notFound } from '@bascule/errors/app-error.ts';
 import type { Log } from '@bascule/log/log.ts';
@@ -31,6 +33,10 @@ const ADDRESSES_LIMIT = 10_000;
 /** Longer than base keeps an idle connection to us, so that it never writes into one that we are closing. */
 const KEEP_ALIVE_MS = 120_000;
 const PARAMETER_MAX_CHARACTERS = 200;
+/** At an orderly end: what was on its way to us when we were told arrives within this. */
+const ARRIVAL_MS = 5;
+/** An answer whose body is being sent (a download) is cut after this: it goes on for longer than anybody waits. */
+export const BODY_FINISH_LIMIT_MS = 150;
 
 export interface Peer {
   address: string;
@@ -96,6 +102,7 @@ export class HttpServer {
   readonly #limits: Record<RateClass, RateLimit>;
   readonly #peers = new WeakMap<Socket, Peer>();
   readonly #sockets = new Set<Socket>();
+  readonly #underWay = new Set<ServerResponse>();
   readonly #admitted = new WeakMap<FastifyRequest, Admitted>();
 
   constructor(options: HttpServerOptions) {
@@ -112,6 +119,10 @@ export class HttpServer {
       keepAliveTimeout: KEEP_ALIVE_MS,
       forceCloseConnections: true,
       routerOptions: { maxParamLength: PARAMETER_MAX_CHARACTERS },
+    });
+    this.app.server.on('request', (_request, response: ServerResponse) => {
+      this.#underWay.add(response);
+      response.once('close', () => this.#underWay.delete(response));
     });
     this.app.setErrorHandler((error, request, reply) => this.#fail(error, request, reply));
     this.app.setNotFoundHandler((request, reply) => sendError(reply, notFound(), request.id));
@@ -143,10 +154,31 @@ export class HttpServer {
     socket.resume();
   }
 
-  /** Ends every connection and stops answering. */
-  async close(): Promise<void> {
+  /** Ends every connection and stops answering. Requests under way get `answerWithinMs` to be answered, nothing by default; streams end before, by their owner. */
+  async close(answerWithinMs = 0): Promise<void> {
+    if (answerWithinMs > 0) await this.#answerUnderWay(answerWithinMs);
     for (const socket of this.#sockets) socket.destroy();
     await this.app.close();
+  }
+
+  async #answerUnderWay(limitMs: number): Promise<void> {
+    await delay(ARRIVAL_MS);
+    const startedMs = performance.now();
+    const begun = new Set([...this.#underWay].filter((response) => response.headersSent));
+    const leftMs = (response: ServerResponse) =>
+      (begun.has(response) ? Math.min(BODY_FINISH_LIMIT_MS, limitMs) : limitMs) - (performance.now() - startedMs);
+    for (;;) {
+      const waiting = [...this.#underWay].filter((response) => leftMs(response) > 0);
+      if (waiting.length === 0) return;
+      for (const response of waiting) response.shouldKeepAlive = false;
+      const closed = new AbortController();
+      const { signal } = closed;
+      await Promise.race([
+        ...waiting.map((response) => once(response, 'close', { signal })),
+        delay(Math.max(...waiting.map(leftMs)), undefined, { signal }),
+      ]);
+      closed.abort();
+    }
   }
 
   #peerOf(request: IncomingMessage): Peer {
@@ -189,8 +221,19 @@ export class HttpServer {
   }
 
   #register(definition: AnyRoute): void {
+    if (definition.bodyStream !== true) this.#registerIn(this.app, definition);
+    else
+      this.app.register((app, _options, done) => {
+        app.removeAllContentTypeParsers();
+        app.addContentTypeParser('application/octet-stream', (_request, _payload, parsed) => parsed(null));
+        this.#registerIn(app, definition);
+        done();
+      });
+  }
+
+  #registerIn(app: FastifyInstance, definition: AnyRoute): void {
     const { method, bodyLimitBytes } = definition;
-    this.app.route({
+    app.route({
       method,
       url: this.#urlOf(definition),
       ...(bodyLimitBytes !== undefined && { bodyLimit: bodyLimitBytes }),

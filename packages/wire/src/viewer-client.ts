@@ -29,6 +29,8 @@ import {
 
 const RECONNECT_FIRST_MS = 100;
 const RECONNECT_MOST_MS = 2000;
+/** The first try after the relay said that it restarts comes within this: base holds the request until the site is there. */
+const RETURN_PAUSE_MS = 20;
 /** A WELCOME that has not come by then: the link is closed and tried anew (wire 4.10). */
 const WELCOME_WAIT_LIMIT_MS = 10_000;
 /** A WebSocket takes 123 bytes; our messages are ASCII. */
@@ -316,13 +318,13 @@ export class ViewerClient {
       this.#fail(new Error(reason || 'the session is over'));
       return;
     }
-    this.#retry();
+    this.#retry(code === CloseCode.restarting ? (this.#options.random ?? Math.random)() * RETURN_PAUSE_MS : undefined);
   }
 
-  #retry(): void {
+  #retry(pauseMs = this.#backOff.next()): void {
     if (this.#status === 'ended') return;
     this.#setStatus(this.#parser ? 'reconnecting' : 'connecting');
-    this.#timer = setTimeout(() => void this.#connect(), this.#backOff.next());
+    this.#timer = setTimeout(() => void this.#connect(), pauseMs);
   }
 
   #fail(error: Error): void {

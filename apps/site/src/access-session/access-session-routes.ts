@@ -48,11 +48,11 @@ export function accessSessionRoutes({ sessions, policy, target }: AccessSessionR
       action: 'access-sessions.open',
       params: sessionParams,
       answer: attachTicket,
-      handle({ principal, params }) {
+      async handle({ principal, params }) {
         // Whoever lost the right to the Jump Item meanwhile does not come back in.
         const itemId = sessions.ownItem(principal.id, params.id);
         if (itemId !== undefined) grantFor(principal, itemId);
-        return sessions.attach({ id: principal.id, loginSession: principal.loginSession }, params.id);
+        return await sessions.attach({ id: principal.id, loginSession: principal.loginSession }, params.id);
       },
     }),
     route({

@@ -96,15 +96,15 @@ describe('the life of an access session', () => {
   it('gives viewer tickets to its own user only, and only while it lives', async () => {
     await using bench = await started();
     const session = await bench.openLive();
-    const { ticket, expiresAtMs } = bench.sessions.attach(bench.user, session);
+    const { ticket, expiresAtMs } = await bench.sessions.attach(bench.user, session);
     const told = await bench.relay.next('viewer-ticket');
     assert.equal(told.ticketSha256, createHash('sha256').update(ticket).digest('hex'));
     assert.deepEqual([told.loginSession, told.user, expiresAtMs], [bench.user.loginSession, bench.user.id, bench.nowMs + 30_000]);
-    assert.throws(() => bench.sessions.attach(bench.administrator, session), withCode('NOT_FOUND'));
+    await assert.rejects(bench.sessions.attach(bench.administrator, session), withCode('NOT_FOUND'));
     bench.sayEnded(session, 'process-exited');
     await bench.settled();
-    assert.throws(() => bench.sessions.attach(bench.user, session), withCode('ACCESS_SESSION_ENDED'));
-    assert.throws(() => bench.sessions.attach(bench.administrator, session), withCode('NOT_FOUND'));
+    await assert.rejects(bench.sessions.attach(bench.user, session), withCode('ACCESS_SESSION_ENDED'));
+    await assert.rejects(bench.sessions.attach(bench.administrator, session), withCode('NOT_FOUND'));
   });
 
   it('tells an end by its user from one by an administrator, and keeps the first', async () => {

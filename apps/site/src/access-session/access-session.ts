@@ -19,6 +19,9 @@ export type { ClientMessage, SessionClients } from './session-keeper.ts';
 /** Sessions that have not ended, at most. */
 export const SESSION_LIMITS = { user: 20, item: 20, site: 500 };
 
+/** A page that comes back while main and relay find each other waits this long for its ticket. */
+export const ATTACH_WAIT_MS = 3000;
+
 /** A Jump Item a grant was given for (JumpTarget of the jump domain). */
 export interface SessionTarget {
   id: string;
@@ -45,6 +48,7 @@ export class AccessSessions {
   #limits: typeof SESSION_LIMITS;
   #now: () => number;
   #keeper: SessionKeeper;
+  #attaching = new Set<{ id: string; loginSession: string; isCut: boolean }>();
 
   constructor(options: AccessSessionsOptions) {
     this.#options = options;
@@ -72,6 +76,11 @@ export class AccessSessions {
   /** How many sessions have not ended. */
   get count(): number {
     return this.#keeper.size;
+  }
+
+  /** Whether a session that has not ended is on the client. */
+  isOnClient(clientId: string): boolean {
+    return this.#keeper.isOnClient(clientId);
   }
 
   /** The security settings, or the certificate of the links, changed: tells the relay. */
@@ -119,17 +128,29 @@ export class AccessSessions {
     return row?.userId === userId ? row.jumpItemId : undefined;
   }
 
-  /** A one-time ticket for the viewer link of the user's own session (wire 4.9). */
-  attach(user: { id: string; loginSession: string }, id: string): { ticket: string; expiresAtMs: number } {
+  /** A one-time ticket for the viewer link of the user's own session (wire 4.9); waits for a relay that is just starting. */
+  async attach(user: { id: string; loginSession: string }, id: string): Promise<{ ticket: string; expiresAtMs: number }> {
     const session = this.#keeper.get(id);
     if (session === undefined || session.row.userId !== user.id) {
       if (rows.sessionById(this.#options.store, id)?.userId === user.id) throw errors.alreadyEnded();
       throw notFound();
     }
+    const waiting = { ...user, isCut: false };
+    this.#attaching.add(waiting);
+    await this.#keeper.whenOpened(session, ATTACH_WAIT_MS);
+    this.#attaching.delete(waiting);
     if (session.ended !== undefined) throw errors.alreadyEnded();
+    // Who was cut off while waiting must not get a ticket that is younger than the cut.
+    if (waiting.isCut || !this.#options.mayJump(user.id, session.row.jumpItemId)) throw notFound();
     const ticket = this.#keeper.viewerTicket(session, user);
     if (ticket === undefined) throw errors.relayAway();
     return ticket;
+  }
+
+  /** Ends a session of the system's own, with the reason of a person who closes theirs. */
+  endBySystem(id: string): void {
+    const session = this.#keeper.get(id);
+    if (session !== undefined) this.#keeper.endBySystem(session, EndReason.user);
   }
 
   /** Ends a session on a person's word: `ended-by-user` for the user's own, `ended-by-administrator` for another's. */
@@ -147,6 +168,9 @@ export class AccessSessions {
   /** Cuts the viewers of ended login sessions; a disabled user's access sessions end. */
   loginSessionsEnded(event: { user: string; loginSessions: string[]; disabled: boolean }): void {
     for (const loginSession of event.loginSessions) this.#keeper.cut({ kind: 'viewers-cut', loginSession });
+    for (const waiting of this.#attaching)
+      if (event.loginSessions.includes(waiting.loginSession) || (event.disabled && waiting.id === event.user))
+        waiting.isCut = true;
     if (!event.disabled) return;
     this.#keeper.cut({ kind: 'viewers-cut', user: event.user });
     for (const session of this.#keeper.all())

@@ -3,7 +3,8 @@ import type { Log } from '@bascule/log/log.ts';
 import { RELAY_LINE_MAX_BYTES, fromRelay, type FromRelay, type ToRelay } from '@bascule/protocol/relay-control.ts';
 import { readJsonLines, writeJsonLine } from '@bascule/wire/json-lines.ts';
 
-const RETRY_FIRST_MS = 50;
+/** A relay that is started together with main is there in a few milliseconds. */
+const RETRY_FIRST_MS = 5;
 const RETRY_MAX_MS = 2000;
 /** The relay has to answer `configure` within this, or the link is made anew. */
 const CONFIGURE_LIMIT_MS = 10_000;

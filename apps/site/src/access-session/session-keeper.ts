@@ -63,6 +63,7 @@ export class SessionKeeper {
   #sessions = new Map<string, LiveSession>();
   #opening = new Map<string, (outcome: OpenOutcome) => void>();
   #waitingCuts: ToRelay[] = [];
+  #whenOpened = new Map<string, Set<() => void>>();
   /** Before this, no clock ends a session. */
   #clocksFromMs = Number.POSITIVE_INFINITY;
   #timer: NodeJS.Timeout | undefined;
@@ -110,6 +111,29 @@ export class SessionKeeper {
   /** Sessions that have not ended, oldest first. */
   all(): IterableIterator<LiveSession> {
     return this.#sessions.values();
+  }
+
+  isOnClient(clientId: string): boolean {
+    for (const { row } of this.#sessions.values()) if (row.jumpItemId === clientId) return true;
+    return false;
+  }
+
+  /** Resolves when the relay has the session's recording open, or after `limitMs`, or when the session ends. */
+  async whenOpened(session: LiveSession, limitMs: number): Promise<void> {
+    if (session.opened || session.ended !== undefined) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const { id } = session.row;
+    const waiting = this.#whenOpened.get(id) ?? new Set();
+    this.#whenOpened.set(id, waiting.add(resolve));
+    const timer = setTimeout(resolve, limitMs);
+    await promise;
+    clearTimeout(timer);
+    waiting.delete(resolve);
+    if (waiting.size === 0) this.#whenOpened.delete(id);
+  }
+
+  #tellWaiting(id: string): void {
+    for (const resolve of this.#whenOpened.get(id) ?? []) resolve();
   }
 
   /** Settings or link certificate changed: tells the relay. */
@@ -336,6 +360,7 @@ export class SessionKeeper {
     if (!session.agentConnected) session.awaySinceMs ??= this.#now();
     if (session.row.state === 'starting' && recordedBytes > 0) this.#markLive(session);
     this.#opening.get(session.row.id)?.({ kind: 'opened' });
+    this.#tellWaiting(session.row.id);
     if (session.row.endRequested !== null) this.#sayEnd(session);
     else if (session.orderWanted && session.row.state === 'starting') this.tellClientToStart(session);
     if (session.ticketWanted) this.#sendTicket(session);
@@ -385,6 +410,7 @@ export class SessionKeeper {
     );
     this.#sessions.delete(row.id);
     this.#opening.get(row.id)?.({ kind: 'ended' });
+    this.#tellWaiting(row.id);
     this.relay.send({ kind: 'session-forget', session: row.id });
     this.#clients.sendToClient(row.jumpItemId, { kind: 'session-forget', session: row.id });
     this.#log.info({ session: row.id, reason }, 'access-session-ended');

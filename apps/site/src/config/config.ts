@@ -25,7 +25,7 @@ export function readConfig(environment: Record<string, string | undefined>): Sit
 
 /** Adds what follows from `start`. */
 export function completeConfig(start: SiteStart): SiteConfig {
-  const paths = sitePaths(start.siteDir);
+  const paths = sitePaths(start.siteDir, start.runDir);
   return {
     ...start,
     paths,

@@ -31,7 +31,7 @@ import {
 import { createLinkServer, linkContext } from './link-server.ts';
 import { LinkWheel } from './link-wheel.ts';
 import { RateLimit } from './rate-limit.ts';
-import { reconnectWindows } from './reconnect-pacing.ts';
+import { reconnectWindows, returnWindows } from './reconnect-pacing.ts';
 import type { LinkTls } from './site-identity.ts';
 
 /** Control links at most; below the usual limit of descriptors of a process. */
@@ -61,6 +61,7 @@ const SUBJECT_MAX_LENGTH = 200;
 const CLIENT_ID = idPattern('jumpClient');
 /** How long the close frames get to leave when the program stops. */
 const CLOSE_FLUSH_MS = 100;
+const CLOSE_CHECK_MS = 2;
 
 /** The server side of all control links (wire section 3): handshake, hello, presence, conflicts. Presence is memory. */
 export class ControlLinks {
@@ -194,14 +195,36 @@ export class ControlLinks {
     return true;
   }
 
-  /** Ends all links, so that the clients come back (to the next program). */
-  async close(): Promise<void> {
+  /** Ids of the clients whose links came last, newest first. */
+  latestOnline(limit: number): string[] {
+    const links = [...this.#links.values()].sort((one, other) => other.sinceMs - one.sinceMs);
+    return links.slice(0, limit).map((link) => link.clientId);
+  }
+
+  /**
+   * Ends all links, so that the clients come back (to the next program): as they were told when they were accepted, or, with `hasSession`, as soon as the next program can take
+   * them, those with a session before all others.
+   */
+  async close(hasSession?: (clientId: string) => boolean): Promise<void> {
     this.#closing = true;
     this.#wheel.close();
+    if (hasSession !== undefined) this.#callBack(hasSession);
     for (const link of this.#all) link.socket.close(CloseCode.restarting);
-    if (this.#all.size > 0) await delay(CLOSE_FLUSH_MS);
+    const endMs = performance.now() + CLOSE_FLUSH_MS;
+    while (this.#all.size > 0 && performance.now() < endMs) await delay(CLOSE_CHECK_MS);
     for (const link of this.#all) link.socket.terminate();
     this.#server.close();
+  }
+
+  #callBack(hasSession: (clientId: string) => boolean): void {
+    const links = [...this.#links.values()];
+    const [urgent, others] = [
+      links.filter((link) => hasSession(link.clientId)),
+      links.filter((link) => !hasSession(link.clientId)),
+    ];
+    const { first, rest } = returnWindows(urgent.length, others.length);
+    for (const link of urgent) this.#send(link, { kind: 'come-back', ...first });
+    for (const link of others) this.#send(link, { kind: 'come-back', ...rest });
   }
 
   #rememberDecided(key: string): void {

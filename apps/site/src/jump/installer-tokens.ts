@@ -10,6 +10,8 @@ import type { SiteIdentity } from './site-identity.ts';
 /** Installer tokens that are valid at one time, at most. */
 export const VALID_TOKENS_LIMIT = 200;
 const LOCAL_TOKEN_LIFE_MS = 10 * 60_000;
+/** Of tokens for the client on the appliance itself. */
+export const LOCAL_TOKEN_NAME = 'This machine';
 
 const tokenCreated = defineAuditEvent('JUMP_TOKEN_CREATED', 'Created installer token {name}, {uses:use,uses}');
 const tokenRevoked = defineAuditEvent('JUMP_TOKEN_REVOKED', 'Revoked installer token {name}');
@@ -65,7 +67,7 @@ export class InstallerTokens {
 
   /** A token for the client on this very machine: one use, ten minutes, approved at once. */
   createLocal(): string {
-    const options = { name: 'This machine', validForMs: LOCAL_TOKEN_LIFE_MS, uses: 1, groupId: null, approveEach: false };
+    const options = { name: LOCAL_TOKEN_NAME, validForMs: LOCAL_TOKEN_LIFE_MS, uses: 1, groupId: null, approveEach: false };
     return this.create(SYSTEM, options).text;
   }
 

@@ -54,6 +54,12 @@ export function clientById(reader: Reader, id: string): ClientRow | undefined {
   );
 }
 
+/** Whether the client was enrolled with a token of the system's own that is named so. */
+export function isEnrolledBy(reader: Reader, id: string, tokenName: string): boolean {
+  const sql = `SELECT 1 FROM jump_clients c JOIN jump_tokens t ON t.id = c.token_id WHERE c.id = ? AND t.name = ? AND t.created_by = 'system'`;
+  return reader.get(sql, id, tokenName) !== undefined;
+}
+
 /** What is compared at every connect; without the joins of a list's row. */
 export type AdmissionRow = Pick<
   ClientRow,

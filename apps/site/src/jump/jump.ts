@@ -9,7 +9,7 @@ import { ControlLinks } from './control-links.ts';
 import type { ClientMessage, LinkDirectory } from './link.ts';
 import { ClientNotes } from './client-notes.ts';
 import { enrolClient, sha256 } from './enrolment.ts';
-import { InstallerTokens } from './installer-tokens.ts';
+import { InstallerTokens, LOCAL_TOKEN_NAME } from './installer-tokens.ts';
 import { ItemChanges } from './item-changes.ts';
 import { EnrolmentRefused, unknownGroup, wrongState } from './jump-errors.ts';
 import { JumpGroups } from './jump-groups.ts';
@@ -63,6 +63,9 @@ export interface JumpOptions {
   userName(id: string): string | undefined;
   now?: () => number;
 }
+
+/** Connected Jump Items that are looked at to choose one. */
+const CONNECTED_TARGETS_MAX = 100;
 
 /** A Jump Item as the other domains see it. */
 export interface JumpTarget {
@@ -139,10 +142,10 @@ export class Jump {
     this.#leaf.onRenewed(listener);
   }
 
-  /** Ends all links and writes what is still to be noted. */
-  async close(): Promise<void> {
+  /** Ends all links and writes what is still to be noted. `hasSession`: the site is back in a moment, and clients are told to be so too, those with a session first. */
+  async close(hasSession?: (clientId: string) => boolean): Promise<void> {
     this.#leaf.close();
-    await this.#links.close();
+    await this.#links.close(hasSession);
     this.#notes.close();
   }
 
@@ -186,6 +189,16 @@ export class Jump {
 
   isOnline(clientId: string): boolean {
     return this.#links.isOnline(clientId);
+  }
+
+  /** Jump Items that are connected and approved; one on this very machine first, then the one that came last. */
+  connectedTargets(): JumpTarget[] {
+    const own = (id: string) => (rows.isEnrolledBy(this.#store, id, LOCAL_TOKEN_NAME) ? 1 : 0);
+    return this.#links
+      .latestOnline(CONNECTED_TARGETS_MAX)
+      .sort((one, other) => own(other) - own(one))
+      .flatMap((id) => this.target(id) ?? [])
+      .filter((target) => target.state === 'approved');
   }
 
   /** For the list: how many access sessions live on the client. */

@@ -1,0 +1,3 @@
+import type { SiteConfig } from '../config/config.ts';
+
+export async function warmUp(_config: SiteConfig): Promise<void> {}
