@@ -1,0 +1,55 @@
+/**
+ * `npm run release -- COMMAND`: packages from the checkout, a repository of them, its keys, and the fixtures of a release. docs/how-to/release.md and
+ * docs/operator/update-keys.md say how it is used.
+ */
+import { PACKAGE_KINDS, type PackageKind } from '@bascule/protocol/package-manifest.ts';
+import { AppError } from '@bascule/errors/app-error.ts';
+import { ReleaseError } from './release-error.ts';
+
+const USAGE = `npm run release -- base|site VERSION [--source DIR] [--out DIR] [--requires-base RANGE] [--requires-site RANGE]
+                  [--installs-over RANGE] [--emergency] [--notes FILE] [--released-at DATE]
+npm run release -- licence VERSION --holder NAME --maintained-until DATE [--endpoints N] [--representatives N] [--expires DATE] [--out DIR]
+npm run release -- runtime                                       notes the archive of this checkout's Node in tools/release/runtimes.json
+npm run release -- repository --repository DIR [--keys DIR]      lays down a new, empty repository
+npm run release -- publish PACKAGE... --repository DIR [--keys DIR]
+npm run release -- refresh --repository DIR [--keys DIR]         renews snapshot and timestamp
+npm run release -- keys show|create|root|sign-root|rotate|revoke [options]
+npm run release -- fixtures VERSION                              schema, rows and wire messages of this checkout as text`;
+const EXIT_USAGE = 64;
+
+try {
+  process.exitCode = await main(process.argv.slice(2));
+} catch (error) {
+  // Sentences for a person; anything else is our own bug and keeps its stack. `Stop` is that of the entry scripts.
+  const expected = error instanceof ReleaseError || error instanceof AppError || (error instanceof Error && 'exitCode' in error);
+  if (!expected) throw error;
+  process.stderr.write(`bascule: ${error.message}\n`);
+  process.exitCode = 1;
+}
+
+async function main([command = '', ...args]: string[]): Promise<number> {
+  if (isKind(command)) {
+    const { readBuildOptions } = await import('./build-options.ts');
+    const { buildPackage } = await import('./build.ts');
+    const options = await readBuildOptions(command, args);
+    const { join } = await import('node:path');
+    for (const { target, bytes, sha256 } of await buildPackage(options))
+      say(`${join(options.out, target)}  ${(bytes / 1e6).toFixed(1)} MB  ${sha256}`);
+    return 0;
+  }
+  if (command === 'runtime') {
+    const { noteRuntime } = await import('./runtime-note.ts');
+    say(await noteRuntime());
+    return 0;
+  }
+  say(USAGE);
+  return EXIT_USAGE;
+}
+
+function isKind(command: string): command is PackageKind {
+  return (PACKAGE_KINDS as readonly string[]).includes(command);
+}
+
+function say(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
