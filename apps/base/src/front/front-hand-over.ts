@@ -1,6 +1,7 @@
 import type net from 'node:net';
 import type { ToSite } from '@bascule/protocol/base-site.ts';
-import { HAND_OVER_QUEUE_MAX, HAND_OVER_WAIT_MS } from './front-limits.ts';
+import { HAND_OVER_QUEUE_MAX, HAND_OVER_WAIT_MS, SWITCH_QUEUE_MAX } from './front-limits.ts';
+import type { SiteRoute } from './front-site-wait.ts';
 
 /** Where links go: a site program's IPC channel. */
 export interface LinkReceiver {
@@ -20,16 +21,17 @@ interface WaitingLink {
 /**
  * Hands connections to a site program in the order of their arrival. A channel carries one socket at a time, so the program's own pace (it
  * acknowledges each) is the pace here: at most one waits inside the channel, `HAND_OVER_QUEUE_MAX` wait here, the rest are closed and come back
- * (wire 1.4, 5.6).
+ * (wire 1.4, 5.6). While the site is switched all wait here, so that a client's first redial succeeds.
  */
 export class HandOver {
-  readonly #receiver: LinkReceiver;
+  readonly #route: SiteRoute;
   readonly #queue: WaitingLink[] = [];
   /** The socket that waits inside the channel. */
   #inChannel: net.Socket | undefined;
+  #heldTimer: NodeJS.Timeout | undefined;
 
-  constructor(receiver: LinkReceiver) {
-    this.#receiver = receiver;
+  constructor(route: SiteRoute) {
+    this.#route = route;
   }
 
   get waiting(): number {
@@ -38,12 +40,21 @@ export class HandOver {
 
   /** Takes over `socket`, from which `head` was read. `onDone` runs once it has left this process or is closed. */
   handOver(socket: net.Socket, head: Buffer, peer: { address: string; port: number }, onDone: () => void): void {
-    if (this.#queue.length >= HAND_OVER_QUEUE_MAX) {
+    if (this.#queue.length >= (this.#holds ? SWITCH_QUEUE_MAX : HAND_OVER_QUEUE_MAX)) {
       socket.destroy();
       onDone();
       return;
     }
     this.#queue.push({ socket, head, ...peer, sinceMs: performance.now(), onDone });
+    this.#next();
+  }
+
+  get #holds(): boolean {
+    return this.#route.program.switching === true;
+  }
+
+  /** Another program has this one's place, or its switch began or ended: goes on with what waits. */
+  goOn(): void {
     this.#next();
   }
 
@@ -55,11 +66,18 @@ export class HandOver {
   }
 
   #next(): void {
+    clearTimeout(this.#heldTimer);
     while (this.#inChannel === undefined) {
-      const link = this.#queue.shift();
+      const link = this.#queue[0];
       if (link === undefined) return;
+      const leftMs = link.sinceMs + HAND_OVER_WAIT_MS - performance.now();
+      if (leftMs > 0 && !link.socket.destroyed && this.#holds) {
+        this.#heldTimer = setTimeout(() => this.#next(), leftMs);
+        return;
+      }
+      this.#queue.shift();
       link.onDone();
-      if (performance.now() - link.sinceMs > HAND_OVER_WAIT_MS) link.socket.destroy();
+      if (leftMs <= 0) link.socket.destroy();
       if (!link.socket.destroyed) this.#send(link);
     }
   }
@@ -72,7 +90,7 @@ export class HandOver {
       this.#inChannel = undefined;
       this.#next();
     };
-    if (this.#receiver.sendLink({ kind: 'link', head: new Uint8Array(head), address, port }, socket, onSent)) return;
+    if (this.#route.program.sendLink({ kind: 'link', head: new Uint8Array(head), address, port }, socket, onSent)) return;
     this.#inChannel = undefined;
     socket.destroy();
   }

@@ -17,6 +17,8 @@ export const PENDING_PER_ADDRESS_MAX = 1_024;
 
 /** Connections waiting for one site program to take them; at some 300 a second that is three seconds' worth. */
 export const HAND_OVER_QUEUE_MAX = 1_024;
+/** As many are held while the site is switched, which takes less than a second: every agent redials at once then. */
+export const SWITCH_QUEUE_MAX = 8_192;
 /** A connection that waited longer is closed: its client has given up or soon will. */
 export const HAND_OVER_WAIT_MS = 10_000;
 
@@ -33,9 +35,16 @@ export const BROWSER_KEEP_ALIVE_MS = 60_000;
 
 /** How long a request waits for a site program that starts or restarts, before it is answered by the progress page. */
 export const SITE_WAIT_MS = 5_000;
+/** The same while one version of the site takes over from another. */
+export const SWITCH_WAIT_MS = 10_000;
 export const WAITING_REQUESTS_MAX = 1_024;
 
 /** What may be under way in one direction of a spliced connection before its source is paused. */
 export const SPLICE_HIGH_WATER_BYTES = 256 * 1024;
 /** The kernel's queue of connections that base has not accepted yet, also while base is away (capped by net.core.somaxconn). */
 export const LISTEN_BACKLOG = 4_096;
+
+/** When base stops: how long requests in flight, and connections that have not asked anything yet, may take. */
+export const DRAIN_LIMIT_MS = 1_000;
+/** When base stops: how long a connection that is kept alive may still ask, and is told with the answer that it was the last. */
+export const DRAIN_IDLE_MS = 250;

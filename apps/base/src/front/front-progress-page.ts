@@ -1,27 +1,16 @@
 import { createHash, randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { LANGUAGES, type ApiError, type Language } from '@bascule/protocol/api/common.ts';
+import type { InstallationStep } from '@bascule/protocol/api/updates.ts';
+import { progressTexts } from './front-progress-texts.ts';
 
 const RETRY_AFTER_SECONDS = 2;
 
-const texts: Record<Language, { title: string; wait: string; hint: string }> = {
-  en: { title: 'One moment', wait: 'The site is starting.', hint: 'This page reloads by itself. Running sessions go on.' },
-  de: {
-    title: 'Einen Moment',
-    wait: 'Die Site startet gerade.',
-    hint: 'Diese Seite lädt sich selbst neu. Laufende Sitzungen gehen weiter.',
-  },
-  nl: {
-    title: 'Een ogenblik',
-    wait: 'De site wordt gestart.',
-    hint: 'Deze pagina vernieuwt zichzelf. Lopende sessies gaan door.',
-  },
-  it: {
-    title: 'Un momento',
-    wait: 'Il sito si sta avviando.',
-    hint: 'Questa pagina si ricarica da sola. Le sessioni in corso continuano.',
-  },
-};
+/** What the page tells of an installation: nothing that would need a login. */
+export interface InstallationSummary {
+  step: InstallationStep;
+  startedAtMs: number;
+}
 
 const style = `
 :root{color-scheme:light dark;--ground:#f6f7f9;--panel:#fff;--line:#d9dde3;--text:#1b2330;--quiet:#5b6675;--mark:#2f6fd0}
@@ -40,22 +29,28 @@ const contentSecurityPolicy = [
   "frame-ancestors 'none'",
 ].join('; ');
 
-const pages = Object.fromEntries(LANGUAGES.map((language) => [language, page(language)])) as Record<Language, Buffer>;
-
-function page(language: Language): Buffer {
-  const { title, wait, hint } = texts[language];
+function page(language: Language, summary: InstallationSummary | undefined): Buffer {
+  const texts = progressTexts[language];
+  const title = summary ? texts.upgradeTitle : texts.title;
+  const lines = summary
+    ? [
+        texts.upgradeWait,
+        `${texts.step}: ${texts.steps[summary.step]}`,
+        `${texts.since}: ${Math.max(0, Math.round((Date.now() - summary.startedAtMs) / 1000))}`,
+      ]
+    : [texts.wait];
   return Buffer.from(`<!doctype html>
 <html lang="${language}"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="refresh" content="${RETRY_AFTER_SECONDS}"><title>${title}</title><style>${style}</style></head>
-<body><main role="status"><h1>${title}</h1><p>${wait}</p><p class="hint">${hint}</p><div class="bar"><i></i></div></main></body></html>
+<body><main role="status"><h1>${title}</h1>${lines.map((line) => `<p>${line}</p>`).join('')}<p class="hint">${texts.hint}</p><div class="bar"><i></i></div></main></body></html>
 `);
 }
 
 /**
- * Answers 503 while the site is away: to a person who opens a page, a page that loads itself again; to a program, `apiError`. Neither holds anything
- * that depends on who asks, but the language.
+ * Answers 503 while the site is away: to a person who opens a page, a page that loads itself again and tells of the installation that is under way; to a
+ * program, `apiError`. Neither holds anything that depends on who asks, but the language.
  */
-export function answerSiteAway(request: IncomingMessage, response: ServerResponse): void {
+export function answerSiteAway(request: IncomingMessage, response: ServerResponse, summary?: InstallationSummary): void {
   const headers = {
     'cache-control': 'no-store',
     'retry-after': String(RETRY_AFTER_SECONDS),
@@ -67,7 +62,7 @@ export function answerSiteAway(request: IncomingMessage, response: ServerRespons
   if (!request.complete) response.setHeader('connection', 'close');
   if (isNavigation(request)) {
     const language = preferredLanguage(request.headers['accept-language']);
-    const body = pages[language];
+    const body = page(language, summary);
     response.writeHead(503, {
       ...headers,
       'content-type': 'text/html; charset=utf-8',
@@ -81,7 +76,9 @@ export function answerSiteAway(request: IncomingMessage, response: ServerRespons
   const error: ApiError = {
     error: {
       code: 'SITE_UNAVAILABLE',
-      message: 'The site is starting or stopped; try again in a few seconds.',
+      message: summary
+        ? 'An upgrade is running and the site is away for a moment; try again in a few seconds.'
+        : 'The site is starting or stopped; try again in a few seconds.',
       requestId: randomUUID(),
     },
   };

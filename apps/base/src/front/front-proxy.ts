@@ -2,7 +2,7 @@ import http, { type IncomingMessage, type ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream';
 import { connectWithPreamble } from '@bascule/wire/preamble.ts';
 import { requestHeaders, responseHeaders } from './front-headers.ts';
-import type { Peer, SiteProgram, SiteWait } from './front-site-wait.ts';
+import type { Peer, SiteProgram, SiteRoute, SiteWait } from './front-site-wait.ts';
 
 /** The connections that base keeps to site programs for one connection of a browser: one each, since the preamble names one peer (wire 2.1). */
 export class BrowserConnection {
@@ -47,18 +47,18 @@ export class SiteProxy {
     request: IncomingMessage,
     response: ServerResponse,
     connection: BrowserConnection,
-    program: SiteProgram,
+    route: SiteRoute,
   ): Promise<void> {
-    const deadlineMs = this.#wait.deadlineMs();
+    const sinceMs = performance.now();
     for (;;) {
-      const ready = await this.#wait.until(program, deadlineMs);
+      const program = await this.#wait.until(route, sinceMs);
       if (response.destroyed) return;
-      if (!ready) return this.#answerUnavailable(request, response);
+      if (program === undefined) return this.#answerUnavailable(request, response);
       const outcome = await forward(request, response, connection.agentFor(program), program);
       if (outcome === 'done') return;
       if (outcome === 'lost') return this.#answerUnavailable(request, response);
       // The program died and its parent has not heard of it yet: a moment later it is no longer ready, and the wait begins.
-      if (performance.now() > deadlineMs) return this.#answerUnavailable(request, response);
+      if (this.#wait.leftMs(route, sinceMs) <= 0) return this.#answerUnavailable(request, response);
       await new Promise((resolve) => setTimeout(resolve, RETRY_PAUSE_MS));
     }
   }

@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream';
 import { connectWithPreamble } from '@bascule/wire/preamble.ts';
 import { upgradeHeaders } from './front-headers.ts';
 import { SPLICE_HIGH_WATER_BYTES } from './front-limits.ts';
-import type { Peer, SiteProgram, SiteWait } from './front-site-wait.ts';
+import type { Peer, SiteRoute, SiteWait } from './front-site-wait.ts';
 
 /** What a side may still take to read what the other sent last, once that one has closed. */
 const CLOSING_WAIT_MS = 30_000;
@@ -14,13 +14,13 @@ export async function carryUpgrade(
   browser: Duplex,
   head: Buffer,
   peer: Peer,
-  relay: SiteProgram,
+  route: SiteRoute,
   wait: SiteWait,
 ): Promise<void> {
   browser.on('error', () => browser.destroy());
-  const ready = await wait.until(relay, wait.deadlineMs());
+  const relay = await wait.until(route, performance.now());
   if (browser.destroyed) return;
-  if (!ready) {
+  if (relay === undefined) {
     browser.end('HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
     return;
   }

@@ -8,13 +8,15 @@ import type { Log } from '@bascule/log/log.ts';
 import { AddressCounts } from './front-address-counts.ts';
 import { collectClientHello } from './front-client-hello.ts';
 import { HandOver } from './front-hand-over.ts';
+import { OpenConnections } from './front-drain.ts';
 import { removeForged } from './front-headers.ts';
 import * as limits from './front-limits.ts';
-import { answerSiteAway } from './front-progress-page.ts';
+import { answerSiteAway, type InstallationSummary } from './front-progress-page.ts';
 import { BrowserConnection, SiteProxy } from './front-proxy.ts';
-import { SiteWait, type Peer, type SiteProgram } from './front-site-wait.ts';
+import { SiteRoute, SiteWait, type Peer, type SiteProgram } from './front-site-wait.ts';
 import { carryUpgrade } from './front-stream.ts';
 
+export type { InstallationSummary } from './front-progress-page.ts';
 export type { Peer, SiteProgram } from './front-site-wait.ts';
 export { CLIENT_HELLO_MAX_BYTES, CLIENT_HELLO_WAIT_MS, PENDING_PER_ADDRESS_MAX, SITE_WAIT_MS } from './front-limits.ts';
 
@@ -30,10 +32,13 @@ export interface FrontOptions {
   /** Answers `/appliance` and everything below it. */
   appliance(request: IncomingMessage, response: ServerResponse): void;
   certificate: WebCertificate;
+  /** The installation that is under way, for the page that people see while the site is away. */
+  installationSummary?(): InstallationSummary | undefined;
   log: Log;
   /** Times and counts that tests shorten; the limits of front-limits.ts otherwise. */
   clientHelloWaitMs?: number;
   siteWaitMs?: number;
+  switchWaitMs?: number;
   pendingMax?: number;
   pendingPerAddressMax?: number;
   requestHeaderWaitMs?: number;
@@ -49,7 +54,9 @@ export class Front {
   readonly #connections = new WeakMap<object, BrowserConnection>();
   readonly #wait: SiteWait;
   readonly #proxy: SiteProxy;
+  readonly #routes: Record<'main' | 'relay', SiteRoute>;
   readonly #links: Record<'main' | 'relay', HandOver>;
+  readonly #open = new OpenConnections();
 
   constructor(options: FrontOptions) {
     this.#options = options;
@@ -57,9 +64,12 @@ export class Front {
       options.pendingMax ?? limits.PENDING_MAX,
       options.pendingPerAddressMax ?? limits.PENDING_PER_ADDRESS_MAX,
     );
-    this.#wait = new SiteWait(options.siteWaitMs);
-    this.#proxy = new SiteProxy(this.#wait, answerSiteAway);
-    this.#links = { main: new HandOver(options.main), relay: new HandOver(options.relay) };
+    this.#wait = new SiteWait(options.siteWaitMs, options.switchWaitMs);
+    this.#proxy = new SiteProxy(this.#wait, (request, response) =>
+      answerSiteAway(request, response, this.#options.installationSummary?.()),
+    );
+    this.#routes = { main: new SiteRoute(options.main), relay: new SiteRoute(options.relay) };
+    this.#links = { main: new HandOver(this.#routes.main), relay: new HandOver(this.#routes.relay) };
     // highWaterMark: see collectClientHello.
     this.#server = net.createServer({ noDelay: true, highWaterMark: 1 }, (socket) => this.#accept(socket));
     this.#web = this.#createWeb();
@@ -85,9 +95,23 @@ export class Front {
     return this.#connections.get(socket)?.peer ?? { address: '', port: 0 };
   }
 
-  /** The program is gone or back: connections that wait for it are looked at again. */
+  /** The program is gone or back, or its switch began or ended: what waits for it is looked at again. */
   programChanged(program: 'main' | 'relay'): void {
-    this.#links[program].restart();
+    this.#routes[program].wake();
+    if (this.#routes[program].program.ready) this.#links[program].goOn();
+    else this.#links[program].restart();
+  }
+
+  /** From now on everything that arrives, and what waits, goes to these programs. Requests that the earlier ones have taken end there. */
+  setPrograms(main: SiteProgram, relay: SiteProgram): void {
+    for (const [name, program] of [
+      ['main', main],
+      ['relay', relay],
+    ] as const) {
+      if (this.#routes[name].program === program) continue;
+      this.#routes[name].replace(program);
+      this.#links[name].restart();
+    }
   }
 
   /** Figures for tests and the log. */
@@ -97,6 +121,15 @@ export class Front {
       browsers: this.#browsers.total,
       waitingLinks: this.#links.main.waiting + this.#links.relay.waiting,
     };
+  }
+
+  /**
+   * Stops accepting, which leaves new connections to the kernel's queue and so to the next base, and finishes what is under way: at most DRAIN_LIMIT_MS.
+   * The site's programs are needed until then.
+   */
+  async drain(): Promise<void> {
+    this.#server.close();
+    await this.#open.drain();
   }
 
   /** Stops accepting and cuts what is open. */
@@ -122,7 +155,7 @@ export class Front {
       },
       (request, response) => this.#answer(request, response),
     );
-    web.prependListener('secureConnection', (socket: TLSSocket) => this.#open(socket));
+    web.prependListener('secureConnection', (socket: TLSSocket) => this.#greet(socket));
     web.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => this.#upgrade(request, socket, head));
     web.on('tlsClientError', (_error, socket) => socket.destroy());
     web.on('clientError', (_error, socket) => socket.destroy());
@@ -162,7 +195,8 @@ export class Front {
     this.#web.emit('connection', socket);
   }
 
-  #open(socket: TLSSocket): void {
+  #greet(socket: TLSSocket): void {
+    this.#open.add(socket);
     const connection = new BrowserConnection({ address: socket.remoteAddress ?? '', port: socket.remotePort ?? 0 });
     this.#connections.set(socket, connection);
     socket.once('close', () => connection.close());
@@ -170,6 +204,7 @@ export class Front {
 
   #answer(request: IncomingMessage, response: ServerResponse): void {
     response.on('error', () => response.destroy());
+    this.#open.answering(request.socket, response);
     const connection = this.#connections.get(request.socket);
     if (connection === undefined || request.url?.startsWith('/') !== true) {
       response.writeHead(400, { connection: 'close' }).end();
@@ -180,14 +215,16 @@ export class Front {
       this.#options.appliance(request, response);
       return;
     }
-    const program = isBelow(request.url, '/stream') ? this.#options.relay : this.#options.main;
-    void this.#proxy.carry(request, response, connection, program);
+    const route = isBelow(request.url, '/stream') ? this.#routes.relay : this.#routes.main;
+    void this.#proxy.carry(request, response, connection, route);
   }
 
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     const connection = this.#connections.get(socket);
     if (connection === undefined) return void socket.destroy();
-    void carryUpgrade(request, socket, head, connection.peer, this.#options.relay, this.#wait);
+    // It lives as long as a session: nothing to wait for when base stops, since it is resumed.
+    this.#open.remove(socket);
+    void carryUpgrade(request, socket, head, connection.peer, this.#routes.relay, this.#wait);
   }
 }
 
