@@ -59,6 +59,8 @@ export interface Route<B, Q, P, A extends string = string> {
   /** What the answer is cut to; absent: the handler replies by itself (files, streams). */
   answer?: ZodType;
   bodyLimitBytes?: number;
+  /** The body is bytes (`application/octet-stream`) that the handler reads from `request.raw`, and limits, by itself; `body` must be absent. */
+  bodyStream?: boolean;
   /** Returns the answer; throws `AppError`. */
   handle(call: Call<B, Q, P, A>): unknown;
 }

@@ -1,0 +1,36 @@
+import type { ControlAnswer, ControlRequest } from '@bascule/protocol/appliance-control.ts';
+import { SYSTEM, type Context } from '@bascule/store/store.ts';
+import type { Software } from './software.ts';
+
+type Verb = Extract<ControlRequest['kind'], `updates${string}`>;
+export type ControlVerbs = {
+  [K in Verb]: (request: Extract<ControlRequest, { kind: K }>) => ControlAnswer | Promise<ControlAnswer>;
+};
+
+/** Whoever reached the control socket: base's own user or root, on this machine. */
+const COMMAND_LINE: Context = { ...SYSTEM, actor: { ...SYSTEM.actor, name: 'command line on the appliance' } };
+
+/** What the command line asks of the domain over the control socket. What they throw as `AppError` is the answer's error. */
+export function controlVerbs(software: Software): ControlVerbs {
+  const { updates, engine } = software;
+  const state = (): ControlAnswer => ({ ok: true, updates: software.state() });
+  return {
+    updates: () => state(),
+    'updates-check': async () => {
+      await updates.check(COMMAND_LINE);
+      return state();
+    },
+    'updates-install': ({ target: name, overrule, acceptEula }) => {
+      const target = software.targetOf(name);
+      if (acceptEula !== undefined)
+        updates.acceptEula(COMMAND_LINE, { target, sha256: updates.eula(target).sha256, name: acceptEula });
+      return { ok: true, installation: software.install(COMMAND_LINE, target, overrule) };
+    },
+    'updates-import': async ({ file }) => {
+      await updates.importFile(COMMAND_LINE, file);
+      return state();
+    },
+    'updates-roll-back': ({ package: kind }) => ({ ok: true, installation: engine.rollBack(kind, COMMAND_LINE) }),
+    'updates-download-key': () => ({ ok: true, downloadKey: updates.makeDownloadKey(COMMAND_LINE).text }),
+  };
+}

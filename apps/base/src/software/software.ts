@@ -1,0 +1,277 @@
+import { EventEmitter } from 'node:events';
+import type { homePaths } from '@bascule/core/home.ts';
+import { AppError } from '@bascule/errors/app-error.ts';
+import type { AnyRoute } from '@bascule/http/http-server.ts';
+import type { Log } from '@bascule/log/log.ts';
+import type { MailEvent } from '@bascule/mail/mail-texts.ts';
+import type { ClockState, PreflightLine, UpdatesState } from '@bascule/protocol/api/updates.ts';
+import type { ProcessState } from '@bascule/protocol/appliance-control.ts';
+import { SYSTEM, type Context, type Migration, type Store } from '@bascule/store/store.ts';
+import type { BootDoor, InstallationEngine, InstallationMail } from './engine-contract.ts';
+import { Engine } from './engine.ts';
+import type { InstallerHost } from './installer-host.ts';
+import { engineMigrations } from './journal-migrations.ts';
+import { preflight } from './preflight.ts';
+import { Slots } from './slots.ts';
+import { controlVerbs, type ControlVerbs } from './software-control.ts';
+import { softwareRoutes } from './software-routes.ts';
+import { chooseUnattended, UNATTENDED_LOOK_MS } from './unattended.ts';
+import { updatesMigrations } from './updates-migrations.ts';
+import type { SoftwareHere } from './updates-offers.ts';
+import { Updates } from './updates.ts';
+
+/** Versions 50 to 59 of box.db. */
+export const softwareMigrations: Migration[] = [...engineMigrations, ...updatesMigrations];
+
+/** Installations that are looked through before something is installed unattended. */
+const HISTORY_LOOKED_AT = 50;
+const UNATTENDED: Context = { ...SYSTEM, actor: { ...SYSTEM.actor, name: 'unattended installation' } };
+
+export interface SoftwareOptions {
+  store: Store;
+  paths: ReturnType<typeof homePaths>;
+  applianceName: string;
+  host: InstallerHost & { processes(): ProcessState[] };
+  boot: BootDoor;
+  clock: { now(): number; state(): ClockState };
+  mailer: { tell(event: MailEvent): void };
+  certificateNotAfterMs(): number;
+  /** The version folder from which this very process runs; undefined from a checkout. */
+  baseFolder: string | undefined;
+  /** Where the front door is reached from this machine: `https://127.0.0.1:8443`. */
+  ownUrl: string;
+  /** The address of the appliance for people, without a path. */
+  publicUrl: string;
+  /** All programs of the appliance. */
+  processes(): ProcessState[];
+  /** Ends this process in order, for boot to start the version that the pointer names. */
+  restartBase(): void;
+  log: Log;
+}
+
+/** Everything about packages: what there is, what is installed, and installing it. What the rest of base sees of the domain. */
+export class Software extends EventEmitter<{ change: [] }> {
+  readonly engine: InstallationEngine;
+  readonly updates: Updates;
+  readonly #options: SoftwareOptions;
+  readonly #slots: Slots;
+  #timer: NodeJS.Timeout | undefined;
+  /** Packages whose waiting licence agreement was told by mail. */
+  readonly #toldEulas = new Set<string>();
+
+  /** Opens the domain; installs and fetches nothing yet. Throws what `Updates.open` throws. */
+  static async open(options: SoftwareOptions): Promise<Software> {
+    const slots = new Slots(options.paths);
+    // The engine needs the updates' shelf, and the updates what the engine has installed.
+    let software: Software | undefined;
+    const engineOf = (): InstallationEngine | undefined => software?.engine;
+    const updates = await Updates.open({
+      store: options.store,
+      directory: options.paths.updates,
+      applianceName: options.applianceName,
+      clock: options.clock,
+      installed: () => softwareHere(engineOf(), slots),
+      licensedUntilMs: () => licensedUntilMs(engineOf()),
+      log: options.log,
+    });
+    const engine = new Engine({
+      store: options.store,
+      paths: options.paths,
+      shelf: updates.shelf,
+      host: options.host,
+      boot: options.boot,
+      baseFolder: options.baseFolder,
+      ownUrl: options.ownUrl,
+      settings: () => updates.settings(),
+      preflight: (target) => preflightOf(target),
+      mail: (mail) => options.mailer.tell(mailEvent(mail, updatesPage(options))),
+      restartBase: () => options.restartBase(),
+      log: options.log,
+    });
+    const preflightOf = (target: string): Promise<PreflightLine[]> => {
+      if (software === undefined) throw new Error('bug: a preflight before the domain is open');
+      return software.preflight(target);
+    };
+    software = new Software(options, updates, engine, slots);
+    engine.on('change', () => updates.changed());
+    return software;
+  }
+
+  constructor(options: SoftwareOptions, updates: Updates, engine: InstallationEngine, slots: Slots) {
+    super();
+    this.#options = options;
+    this.updates = updates;
+    this.engine = engine;
+    this.#slots = slots;
+    updates.on('change', () => this.emit('change'));
+    updates.on('checked', () => this.lookUnattended());
+  }
+
+  /** Before the site is started: undoes or goes on with what a crash cut. */
+  resume(): void {
+    this.engine.resume();
+  }
+
+  /** After the site was started: goes on with an installation, looks for updates by itself, and installs unattended what it may. */
+  start(): void {
+    this.engine.continueAfterStart();
+    this.updates.start();
+    this.#timer = setInterval(() => this.lookUnattended(), UNATTENDED_LOOK_MS).unref();
+  }
+
+  /** Ends looking and downloading; what the engine was doing goes on at the next start. */
+  async stop(): Promise<void> {
+    clearInterval(this.#timer);
+    this.engine.stop();
+    await this.updates.stop();
+  }
+
+  routes(): AnyRoute[] {
+    return softwareRoutes(this);
+  }
+
+  controlVerbs(): ControlVerbs {
+    return controlVerbs(this);
+  }
+
+  /** All that the page and the command line show. */
+  state(): UpdatesState {
+    const { engine, updates } = this;
+    const nowMs = this.#options.clock.now();
+    const installed = engine.installed();
+    return {
+      ...updates.state(),
+      installed: installed.map(({ kind, version, revision, installedAtMs, previousVersion }) => ({
+        kind,
+        version,
+        revision,
+        installedAtMs,
+        previousVersion,
+      })),
+      licences: installed.flatMap(({ licence, version }) =>
+        licence === null
+          ? []
+          : [{ ...licence, version, isExpired: licence.expiresAtMs !== null && licence.expiresAtMs <= nowMs }],
+      ),
+      running: engine.running() ?? null,
+      rolledBack: engine.rolledBack() ?? null,
+      lastInstalled: engine.lastInstalled() ?? null,
+    };
+  }
+
+  /** Begins to install `target`. Throws NOT_FOUND, `EULA_NOT_ACCEPTED`, and what the engine throws. */
+  install(context: Context, target: string, overrule: string[]): string {
+    this.updates.manifest(target);
+    this.updates.assertEulaAccepted(target);
+    return this.engine.install({ target, overrule, by: context });
+  }
+
+  /** Fetches and verifies `target` without installing it (B79). */
+  download(context: Context, target: string): string {
+    this.updates.manifest(target);
+    return this.engine.download({ target, by: context });
+  }
+
+  /** Tries `target` on a scratch copy (B49). */
+  trial(context: Context, target: string): string {
+    this.updates.manifest(target);
+    return this.engine.trial({ target, by: context });
+  }
+
+  /** Looks at everything that could stop the installation of `target`; changes nothing. */
+  preflight(target: string): Promise<PreflightLine[]> {
+    const { store, paths, host, clock, certificateNotAfterMs, processes } = this.#options;
+    return preflight(target, {
+      store,
+      paths,
+      slots: this.#slots,
+      offer: (wanted) => this.updates.offer(wanted),
+      manifest: (wanted) => this.updates.manifest(wanted),
+      clock: () => clock.state(),
+      metadataValidUntilMs: () => this.updates.state().lastCheck?.validUntilMs ?? null,
+      certificateNotAfterMs,
+      askSite: () => host.sitePreflight(),
+      processes,
+      history: (limit) => this.engine.history(limit),
+    });
+  }
+
+  /** The target of `base` or `site`: the newest of that kind that can be installed now; another name stays. Throws `UPDATES_NOTHING_INSTALLABLE`. */
+  targetOf(name: string): string {
+    if (name !== 'base' && name !== 'site' && name !== 'licence') return name;
+    const offer = this.updates.offers().find(({ manifest, state }) => manifest.kind === name && state === 'installable');
+    if (offer !== undefined) return offer.target;
+    throw new AppError('conflict', 'UPDATES_NOTHING_INSTALLABLE', `There is no ${name} package that can be installed now.`);
+  }
+
+  /** Installs what may be installed with nobody there (unattended.ts); on a timer, and after each look for updates. */
+  lookUnattended(now: Date = new Date()): void {
+    const { engine, updates } = this;
+    if (engine.running() !== undefined || engine.rolledBack() !== undefined) return;
+    const installed = engine.installed();
+    const choice = chooseUnattended({
+      settings: updates.settings(),
+      now,
+      offers: updates.offers(),
+      path: updates.path(),
+      history: engine.history(HISTORY_LOOKED_AT),
+      siteInstalledAtMs: installed.find(({ kind }) => kind === 'site')?.installedAtMs ?? null,
+    });
+    if (choice === undefined) return;
+    if (choice.do === 'tell-eula') this.#tellEula(choice.target);
+    else this.#installUnattended(choice.target, choice.lane);
+  }
+
+  #installUnattended(target: string, lane: 'window' | 'emergency'): void {
+    try {
+      const id = this.install(UNATTENDED, target, []);
+      this.#options.log.info({ target, lane, installation: id }, 'updates.unattended-installation');
+    } catch (error) {
+      this.#options.log.warn({ target, lane, err: error }, 'updates.unattended-refused');
+    }
+  }
+
+  #tellEula(target: string): void {
+    if (this.#toldEulas.has(target)) return;
+    this.#toldEulas.add(target);
+    const { kind, version } = this.updates.manifest(target);
+    this.#options.mailer.tell({
+      kind: 'needs-attention',
+      what: `${kind} ${version} could be installed unattended, but nobody has accepted its licence agreement.`,
+      advice: 'Open the page, read the agreement and accept it by name.',
+      page: updatesPage(this.#options),
+    });
+  }
+}
+
+function updatesPage({ publicUrl }: SoftwareOptions): string {
+  return `${publicUrl}/appliance/updates`;
+}
+
+/** Packages with what they need, and the runtimes that are unpacked. */
+function softwareHere(engine: InstallationEngine | undefined, slots: Slots): SoftwareHere {
+  const packages = (engine?.installed() ?? []).map(({ kind, version, licence }) => ({
+    kind,
+    version,
+    requires: kind === 'licence' ? undefined : slots.current(kind)?.manifest.requires,
+    holder: licence?.holder,
+  }));
+  const runtimes = (['base', 'site'] as const)
+    .flatMap((kind) => slots.list(kind).map(({ manifest }) => manifest.runtime))
+    .filter((runtime): runtime is string => runtime !== null && slots.hasRuntime(runtime));
+  return { packages, runtimes: [...new Set(runtimes)] };
+}
+
+function licensedUntilMs(engine: InstallationEngine | undefined): number | null {
+  const ends = (engine?.installed() ?? []).flatMap(({ licence }) => (licence === null ? [] : [licence.maintainedUntilMs]));
+  return ends.length === 0 ? null : Math.max(...ends);
+}
+
+function mailEvent({ event, installation }: InstallationMail, page: string): MailEvent {
+  const { kind, toVersion, fromVersion, startedBy, step, cause } = installation;
+  const about = { package: kind, version: toVersion, fromVersion, page };
+  if (event === 'installed') return { kind: 'installed', startedBy, ...about };
+  const why = { step, cause: cause?.message ?? 'The cause is not known.', advice: cause?.advice ?? '' };
+  if (event === 'failed') return { kind: 'failed', ...about, ...why };
+  return { kind: 'rolled-back', ...about, ...why, mayRetry: cause?.mayRetry ?? false };
+}
