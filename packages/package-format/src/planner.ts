@@ -2,8 +2,8 @@
  * What may be installed now, what must come first, and the way from what is installed to the newest (B53-B61, B82-B89). Pure: the appliance and the
  * update server ask the same rules.
  *
- * Rules: a package installs when its `requires` hold for what is installed, when what is installed of its kind is not older than `installsOver`, and when
- * what stays can live with it. Versions only rise.
+ * Rules: a package installs when its `requires` hold for what is installed, when what is installed of its kind is in its range `installsOver`, and when what
+ * stays can live with it. Versions only rise.
  */
 import type { Offer, PathStep } from '@bascule/protocol/api/updates.ts';
 import type { PackageKind, PackageManifest } from '@bascule/protocol/package-manifest.ts';
@@ -110,8 +110,8 @@ function offerOf(release: KnownRelease, input: PlanInput, graph: UpgradeGraph): 
   }
   const blockedBy = [...withheld(release, input)];
   const { installsOver } = release.manifest;
-  if (installsOver !== null && installed !== undefined && compareVersions(installed.version, installsOver) < 0)
-    blockedBy.push(graph.blocker(release, 'installs-over', kind, `>=${installsOver}`));
+  if (installsOver !== null && installed !== undefined && !satisfies(installed.version, installsOver))
+    blockedBy.push(graph.blocker(release, 'installs-over', kind, installsOver));
   for (const other of ['base', 'site'] as const) {
     const range = release.manifest.requires[other];
     if (range !== undefined && !holds(range, versionOf(input.installed, other)))
@@ -163,7 +163,7 @@ function brokenBy(
 
 /**
  * All pairs of a base and a site that can be reached. Every step raises one of the two, so one pass from the lowest pair on finds the cheapest way to each:
- * fewest site versions whose clients upgrade (each costs a day's wait), then fewest steps, then base as late as possible (B61).
+ * fewest site versions whose clients upgrade (each costs a day's wait), then fewest steps, then base before site (B57).
  */
 class UpgradeGraph {
   readonly #bases: Stage[];
@@ -241,7 +241,11 @@ class UpgradeGraph {
     for (let next = site + 1; next < this.#sites.length; next++) {
       if (!installs(this.#sites, site, next, this.#bases, base)) continue;
       const waits = this.#sites[next]?.release?.manifest.upgradesClients === true ? 1 : 0;
-      this.#reach(base * this.#sites.length + next, from, this.#sites[next], [cost[0] + waits, cost[1] + 1, cost[2] + base]);
+      this.#reach(base * this.#sites.length + next, from, this.#sites[next], [
+        cost[0] + waits,
+        cost[1] + 1,
+        cost[2] + this.#bases.length - base,
+      ]);
     }
   }
 
@@ -255,8 +259,8 @@ class UpgradeGraph {
   }
 }
 
-/** Waits, steps, and how far base was ahead at each site version. */
-type Cost = [waits: number, steps: number, baseAhead: number];
+/** Waits, steps, and how far base was behind at each site version. */
+type Cost = [waits: number, steps: number, baseBehind: number];
 
 function isCheaper(one: Cost, other: Cost): boolean {
   const differs = one.findIndex((value, index) => value !== other[index]);
@@ -295,11 +299,10 @@ function measure(kind: Sequential, own: readonly Stage[], others: readonly Stage
     return answer;
   };
   for (const stage of own) {
-    const installsOver = stage.release?.manifest.installsOver ?? null;
-    const oldest = installsOver === null ? fitting(undefined, own) : fitting(`>=${installsOver}`, own);
+    const installsOver = fitting(stage.release?.manifest.installsOver ?? undefined, own);
     const ownRange = fitting(stage.requires[kind], own);
-    // Over nothing, the oldest version over which it installs does not matter.
-    stage.over = own.map(({ version }, at) => ownRange[at] === true && (version === undefined || oldest[at] === true));
+    // Over nothing it installs in any case.
+    stage.over = own.map(({ version }, at) => ownRange[at] === true && (version === undefined || installsOver[at] === true));
     stage.beside = fitting(stage.requires[kind === 'base' ? 'site' : 'base'], others);
   }
 }
@@ -334,7 +337,7 @@ function withLicences(path: readonly KnownRelease[], input: PlanInput): KnownRel
 function installsOverFits(manifest: PackageManifest, input: PlanInput, target: string): boolean {
   const installed = installedOf(input.installed, { target, manifest, downloadBytes: 0, offeredFromMs: 0 });
   const { installsOver } = manifest;
-  return installsOver === null || installed === undefined || compareVersions(installed.version, installsOver) >= 0;
+  return installsOver === null || installed === undefined || satisfies(installed.version, installsOver);
 }
 
 /** The first position from the last base package on at which the requirements of `release` hold; -1 for none. */
