@@ -42,6 +42,11 @@ async function main([command = '', ...args]: string[]): Promise<number> {
     say(await noteRuntime());
     return 0;
   }
+  if (command === 'fixtures') {
+    const { writeFixtures } = await import('./fixtures.ts');
+    say(await writeFixtures(args[0] ?? ''));
+    return 0;
+  }
   say(USAGE);
   return EXIT_USAGE;
 }
