@@ -37,15 +37,27 @@ export async function* readFrames(file: string): AsyncGenerator<PlacedFrame> {
   }
 }
 
-export async function* readFramesFrom(handle: FileHandle): AsyncGenerator<PlacedFrame> {
-  const source = new Source(handle);
-  const magic = await source.take(RECORDING_MAGIC.length);
-  if (!magic) return;
-  if (!RECORDING_MAGIC.equals(magic)) throw new RecordingError('this is no Bascule recording', 0);
-  let previousHash: Uint8Array = NO_HASH;
-  let outputEnd = 0;
+/** A place between two frames: what is needed to read on from there. */
+export interface FrameBoundary {
+  position: number;
+  /** Of the frame before. */
+  hash: Uint8Array;
+  /** Bytes of output before it. */
+  outBytes: number;
+}
+
+/** As `readFrames`, on an open file; with `from` only the frames behind that boundary, which is one behind the header. */
+export async function* readFramesFrom(handle: FileHandle, from?: FrameBoundary): AsyncGenerator<PlacedFrame> {
+  const source = new Source(handle, from?.position);
+  if (!from) {
+    const magic = await source.take(RECORDING_MAGIC.length);
+    if (!magic) return;
+    if (!RECORDING_MAGIC.equals(magic)) throw new RecordingError('this is no Bascule recording', 0);
+  }
+  let previousHash: Uint8Array = from?.hash ?? NO_HASH;
+  let outputEnd = from?.outBytes ?? 0;
   let ended = false;
-  for (let index = 0; ; index++) {
+  for (let index = from ? 1 : 0; ; index++) {
     const position = source.position;
     const lengthBytes = await source.take(LENGTH_BYTES);
     if (!lengthBytes) return;
@@ -116,11 +128,12 @@ class Source {
   readonly #handle: FileHandle;
   #buffer: Buffer = Buffer.alloc(0);
   #at = 0;
-  #fileAt = 0;
+  #fileAt: number;
   #finished = false;
 
-  constructor(handle: FileHandle) {
+  constructor(handle: FileHandle, position = 0) {
     this.#handle = handle;
+    this.#fileAt = position;
   }
 
   get position(): number {

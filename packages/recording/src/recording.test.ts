@@ -93,7 +93,9 @@ test('any torn tail is repaired to a prefix of whole frames, and the file goes o
         const torn = newFile();
         writeFileSync(torn, Buffer.concat([whole.subarray(0, length), junk]));
         const parts: Uint8Array[] = [];
-        const writer = await RecordingWriter.reopen(torn, 'test', unfenced, (bytes) => parts.push(Buffer.from(bytes)));
+        const writer = await RecordingWriter.reopen(torn, 'test', unfenced, {
+          onOutput: (bytes) => parts.push(Buffer.from(bytes)),
+        });
         const kept = writer.recordedBytes;
         assert.deepEqual(Buffer.concat(parts), output.subarray(0, kept));
         writer.append(kept, 9_000_000, Buffer.from('on'));

@@ -16,23 +16,17 @@ import {
   RecordingError,
   type RecordingEnd,
 } from './format.ts';
-import { readFramesFrom } from './reader.ts';
+import { readCheckpoint, removeCheckpoint, writeCheckpoint } from './checkpoint.ts';
+import { remember, scan, stateAt, type FramePlace, type WriterState } from './recover.ts';
+
+export { NO_HEADER, TORN_TAIL_MAX_BYTES, type FramePlace } from './recover.ts';
 
 /** Output of one frame at most; more is cut into several. */
 const FRAME_OUTPUT_MAX_BYTES = 512 * 1024;
 /** Pieces whose times lie closer together than this share a frame. */
 const FRAME_TIME_SPAN_US = 10_000;
-/**
- * A power cut may leave behind the last durable byte any mixture of written and unwritten pages of the batch under way; so a broken frame this close to the end of the
- * file is a torn tail. Nothing of it was ever acknowledged. Further away it is damage, which no writer repairs by cutting.
- */
-export const TORN_TAIL_MAX_BYTES = 16 * 1024 * 1024;
-/** One place of the file is remembered for so many bytes of output, for those who read along. */
-const INDEX_EVERY_BYTES = 1024 * 1024;
 /** What is read of the file at a time; larger than any frame of this writer. */
 const READ_ALONG_BYTES = 1024 * 1024;
-/** The message of a file that broke off before its header was durable: nothing can be in it. */
-export const NO_HEADER = 'there is no whole header';
 
 export interface RecordingWriterOptions {
   /** Called before each batch; throws when another writer has taken over. */
@@ -40,10 +34,12 @@ export interface RecordingWriterOptions {
   now?: () => number;
 }
 
-/** Where an output frame begins: in the output stream, and in the file. */
-export interface FramePlace {
-  offset: number;
-  position: number;
+/** How much of the output of a reopened file its owner wants to be told. */
+export interface ReopenedOutput {
+  /** The output that is in it, in order: from the beginning, or behind the checkpoint. */
+  onOutput(bytes: Uint8Array): void;
+  /** Takes what was given to `saveCheckpoint` and stands for the output before it; false when it is of no use, and all output is read. */
+  restore?(extra: unknown): boolean;
 }
 
 /** Bytes of the output stream. */
@@ -63,6 +59,7 @@ export class RecordingWriter {
   readonly header: RecordingHeader;
   /** Whether a torn tail was cut off when the file was opened. */
   readonly repaired: boolean;
+  readonly #file: string;
   readonly #handle: FileHandle;
   readonly #checkGeneration: () => void;
   #hash: Buffer;
@@ -75,7 +72,8 @@ export class RecordingWriter {
   readonly #index: FramePlace[];
   #end: RecordingEnd | undefined;
 
-  private constructor(handle: FileHandle, state: State, options: RecordingWriterOptions) {
+  private constructor(file: string, handle: FileHandle, state: WriterState, options: RecordingWriterOptions) {
+    this.#file = file;
     this.#handle = handle;
     this.#checkGeneration = options.checkGeneration;
     this.header = state.header;
@@ -98,6 +96,7 @@ export class RecordingWriter {
       await syncDirectory(dirname(file));
       const fileBytes = RECORDING_MAGIC.length + first.bytes;
       return new RecordingWriter(
+        file,
         handle,
         { header, repaired: false, hash: first.hash, fileBytes, outBytes: 0, end: undefined, index: [] },
         options,
@@ -109,22 +108,27 @@ export class RecordingWriter {
   }
 
   /**
-   * Opens a file that a writer left: cuts a torn tail off and notes that it goes on. `onOutput` gets the output that is in it, in order. Rejects with
-   * RecordingError when it is no recording or was changed.
+   * Opens a file that a writer left: cuts a torn tail off and notes that it goes on. Reads on from the checkpoint when there is one that fits, otherwise the whole file. Rejects
+   * with RecordingError when it is no recording or was changed.
    */
   static async reopen(
     file: string,
     reason: string,
     options: RecordingWriterOptions,
-    onOutput: (bytes: Uint8Array) => void = () => {},
+    output: ReopenedOutput = { onOutput: () => {}, restore: () => true },
   ): Promise<RecordingWriter> {
     options.checkGeneration();
     const handle = await open(file, 'r+');
     try {
-      const state = await scan(handle, onOutput);
+      const known = output.restore && (await readCheckpoint(file, handle));
+      const state = await scan(
+        handle,
+        output.onOutput,
+        known && output.restore?.(known.checkpoint.extra) ? stateAt(known) : undefined,
+      );
       const { size } = await handle.stat();
       if (size > state.fileBytes) await handle.truncate(state.fileBytes);
-      const writer = new RecordingWriter(handle, { ...state, repaired: size > state.fileBytes }, options);
+      const writer = new RecordingWriter(file, handle, { ...state, repaired: size > state.fileBytes }, options);
       if (!state.end) await writer.#writeFrame(FrameKind.resumed, { atMs: (options.now ?? Date.now)(), reason });
       return writer;
     } catch (error) {
@@ -220,6 +224,24 @@ export class RecordingWriter {
     const whole = { ...end, outBytes: this.#recorded };
     await this.#writeFrame(FrameKind.end, whole);
     this.#end = whole;
+    // One that stays behind only says where to read the end from.
+    await removeCheckpoint(this.#file).catch(() => {});
+  }
+
+  /**
+   * Writes a checkpoint of what is recorded now, with `extra` (JSON) that stands for all output up to `recordedBytes`. Not while a batch is being written. A fault costs nothing
+   * but time at the next `reopen`.
+   */
+  async saveCheckpoint(extra: unknown): Promise<void> {
+    this.#checkGeneration();
+    await writeCheckpoint(this.#file, {
+      session: this.header.session,
+      fileBytes: this.#fileBytes,
+      headSha256: this.headSha256,
+      outBytes: this.#recorded,
+      index: this.#index.flatMap(({ offset, position }) => [offset, position]),
+      extra,
+    });
   }
 
   /** A frame of the file that begins at or before `offset` of the output, at most some megabytes before it. */
@@ -296,44 +318,6 @@ export class RecordingWriter {
       throw error;
     }
   }
-}
-
-interface State {
-  header: RecordingHeader;
-  repaired: boolean;
-  hash: Buffer;
-  fileBytes: number;
-  outBytes: number;
-  end: RecordingEnd | undefined;
-  index: FramePlace[];
-}
-
-async function scan(handle: FileHandle, onOutput: (bytes: Uint8Array) => void): Promise<State> {
-  let state: State | undefined;
-  try {
-    for await (const { frame, position, end, hash } of readFramesFrom(handle)) {
-      if (frame.kind === 'header')
-        state = { header: frame.header, repaired: false, hash: NO_HASH, fileBytes: 0, outBytes: 0, end: undefined, index: [] };
-      state!.hash = Buffer.from(hash);
-      state!.fileBytes = end;
-      if (frame.kind === 'output') {
-        remember(state!.index, { offset: frame.offset, position });
-        state!.outBytes = frame.offset + frame.bytes.length;
-        onOutput(frame.bytes);
-      }
-      if (frame.kind === 'end') state!.end = frame.end;
-    }
-  } catch (error) {
-    const { size } = await handle.stat();
-    if (!(error instanceof RecordingError) || !state || state.end || size - error.position > TORN_TAIL_MAX_BYTES) throw error;
-  }
-  if (!state) throw new RecordingError(NO_HEADER, 0);
-  return state;
-}
-
-function remember(index: FramePlace[], place: FramePlace): void {
-  const last = index.at(-1);
-  if (!last || place.offset - last.offset >= INDEX_EVERY_BYTES) index.push(place);
 }
 
 /** The frame at `at` when it lies whole before `limit`; `piece` when it is output. */

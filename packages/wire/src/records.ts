@@ -78,6 +78,11 @@ export class RecordParser {
     this.#boundary = offset;
   }
 
+  /** Where the parser stands, for a parser that begins at the boundary and is pushed the rest: the last boundary, and the bytes behind it. */
+  get state(): { boundary: number; partial: Uint8Array } {
+    return { boundary: this.#boundary, partial: this.#partial?.slice(0, this.#partialBytes) ?? new Uint8Array() };
+  }
+
   /** The position behind the last byte taken. */
   get offset(): number {
     return this.#offset;

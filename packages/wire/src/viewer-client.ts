@@ -31,6 +31,8 @@ const RECONNECT_FIRST_MS = 100;
 const RECONNECT_MOST_MS = 2000;
 /** The first try after the relay said that it restarts comes within this: base holds the request until the site is there. */
 const RETURN_PAUSE_MS = 20;
+/** Not oftener than this: a relay that says so again and again gets the ordinary pauses. */
+const RETURN_EVERY_MS = 2000;
 /** A WELCOME that has not come by then: the link is closed and tried anew (wire 4.10). */
 const WELCOME_WAIT_LIMIT_MS = 10_000;
 /** A WebSocket takes 123 bytes; our messages are ASCII. */
@@ -87,6 +89,7 @@ export class ViewerClient {
   #socket: WebSocketLike | undefined;
   #status: ViewerStatus = 'connecting';
   #welcomed = false;
+  #returnedAtMs = Number.NEGATIVE_INFINITY;
   /** Whether the relay has told from where on the agent wants input. */
   #inputReady = false;
   #shownOffset = 0;
@@ -318,7 +321,15 @@ export class ViewerClient {
       this.#fail(new Error(reason || 'the session is over'));
       return;
     }
-    this.#retry(code === CloseCode.restarting ? (this.#options.random ?? Math.random)() * RETURN_PAUSE_MS : undefined);
+    this.#retry(code === CloseCode.restarting ? this.#returnPauseMs() : undefined);
+  }
+
+  /** A short pause, unless there was one just before. */
+  #returnPauseMs(): number | undefined {
+    const nowMs = performance.now();
+    if (nowMs - this.#returnedAtMs < RETURN_EVERY_MS) return undefined;
+    this.#returnedAtMs = nowMs;
+    return (this.#options.random ?? Math.random)() * RETURN_PAUSE_MS;
   }
 
   #retry(pauseMs = this.#backOff.next()): void {

@@ -1,4 +1,5 @@
-import type { TerminalSize } from '@bascule/protocol/text.ts';
+import { z } from 'zod';
+import { byteCount, terminalSize, type TerminalSize } from '@bascule/protocol/text.ts';
 import { WireError } from '@bascule/wire/frames.ts';
 import { decodeExit, decodeSize, OutputRecord, RecordParser } from '@bascule/wire/records.ts';
 
@@ -15,9 +16,19 @@ export interface RecordPlace {
   rows: number;
 }
 
+const recordPlace = z.object({ boundary: byteCount, ...terminalSize.shape });
+/** A track as it is kept in a recording's checkpoint. */
+const savedTrack = z.object({
+  boundary: byteCount,
+  /** The record that is not whole yet, in base64. */
+  partial: z.base64().max(256 * 1024),
+  size: terminalSize,
+  places: z.array(recordPlace).max(REMEMBERED_MAX),
+});
+
 /** Follows the records of an output stream: where they begin, the size in force, and the exit (wire 5). Costs nothing per byte. */
 export class OutputTrack {
-  readonly #parser: RecordParser;
+  #parser: RecordParser;
   readonly #start: RecordPlace;
   readonly #places: RecordPlace[] = [];
   #size: TerminalSize;
@@ -27,6 +38,26 @@ export class OutputTrack {
     this.#size = size;
     this.#start = { boundary: 0, ...size };
     this.#parser = new RecordParser((type, payload) => this.#record(type, payload));
+  }
+
+  /** A track that goes on from what `save` gave; undefined when that is none. `size` is the terminal's first. */
+  static restore(size: TerminalSize, saved: unknown): OutputTrack | undefined {
+    const parsed = savedTrack.safeParse(saved);
+    if (!parsed.success) return undefined;
+    const { boundary, partial, places } = parsed.data;
+    const track = new OutputTrack(size);
+    track.#size = parsed.data.size;
+    track.#places.push(...places);
+    track.#parser = new RecordParser((type, payload) => track.#record(type, payload), boundary);
+    track.#parser.push(Buffer.from(partial, 'base64'));
+    return track;
+  }
+
+  /** What `restore` goes on from, as JSON; undefined behind EXIT, when nothing goes on. */
+  save(): z.infer<typeof savedTrack> | undefined {
+    if (this.#exit !== undefined) return undefined;
+    const { boundary, partial } = this.#parser.state;
+    return { boundary, partial: Buffer.from(partial).toString('base64'), size: this.#size, places: this.#places };
   }
 
   /** The output after EXIT, once that came. */

@@ -1,14 +1,19 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { RecordingWriter } from '@bascule/recording/writer.ts';
 import type { RecordingEnd } from '@bascule/recording/format.ts';
 
 /** From the first byte that waits to the batch that takes it. */
 const GATHER_MS = 20;
+/** A relay that died reads no more than about this of each recording that it goes on with. */
+export const CHECKPOINT_EVERY_BYTES = 16 * 1024 * 1024;
 
 export interface RecorderEvents {
   /** Everything before `offset` is on the disk. */
   recorded(offset: number): void;
   /** Writing failed; nothing is lost, `retry` tries again. */
   failed(error: Error): void;
+  /** What stands for all output taken so far in a checkpoint; undefined when none is wanted any more. */
+  outputState(): unknown;
 }
 
 /**
@@ -21,10 +26,13 @@ export class Recorder {
   #held = false;
   #stopped = false;
   #closed = false;
+  readonly #hurry = new AbortController();
+  #checkpointAtBytes: number;
 
   constructor(writer: RecordingWriter, events: RecorderEvents) {
     this.writer = writer;
     this.#events = events;
+    this.#checkpointAtBytes = writer.takenBytes;
   }
 
   get waitingBytes(): number {
@@ -63,6 +71,19 @@ export class Recorder {
     await this.#running;
   }
 
+  /** The relay stops and nothing comes any more: writes what waits and a checkpoint from which the next relay goes on, and closes the file. */
+  async suspend(): Promise<void> {
+    if (this.#closed) return;
+    this.#hurry.abort();
+    this.#start();
+    await this.#running;
+    const state = this.#events.outputState();
+    // What could not be written, the agent still has: then the state is ahead of the file.
+    const isWhole = !this.writer.hasPending && !this.writer.end && state !== undefined;
+    if (isWhole) await this.writer.saveCheckpoint(state).catch(() => {});
+    await this.close();
+  }
+
   /** Stops, and closes the file. */
   async close(): Promise<void> {
     if (this.#closed) return;
@@ -78,8 +99,10 @@ export class Recorder {
 
   async #run(): Promise<void> {
     // Nobody waits for the disk but the agent's buffer: a moment later the echo has left, and what came meanwhile shares the batch.
-    await new Promise((resolve) => setTimeout(resolve, GATHER_MS));
+    await delay(GATHER_MS, undefined, { signal: this.#hurry.signal }).catch(() => {});
     while (this.writer.hasPending && !this.#held) {
+      // Taken by now is what this batch makes recorded.
+      const state = this.#isCheckpointDue() ? this.#events.outputState() : undefined;
       try {
         await this.writer.flush();
       } catch (error) {
@@ -88,6 +111,17 @@ export class Recorder {
         return;
       }
       this.#events.recorded(this.writer.recordedBytes);
+      if (state !== undefined) await this.#checkpoint(state);
     }
+  }
+
+  #isCheckpointDue(): boolean {
+    return this.writer.takenBytes - this.#checkpointAtBytes >= CHECKPOINT_EVERY_BYTES;
+  }
+
+  /** Without it the next relay reads more; a disk that is full shows at the next batch. */
+  async #checkpoint(state: unknown): Promise<void> {
+    this.#checkpointAtBytes = this.writer.recordedBytes;
+    await this.writer.saveCheckpoint(state).catch(() => {});
   }
 }

@@ -94,6 +94,7 @@ export class RelaySession {
     this.#recorder = new Recorder(options.writer, {
       recorded: (offset) => this.#recorded(offset),
       failed: (error) => this.#failed(error),
+      outputState: () => options.track.save(),
     });
     const { end } = options.writer;
     if (end) {
@@ -483,12 +484,12 @@ export class RelaySession {
     for (const viewer of this.#viewers) viewer.link.check(nowMs);
   }
 
-  /** The relay stops, or forgets the session: links are closed with `code`; the recording stays as it is. */
+  /** The relay stops, or forgets the session: links are closed with `code`; a recording that is not ended waits for the next relay. */
   async stop(code: number): Promise<void> {
     clearTimeout(this.#graceTimer);
     this.closeViewers(code, 'the relay stops');
     this.#agent?.close(code, 'the relay stops');
     this.#options.screens.forget(this.session);
-    await this.#recorder.close().catch(() => {});
+    await (this.over ? this.#recorder.close() : this.#recorder.suspend()).catch(() => {});
   }
 }

@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
 import { dirname, resolve, sep } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Log } from '@bascule/log/log.ts';
 import { agentHello, CloseCode, viewerHello } from '@bascule/protocol/data-link.ts';
 import type { FromRelay, ToRelay } from '@bascule/protocol/relay-control.ts';
@@ -17,6 +18,9 @@ import type { ViewerLink } from './viewer-link.ts';
 
 /** Data links of one client at a time, over all its sessions. */
 export const LINKS_PER_CLIENT_MAX = 256;
+/** How long the close frames get to leave when the program stops. */
+const CLOSE_FLUSH_MS = 100;
+const CLOSE_CHECK_MS = 2;
 const SWEEP_EVERY_MS = 1000;
 const PROGRESS_EVERY_SWEEPS = 10;
 
@@ -49,6 +53,8 @@ export class Relay {
   #sweeping = false;
   /** A main has connected and has not configured yet. */
   #mainIsNew = false;
+  /** Every link's socket until it is closed on both sides. */
+  readonly #sockets = new Set<LinkSocket>();
   /** A viewer whose HELLO waited while somebody was cut comes back with a fresh ticket. */
   #viewerCuts = 0;
 
@@ -131,8 +137,7 @@ export class Relay {
     const limits = this.#limits;
     if (!limits) throw new Error('the relay is not configured yet');
     const file = this.#recordingFile(message.file);
-    const track = new OutputTrack(message.header.size);
-    const writer = await this.#openWriter(file, message, track, limits);
+    const { writer, track } = await this.#openWriter(file, message, limits);
     return new RelaySession({
       session: message.session,
       client: message.client,
@@ -151,17 +156,28 @@ export class Relay {
   async #openWriter(
     file: string,
     message: Message<'session-open'>,
-    track: OutputTrack,
     limits: RelayLimits,
-  ): Promise<RecordingWriter> {
+  ): Promise<{ writer: RecordingWriter; track: OutputTrack }> {
     const { checkGeneration } = this.#options;
+    const { size } = message.header;
+    let track = new OutputTrack(size);
     if (existsSync(file)) {
       try {
-        const writer = await RecordingWriter.reopen(file, 'the relay started again', { checkGeneration }, (bytes) =>
-          track.push(bytes),
+        const writer = await RecordingWriter.reopen(
+          file,
+          'the relay started again',
+          { checkGeneration },
+          {
+            onOutput: (bytes) => track.push(bytes),
+            restore: (saved) => {
+              const restored = OutputTrack.restore(size, saved);
+              track = restored ?? track;
+              return restored !== undefined;
+            },
+          },
         );
         if (writer.header.session !== message.session) throw new Error('the recording file belongs to another session');
-        return writer;
+        return { writer, track };
       } catch (error) {
         // Broken off before its header was durable: the session had not begun.
         if (message.resumed || !(error instanceof RecordingError) || !error.message.startsWith(NO_HEADER)) throw error;
@@ -171,7 +187,7 @@ export class Relay {
     if (this.#freeBytes < limits.reserveBytes)
       throw new Error('the recordings have no space left: free some, or lower what is kept free');
     mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
-    return RecordingWriter.create(file, message.header, { checkGeneration });
+    return { writer: await RecordingWriter.create(file, message.header, { checkGeneration }), track };
   }
 
   #recordingFile(relative: string): string {
@@ -196,6 +212,7 @@ export class Relay {
       return socket.close(CloseCode.limit, `at most ${LINKS_PER_CLIENT_MAX} links`);
     }
     this.#linksPerClient.set(client, links);
+    this.#note(socket);
     let attached: RelaySession | undefined;
     const link = new FrameLink(socket, {
       hello: (json) => void this.#agentHello(link, json, client).then((session) => (attached = session)),
@@ -231,6 +248,7 @@ export class Relay {
   /** A viewer link, its Origin checked. */
   acceptViewer(socket: LinkSocket, address: string): void {
     let attached: { session: RelaySession; viewer: ViewerLink } | undefined;
+    this.#note(socket);
     const link = new FrameLink(socket, {
       hello: (json) =>
         void this.#viewerHello(link, json, address, (session, viewer) => {
@@ -243,6 +261,11 @@ export class Relay {
         }),
       closed: () => attached?.session.viewerClosed(attached.viewer),
     });
+  }
+
+  #note(socket: LinkSocket): void {
+    this.#sockets.add(socket);
+    socket.once('close', () => this.#sockets.delete(socket));
   }
 
   async #viewerHello(
@@ -304,11 +327,14 @@ export class Relay {
     }
   }
 
-  /** Closes all links; they come back to the next relay. */
+  /** Closes all links, which come back to the next relay, and leaves every recording whole with its checkpoint. */
   async stop(): Promise<void> {
     clearInterval(this.#sweepTimer);
+    const endMs = performance.now() + CLOSE_FLUSH_MS;
     await Promise.all(Array.from(this.#opened.values(), (session) => session.stop(CloseCode.restarting)));
+    for (const socket of this.#sockets) socket.close(CloseCode.restarting);
     await this.#screens.close();
+    while (this.#sockets.size > 0 && performance.now() < endMs) await delay(CLOSE_CHECK_MS);
   }
 }
 
