@@ -63,7 +63,8 @@ export function messagesOf(schema: z.ZodType): Record<string, unknown> {
   const found: Record<string, unknown> = {};
   const root = shapeOf(schema);
   for (const shape of root.oneOf ?? root.anyOf ?? [root]) {
-    const kind = String(shape.properties?.['kind']?.const ?? 'message');
+    const literal = shape.properties?.['kind']?.const;
+    const kind = typeof literal === 'string' ? literal : 'message';
     const full = sample(shape, true);
     const least = sample(shape, false);
     found[kind] = full;
