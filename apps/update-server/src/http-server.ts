@@ -1,0 +1,202 @@
+/** The update server over HTTP(S): the repository's files, questions of appliances, download keys, pages. */
+import { Readable } from 'node:stream';
+import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import { AppError, notFound } from '@bascule/errors/app-error.ts';
+import { sendError, STATUS_OF_KIND, toAppError } from '@bascule/http/error-answer.ts';
+import { addressKey, RateLimit } from '@bascule/http/rate-limit.ts';
+import { ANSWER_POLICY, SECURITY_HEADERS } from '@bascule/http/security-headers.ts';
+import type { Log } from '@bascule/log/log.ts';
+import { QUESTION_LIMIT_CHARACTERS } from '@bascule/package-format/appliance-question.ts';
+import { SYSTEM, type Store } from '@bascule/store/store.ts';
+import type { Bundles } from './bundles.ts';
+import { readKeyText } from './key-form.ts';
+import { isPackage, type OfferRules } from './offers.ts';
+import { ICON, STYLE } from './page-style.ts';
+import { changesPage, keyPage, languageOf, packagesPage, PAGE_POLICY, type Visitor } from './pages.ts';
+import type { Registry } from './registry.ts';
+import type { Repository } from './repository.ts';
+import * as events from './server-events.ts';
+import { addDownload } from './server-store.ts';
+import { metadataFile, sendFile, targetFile } from './static-files.ts';
+
+/** A download key is a kilobyte; a form around it may be somewhat more. */
+const KEY_BODY_MAX_BYTES = 64 * 1024;
+/** Without a byte in either direction, a connection ends. */
+const SILENCE_TIMEOUT_MS = 60_000;
+/** Of the head and body of a request. */
+const REQUEST_TIMEOUT_MS = 30_000;
+/** Requests of one address: a client takes some dozen files at a time. */
+export const REQUEST_LIMIT = { burst: 600, perSecond: 50 };
+/** Requests of one address that make us verify a signature. */
+export const SIGNED_LIMIT = { burst: 30, perSecond: 0.5 };
+const ADDRESSES_MAX = 10_000;
+/** Files that are sent at the same time, over all addresses; more are asked to come back. */
+export const DOWNLOADS_MAX = 200;
+const COME_BACK_SECONDS = 30;
+
+export interface ServerParts {
+  store: Store;
+  repository: Repository;
+  registry: Registry;
+  bundles: Bundles;
+  rules: Omit<OfferRules, 'schedule'>;
+  /** By which people reach this server; undefined until the port is known. */
+  url(): string;
+  tls: { cert: Buffer; key: Buffer } | undefined;
+  log: Log;
+  now: () => number;
+}
+
+/** Builds the server; whoever calls it listens. */
+export function createUpdateServer(parts: ServerParts): FastifyInstance {
+  const { log, now, tls } = parts;
+  const options = {
+    bodyLimit: KEY_BODY_MAX_BYTES,
+    connectionTimeout: SILENCE_TIMEOUT_MS,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    forceCloseConnections: true,
+    exposeHeadRoutes: true,
+  };
+  const app = tls === undefined ? fastify(options) : (fastify({ ...options, https: tls }) as unknown as FastifyInstance);
+  const limits = {
+    any: new RateLimit({ ...REQUEST_LIMIT, keysLimit: ADDRESSES_MAX, now }),
+    signed: new RateLimit({ ...SIGNED_LIMIT, keysLimit: ADDRESSES_MAX, now }),
+  };
+  const take = (limit: RateLimit, request: FastifyRequest): void => {
+    const retryAfterSeconds = limit.take(addressKey(request.ip));
+    if (retryAfterSeconds > 0) throw tooMany(retryAfterSeconds);
+  };
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
+  app.addHook('onRequest', async (request, reply) => {
+    reply.headers({ ...SECURITY_HEADERS, 'content-security-policy': ANSWER_POLICY, 'cache-control': 'no-store' });
+    take(limits.any, request);
+    if (request.method === 'POST') take(limits.signed, request);
+  });
+  app.setNotFoundHandler((request, reply) => sendError(reply, notFound(), request.id));
+  app.setErrorHandler((error, request, reply) => {
+    const fault = toAppError(error);
+    if (fault.kind === 'internal')
+      log.error({ err: error, requestId: request.id, url: request.routeOptions.url }, 'http.request-failed');
+    if (isForm(request) && fault.kind !== 'internal')
+      return sendPage(request, reply, (visitor) => keyPage(visitor, fault), parts, STATUS_OF_KIND[fault.kind]);
+    if (request.routeOptions.url !== '/redeem') return sendError(reply, fault, request.id);
+    return reply.code(STATUS_OF_KIND[fault.kind]).type('text/plain; charset=utf-8').send(`${fault.message}\n`);
+  });
+  addPages(app, parts);
+  addFiles(app, parts);
+  addSigned(app, parts);
+  return app;
+}
+
+function addPages(app: FastifyInstance, parts: ServerParts): void {
+  const { bundles, repository, now } = parts;
+  app.get('/', (request, reply) => sendPage(request, reply, (visitor) => keyPage(visitor), parts));
+  app.get('/changes', (request, reply) =>
+    sendPage(request, reply, (visitor) => changesPage(visitor, repository.releases().filter(isPackage)), parts),
+  );
+  app.post('/packages', async (request, reply) => {
+    const text = await readKeyText(bodyOf(request), request.headers['content-type']);
+    const redemption = bundles.redeem(text);
+    return sendPage(request, reply, (visitor) => packagesPage(visitor, redemption, text), parts);
+  });
+  // Whoever reloads the list, or comes back to it, begins again with a key.
+  for (const url of ['/packages', '/redeem']) app.get(url, (_request, reply) => reply.redirect('/', 303));
+  const still = (type: string, text: string) => (_request: FastifyRequest, reply: FastifyReply) =>
+    reply.header('cache-control', `public, max-age=${STYLE_KEPT_SECONDS}`).type(type).send(text);
+  app.get('/style.css', still('text/css; charset=utf-8', STYLE));
+  app.get('/icon.svg', still('image/svg+xml', ICON));
+  app.get('/api/time', () => ({ serverMs: now() }));
+}
+
+const STYLE_KEPT_SECONDS = 3600;
+
+function addFiles(app: FastifyInstance, parts: ServerParts): void {
+  const { repository, store, now } = parts;
+  let running = 0;
+  app.get<{ Params: { name: string } }>('/metadata/:name', (request, reply) =>
+    sendFile(request, reply, metadataFile(repository.directory, request.params.name), () => undefined),
+  );
+  app.get<{ Params: { '*': string } }>('/targets/*', async (request, reply) => {
+    const path = request.params['*'];
+    const file = targetFile(repository.directory, path);
+    if (running >= DOWNLOADS_MAX) throw busy();
+    running += 1;
+    reply.raw.once('close', () => (running -= 1));
+    const target = path.replace(/[0-9a-f]{64}\./, '');
+    return sendFile(request, reply, file, (bytes, isWhole) => {
+      if (bytes === 0) return;
+      const who = { applianceId: null, applianceName: '', address: request.ip };
+      store.transact(SYSTEM, events.downloaded({ name: request.ip, target, bytes }), (tx) =>
+        addDownload(tx, { atMs: now(), ...who, way: 'mirror', target, bytes, isWhole: isWhole ? 1 : 0 }),
+      );
+    });
+  });
+}
+
+function addSigned(app: FastifyInstance, parts: ServerParts): void {
+  const { bundles, registry, repository, rules } = parts;
+  app.post('/api/question', { bodyLimit: QUESTION_LIMIT_CHARACTERS * 2 }, (request, reply) => {
+    const answer = registry.answer(bodyOf(request).toString(), request.ip, repository, rules);
+    return reply.send(answer);
+  });
+  let running = 0;
+  app.post('/redeem', async (request, reply) => {
+    const text = await readKeyText(bodyOf(request), request.headers['content-type']);
+    const redemption = bundles.redeem(text);
+    if (running >= DOWNLOADS_MAX) throw busy();
+    const bundle = await bundles.bundle(redemption, request.ip);
+    running += 1;
+    reply.raw.once('close', () => (running -= 1));
+    reply.headers({
+      'content-length': bundle.bytes,
+      'content-disposition': `attachment; filename="${bundle.fileName}"`,
+    });
+    return reply.type('application/octet-stream').send(Readable.from(bundle.content(), { objectMode: false }));
+  });
+}
+
+async function sendPage(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  page: (visitor: Visitor) => string,
+  { url, now }: ServerParts,
+  status = 200,
+): Promise<FastifyReply> {
+  const language = languageOf(request.headers['accept-language']);
+  reply.headers({ 'content-security-policy': PAGE_POLICY, 'content-language': language, vary: 'accept-language' });
+  return reply
+    .code(status)
+    .type('text/html; charset=utf-8')
+    .send(page({ language, url: url(), nowMs: now() }));
+}
+
+/** Whether a person in a browser sent one of the page's forms; everybody else gets plain sentences. */
+function isForm(request: FastifyRequest): boolean {
+  const { url } = request.routeOptions;
+  return (url === '/packages' || url === '/redeem') && (request.headers.accept ?? '').includes('text/html');
+}
+
+function bodyOf(request: FastifyRequest): Buffer {
+  return Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
+}
+
+function tooMany(retryAfterSeconds: number): AppError {
+  return new AppError(
+    'limited',
+    'TOO_MANY_REQUESTS',
+    `There were too many requests from your address; wait ${retryAfterSeconds} s.`,
+    { retryAfterSeconds },
+  );
+}
+
+function busy(): AppError {
+  return new AppError(
+    'unavailable',
+    'TOO_MANY_DOWNLOADS',
+    `${DOWNLOADS_MAX} downloads are running; come back in ${COME_BACK_SECONDS} s.`,
+    {
+      retryAfterSeconds: COME_BACK_SECONDS,
+    },
+  );
+}

@@ -1,0 +1,141 @@
+/** The TUF repository on disk, seen through the appliance's own verifier: what it would refuse is not offered here. */
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { KeyObject } from 'node:crypto';
+import { AppError } from '@bascule/errors/app-error.ts';
+import type { Log } from '@bascule/log/log.ts';
+import { FolderMirror } from '@bascule/package-format/folder-mirror.ts';
+import { TufAuthor } from '@bascule/package-format/tuf-author.ts';
+import { UpdateClient, type Release } from '@bascule/package-format/update-client.ts';
+
+/** How often the repository is looked at: releases arrive by rsync or from the release tool, without telling us. */
+export const LOOK_EVERY_MS = 2000;
+
+export interface RepositoryOptions {
+  /** Holds `metadata/` and `targets/`. */
+  directory: string;
+  /** Where the metadata that we trust is kept. */
+  trustDirectory: string;
+  /** Private keys of snapshot and timestamp; none when another machine renews them. */
+  onlineKeys: KeyObject[];
+  log: Log;
+  now: () => number;
+}
+
+/** One target as a file below targets/. */
+export interface TargetFile {
+  relativePath: string;
+  lengthBytes: number;
+  sha256: string;
+}
+
+export class Repository {
+  readonly directory: string;
+  readonly #options: RepositoryOptions;
+  readonly #client: UpdateClient;
+  readonly #mirror: FolderMirror;
+  readonly #listeners: (() => void)[] = [];
+  #seen = '';
+  #timer: NodeJS.Timeout | undefined;
+  #looking: Promise<void> | undefined;
+
+  private constructor(options: RepositoryOptions, client: UpdateClient) {
+    this.directory = options.directory;
+    this.#options = options;
+    this.#client = client;
+    this.#mirror = new FolderMirror(options.directory);
+  }
+
+  /**
+   * Opens the repository; on the first start its root becomes our trust, which `onTrust` is told. Throws REPOSITORY_MISSING when there is none, and what
+   * the verifier says about a root that does not follow from the one we trust.
+   */
+  static async open(
+    options: RepositoryOptions,
+    onTrust: (root: { sha256: string; version: number }) => void,
+  ): Promise<Repository> {
+    const { directory, trustDirectory, log, now } = options;
+    const isThere = await stat(join(directory, 'metadata')).then(
+      (found) => found.isDirectory(),
+      () => false,
+    );
+    if (!isThere)
+      throw new AppError(
+        'invalid',
+        'REPOSITORY_MISSING',
+        `There is no repository in ${directory}: it has no folder metadata. Make one with npm run release, or copy one here.`,
+      );
+    const client = await UpdateClient.open({ directory: trustDirectory, now, log });
+    const repository = new Repository(options, client);
+    if (client.trust() === undefined) {
+      const root = await client.readRoot(repository.#mirror);
+      await client.confirmTrust(root.bytes);
+      onTrust(root);
+    }
+    await repository.look();
+    return repository;
+  }
+
+  /** Every verified release; the last good state when the newest does not verify. */
+  releases(): Release[] {
+    return this.#client.releases();
+  }
+
+  /** `listener` is called after each change that was taken over. */
+  onChange(listener: () => void): void {
+    this.#listeners.push(listener);
+  }
+
+  /** Looks at the repository now and then, until `close`. */
+  watch(): void {
+    this.#timer = setInterval(() => void this.look(), LOOK_EVERY_MS).unref();
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.#looking;
+  }
+
+  /** Renews the online roles when they are due, and takes over what is new. Never throws: what is wrong is logged, and the last good state stays. */
+  look(): Promise<void> {
+    this.#looking ??= this.#look()
+      .catch((error: unknown) => this.#options.log.error({ err: error }, 'repository.refused'))
+      .finally(() => {
+        this.#looking = undefined;
+      });
+    return this.#looking;
+  }
+
+  /** Opens the repository for reading files of it. */
+  author(): Promise<TufAuthor> {
+    return TufAuthor.open({ directory: this.directory, now: this.#options.now });
+  }
+
+  /** A timestamp with the longer life of bundles when we hold the key for it; undefined otherwise. */
+  async bundleTimestamp(author: TufAuthor): Promise<{ bytes: Buffer; validUntilMs: number } | undefined> {
+    const { onlineKeys } = this.#options;
+    return onlineKeys.length === 0 ? undefined : author.bundleTimestamp(onlineKeys);
+  }
+
+  /** The earliest expiry of the published metadata. */
+  get validUntilMs(): number {
+    return this.#validUntilMs;
+  }
+  #validUntilMs = 0;
+
+  async #look(): Promise<void> {
+    const { onlineKeys, log } = this.#options;
+    if (onlineKeys.length > 0) {
+      const author = await this.author();
+      if (await author.refreshOnlineRoles(onlineKeys)) log.info('repository.renewed');
+    }
+    const { mtimeMs, ino, size } = await stat(join(this.directory, 'metadata', 'timestamp.json'));
+    const seen = `${mtimeMs} ${ino} ${size}`;
+    if (seen === this.#seen) return;
+    const { validUntilMs } = await this.#client.refresh(this.#mirror);
+    this.#seen = seen;
+    this.#validUntilMs = validUntilMs;
+    log.info({ releases: this.releases().length, validUntil: new Date(validUntilMs).toISOString() }, 'repository.read');
+    for (const listener of this.#listeners) listener();
+  }
+}
