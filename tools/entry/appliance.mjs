@@ -1,8 +1,10 @@
-/** `npm run appliance -- status | reset-password login|appliance [USER] | reset-second-factor login|appliance [USER] | log [--json] | stop`: works on a running, stopped or broken appliance. */
+#!/usr/bin/env node
+/** `npm run appliance -- COMMAND`, or `bascule-appliance COMMAND`: works on a running, stopped or broken appliance, without a browser. */
 import { spawnSync } from 'node:child_process';
 import { closeSync, existsSync, fstatSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { isRoot, runtime, checkout } from './checkout.mjs';
+import * as updates from './appliance-updates.mjs';
 import { ask, running } from './control.mjs';
 import { SERVICE_USER, chooseHome } from './home.mjs';
 import { ensureInstalled } from './install.mjs';
@@ -14,23 +16,36 @@ const USAGE = `npm run appliance -- status                                      
 npm run appliance -- reset-password login|appliance [USER]       a one-time password for USER (default admin)
 npm run appliance -- reset-second-factor login|appliance [USER]  removes one-time codes and passkeys of USER (default admin)
 npm run appliance -- log [--json]                                the end of the log, or its lines as they are
+npm run appliance -- log ID                                      the log of one installation
 npm run appliance -- stop                                        stop the appliance
+npm run appliance -- updates                                     what is installed, what there is, and the upgrade path
+npm run appliance -- check                                       look for updates now
+npm run appliance -- install base|site|TARGET [--accept-eula NAME] [--overrule CODE,CODE]
+                                                                 install and show how it goes; exit code 0 only when installed
+npm run appliance -- import FILE                                 verify a .bascule-update file and take its packages
+npm run appliance -- rollback base|site                          back to the version before
+npm run appliance -- download-key                                a key for a machine that can reach the update server
 Each takes --home DIR, as npm start does.`;
 const ANSWER_WAIT_LIMIT_MS = 10_000;
 const LOG_TAIL_BYTES = 64 * 1024;
 
 await runMain(async () => {
   const { words, rest } = split(process.argv.slice(2));
-  const asJson = words[0] === 'log' && rest.includes('--json');
-  const options = asJson ? rest.filter((argument) => argument !== '--json') : rest;
-  const home = chooseHome(parseOptions(options, process.env));
+  const own = takeOwnOptions(words[0], rest);
+  const home = chooseHome(parseOptions(own.rest, process.env));
   const [command, ...more] = words;
   const commands = {
     status: () => status(home),
     'reset-password': () => reset(home, 'reset-password', more),
     'reset-second-factor': () => reset(home, 'reset-second-factor', more),
-    log: () => log(home, asJson),
+    log: () => (more[0] ? updates.installationLog(home, more[0]) : log(home, own.asJson)),
     stop: () => stop(home),
+    updates: () => updates.updates(home),
+    check: () => updates.check(home),
+    install: () => updates.install(home, more[0], own),
+    import: () => updates.importFile(home, more[0]),
+    rollback: () => updates.rollBack(home, more[0]),
+    'download-key': () => updates.downloadKey(home),
   };
   const run = commands[/** @type {keyof typeof commands} */ (command ?? '')];
   if (!run) throw new Stop(USAGE, 64);
@@ -41,6 +56,32 @@ await runMain(async () => {
 function split(args) {
   const from = args.findIndex((argument) => argument.startsWith('--'));
   return from < 0 ? { words: args, rest: [] } : { words: args.slice(0, from), rest: args.slice(from) };
+}
+
+/**
+ * Takes the options of `command` out of `rest`, where those of npm start stay.
+ * @param {string | undefined} command  @param {string[]} rest
+ */
+function takeOwnOptions(command, rest) {
+  const own = {
+    asJson: false,
+    acceptEula: /** @type {string | undefined} */ (undefined),
+    overrule: /** @type {string[]} */ ([]),
+    rest: /** @type {string[]} */ ([]),
+  };
+  for (let index = 0; index < rest.length; index++) {
+    const [flag = '', inline] = (rest[index] ?? '').split(/=(.*)/s);
+    const value = () => {
+      const given = inline ?? rest[++index];
+      if (!given || given.startsWith('--')) throw new Stop(`${flag} needs a value.`, 64);
+      return given;
+    };
+    if (command === 'log' && flag === '--json') own.asJson = true;
+    else if (command === 'install' && flag === '--accept-eula') own.acceptEula = value();
+    else if (command === 'install' && flag === '--overrule') own.overrule.push(...value().split(','));
+    else own.rest.push(rest[index] ?? '');
+  }
+  return own;
 }
 
 /** @param {string} home */

@@ -3,7 +3,8 @@ import { existsSync, readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 
-const ANSWER_MAX_BYTES = 256 * 1024;
+/** The state of updates holds the notes of every release in four languages. */
+const ANSWER_MAX_BYTES = 16 * 1024 * 1024;
 
 /**
  * @param {string} home  @param {Record<string, unknown>} request  @param {number} timeoutMs
@@ -12,17 +13,19 @@ const ANSWER_MAX_BYTES = 256 * 1024;
 export function ask(home, request, timeoutMs) {
   return new Promise((resolve, reject) => {
     const socket = connect(join(home, 'run', 'control', 'control.sock'));
-    let text = '';
+    const pieces = /** @type {string[]} */ ([]);
+    let length = 0;
     socket.setTimeout(timeoutMs, () => socket.destroy(new Error('no answer in time')));
     socket.setEncoding('utf8');
     socket.on('error', reject);
     socket.on('connect', () => socket.write(`${JSON.stringify(request)}\n`));
     socket.on('data', (chunk) => {
-      text += chunk;
-      if (text.length > ANSWER_MAX_BYTES) socket.destroy(new Error('the answer is too long'));
-      if (!text.includes('\n')) return;
+      pieces.push(chunk);
+      length += chunk.length;
+      if (length > ANSWER_MAX_BYTES) socket.destroy(new Error('the answer is too long'));
+      if (!chunk.includes('\n')) return;
       socket.end();
-      resolve(JSON.parse(text));
+      resolve(JSON.parse(pieces.join('')));
     });
     socket.on('close', () => reject(new Error('the appliance closed the connection')));
   });

@@ -28,6 +28,8 @@ export const controlRequest = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('updates-import'), file: z.string().max(4096) }),
   z.object({ kind: z.literal('updates-roll-back'), package: z.enum(['base', 'site']) }),
   z.object({ kind: z.literal('updates-download-key') }),
+  /** One installation, whether it runs or has ended, and its log. */
+  z.object({ kind: z.literal('updates-installation'), id: z.string().max(100) }),
 ]);
 export type ControlRequest = z.infer<typeof controlRequest>;
 
@@ -59,6 +61,9 @@ export const controlAnswer = z.object({
   /** The id of the installation that was started. */
   installation: z.string().optional(),
   downloadKey: z.string().optional(),
+  /** The answer to `updates-installation`: the installation in the shape of the API (api/updates.ts installation), and its log. */
+  installationState: z.unknown().optional(),
+  installationLog: z.string().optional(),
   password: z.string().optional(),
   token: z.string().optional(),
 });

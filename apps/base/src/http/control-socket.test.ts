@@ -32,6 +32,18 @@ describe('the control socket', () => {
       'reset-second-factor': () => ({ ok: true }),
       'local-client-token': async () => ({ ok: true, token: 't' }),
       stop: () => ({ ok: true }),
+      updates: () => ({ ok: true, updates: { notes: 'x'.repeat(500_000) } }),
+      'updates-check': () => {
+        throw new AppError('conflict', 'UPDATES_NO_SERVER', 'No update server is set.');
+      },
+      'updates-install': ({ target, overrule }: { target: string; overrule: string[] }) => ({
+        ok: true,
+        installation: `${target} ${overrule.join()}`,
+      }),
+      'updates-import': () => ({ ok: true }),
+      'updates-roll-back': () => ({ ok: true }),
+      'updates-download-key': () => ({ ok: true }),
+      'updates-installation': () => ({ ok: true }),
     };
     server = await openControlSocket(path, handlers, createLog('test', 'silent'));
   });
@@ -48,6 +60,14 @@ describe('the control socket', () => {
   it('answers one request for each connection', async () => {
     assert.deepEqual(await ask('{"kind":"status"}\n'), { ok: true });
     assert.deepEqual(await ask('{"kind":"local-client-token"}\n'), { ok: true, token: 't' });
+  });
+
+  it('carries the verbs of updates, and long answers', async () => {
+    const request = { kind: 'updates-install', target: 'site', overrule: ['clock'] };
+    assert.deepEqual(await ask(`${JSON.stringify(request)}\n`), { ok: true, installation: 'site clock' });
+    assert.deepEqual(await ask('{"kind":"updates-check"}\n'), { ok: false, error: 'No update server is set.' });
+    const { updates } = (await ask('{"kind":"updates"}\n')) as { updates: { notes: string } };
+    assert.equal(updates.notes.length, 500_000);
   });
 
   it('passes on what a person may know of a failure, and no more', async () => {

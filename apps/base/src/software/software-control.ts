@@ -1,3 +1,4 @@
+import { notFound } from '@bascule/errors/app-error.ts';
 import type { ControlAnswer, ControlRequest } from '@bascule/protocol/appliance-control.ts';
 import { SYSTEM, type Context } from '@bascule/store/store.ts';
 import type { Software } from './software.ts';
@@ -7,6 +8,8 @@ export type ControlVerbs = {
   [K in Verb]: (request: Extract<ControlRequest, { kind: K }>) => ControlAnswer | Promise<ControlAnswer>;
 };
 
+/** Installations that are looked through for one. */
+const HISTORY_LOOKED_AT = 200;
 /** Whoever reached the control socket: base's own user or root, on this machine. */
 const COMMAND_LINE: Context = { ...SYSTEM, actor: { ...SYSTEM.actor, name: 'command line on the appliance' } };
 
@@ -31,6 +34,12 @@ export function controlVerbs(software: Software): ControlVerbs {
       return state();
     },
     'updates-roll-back': ({ package: kind }) => ({ ok: true, installation: engine.rollBack(kind, COMMAND_LINE) }),
+    'updates-installation': ({ id }) => {
+      const found =
+        engine.running()?.id === id ? engine.running() : engine.history(HISTORY_LOOKED_AT).find((one) => one.id === id);
+      if (found === undefined) throw notFound();
+      return { ok: true, installationState: found, installationLog: engine.logOf(id) };
+    },
     'updates-download-key': () => ({ ok: true, downloadKey: updates.makeDownloadKey(COMMAND_LINE).text }),
   };
 }

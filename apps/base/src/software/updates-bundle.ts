@@ -49,7 +49,8 @@ export async function importBundle(file: string, context: BundleContext, stop: A
     const releases = bundle.about.packages.map((target) => release(target, context.client));
     checkNewer(releases, context.installed());
     for (const target of neededTargets(releases, context)) await take(target, bundle, context.client, signal);
-    return { about: bundle.about, targets: releases.map(({ target }) => target), validUntilMs };
+    const packages = releases.filter(({ manifest }) => manifest !== undefined);
+    return { about: bundle.about, targets: packages.map(({ target }) => target), validUntilMs };
   } finally {
     await bundle.close();
   }
