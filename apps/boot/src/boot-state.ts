@@ -2,13 +2,15 @@ import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:
 import { identifyProcess, isRunning, type ProcessIdentity } from '@bascule/core/process-identity.ts';
 import { Refusal } from './refusal.ts';
 
-/** run/boot.json (docs/spec/boot.md, 3). `base` lets the next boot find a base that outlived this one. */
+/** run/boot.json (docs/spec/boot.md, 3). `base` and `candidate` let the next boot find what outlived this one. */
 export interface BootState extends ProcessIdentity {
   startedAtMs: number;
   address: string;
   port: number;
   name: string;
   base: ProcessIdentity | null;
+  /** A base that is being prepared beside it; absent in what earlier versions of boot wrote. */
+  candidate?: ProcessIdentity | null;
 }
 
 /** What boot.json says; undefined when there is none or it is no boot.json (cut, edited): then nobody is known to run. */
@@ -20,7 +22,8 @@ export function readBootState(file: string): BootState | undefined {
     return undefined;
   }
   const state = parsed as BootState | null;
-  return isIdentity(state) && (state.base === null || isIdentity(state.base)) ? state : undefined;
+  const children = [state?.base ?? null, state?.candidate ?? null];
+  return isIdentity(state) && children.every((child) => child === null || isIdentity(child)) ? state : undefined;
 }
 
 function isIdentity(value: ProcessIdentity | null): value is ProcessIdentity {
@@ -81,9 +84,18 @@ export class BootClaim {
     if (!link(own, this.#file)) throw new Refusal('Another start of the same data directory was quicker; this one ends.', 3);
   }
 
-  /** Notes which process base is now. */
+  /** Notes which process base is now, or that a candidate is prepared beside it. */
   noteBase(pid: number): void {
-    this.#state = { ...this.#state, base: identifyProcess(pid) ?? null };
+    this.#state = { ...this.#state, base: identifyProcess(pid) ?? null, candidate: null };
+    this.#write();
+  }
+
+  noteCandidate(pid: number): void {
+    this.#state = { ...this.#state, candidate: identifyProcess(pid) ?? null };
+    this.#write();
+  }
+
+  #write(): void {
     const next = `${this.#file}.${process.pid}`;
     writeFileSync(next, JSON.stringify(this.#state), { mode: 0o644 });
     renameSync(next, this.#file);

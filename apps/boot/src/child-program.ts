@@ -55,15 +55,26 @@ export class ChildProgram {
   }
 
   start(): void {
-    const child = this.#options.start();
+    this.#stopping = false;
+    this.#run(this.#options.start(), this.#state.restarts + 1);
+  }
+
+  /** Goes on with `child`, which runs already, as this program. */
+  adopt(child: ChildProcess): void {
+    this.#stopping = false;
+    this.forgive();
+    this.#run(child, this.#state.restarts);
+  }
+
+  /** Forgets earlier deaths: what is started next is another version. */
+  forgive(): void {
+    this.#failures = 0;
+    this.#triesWithoutReady = 0;
+  }
+
+  #run(child: ChildProcess, restarts: number): void {
     this.#child = child;
-    this.#state = {
-      ...this.#state,
-      pid: child.pid ?? 0,
-      startedAtMs: Date.now(),
-      restarts: this.#state.restarts + 1,
-      state: 'starting',
-    };
+    this.#state = { ...this.#state, pid: child.pid ?? 0, startedAtMs: Date.now(), restarts, state: 'starting' };
     child.on('message', (message) => this.#options.onMessage(message));
     child.on('error', () => undefined); // A failed spawn or send shows as 'exit' or as a missing pid below.
     child.once('exit', () => this.#gone());
@@ -92,7 +103,7 @@ export class ChildProgram {
     this.#options.onChange();
   }
 
-  /** Tells the program to stop and waits until it is gone; kills it after `STOP_WAIT_MS`, or at once when `now`. */
+  /** Tells the program to stop and waits until it is gone; kills it after `STOP_WAIT_MS`, or at once when `now`. It stays so until started again. */
   async stop(now: boolean): Promise<void> {
     this.#stopping = true;
     clearTimeout(this.#timer);

@@ -15,19 +15,20 @@ export interface Options {
   listen: string;
   port: number;
   name: string;
-  /** base's main.ts. */
-  base: string;
+  /** base's main.ts; or the folder with the versions of base, whose pointer says which. */
+  source: { base: string } | { software: string };
   /** Whom base and site run as when boot is root; undefined: as whoever started boot. */
   account: Account | undefined;
 }
 
 const HOST_NAME = /^[A-Za-z0-9]([A-Za-z0-9.:-]{0,251}[A-Za-z0-9])?$/;
-export const USAGE = 'main.ts --home DIR --listen ADDRESS --port NUMBER --name HOST --base BASE_MAIN_TS [--user bascule]';
+export const USAGE =
+  'main.ts --home DIR --listen ADDRESS --port NUMBER --name HOST (--software DIR | --base BASE_MAIN_TS) [--user bascule]';
 
 /** Reads boot's command line (docs/spec/boot.md, 1). Throws `Refusal` with exit code 2 that names the wrong option. */
 export function readOptions(args: string[], uid: number): Options {
   const values = readValues(args);
-  const text = (option: 'home' | 'listen' | 'port' | 'name' | 'base'): string => {
+  const text = (option: 'home' | 'listen' | 'port' | 'name' | 'base' | 'software'): string => {
     const value = values[option];
     if (value === undefined || value === '') throw new Refusal(`--${option} is missing; usage: ${USAGE}`, 2);
     return value;
@@ -39,12 +40,14 @@ export function readOptions(args: string[], uid: number): Options {
     throw new Refusal(`--port must be a number up to 65535, not '${port}'.`, 2);
   const name = text('name');
   if (!HOST_NAME.test(name)) throw new Refusal(`--name must be a host name or an IP address, not '${name}'.`, 2);
+  if (values.base !== undefined && values.software !== undefined)
+    throw new Refusal(`--base and --software exclude each other; usage: ${USAGE}`, 2);
   return {
     home: resolve(text('home')),
     listen,
     port: Number(port),
     name,
-    base: resolve(text('base')),
+    source: values.base === undefined ? { software: resolve(text('software')) } : { base: resolve(text('base')) },
     account: uid === 0 ? findAccount(values.user ?? 'bascule') : undefined,
   };
 }
@@ -52,8 +55,10 @@ export function readOptions(args: string[], uid: number): Options {
 function readValues(args: string[]) {
   const option = { type: 'string' } as const;
   try {
-    return parseArgs({ args, options: { home: option, listen: option, port: option, name: option, base: option, user: option } })
-      .values;
+    return parseArgs({
+      args,
+      options: { home: option, listen: option, port: option, name: option, base: option, software: option, user: option },
+    }).values;
   } catch (error) {
     throw new Refusal(`${error instanceof Error ? error.message : String(error)}; usage: ${USAGE}`, 2);
   }

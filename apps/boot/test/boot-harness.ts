@@ -1,6 +1,21 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, watch } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  copyFileSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  watch,
+  writeFileSync,
+} from 'node:fs';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,6 +24,7 @@ import type { BootState } from '../src/boot-state.ts';
 export const isRoot = process.getuid?.() === 0;
 /** Whom base runs as when the tests run as root; every Linux has it. */
 export const SERVICE_USER = 'nobody';
+const SERVICE_IDS = { uid: 65_534, gid: 65_534 };
 
 const BOOT = join(import.meta.dirname, '..', 'src', 'main.ts');
 
@@ -30,7 +46,42 @@ export class BootBench implements Disposable {
     return join(this.directory, name);
   }
 
-  args(options: { home?: string; port?: number; listen?: string } = {}): string[] {
+  /** The folder with versions of base, as the service user owns it. */
+  get software(): string {
+    return join(this.directory, 'software');
+  }
+  get trialFile(): string {
+    return join(this.software, 'base', 'trial.json');
+  }
+
+  /** Makes the version `folder`, which behaves as `mode` says (see fixture-base.mjs), with a runtime of its own when told so. */
+  addVersion(folder: string, mode = '', options: { runtime?: boolean } = {}): void {
+    const version = join(this.software, 'base', folder);
+    const source = join(version, 'apps', 'base', 'src');
+    mkdirSync(source, { recursive: true });
+    if (isRoot) chownSync(join(this.software, 'base'), SERVICE_IDS.uid, SERVICE_IDS.gid);
+    copyFileSync(this.base, join(source, 'main.ts'));
+    writeFileSync(join(version, 'package.json'), '{"type":"module"}');
+    writeFileSync(join(source, 'mode'), mode);
+    if (options.runtime !== true) return;
+    mkdirSync(join(version, 'runtime', 'bin'), { recursive: true });
+    const node = join(version, 'runtime', 'bin', 'node');
+    if (isRoot) linkSync(this.node, node);
+    else copyFileSync(this.node, node);
+  }
+
+  /** What a commit of base does first: the pointer names `folder`. */
+  point(folder: string): void {
+    const pointer = join(this.software, 'base', 'current');
+    symlinkSync(folder, `${pointer}.next`);
+    renameSync(`${pointer}.next`, pointer);
+  }
+
+  putOnTrial(trial: { folder: string; maxTries?: number; tries?: number; deadlineMs?: number }): void {
+    writeFileSync(this.trialFile, JSON.stringify({ maxTries: 3, tries: 0, deadlineMs: Date.now() + 60_000, ...trial }));
+  }
+
+  args(options: { home?: string; port?: number; listen?: string; software?: boolean } = {}): string[] {
     const { home = this.home(), port = 0, listen = '127.0.0.1' } = options;
     return [
       BOOT,
@@ -42,14 +93,13 @@ export class BootBench implements Disposable {
       String(port),
       '--name',
       'localhost',
-      '--base',
-      this.base,
+      ...(options.software === true ? ['--software', this.software] : ['--base', this.base]),
       ...(isRoot ? ['--user', SERVICE_USER] : []),
     ];
   }
 
   /** Starts a boot; its standard error is collected. */
-  start(options: { home?: string; port?: number; listen?: string; mode?: string } = {}): Boot {
+  start(options: { home?: string; port?: number; listen?: string; mode?: string; software?: boolean } = {}): Boot {
     const child = spawn(this.node, this.args(options), {
       stdio: ['ignore', 'inherit', 'pipe'],
       env: { ...process.env, BASCULE_FIXTURE: options.mode ?? '' },
@@ -96,12 +146,24 @@ export class Boot {
     return this.state();
   }
 
+  /** Waits until the log has a line of boot's that fits `wanted`. */
+  async logged(wanted: RegExp): Promise<void> {
+    const log = join(this.#home, 'log', 'appliance.log');
+    while (!existsSync(log) || !wanted.test(readFileSync(log, 'utf8'))) {
+      if (this.child.exitCode !== null) throw new Error(`boot ended: ${this.errors}`);
+      await changeIn(join(this.#home, 'log'));
+    }
+  }
+
   /** What base answers when asked over the appliance's port; waits in the listening socket's queue while there is no base. */
   async ask(question = 'who'): Promise<{
     pid: number;
     uid: number;
     gid: number;
     args: string[];
+    main: string;
+    node: string;
+    heard: { kind: string; message?: string }[];
     processes: { separated: boolean; processes: { name: string; pid: number; state: string }[] };
     listenFds?: string;
   }> {

@@ -1,25 +1,42 @@
 // A base for tests of boot: answers every connection with its process id, and does what BASCULE_FIXTURE says.
+// A version in a software folder does what the file `mode` beside it says instead, read at each start.
+import { existsSync, readFileSync } from 'node:fs';
 import net from 'node:net';
+import { join } from 'node:path';
 
-const mode = process.env.BASCULE_FIXTURE ?? '';
+const modeFile = join(import.meta.dirname, 'mode');
+const mode = existsSync(modeFile) ? readFileSync(modeFile, 'utf8') : (process.env.BASCULE_FIXTURE ?? '');
+const prepares = process.argv.includes('--prepare');
+const heard = [];
 process.on('disconnect', () => process.exit(0));
 process.on('message', (message) => {
   if (message.kind === 'stop' && mode !== 'stubborn') process.exit(0);
   if (message.kind === 'processes') lastProcesses = message;
+  else heard.push(message);
+  if (message.kind === 'activate') serve();
 });
 let lastProcesses;
 if (mode === 'crashes') process.exit(9);
 if (mode === 'fails') process.send({ kind: 'failed', message: 'The database is from a newer version.' }, () => process.exit(4));
-else {
+else if (prepares && mode === 'prepares-not') setInterval(() => undefined, 1000);
+else if (prepares) process.send({ kind: 'prepared' });
+else serve();
+
+function serve() {
+  if (mode === 'crashes-later') process.exit(9);
   const server = net.createServer((socket) => {
     socket.on('error', () => socket.destroy());
     socket.once('data', (text) => {
       const said = String(text).trim();
       if (said === 'stop-appliance') process.send({ kind: 'stop' });
+      if (said === 'try-base') process.send({ kind: 'try-base' });
       const { uid, gid } = { uid: process.getuid(), gid: process.getgid() };
       socket.end(
         JSON.stringify({
           pid: process.pid,
+          main: import.meta.filename,
+          node: process.execPath,
+          heard,
           uid,
           gid,
           args: process.argv.slice(2),

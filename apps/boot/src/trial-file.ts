@@ -1,0 +1,95 @@
+import { closeSync, constants, fstatSync, fsyncSync, openSync, readFileSync, renameSync, unlinkSync, writeSync } from 'node:fs';
+import { dirname } from 'node:path';
+
+/** software/base/trial.json (docs/spec/boot.md, 6.1). */
+export interface Trial {
+  folder: string;
+  maxTries: number;
+  tries: number;
+  deadlineMs: number;
+}
+
+export const TRIAL_MAX_BYTES = 4096;
+export const TRIES_MAX = 10;
+/** Folders of versions: nothing that could lead out of software/base. */
+const FOLDER = /^[0-9A-Za-z.+-]+$/;
+
+/** Whether `name` is a folder of a version and nothing else. */
+export function isVersionFolder(name: unknown): name is string {
+  return typeof name === 'string' && name.length <= 200 && FOLDER.test(name) && !/^\.+$/.test(name);
+}
+
+/**
+ * Reads the trial; undefined when there is none, `damaged` when it is not one. The folder belongs to base's user: links are not followed, and nothing but
+ * an ordinary file is read.
+ */
+export function readTrial(file: string): Trial | 'damaged' | undefined {
+  let descriptor: number;
+  try {
+    descriptor = openSync(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ENOENT' ? undefined : 'damaged';
+  }
+  try {
+    const stat = fstatSync(descriptor);
+    if (!stat.isFile() || stat.size > TRIAL_MAX_BYTES) return 'damaged';
+    return check(JSON.parse(readFileSync(descriptor, 'utf8')));
+  } catch {
+    return 'damaged';
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+function check(value: unknown): Trial | 'damaged' {
+  if (typeof value !== 'object' || value === null) return 'damaged';
+  const { folder, maxTries, tries, deadlineMs } = value as Record<string, unknown>;
+  if (!isVersionFolder(folder)) return 'damaged';
+  if (!isCount(maxTries) || maxTries > TRIES_MAX || !isCount(tries) || !isCount(deadlineMs)) return 'damaged';
+  return { folder, maxTries, tries, deadlineMs };
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}
+
+/** Writes the trial, on disk when this returns. Throws what the file system throws (a full disk); the file is as it was then. */
+export function writeTrial(file: string, trial: Trial): void {
+  const next = `${file}.boot`;
+  removeFile(next);
+  // 'wx': base's user must not make root write into a file of its choice through a link.
+  const descriptor = openSync(next, 'wx', 0o644);
+  try {
+    writeSync(descriptor, JSON.stringify(trial));
+    fsyncSync(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
+  renameSync(next, file);
+  syncDirectory(file);
+}
+
+/** Removes the trial, on disk when this returns. False when it cannot be removed (a folder of that name, a disk that cannot be written). */
+export function removeTrial(file: string): boolean {
+  if (!removeFile(file)) return false;
+  syncDirectory(file);
+  return true;
+}
+
+function removeFile(file: string): boolean {
+  try {
+    unlinkSync(file);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ENOENT';
+  }
+}
+
+function syncDirectory(file: string): void {
+  const directory = openSync(dirname(file), 'r');
+  try {
+    fsyncSync(directory);
+  } finally {
+    closeSync(directory);
+  }
+}
