@@ -23,7 +23,7 @@ const payloadSchema = z.object({
   publicKey: z.string().max(100),
   applianceName: line(200),
   installed: z.object({ base: packageVersion, site: packageVersion, runtimes: z.array(sha256Hex).max(RUNTIMES_LIMIT) }),
-  rootVersion: z.number().int().positive(),
+  rootVersion: z.number().int().nonnegative(),
   createdAtMs: instantMs,
   expiresAtMs: instantMs,
   nonce: z.string().regex(/^[0-9A-Za-z_-]{16,64}$/),
@@ -36,7 +36,7 @@ export interface DownloadKey {
   publicKey: string;
   applianceName: string;
   installed: { base: string; site: string; runtimes: string[] };
-  /** The newest TUF root that the appliance trusts: the bundle brings those after it. */
+  /** The newest TUF root that the appliance trusts, 0 for none: the bundle brings those after it. */
   rootVersion: number;
   createdAtMs: number;
   expiresAtMs: number;
