@@ -33,7 +33,7 @@ async function main(config: SiteConfig): Promise<void> {
   hearParent((message, socket) => hear(config, message, socket), log);
   if (config.mode === 'prepare') {
     const { schema, pending, databaseBytes } = checkSite(config, log);
-    await warmUp(config);
+    await warmUp(config, log);
     tell({ kind: 'prepared', schema, pending, detail: { databaseBytes, version: config.version } });
   } else if (config.mode === 'trial') await tryOut(config);
   else await serve(config, false);
