@@ -22,8 +22,8 @@ export function homePaths(home: string) {
     baseTrial: join(software, 'base', 'trial.json'),
     /** Trusted TUF metadata, packages being downloaded or verified, and the appliance's update key. */
     updates: join(box, 'updates'),
-    /** Snapshots of both databases, one folder per installation. */
-    snapshots: join(home, 'snapshots'),
+    /** Snapshots of both databases, one folder per installation. Below box, which base's user owns. */
+    snapshots: join(box, 'snapshots'),
     /** Root's (or the starter's): boot.json says who runs here. */
     run: join(home, 'run'),
     bootState: join(home, 'run', 'boot.json'),

@@ -33,8 +33,15 @@ export async function localClientToken(main: SupervisedProgram): Promise<string>
   return wanted(answer.token, answer.error);
 }
 
+/** Also of a program that is loaded and waits to take over. */
 export async function health(main: SupervisedProgram): Promise<Answer<'health'>> {
-  return await ask(main, (nonce) => ({ kind: 'health', nonce }), 'health', HEALTH_WAIT_MS);
+  return await ask(
+    main,
+    (nonce) => ({ kind: 'health', nonce }),
+    'health',
+    HEALTH_WAIT_MS,
+    () => main.ready || main.prepared !== undefined,
+  );
 }
 
 export async function snapshot(main: SupervisedProgram, target: string): Promise<number> {
@@ -58,6 +65,7 @@ function ask<K extends FromSite['kind']>(
   question: (nonce: number) => ToSite,
   kind: K,
   waitMs: number,
+  answers: () => boolean = () => main.ready,
 ): Promise<Answer<K>> {
   const nonce = main.nextNonce();
   return new Promise((resolve, reject) => {
@@ -72,12 +80,12 @@ function ask<K extends FromSite['kind']>(
       if (message.kind === kind && 'nonce' in message && message.nonce === nonce) finish(message as Answer<K>);
     };
     const change = (): void => {
-      if (!main.ready) finish();
+      if (!answers()) finish();
     };
     const timer = setTimeout(finish, waitMs);
     main.on('message', hear);
     main.on('change', change);
-    if (!main.ready || !main.send(question(nonce))) finish();
+    if (!answers() || !main.send(question(nonce))) finish();
   });
 }
 

@@ -12,7 +12,7 @@ export interface TrialReport {
   startMs: number;
   /** What it did on the way, as it said: migrations by name. */
   told: string[];
-  /** What it says of itself. */
+  /** What it measured itself. */
   detail: Record<string, string | number | boolean>;
 }
 
@@ -23,7 +23,7 @@ export async function tryOnCopy(pair: SitePair, signal: AbortSignal): Promise<Tr
   const detail: TrialReport['detail'] = {};
   main.on('message', (message: FromSite) => {
     if (message.kind === 'progress') told.push(message.text);
-    if (message.kind === 'prepared' || message.kind === 'health') Object.assign(detail, message.detail);
+    if (message.kind === 'ready') Object.assign(detail, message.detail);
   });
   const startedAtMs = performance.now();
   const limit = AbortSignal.timeout(TRIAL_LIMIT_MS);

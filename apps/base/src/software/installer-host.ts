@@ -1,3 +1,4 @@
+import type { ProcessState } from '@bascule/protocol/appliance-control.ts';
 import type { FromSite } from '@bascule/protocol/base-site.ts';
 import type { SiteCandidate, SiteSoftware, TrialReport } from '../site-host/site-host.ts';
 
@@ -12,6 +13,7 @@ export interface InstallerHost {
   readonly failure: string | undefined;
   /** Deaths of the programs in force that nobody asked for, since `SiteHost` was made. */
   readonly deaths: number;
+  processes(): ProcessState[];
   whenReady(timeoutMs: number): Promise<'ready' | 'failed' | 'late'>;
   /** Starts `software` beside the running one. Throws `SITE_CANDIDATE_FAILED`. */
   prepare(software: SiteSoftware, signal: AbortSignal): Promise<SiteCandidate>;

@@ -42,6 +42,8 @@ const details = z.object({
   clientsBack: z.number().nullable().default(null),
   watchStartedAtMs: z.number().nullable().default(null),
   unavailableMs: z.number().nullable().default(null),
+  /** When the old base was told to stop for the new one. */
+  stoppedAtMs: z.number().nullable().default(null),
 });
 export type JournalDetails = z.infer<typeof details>;
 
