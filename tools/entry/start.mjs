@@ -116,14 +116,14 @@ class Starter {
   /** In a session of its own (`detached`), so that Ctrl-C arrives here alone and things stop in order. */
   #runBoot() {
     const { home, listen, port, name } = this.#options;
-    const { base, boot } = this.#software;
+    const { boot, software } = this.#software;
     const args = [
       join(boot, 'apps', 'boot', 'src', 'main.ts'),
       `--home=${home}`,
       `--listen=${listen}`,
       `--port=${port}`,
       `--name=${name}`,
-      `--base=${join(base, 'apps', 'base', 'src', 'main.ts')}`,
+      `--software=${software}`,
       ...(isRoot ? ['--user', SERVICE_USER] : []),
     ];
     return new Promise((resolve, reject) => {

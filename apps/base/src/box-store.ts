@@ -1,8 +1,17 @@
 import { accountMigrations } from '@bascule/accounts/accounts.ts';
 import type { Log } from '@bascule/log/log.ts';
 import { Store } from '@bascule/store/store.ts';
+import { networkMigrations } from './network/network.ts';
+
+/** Of every domain with tables in box.db. */
+const boxMigrations = [...accountMigrations, ...networkMigrations];
 
 /** Opens box.db with the migrations of every domain. */
 export function openBoxStore(options: { path: string; appliance: string; log: Log; now?: () => number }): Store {
-  return Store.open({ ...options, migrations: [...accountMigrations] });
+  return Store.open({ ...options, migrations: boxMigrations });
+}
+
+/** Looks whether this software can open box.db, and writes nothing. Throws as `Store.check`. */
+export function checkBoxStore(path: string, log: Log): void {
+  Store.check(path, boxMigrations, log);
 }

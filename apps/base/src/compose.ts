@@ -1,27 +1,36 @@
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Server } from 'node:net';
 import { dirname, join } from 'node:path';
-import { accountMigrations, type Accounts } from '@bascule/accounts/accounts.ts';
+import type { Accounts } from '@bascule/accounts/accounts.ts';
 import { AppError } from '@bascule/errors/app-error.ts';
 import type { HttpServer } from '@bascule/http/http-server.ts';
 import type { Log } from '@bascule/log/log.ts';
 import type { ControlAnswer, ProcessState } from '@bascule/protocol/appliance-control.ts';
-import { Store, SYSTEM } from '@bascule/store/store.ts';
+import { SYSTEM, type Store } from '@bascule/store/store.ts';
 import { applianceStarted, applianceStopped, webCertificateChanged } from './audit/audit.ts';
 import type { BootLink } from './boot-link.ts';
 import type { BoxSources } from './box/box.ts';
 import { boxRoutes } from './box/box-routes.ts';
+import { checkBoxStore, openBoxStore } from './box-store.ts';
 import { openWebCertificate, type WebCertificate } from './certificates/certificates.ts';
 import { publicAddress, type BaseConfig } from './config/config.ts';
 import { Front } from './front/front.ts';
 import { openBoxInterface, openControlSocket, type ControlHandlers } from './http/http.ts';
 import { openBoxAdministrators } from './identity/identity.ts';
+import { Clock, networkRoutes } from './network/network.ts';
 import { SiteHost, type SiteSoftware } from './site-host/site-host.ts';
 
 /** The descriptor of the listening socket that boot passes (docs/spec/boot.md, 2). */
 const LISTENING_DESCRIPTOR = 3;
 const CERTIFICATE_CHECK_INTERVAL_MS = 12 * 60 * 60 * 1000;
+
+/** What a base has loaded before it takes over (docs/spec/boot.md, 6.3): nothing of it writes or listens. */
+export interface Prepared {
+  host: SiteHost;
+  /** The certificate that the web is served with; another one takes its place when it is renewed. */
+  web: { certificate: WebCertificate };
+}
 
 /** base, put together. */
 export class Base {
@@ -32,59 +41,59 @@ export class Base {
   readonly #accounts: Accounts;
   readonly #host: SiteHost;
   readonly #front: Front;
-  #certificate: WebCertificate;
+  readonly #clock: Clock;
+  readonly #prepared: Prepared;
   #firstPassword: string | undefined;
   #web: HttpServer | undefined;
   #control: Server | undefined;
   #certificateTimer: NodeJS.Timeout | undefined;
 
   /**
+   * For a base that is a candidate: checks that it can work on what is there, and loads the site's programs beside those that run. Throws like `start`, and
+   * leaves everything as it was.
+   */
+  static async prepare(config: BaseConfig, log: Log): Promise<Prepared> {
+    if (existsSync(config.paths.boxDatabase)) checkBoxStore(config.paths.boxDatabase, log);
+    const prepared = await load(config, log);
+    await prepared.host.warmUp();
+    return prepared;
+  }
+
+  /**
    * Opens what the box has, then the port, then starts the site. State that cannot be opened (`STORE_CORRUPT`, `STORE_NEWER` ...: `AppError` with one
    * sentence) ends it before anything is changed.
    */
-  static async start(config: BaseConfig, boot: BootLink, log: Log): Promise<Base> {
+  static async start(config: BaseConfig, boot: BootLink, log: Log, prepared?: Prepared): Promise<Base> {
     const { paths } = config;
     for (const directory of [paths.box, dirname(paths.controlSocket)]) mkdirSync(directory, { recursive: true, mode: 0o700 });
-    const store = Store.open({ path: paths.boxDatabase, migrations: accountMigrations, appliance: config.applianceName, log });
-    const certificate = await openWebCertificate(paths.boxTls, config.hosts);
-    const base = new Base(config, boot, log, store, certificate);
+    const store = openBoxStore({ path: paths.boxDatabase, appliance: config.applianceName, log });
+    const base = new Base(config, boot, log, store, prepared ?? (await load(config, log)));
     await base.#open();
     return base;
   }
 
-  private constructor(config: BaseConfig, boot: BootLink, log: Log, store: Store, certificate: WebCertificate) {
+  private constructor(config: BaseConfig, boot: BootLink, log: Log, store: Store, prepared: Prepared) {
     this.#config = config;
     this.#boot = boot;
     this.#log = log;
     this.#store = store;
-    this.#certificate = certificate;
+    this.#prepared = prepared;
     this.#accounts = openBoxAdministrators(store, config.paths.box, config.applianceName, log);
-    this.#host = this.#makeHost();
+    this.#clock = new Clock({ store, log });
+    this.#host = prepared.host;
     this.#front = new Front({
       main: this.#host.main,
       relay: this.#host.relay,
       appliance: (request, response) => this.#answer(request, response),
-      certificate,
+      certificate: this.#certificate,
       log,
     });
     this.#host.on('programChanged', (name) => this.#front.programChanged(name));
     this.#host.on('routeChanged', () => this.#front.setPrograms(this.#host.main, this.#host.relay));
   }
 
-  #makeHost(): SiteHost {
-    const config = this.#config;
-    return new SiteHost({
-      paths: config.paths,
-      software: () => siteSoftware(config),
-      siteStart: () => ({
-        applianceName: config.applianceName,
-        publicHost: config.publicHost,
-        publicPort: config.port,
-        hosts: config.hosts,
-        webKeyPin: this.#certificate.keyPin,
-      }),
-      log: this.#log,
-    });
+  get #certificate(): WebCertificate {
+    return this.#prepared.web.certificate;
   }
 
   async #open(): Promise<void> {
@@ -94,7 +103,7 @@ export class Base {
     this.#web = await openBoxInterface({
       config,
       accounts: this.#accounts,
-      routes: boxRoutes(this.#boxSources(), state),
+      routes: [...boxRoutes(this.#boxSources(), state), ...networkRoutes(this.#clock)],
       peerOf: (request) => this.#front.peerOf(request.socket),
       log: this.#log,
     });
@@ -108,16 +117,22 @@ export class Base {
         void this.#renewCertificate().catch((error: unknown) => this.#log.error({ err: error }, 'certificate.renewal-failed')),
       CERTIFICATE_CHECK_INTERVAL_MS,
     ).unref();
+    this.#clock.start();
     await this.#host.start();
   }
 
-  /** Stops in order: no new connections, then the site, then the box's own state. */
-  async stop(): Promise<void> {
+  /**
+   * Stops in order: no new connections, which wait for the next base, what is under way is finished, then the site, then the box's own state. With
+   * `comeBackAtOnce` another base takes over next.
+   */
+  async stop(options: { comeBackAtOnce?: boolean } = {}): Promise<void> {
     clearInterval(this.#certificateTimer);
     this.#control?.close();
-    await this.#host.stop();
+    await this.#front.drain();
+    await this.#host.stop(options);
     this.#front.close();
     await this.#web?.close();
+    this.#clock.close();
     this.#store.transact(SYSTEM, applianceStopped({ version: this.#config.version }), () => undefined);
     this.#store.close();
   }
@@ -130,7 +145,7 @@ export class Base {
   async #renewCertificate(): Promise<void> {
     const certificate = await openWebCertificate(this.#config.paths.boxTls, this.#config.hosts);
     if (!certificate.madeNow) return;
-    this.#certificate = certificate;
+    this.#prepared.web.certificate = certificate;
     this.#front.setCertificate(certificate);
     this.#host.tellWebKey(certificate.keyPin);
     this.#noteCertificate();
@@ -206,6 +221,23 @@ export class Base {
     this.#firstPassword = undefined;
     return { appliance, login: this.#host.takeFirstPassword() };
   }
+}
+
+async function load(config: BaseConfig, log: Log): Promise<Prepared> {
+  const web = { certificate: await openWebCertificate(config.paths.boxTls, config.hosts) };
+  const host = new SiteHost({
+    paths: config.paths,
+    software: () => siteSoftware(config),
+    siteStart: () => ({
+      applianceName: config.applianceName,
+      publicHost: config.publicHost,
+      publicPort: config.port,
+      hosts: config.hosts,
+      webKeyPin: web.certificate.keyPin,
+    }),
+    log,
+  });
+  return { host, web };
 }
 
 /** The version of the site that the pointer names, or the checkout. */

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { createLog } from '@bascule/log/log.ts';
 import { BootLink } from './boot-link.ts';
 import { Base, startFailure } from './compose.ts';
@@ -5,6 +6,8 @@ import { readConfig } from './config/config.ts';
 
 /** base: started by boot with the listening socket as descriptor 3 (docs/spec/boot.md, 2). */
 const EXIT_CANNOT_WORK = 4;
+/** Load and check everything, write and listen to nothing, until boot says `activate` (docs/spec/boot.md, 6.3). */
+const PREPARE_OPTION = '--prepare';
 // What base and the site's programs make is theirs alone.
 process.umask(0o077);
 const log = createLog('base');
@@ -17,15 +20,26 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal
 
 let base: Base | undefined;
 let stopping = false;
+let isReplaced = false;
+boot.on('candidate', (failure) => (isReplaced = failure === undefined));
 boot.on('stop', () => {
   if (stopping) return;
   stopping = true;
   if (base === undefined) process.exit(0);
-  void base.stop().finally(() => process.exit(0));
+  void base.stop({ comeBackAtOnce: isReplaced }).finally(() => process.exit(0));
 });
 
 try {
-  base = await Base.start(readConfig(process.argv.slice(2)), boot, log);
+  const args = process.argv.slice(2);
+  const config = readConfig(args.filter((argument) => argument !== PREPARE_OPTION));
+  if (!args.includes(PREPARE_OPTION)) base = await Base.start(config, boot, log);
+  else {
+    const activated = once(boot, 'activate');
+    const prepared = await Base.prepare(config, log);
+    await boot.send({ kind: 'prepared' });
+    await activated;
+    base = await Base.start(config, boot, log, prepared);
+  }
 } catch (error) {
   log.fatal({ err: error }, 'base.cannot-start');
   await boot.send({ kind: 'failed', message: startFailure(error) });

@@ -70,7 +70,9 @@ function askOnce(server: string, systemNow: () => number, waitMs: number): Promi
       finish({ kind: 'time', server, offsetMs, delayMs: wayMs, distanceMs: wayMs / 2 + reading.rootDistanceMs });
     });
     // Connected: the kernel takes answers of this very address and port alone.
-    socket.connect(address.port, address.host, () => {
+    socket.connect(address.port, address.host, (error?: Error) => {
+      // A name that is not found comes here, not to 'error'.
+      if (error !== undefined) return finish({ kind: 'silent', server, reason: error.message });
       [sentAtMs, sentAtSteadyMs] = [systemNow(), performance.now()];
       socket.send(ntpQuestion(cookie));
     });
