@@ -8,8 +8,6 @@ import type { SoftwareHere } from './updates-offers.ts';
 
 /** Reading and checking a whole bundle of 8 GB from a slow disk takes minutes; beyond this something is wrong. */
 export const BUNDLE_IMPORT_LIMIT_MS = 30 * 60_000;
-/** A file answers a download key that was made here, for so long after the key. */
-export const BUNDLE_KEY_ACCEPTED_MS = 30 * 24 * 60 * 60_000;
 const NONCE_BYTES = 18;
 
 /** What an imported file brought. */
@@ -25,8 +23,8 @@ export interface BundleContext {
   applianceId: string;
   installed(): SoftwareHere;
   nowMs(): number;
-  /** When the download key with this number was made here, if it was. */
-  keyMadeAtMs(nonce: string): number | undefined;
+  /** Whether the download key with this number was made here. */
+  isOwnKey(nonce: string): boolean;
 }
 
 /** A number for one download key. */
@@ -36,17 +34,18 @@ export function newNonce(): string {
 
 /**
  * Verifies the `.bascule-update` file `file` and takes its packages; nothing is unpacked. Throws one clear sentence: `BUNDLE_*` of the package format,
- * `UPDATE_FILE_KEY_UNKNOWN`, `UPDATE_FILE_KEY_EXPIRED`, `UPDATE_FILE_INCOMPLETE`, `UPDATE_FILE_ALTERED`, `UPDATE_FILE_OLDER`, `UPDATES_NOT_TRUSTED`.
+ * `UPDATE_FILE_INCOMPLETE`, `UPDATE_FILE_ALTERED`, `UPDATE_FILE_OLDER`, `UPDATES_NOT_TRUSTED`, and what `UpdateClient.refresh` and `obtain` throw.
  */
 export async function importBundle(file: string, context: BundleContext, stop: AbortSignal): Promise<Imported> {
   const signal = AbortSignal.any([stop, AbortSignal.timeout(BUNDLE_IMPORT_LIMIT_MS)]);
   const bundle = await BundleMirror.open(file);
   try {
-    checkBundle(bundle.about, { applianceId: context.applianceId, nowMs: context.nowMs() });
-    checkKey(bundle.about, context);
+    const { keyNonce } = bundle.about;
+    const keyNonces = context.isOwnKey(keyNonce) ? [keyNonce] : [];
+    checkBundle(bundle.about, { applianceId: context.applianceId, nowMs: context.nowMs(), keyNonces });
     if (context.client.trust() === undefined) throw await notTrusted(context.client, bundle);
     const { validUntilMs } = await context.client.refresh(bundle, signal);
-    const releases = bundle.about.packages.map((target) => release(target, context.client));
+    const releases = bundle.about.packages.map(({ target }) => release(target, context.client));
     checkNewer(releases, context.installed());
     for (const target of neededTargets(releases, context)) await take(target, bundle, context.client, signal);
     const packages = releases.filter(({ manifest }) => manifest !== undefined);
@@ -54,22 +53,6 @@ export async function importBundle(file: string, context: BundleContext, stop: A
   } finally {
     await bundle.close();
   }
-}
-
-function checkKey(about: BundleAbout, { keyMadeAtMs, nowMs }: BundleContext): void {
-  const madeAtMs = keyMadeAtMs(about.keyNonce);
-  if (madeAtMs === undefined)
-    throw new AppError(
-      'invalid',
-      'UPDATE_FILE_KEY_UNKNOWN',
-      'This file answers a download key that this appliance did not make, or has forgotten. Make a new appliance download key and redeem that.',
-    );
-  if (nowMs() > madeAtMs + BUNDLE_KEY_ACCEPTED_MS)
-    throw new AppError(
-      'invalid',
-      'UPDATE_FILE_KEY_EXPIRED',
-      `The download key of this file has expired: it was made on ${new Date(madeAtMs).toISOString().slice(0, 10)}. Make a new appliance download key and redeem that.`,
-    );
 }
 
 /** Names the root that the file brings, so that it can be compared and confirmed. */

@@ -101,8 +101,9 @@ export function writeKey(tx: Tx, key: { nonce: string; madeAtMs: number; expires
   );
 }
 
-export function readKey(reader: Reader, nonce: string): { madeAtMs: number; expiresAtMs: number } | undefined {
-  return reader.get('SELECT made_at_ms AS madeAtMs, expires_at_ms AS expiresAtMs FROM update_key WHERE nonce = ?', nonce);
+/** Whether this appliance made the download key with this number, and remembers it. */
+export function hasKey(reader: Reader, nonce: string): boolean {
+  return reader.get('SELECT 1 FROM update_key WHERE nonce = ?', nonce) !== undefined;
 }
 
 /** When the newest key ends that is still good at `nowMs`. */

@@ -335,7 +335,7 @@ export class Updates extends EventEmitter<{ change: []; checked: [] }> {
           applianceId: applianceIdOf(this.#privateKey),
           installed,
           nowMs,
-          keyMadeAtMs: (nonce) => rows.readKey(store, nonce)?.madeAtMs,
+          isOwnKey: (nonce) => rows.hasKey(store, nonce),
         },
         this.#stopping.signal,
       );

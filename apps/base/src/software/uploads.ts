@@ -161,7 +161,11 @@ export class Uploads {
       if ((error as NodeJS.ErrnoException).code === 'ENOSPC') throw noSpace(row.totalBytes - position);
       throw error;
     } finally {
-      await handle.datasync().finally(() => handle.close());
+      try {
+        await handle.datasync();
+      } finally {
+        await handle.close();
+      }
     }
   }
 
