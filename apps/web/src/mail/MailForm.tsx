@@ -53,7 +53,11 @@ export function MailForm({ owner, saved }: { owner: MailOwner; saved: MailState[
   return (
     <form onSubmit={submit} className={classes['form']}>
       <Stack gap="md">
-        <Checkbox label={t('mail:isOn')} checked={draft.isOn} onChange={(event) => change({ isOn: event.currentTarget.checked })} />
+        <Checkbox
+          label={t('mail:isOn')}
+          checked={draft.isOn}
+          onChange={(event) => change({ isOn: event.currentTarget.checked })}
+        />
         <MailServerFields draft={draft} onChange={change} faultOf={faultOf} />
         <Fieldset legend={t('mail:account')}>
           <TextInput

@@ -44,7 +44,7 @@ function TestFailure({ error }: { error: unknown }) {
         <>
           <Text>{t('mail:test.failed')}</Text>
           <Text className="b-mono" style={{ overflowWrap: 'anywhere' }}>
-            {error.message}
+            {error.params['reason'] ?? error.message}
           </Text>
         </>
       ) : (

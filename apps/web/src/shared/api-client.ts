@@ -8,8 +8,8 @@ export const REQUEST_TIMEOUT_MS = 20_000;
 
 const LOGIN_LOST = new Set(['NOT_LOGGED_IN', 'SECOND_FACTOR_MISSING', 'PASSWORD_CHANGE_MISSING']);
 
-/** A part of a file on a slow line takes longer than any other request. */
-export const PART_TIMEOUT_MS = 120_000;
+/** For what takes long: a part of a file on a slow line, the verification of a large file, a look at a whole database. */
+export const LONG_TIMEOUT_MS = 300_000;
 
 /** For changes after which the lists are read again: whatever the answer holds, its status says that it was done. */
 export const anyAnswer = z.unknown();
@@ -74,8 +74,8 @@ export class ApiClient {
   }
 
   /** Sends `body` and gives the checked answer; throws ApiError. Never repeated by itself. */
-  post<T>(path: string, schema: ZodType<T>, body: unknown = {}): Promise<T> {
-    return this.#request('POST', this.url(path), schema, body);
+  post<T>(path: string, schema: ZodType<T>, body: unknown = {}, timeoutMs: number = REQUEST_TIMEOUT_MS): Promise<T> {
+    return this.#request('POST', this.url(path), schema, body, undefined, timeoutMs);
   }
 
   put<T>(path: string, schema: ZodType<T>, body: unknown): Promise<T> {
@@ -100,15 +100,22 @@ export class ApiClient {
   /** Sends raw bytes, such as a part of a file; throws ApiError. `signal` aborts it. */
   async putBytes<T>(path: string, schema: ZodType<T>, bytes: Blob, signal: AbortSignal): Promise<T> {
     const headers = { accept: 'application/json', 'content-type': 'application/octet-stream' };
-    const response = await this.#send('PUT', this.url(path), { body: bytes, signal }, headers, PART_TIMEOUT_MS);
+    const response = await this.#send('PUT', this.url(path), { body: bytes, signal }, headers, LONG_TIMEOUT_MS);
     return this.#read(response, schema);
   }
 
-  async #request<T>(method: Method, url: string, schema: ZodType<T>, body?: unknown, signal?: AbortSignal): Promise<T> {
+  async #request<T>(
+    method: Method,
+    url: string,
+    schema: ZodType<T>,
+    body?: unknown,
+    signal?: AbortSignal,
+    timeoutMs: number = REQUEST_TIMEOUT_MS,
+  ): Promise<T> {
     const headers: Record<string, string> = { accept: 'application/json' };
     if (body !== undefined) headers['content-type'] = 'application/json';
     const content = body === undefined ? {} : { body: JSON.stringify(body) };
-    return this.#read(await this.#send(method, url, { ...content, ...(signal && { signal }) }, headers), schema);
+    return this.#read(await this.#send(method, url, { ...content, ...(signal && { signal }) }, headers, timeoutMs), schema);
   }
 
   async #send(

@@ -36,7 +36,7 @@ export function NtpForm({ saved }: { saved: NtpSettings }) {
       notifyDone(t('appliance:ntp.saved'));
     },
   });
-  const isValid = ntpSettings.safeParse(draft).success && (!draft.isOn || draft.servers.length > 0);
+  const isValid = ntpSettings.safeParse(draft).success;
   const isChanged = JSON.stringify(draft) !== JSON.stringify(saved);
   const submit = (event: SubmitEvent) => {
     event.preventDefault();

@@ -37,11 +37,7 @@ export function NtpPage() {
     },
   });
   if (ntp.data === undefined)
-    return ntp.isError ? (
-      <QueryFailure query={ntp} />
-    ) : (
-      <Skeleton height={SKELETON_HEIGHT_PX} aria-label={t('shared:loading')} />
-    );
+    return ntp.isError ? <QueryFailure query={ntp} /> : <Skeleton height={SKELETON_HEIGHT_PX} aria-label={t('shared:loading')} />;
   const { settings } = ntp.data;
   return (
     <>
@@ -49,12 +45,7 @@ export function NtpPage() {
         title={t('appliance:ntp.clock')}
         note={t('appliance:ntp.clockNote')}
         actions={
-          <Button
-            variant="default"
-            loading={check.isPending}
-            disabled={!settings.isOn || settings.servers.length === 0}
-            onClick={() => check.mutate()}
-          >
+          <Button variant="default" loading={check.isPending} disabled={!settings.isOn} onClick={() => check.mutate()}>
             {t('appliance:ntp.check')}
           </Button>
         }
@@ -80,7 +71,7 @@ function ClockWarning({ clock }: { clock: ClockState }) {
   );
 }
 
-function ClockFacts({ state: { clock, hostSynchronised } }: { state: NtpState }) {
+function ClockFacts({ state: { clock, hostSynchronised, hostServers } }: { state: NtpState }) {
   const { t, i18n } = useTranslation();
   const effectiveMs = useTickingNow(clock.effectiveMs);
   const none = '–';
@@ -100,7 +91,7 @@ function ClockFacts({ state: { clock, hostSynchronised } }: { state: NtpState })
         [t('appliance:ntp.delay'), clock.delayMs === null ? none : `${Math.round(clock.delayMs)} ms`],
         [t('appliance:ntp.checkedAt'), clock.checkedAtMs === null ? t('shared:never') : formatInstantWithZone(clock.checkedAtMs)],
         [t('appliance:ntp.highestSeen'), formatInstantWithZone(clock.highestSeenMs)],
-        [t('appliance:ntp.host'), t(`appliance:ntp.hosts.${host}`)],
+        [t('appliance:ntp.host'), [t(`appliance:ntp.hosts.${host}`), hostServers.join(', ')].filter(Boolean).join(' – ')],
       ]}
     />
   );

@@ -29,7 +29,7 @@ export function AvailableUpdates({ state }: { state: UpdatesState }) {
       await refresh();
     },
   });
-  const offers = availableOffers(state.offers);
+  const offers = availableOffers(state);
   const isBusy = state.running !== null;
   const mayCheck = state.settings.serverUrl !== '' && state.trust !== null;
   const next = state.offers.find((offer) => offer.target === backUpThenInstall(state.path));

@@ -16,7 +16,9 @@ export function CheckResult({ state }: { state: UpdatesState }) {
   if (lastCheck === null) return <p className={classes['checked']}>{t('updates:check.never')}</p>;
   const parts = [
     t(`updates:check.last.${lastCheck.source}`, { at: formatMinute(lastCheck.atMs) }),
-    settings.checkEveryHours > 0 && settings.serverUrl !== '' ? t('updates:check.every', { count: settings.checkEveryHours }) : '',
+    settings.checkEveryHours > 0 && settings.serverUrl !== ''
+      ? t('updates:check.every', { count: settings.checkEveryHours })
+      : '',
     lastCheck.validUntilMs === null ? '' : t('updates:check.validUntil', { at: formatMinute(lastCheck.validUntilMs) }),
     lastCheck.maintainedUntilMs === null
       ? ''

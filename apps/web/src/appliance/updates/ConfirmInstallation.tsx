@@ -6,6 +6,7 @@ import { Alert, Button, Group, Skeleton, Stack, Text } from '@mantine/core';
 import { preflightAnswer } from '@bascule/protocol/api/updates.ts';
 import { FormFailure } from '../../shared/FormFailure.tsx';
 import { QueryFailure } from '../../shared/QueryFailure.tsx';
+import { LONG_TIMEOUT_MS } from '../../shared/api-client.ts';
 import { useApi } from '../../shared/api-context.tsx';
 import { formatBytes } from '../../shared/format.ts';
 import { apiPaths } from '../../shared/paths.ts';
@@ -28,7 +29,7 @@ export function ConfirmInstallation({ intent: { operation, offer }, onClose }: {
   const { target } = offer;
   const preflight = useQuery({
     queryKey: ['updates-preflight', target],
-    queryFn: () => api.post(apiPaths.updatesAction('preflight'), preflightAnswer, { target }),
+    queryFn: () => api.post(apiPaths.updatesAction('preflight'), preflightAnswer, { target }, LONG_TIMEOUT_MS),
     enabled: isChecked,
     staleTime: 0,
     gcTime: 0,

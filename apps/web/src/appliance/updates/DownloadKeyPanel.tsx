@@ -30,16 +30,22 @@ export function DownloadKeyPanel({ state }: { state: UpdatesState }) {
     <div className={classes['panel']}>
       <h3>{t('updates:key.title')}</h3>
       <Text>
-        {t('updates:key.note')}{' '}
-        {state.settings.serverUrl !== '' && t('updates:key.where', { server: state.settings.serverUrl })}
+        {t('updates:key.note')} {state.settings.serverUrl !== '' && t('updates:key.where', { server: state.settings.serverUrl })}
       </Text>
       <p className={classes['clock']}>
         {t('updates:key.clock')} <ClockLine clock={state.clock} />
       </p>
       <FormFailure error={generate.error} />
       {key !== undefined && <ShownKey text={key.text} expiresAtMs={key.expiresAtMs} nowMs={state.nowMs} />}
-      {key === undefined && state.downloadKey !== null && <IssuedEarlier expiresAtMs={state.downloadKey.expiresAtMs} nowMs={state.nowMs} />}
-      <Button mt="xs" variant={key === undefined ? 'filled' : 'default'} loading={generate.isPending} onClick={() => generate.mutate()}>
+      {key === undefined && state.downloadKey !== null && (
+        <IssuedEarlier expiresAtMs={state.downloadKey.expiresAtMs} nowMs={state.nowMs} />
+      )}
+      <Button
+        mt="xs"
+        variant={key === undefined ? 'filled' : 'default'}
+        loading={generate.isPending}
+        onClick={() => generate.mutate()}
+      >
         {key === undefined ? t('updates:key.generate') : t('updates:key.generateAgain')}
       </Button>
     </div>
@@ -54,7 +60,7 @@ function ShownKey({ text, expiresAtMs, nowMs }: { text: string; expiresAtMs: num
       <p className={classes['countdown']} role="timer">
         {leftMs > 0 ? t('updates:key.expiresIn', { time: countdown(leftMs) }) : t('updates:key.expired')}
       </p>
-      {leftMs > 0 && <CopyField label={t('updates:key.title')} value={text} />}
+      {leftMs > 0 && <CopyField label={t('updates:key.title')} value={text} size="tall" />}
     </>
   );
 }

@@ -45,11 +45,16 @@ export function HistoryPage() {
         cell: (row) => <span className="b-mono">{formatInstant(row.startedAtMs)}</span>,
         sortBy: (row) => row.startedAtMs,
       },
-      { key: 'operation', header: t('updates:history.operation'), cell: (row) => t(`updates:history.operations.${row.operation}`) },
+      {
+        key: 'operation',
+        header: t('updates:history.operation'),
+        cell: (row) => t(`updates:history.operations.${row.operation}`),
+      },
       {
         key: 'package',
         header: t('appliance:packages.kind'),
-        cell: (row) => packageName(t, row.kind, row.fromVersion === null ? row.toVersion : `${row.fromVersion} → ${row.toVersion}`),
+        cell: (row) =>
+          packageName(t, row.kind, row.fromVersion === null ? row.toVersion : `${row.fromVersion} → ${row.toVersion}`),
       },
       { key: 'who', header: t('updates:history.who'), cell: (row) => row.startedBy, sortBy: (row) => row.startedBy },
       {

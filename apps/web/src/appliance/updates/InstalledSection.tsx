@@ -22,7 +22,12 @@ export function InstalledSection({ state }: { state: UpdatesState }) {
   const isBusy = state.running !== null;
   const columns = useMemo<Column<Installed>[]>(
     () => [
-      { key: 'kind', header: t('appliance:packages.kind'), cell: (row) => t(`appliance:packages.kinds.${row.kind}`), width: '160px' },
+      {
+        key: 'kind',
+        header: t('appliance:packages.kind'),
+        cell: (row) => t(`appliance:packages.kinds.${row.kind}`),
+        width: '160px',
+      },
       {
         key: 'version',
         header: t('appliance:packages.version'),

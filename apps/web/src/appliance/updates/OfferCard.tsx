@@ -28,7 +28,7 @@ export function OfferCard({ offer, isBusy, onIntent }: OfferCardProps) {
         {manifest.emergency && <StateMark tone="bad">{t('updates:offer.emergency')}</StateMark>}
         <span className="b-quiet">{formatBytes(offer.downloadBytes)}</span>
         <span className="b-quiet">{t('updates:offer.released', { at: formatMinute(manifest.releasedAtMs) })}</span>
-        <span className="b-quiet b-mono">{manifest.revision}</span>
+        <span className="b-quiet">{t('updates:offer.revision', { revision: manifest.revision })}</span>
         <DownloadMark offer={offer} />
       </div>
       {isBlocked && (

@@ -43,7 +43,11 @@ export function PreflightList({ lines, ticked, onTick }: PreflightListProps) {
             {line.outcome === 'amber' && onTick !== undefined && (
               <Checkbox
                 mt={4}
-                label={t('updates:install.overrule', { text })}
+                label={
+                  <>
+                    {t('updates:install.overrule')} <span className="b-visually-hidden">{text}</span>
+                  </>
+                }
                 checked={ticked.has(line.code)}
                 onChange={(event) => onTick(line.code, event.currentTarget.checked)}
               />

@@ -47,15 +47,7 @@ export function ProgressSection({ running, nowMs, isSilent }: { running: Install
 }
 
 /** The steps, with the point of no return as a line between two of them. */
-export function StepList({
-  steps,
-  tickingMs,
-  isReversible,
-}: {
-  steps: StepState[];
-  tickingMs: number;
-  isReversible: boolean;
-}) {
+export function StepList({ steps, tickingMs, isReversible }: { steps: StepState[]; tickingMs: number; isReversible: boolean }) {
   const { t } = useTranslation();
   const lineBefore = isReversible ? noReturnBefore(steps) : undefined;
   return (

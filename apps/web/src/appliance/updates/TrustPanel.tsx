@@ -25,7 +25,10 @@ export function TrustToConfirm({ serverUrl }: { serverUrl: string }) {
   return (
     <Section title={t('updates:trust.title')}>
       <div className={classes['panel']}>
-        <Text maw="80ch">{t('updates:trust.explanation', { server: serverUrl })}</Text>
+        <Text maw="80ch">
+          {serverUrl === '' ? t('updates:trust.ofFile') : t('updates:trust.ofServer', { server: serverUrl })}{' '}
+          {t('updates:trust.explanation')}
+        </Text>
         <FormFailure error={fetchTrust.error} />
         {fetchTrust.data === undefined ? (
           <Button mt="sm" loading={fetchTrust.isPending} onClick={() => fetchTrust.mutate()}>

@@ -5,6 +5,7 @@ import { QueryFailure } from '../../shared/QueryFailure.tsx';
 import { Section } from '../../shared/Section.tsx';
 import { ConfirmedTrust, TrustToConfirm } from './TrustPanel.tsx';
 import { UpdateSettingsForm } from './UpdateSettingsForm.tsx';
+import { isTrustToConfirm } from './updates-model.ts';
 import { useUpdatesState } from './updates-queries.ts';
 import classes from './updates.module.css';
 
@@ -26,7 +27,7 @@ export function UpdateSettingsPage() {
       <Section title={t('updates:settings.title')}>
         <UpdateSettingsForm saved={settings} hasTrust={trust !== null} />
       </Section>
-      {settings.serverUrl !== '' && trust === null && <TrustToConfirm serverUrl={settings.serverUrl} />}
+      {isTrustToConfirm(state.data) && <TrustToConfirm serverUrl={settings.serverUrl} />}
       {trust !== null && <ConfirmedTrust trust={trust} />}
       <Section title={t('updates:publicKey.title')}>
         <div className={classes['panel']}>

@@ -9,6 +9,7 @@ import { ProgressSection } from './ProgressSection.tsx';
 import { RolledBackBanner } from './RolledBackBanner.tsx';
 import { TrustToConfirm } from './TrustPanel.tsx';
 import { VerificationSection } from './VerificationSection.tsx';
+import { isTrustToConfirm } from './updates-model.ts';
 import { useUpdatesState } from './updates-queries.ts';
 
 const SKELETON_HEIGHT_PX = 640;
@@ -29,7 +30,7 @@ export function UpdatesPage() {
       <Headline state={data} isSilent={isSilent} />
       {data.rolledBack !== null && <RolledBackBanner rolledBack={data.rolledBack} />}
       {data.running !== null && <ProgressSection running={data.running} nowMs={data.nowMs} isSilent={isSilent} />}
-      {data.settings.serverUrl !== '' && data.trust === null && <TrustToConfirm serverUrl={data.settings.serverUrl} />}
+      {isTrustToConfirm(data) && <TrustToConfirm serverUrl={data.settings.serverUrl} />}
       <AvailableUpdates state={data} />
       {data.lastInstalled !== null && <VerificationSection installation={data.lastInstalled} isBusy={data.running !== null} />}
       <InstalledSection state={data} />

@@ -8,17 +8,19 @@ import { useApi } from '../../shared/api-context.tsx';
 import { formatBytes } from '../../shared/format.ts';
 import { notifyFailure } from '../../shared/notify.ts';
 import { apiPaths } from '../../shared/paths.ts';
-import { uploadFile, type UploadPhase } from './upload-file.ts';
-import { useRefreshUpdates } from './updates-queries.ts';
+import { finishUpload, uploadFile, type UploadPhase } from './upload-file.ts';
+import { isWhole } from './updates-model.ts';
+import { useRefreshUpdates, type FinishedUpload } from './updates-queries.ts';
 import classes from './updates.module.css';
 
 const ACCEPTED = '.bascule-update,.zst,.tar';
+type Unfinished = UpdatesState['uploads'][number];
 type Outcome = { targets: string[] } | { error: unknown };
 
 /** Update Software (B74): a file, chosen or dropped, is sent in parts and verified; its packages then are among the available updates. */
 export function UploadPanel({ state }: { state: UpdatesState }) {
   const { t } = useTranslation();
-  const { file, phase, outcome, begin, stop } = useUpload(state.uploads);
+  const { file, phase, outcome, begin, verify, stop } = useUpload();
   const [isOver, setOver] = useState(false);
   const input = useRef<HTMLInputElement>(null);
   const isSending = phase !== undefined;
@@ -67,25 +69,25 @@ export function UploadPanel({ state }: { state: UpdatesState }) {
           {t('updates:upload.done', { count: outcome.targets.length })}
         </Alert>
       )}
-      {!isSending && <UnfinishedUploads uploads={state.uploads} />}
+      {!isSending && <UnfinishedUploads uploads={state.uploads} onVerify={verify} />}
     </div>
   );
 }
 
-function useUpload(uploads: UpdatesState['uploads']) {
+function useUpload() {
   const api = useApi();
   const refresh = useRefreshUpdates();
-  const [file, setFile] = useState<File>();
+  const [file, setFile] = useState<Pick<File, 'name' | 'size'>>();
   const [phase, setPhase] = useState<UploadPhase>();
   const [outcome, setOutcome] = useState<Outcome>();
   const abort = useRef<AbortController>(undefined);
   useEffect(() => () => abort.current?.abort(), []);
-  const begin = (chosen: File) => {
+  const work = (name: Pick<File, 'name' | 'size'>, send: (signal: AbortSignal) => Promise<FinishedUpload>) => {
     const controller = new AbortController();
     abort.current = controller;
-    setFile(chosen);
+    setFile(name);
     setOutcome(undefined);
-    uploadFile(api, chosen, uploads, controller.signal, setPhase)
+    send(controller.signal)
       .then((finished) => setOutcome({ targets: finished.targets }))
       .catch((error: unknown) => {
         if (!controller.signal.aborted) setOutcome({ error });
@@ -95,10 +97,16 @@ function useUpload(uploads: UpdatesState['uploads']) {
         void refresh();
       });
   };
-  return { file, phase, outcome, begin, stop: () => abort.current?.abort() };
+  const begin = (chosen: File) => work(chosen, (signal) => uploadFile(api, chosen, signal, setPhase));
+  const verify = (upload: Unfinished) =>
+    work({ name: upload.name, size: upload.totalBytes }, () => {
+      setPhase({ phase: 'verifying' });
+      return finishUpload(api, upload.id);
+    });
+  return { file, phase, outcome, begin, verify, stop: () => abort.current?.abort() };
 }
 
-function Sending({ file, phase, onStop }: { file: File; phase: UploadPhase; onStop: () => void }) {
+function Sending({ file, phase, onStop }: { file: Pick<File, 'name' | 'size'>; phase: UploadPhase; onStop: () => void }) {
   const { t } = useTranslation();
   const sentBytes = phase.phase === 'sending' ? phase.sentBytes : phase.phase === 'verifying' ? file.size : 0;
   return (
@@ -120,7 +128,7 @@ function Sending({ file, phase, onStop }: { file: File; phase: UploadPhase; onSt
 }
 
 /** Uploads that were begun, perhaps before a reload: the same file, chosen again, goes on where it stopped. */
-function UnfinishedUploads({ uploads }: { uploads: UpdatesState['uploads'] }) {
+function UnfinishedUploads({ uploads, onVerify }: { uploads: Unfinished[]; onVerify: (upload: Unfinished) => void }) {
   const { t } = useTranslation();
   const api = useApi();
   const refresh = useRefreshUpdates();
@@ -136,12 +144,17 @@ function UnfinishedUploads({ uploads }: { uploads: UpdatesState['uploads'] }) {
       {uploads.map((upload) => (
         <li key={upload.id}>
           <span>
-            {t('updates:upload.goOn', {
+            {t(isWhole(upload) ? 'updates:upload.notVerified' : 'updates:upload.goOn', {
               name: upload.name,
               done: formatBytes(upload.receivedBytes),
               total: formatBytes(upload.totalBytes),
             })}
           </span>
+          {isWhole(upload) && (
+            <Button onClick={() => onVerify(upload)} aria-label={t('updates:upload.verifyName', { name: upload.name })}>
+              {t('updates:upload.verify')}
+            </Button>
+          )}
           <Button
             variant="default"
             onClick={() => discard(upload.id)}

@@ -53,8 +53,9 @@ export function VerificationSection({ installation, isBusy }: { installation: In
           <li key={line.code}>
             <StateMark tone={TONES[line.state]}>
               <span className="b-visually-hidden">{t(`updates:verify.state.${line.state}`)}: </span>
-              <span className={classes['lineText']}>{verificationText(line)}</span>
-            </StateMark>
+              <span className={classes['lineText']}>{verificationText(line).name}</span>
+            </StateMark>{' '}
+            <span className="b-quiet">{verificationText(line).found}</span>
           </li>
         ))}
         {lines.length === 0 && <li className="b-quiet">{t('updates:verify.none')}</li>}

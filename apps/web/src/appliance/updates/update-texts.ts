@@ -40,8 +40,9 @@ export function pathText(t: TFunction, step: PathStep): string {
   return t(`updates:path.${step.action}`, { name });
 }
 
-/** A preflight line in the person's language, else as the appliance wrote it. */
+/** A preflight line in the person's language, else as the appliance wrote it (English, with more detail than a translation has). */
 export function preflightText(line: PreflightLine): { text: string; advice: string } {
+  if (i18next.language === 'en') return line;
   const text = `updates:preflight.${line.code}.${line.outcome}`;
   const advice = `updates:preflightAdvice.${line.code}.${line.outcome}`;
   return {
@@ -50,21 +51,24 @@ export function preflightText(line: PreflightLine): { text: string; advice: stri
   };
 }
 
-export function verificationText(line: VerificationLine): string {
-  const key = `updates:verification.${line.code}.${line.state}`;
-  return i18next.exists(key) ? i18next.t(key, line.params) : line.text;
+/** What a line of the verification list looks at, and what was found; details are English, so in other languages only faults show them. */
+export function verificationText(line: VerificationLine): { name: string; found: string } {
+  const key = `updates:verificationName.${line.code}`;
+  const name = i18next.exists(key) ? i18next.t(key) : line.code;
+  const isShown = i18next.language === 'en' || line.state === 'failed' || line.state === 'skipped';
+  return { name, found: isShown ? line.text : '' };
 }
 
 type Cause = NonNullable<Installation['cause']>;
 
-/** Why something ended otherwise than wanted, and what to do: by code, else the server's English sentences. */
+/**
+ * Why something ended otherwise than wanted, and what to do. The appliance's English sentences name addresses and numbers, so in English
+ * they are what is shown; in other languages they stand behind the sentence that its code has.
+ */
 export function causeTexts(cause: Pick<Cause, 'code' | 'message' | 'advice'>): { message: string; advice: string } {
-  const message = `updates:cause.${cause.code}.message`;
-  const advice = `updates:cause.${cause.code}.advice`;
-  return {
-    message: i18next.exists(message) ? i18next.t(message) : cause.message,
-    advice: i18next.exists(advice) ? i18next.t(advice) : cause.advice,
-  };
+  const key = `updates:cause.${cause.code}`;
+  if (i18next.language === 'en' || !i18next.exists(key)) return { message: cause.message, advice: cause.advice };
+  return { message: `${i18next.t(key)} (${cause.message})`, advice: cause.advice };
 }
 
 /** What an installation does, with its package: `Installing Site 0.2.0`. */

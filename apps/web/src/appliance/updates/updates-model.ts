@@ -60,10 +60,24 @@ export function effectsOf(manifest: Pick<PackageManifest, 'kind' | 'upgradesClie
   return effects;
 }
 
-/** What the list Available Updates shows, what can be installed first. */
-export function availableOffers(offers: readonly Offer[]): Offer[] {
+/** What the list Available Updates shows: in the order of the upgrade path, what is not on it last. */
+export function availableOffers({ offers, path }: Pick<UpdatesState, 'offers' | 'path'>): Offer[] {
+  const place = (offer: Offer) => {
+    const index = path.findIndex((step) => step.target === offer.target);
+    return index === -1 ? path.length : index;
+  };
   const shown = offers.filter((offer) => offer.state === 'installable' || offer.state === 'blocked');
-  return shown.toSorted((a, b) => Number(a.state === 'blocked') - Number(b.state === 'blocked'));
+  return shown.toSorted((a, b) => place(a) - place(b) || Number(a.state === 'blocked') - Number(b.state === 'blocked'));
+}
+
+/** Whether there is a root to be compared and confirmed: at the update server, or in a file that is here already. */
+export function isTrustToConfirm({ trust, settings, uploads }: Pick<UpdatesState, 'trust' | 'settings' | 'uploads'>): boolean {
+  return trust === null && (settings.serverUrl !== '' || uploads.some(isWhole));
+}
+
+/** Whether all of an upload is here; what is left is its verification. */
+export function isWhole(upload: UpdatesState['uploads'][number]): boolean {
+  return upload.receivedBytes === upload.totalBytes;
 }
 
 /** The path's first part, when it is 'back up, then install' (B58): the package to be installed then. */

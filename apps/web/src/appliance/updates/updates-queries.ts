@@ -37,9 +37,6 @@ export function useUpdatesState() {
 export function useRefreshUpdates(): () => Promise<void> {
   const client = useQueryClient();
   return async () => {
-    await Promise.all([
-      client.invalidateQueries({ queryKey: UPDATES_KEY }),
-      client.invalidateQueries({ queryKey: HISTORY_KEY }),
-    ]);
+    await Promise.all([client.invalidateQueries({ queryKey: UPDATES_KEY }), client.invalidateQueries({ queryKey: HISTORY_KEY })]);
   };
 }

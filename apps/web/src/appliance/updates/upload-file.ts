@@ -1,6 +1,6 @@
-import type { UpdatesState } from '@bascule/protocol/api/updates.ts';
+import { z } from 'zod';
 import { finishedUpload, startUpload, uploadState } from '@bascule/protocol/api/updates.ts';
-import { ApiError, type ApiClient } from '../../shared/api-client.ts';
+import { ApiError, LONG_TIMEOUT_MS, type ApiClient } from '../../shared/api-client.ts';
 import { apiPaths } from '../../shared/paths.ts';
 import type { FinishedUpload } from './updates-queries.ts';
 
@@ -13,13 +13,7 @@ const MAX_PART_TRIES = 30;
 const TRY_AGAIN_MS = 1_000;
 const NAME_MAX_CHARACTERS = 200;
 
-type UnfinishedUpload = UpdatesState['uploads'][number];
 export type UploadPhase = { phase: 'hashing' } | { phase: 'sending'; sentBytes: number } | { phase: 'verifying' };
-
-/** The upload that was begun with this file and not ended: same name, same size. */
-export function unfinishedUploadOf(file: Pick<File, 'name' | 'size'>, uploads: readonly UnfinishedUpload[]): UnfinishedUpload | undefined {
-  return uploads.find((upload) => upload.name === file.name && upload.totalBytes === file.size);
-}
 
 /**
  * Sends `file` in parts and has it verified; goes on where an earlier upload of the same file stopped, and after breaks of the connection.
@@ -28,33 +22,33 @@ export function unfinishedUploadOf(file: Pick<File, 'name' | 'size'>, uploads: r
 export async function uploadFile(
   api: ApiClient,
   file: File,
-  uploads: readonly UnfinishedUpload[],
   signal: AbortSignal,
   onPhase: (phase: UploadPhase) => void,
 ): Promise<FinishedUpload> {
   onPhase({ phase: 'hashing' });
   const sha256 = await sha256Of(file);
   signal.throwIfAborted();
-  const upload = unfinishedUploadOf(file, uploads);
-  const begun =
-    sha256 === undefined && upload !== undefined
-      ? { id: upload.id, receivedBytes: upload.receivedBytes }
-      : await api.post(
-          apiPaths.uploads,
-          uploadState,
-          startUpload.parse({
-            name: file.name.slice(0, NAME_MAX_CHARACTERS),
-            totalBytes: file.size,
-            ...(sha256 !== undefined && { sha256 }),
-          }),
-        );
+  const begun = await api.post(
+    apiPaths.uploads,
+    uploadState,
+    startUpload.parse({
+      name: file.name.slice(0, NAME_MAX_CHARACTERS),
+      totalBytes: file.size,
+      ...(sha256 !== undefined && { sha256 }),
+    }),
+  );
   let sentBytes = begun.receivedBytes;
   while (sentBytes < file.size) {
     onPhase({ phase: 'sending', sentBytes });
     sentBytes = await sendPart(api, begun.id, file, sentBytes, signal);
   }
   onPhase({ phase: 'verifying' });
-  return api.post(apiPaths.finishUpload(begun.id), finishedUpload);
+  return finishUpload(api, begun.id);
+}
+
+/** Has an upload that is whole verified; its packages are offers then. */
+export function finishUpload(api: ApiClient, id: string): Promise<FinishedUpload> {
+  return api.post(apiPaths.finishUpload(id), finishedUpload, {}, LONG_TIMEOUT_MS);
 }
 
 /** Sends the part from `from` on and answers how much is there then. */
@@ -62,11 +56,19 @@ async function sendPart(api: ApiClient, id: string, file: File, from: number, si
   for (let tries = 1; ; tries += 1) {
     try {
       const part = file.slice(from, from + PART_BYTES);
-      const { receivedBytes } = await api.putBytes(apiPaths.uploadPart(id, from), uploadState.pick({ receivedBytes: true }), part, signal);
+      const { receivedBytes } = await api.putBytes(
+        apiPaths.uploadPart(id, from),
+        uploadState.pick({ receivedBytes: true }),
+        part,
+        signal,
+      );
       return receivedBytes;
     } catch (error) {
-      const isSilence = error instanceof ApiError && (error.status === 0 || error.status >= 502);
-      if (!isSilence || tries >= MAX_PART_TRIES) throw error;
+      if (!(error instanceof ApiError)) throw error;
+      // What arrived of a part that broke off is kept: the appliance says from where to go on.
+      if (error.code === 'UPLOAD_OFFSET') return z.number().parse(error.params['receivedBytes']);
+      const mayPass = error.status === 0 || error.status >= 502 || error.code === 'UPLOAD_BUSY';
+      if (!mayPass || tries >= MAX_PART_TRIES) throw error;
       await waitToTryAgain(signal);
     }
   }
