@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Server } from 'node:net';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import type { Accounts } from '@bascule/accounts/accounts.ts';
 import { AppError } from '@bascule/errors/app-error.ts';
 import type { HttpServer } from '@bascule/http/http-server.ts';
@@ -20,10 +20,15 @@ import { openBoxInterface, openControlSocket, type ControlHandlers } from './htt
 import { openBoxAdministrators } from './identity/identity.ts';
 import { Clock, networkRoutes } from './network/network.ts';
 import { SiteHost, type SiteSoftware } from './site-host/site-host.ts';
+import { Slots } from './software/slots.ts';
+import { Software } from './software/software.ts';
+import { boxMailRoutes, openBoxMail, type Mailer } from './support/support.ts';
 
 /** The descriptor of the listening socket that boot passes (docs/spec/boot.md, 2). */
 const LISTENING_DESCRIPTOR = 3;
 const CERTIFICATE_CHECK_INTERVAL_MS = 12 * 60 * 60 * 1000;
+/** A base that ends for another version ends within this, whatever hangs. */
+const RESTART_LIMIT_MS = 10_000;
 
 /** What a base has loaded before it takes over (docs/spec/boot.md, 6.3): nothing of it writes or listens. */
 export interface Prepared {
@@ -42,7 +47,9 @@ export class Base {
   readonly #host: SiteHost;
   readonly #front: Front;
   readonly #clock: Clock;
+  readonly #mailer: Mailer;
   readonly #prepared: Prepared;
+  #software: Software | undefined;
   #firstPassword: string | undefined;
   #web: HttpServer | undefined;
   #control: Server | undefined;
@@ -80,12 +87,14 @@ export class Base {
     this.#prepared = prepared;
     this.#accounts = openBoxAdministrators(store, config.paths.box, config.applianceName, log);
     this.#clock = new Clock({ store, log });
+    this.#mailer = openBoxMail(store, config.paths.box, log, config.applianceName);
     this.#host = prepared.host;
     this.#front = new Front({
       main: this.#host.main,
       relay: this.#host.relay,
       appliance: (request, response) => this.#answer(request, response),
       certificate: this.#certificate,
+      installationSummary: () => this.#software?.engine.running(),
       log,
     });
     this.#host.on('programChanged', (name) => this.#front.programChanged(name));
@@ -99,15 +108,23 @@ export class Base {
   async #open(): Promise<void> {
     const config = this.#config;
     this.#firstPassword = await this.#accounts.ensureFirstAdministrator();
+    const software = await this.#openSoftware();
+    // Decides which version of the site starts below.
+    software.resume();
     const state = () => ({ applianceName: config.applianceName, siteReady: this.#host.ready, siteState: this.#host.state });
     this.#web = await openBoxInterface({
       config,
       accounts: this.#accounts,
-      routes: [...boxRoutes(this.#boxSources(), state), ...networkRoutes(this.#clock)],
+      routes: [
+        ...boxRoutes(this.#boxSources(), state),
+        ...networkRoutes(this.#clock),
+        ...boxMailRoutes(this.#mailer),
+        ...software.routes(),
+      ],
       peerOf: (request) => this.#front.peerOf(request.socket),
       log: this.#log,
     });
-    this.#control = await openControlSocket(config.paths.controlSocket, this.#controlHandlers(), this.#log);
+    this.#control = await openControlSocket(config.paths.controlSocket, this.#controlHandlers(software), this.#log);
     await this.#front.listen(LISTENING_DESCRIPTOR);
     await this.#boot.send({ kind: 'ready' });
     this.#store.transact(SYSTEM, applianceStarted({ version: config.version, address: publicAddress(config) }), () => undefined);
@@ -119,6 +136,36 @@ export class Base {
     ).unref();
     this.#clock.start();
     await this.#host.start();
+    software.start();
+  }
+
+  /** Packages and the engine that installs them. */
+  async #openSoftware(): Promise<Software> {
+    const config = this.#config;
+    const software = await Software.open({
+      store: this.#store,
+      paths: config.paths,
+      applianceName: config.applianceName,
+      host: this.#host,
+      boot: this.#boot,
+      clock: this.#clock,
+      mailer: this.#mailer,
+      certificateNotAfterMs: () => this.#certificate.notAfterMs,
+      baseFolder: baseFolder(config),
+      ownUrl: ownUrl(config),
+      publicUrl: publicAddress(config),
+      processes: () => this.#processes(),
+      restartBase: () => this.#end(),
+      log: this.#log,
+    });
+    this.#software = software;
+    return software;
+  }
+
+  /** Ends this process in order; boot starts the version that the pointer names. */
+  #end(): void {
+    setTimeout(() => process.exit(1), RESTART_LIMIT_MS).unref();
+    void this.stop({ comeBackAtOnce: true }).finally(() => process.exit(0));
   }
 
   /**
@@ -128,11 +175,13 @@ export class Base {
   async stop(options: { comeBackAtOnce?: boolean } = {}): Promise<void> {
     clearInterval(this.#certificateTimer);
     this.#control?.close();
+    await this.#software?.stop();
     await this.#front.drain();
     await this.#host.stop(options);
     this.#front.close();
     await this.#web?.close();
     this.#clock.close();
+    await this.#mailer.close();
     this.#store.transact(SYSTEM, applianceStopped({ version: this.#config.version }), () => undefined);
     this.#store.close();
   }
@@ -167,7 +216,7 @@ export class Base {
       home: config.paths.home,
       listen: config.listen,
       baseVersion: config.version,
-      packageVersions: config.packageVersions,
+      packageVersions: { ...config.packageVersions, site: this.#host.software.folder || this.#host.software.version },
       siteReady: () => this.#host.ready,
       processes: () => this.#processes(),
       separated: () => this.#boot.processes.separated,
@@ -178,8 +227,9 @@ export class Base {
     };
   }
 
-  #controlHandlers(): ControlHandlers {
+  #controlHandlers(software: Software): ControlHandlers {
     return {
+      ...software.controlVerbs(),
       status: () => this.#status(),
       'wait-ready': async ({ timeoutMs }) => {
         const outcome = await this.#host.whenReady(timeoutMs);
@@ -240,8 +290,15 @@ async function load(config: BaseConfig, log: Log): Promise<Prepared> {
   return { host, web };
 }
 
-/** The version of the site that the pointer names, or the checkout. */
+/** The folder of software/base that this process runs from; undefined from a checkout. */
+function baseFolder(config: BaseConfig): string | undefined {
+  return new Slots(config.paths).holds('base', config.baseDir) ? basename(config.baseDir) : undefined;
+}
+
+/** The version of the site that the pointer names now; the checkout, when base runs from one. */
 function siteSoftware(config: BaseConfig): SiteSoftware {
+  const staged = baseFolder(config) === undefined ? undefined : new Slots(config.paths).siteSoftware();
+  if (staged !== undefined) return staged;
   const program = (file: string): string => join(config.siteDir, 'apps', 'site', 'src', file);
   return {
     folder: '',
@@ -251,6 +308,12 @@ function siteSoftware(config: BaseConfig): SiteSoftware {
     runtimeDir: config.runtimeDir,
     programs: { main: program('main.ts'), relay: program('relay-main.ts') },
   };
+}
+
+/** The front door as this machine reaches it. */
+function ownUrl({ listen, port }: BaseConfig): string {
+  const address = listen === '0.0.0.0' ? '127.0.0.1' : listen === '::' ? '::1' : listen;
+  return `https://${address.includes(':') ? `[${address}]` : address}:${port}`;
 }
 
 /** Whoever reached the control socket: base's own user or root, on this machine. */

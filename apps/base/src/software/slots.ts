@@ -6,6 +6,7 @@ import {
   readdirSync,
   readFileSync,
   readlinkSync,
+  realpathSync,
   renameSync,
   rmSync,
   symlinkSync,
@@ -84,6 +85,12 @@ export class Slots {
     // A checkout that was staged by an earlier version of `npm start` runs with the Node that runs this.
     const ownRuntime = existsSync(join(runtimeDir, 'bin', 'node'));
     return { kind, folder, directory, manifest, runtimeDir: ownRuntime ? runtimeDir : dirname(dirname(process.execPath)) };
+  }
+
+  /** Whether `directory` is one of the kind's versions. */
+  holds(kind: SlotKind, directory: string): boolean {
+    const root = this.#root(kind);
+    return existsSync(root) && realpathSync(root) === dirname(directory);
   }
 
   /** Every whole version of the kind, oldest first. */
