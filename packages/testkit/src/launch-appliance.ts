@@ -1,5 +1,5 @@
 /** A whole appliance for a test: boot, base, site and relay as real processes, in a home of its own, without npm. */
-import { spawn, type ChildProcess } from 'node:child_process';
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -15,6 +15,7 @@ import { waitUntil } from './wait-until.ts';
 export const CHECKOUT = join(import.meta.dirname, '..', '..', '..');
 /** Whom base and site run as when the tests run as root; every Linux has it. */
 const SERVICE_USER = 'nobody';
+const isRoot = process.getuid?.() === 0;
 const FIXED_PORTS = { from: 20_000, below: 32_000 };
 const READY_LIMIT_MS = 60_000;
 const STOP_LIMIT_MS = 20_000;
@@ -27,13 +28,15 @@ export interface LaunchOptions {
   environment?: Record<string, string>;
   /** A directory that exists, to hold the home; by default one that is removed at the end. */
   directory?: string;
+  /** Stages the checkout and runs boot on the staged versions, as `npm start` does, so that others can be installed. */
+  staged?: boolean;
 }
 
-/** Node, and the folders that hold apps/ and packages/ of base and of the site. */
+/** What boot and Jump Clients are started with. */
 interface Software {
-  node: string;
-  base: string;
-  site: string;
+  /** boot's Node, its main file, and what it is told about base. */
+  boot: { node: string; main: string; baseArgs: string[] };
+  jumpClient: { node: string; main: string };
 }
 
 export class LaunchedAppliance implements AsyncDisposable {
@@ -49,6 +52,9 @@ export class LaunchedAppliance implements AsyncDisposable {
   #boot: ChildProcess | undefined;
   #clients: LaunchedJumpClient[] = [];
   #failed = false;
+  #keepsBoot = false;
+  #extraEnvironment: Record<string, string> = {};
+  #stopping = false;
 
   constructor(options: LaunchOptions, software: Software, directory: string) {
     this.#options = options;
@@ -74,28 +80,41 @@ export class LaunchedAppliance implements AsyncDisposable {
 
   /** Starts boot and waits for nothing: what systemd does when it was killed. */
   startBoot(): void {
+    this.startBootWith(this.#extraEnvironment);
+  }
+
+  /** As `startBoot`, with more environment; it is kept for later starts. */
+  startBootWith(environment: Record<string, string>): void {
+    this.#extraEnvironment = environment;
     const log = openSync(this.logFile, 'a');
-    const main = (app: string) => join(this.#software.base, 'apps', app, 'src', 'main.ts');
-    const args = [
-      main('boot'),
-      '--home',
-      this.home,
-      '--listen',
-      '127.0.0.1',
-      '--port',
-      String(this.port),
-      '--name',
-      'localhost',
-      '--base',
-      main('base'),
-    ];
-    if (process.getuid?.() === 0) args.push('--user', SERVICE_USER);
-    this.#boot = spawn(this.#software.node, args, {
+    const boot = spawn(this.#software.boot.node, this.bootArgs, {
       stdio: ['ignore', log, log],
       cwd: '/',
-      env: { ...process.env, ...this.#options.environment },
+      env: { ...process.env, ...this.#options.environment, ...environment },
     });
     closeSync(log);
+    this.#boot = boot;
+    boot.once('exit', (_code, signal) => {
+      if (this.#keepsBoot && !this.#stopping && signal !== null && boot === this.#boot) this.startBoot();
+    });
+  }
+
+  /** boot's command line, its program file first. */
+  get bootArgs(): string[] {
+    const { main, baseArgs } = this.#software.boot;
+    const place = ['--home', this.home, '--listen', '127.0.0.1', '--port', String(this.port), '--name', 'localhost'];
+    return [main, ...place, ...baseArgs, ...(isRoot ? ['--user', SERVICE_USER] : [])];
+  }
+
+  /** From now on boot is started again whenever a signal ends it, as systemd would. */
+  keepBootRunning(): void {
+    this.#keepsBoot = true;
+  }
+
+  /** Stops boot in order, and starts it with `environment` beside what it was launched with: for BASCULE_FAULT. Waits for nothing then. */
+  async restartBoot(environment: Record<string, string> = {}): Promise<void> {
+    await this.#stopBoot();
+    this.startBootWith(environment);
   }
 
   get logFile(): string {
@@ -133,19 +152,21 @@ export class LaunchedAppliance implements AsyncDisposable {
   /** SIGKILLs the program; who starts it again is what is tested. boot is started again here, as systemd would. */
   async kill(program: ProgramName): Promise<void> {
     await waitUntil(`${program} is there to be killed`, async () => killIfAlive(await this.pid(program)));
-    if (program !== 'boot') return;
-    const boot = must(this.#boot, 'boot');
-    if (boot.exitCode === null && boot.signalCode === null) await once(boot, 'exit');
-    this.startBoot();
+    if (program === 'boot') await this.#startKilledBoot();
   }
 
   /** SIGKILLs every program of the appliance at once, and starts boot again. */
   async killAll(): Promise<void> {
     const pids = (await waitUntil('base names its programs', () => this.processes())).map(({ pid }) => pid);
     for (const pid of new Set([...pids, await this.pid('boot')])) killIfAlive(pid);
+    await this.#startKilledBoot();
+  }
+
+  async #startKilledBoot(): Promise<void> {
     const boot = must(this.#boot, 'boot');
+    // Whoever keeps boot running has started it by then.
     if (boot.exitCode === null && boot.signalCode === null) await once(boot, 'exit');
-    this.startBoot();
+    if (boot === this.#boot) this.startBoot();
   }
 
   /** Starts a real Jump Client of this appliance, enrolled and approved; it is stopped with the appliance. */
@@ -159,8 +180,7 @@ export class LaunchedAppliance implements AsyncDisposable {
       token,
       home: join(this.directory, `jump-client-${this.#clients.length + 1}`),
       url: options.url ?? `https://127.0.0.1:${this.port}`,
-      node: this.#software.node,
-      main: join(this.#software.site, 'apps', 'jump-client', 'src', 'main.ts'),
+      ...this.#software.jumpClient,
     });
     this.#clients.push(client);
     await client.enrolled().catch((cause: unknown) => this.fail(cause));
@@ -169,7 +189,12 @@ export class LaunchedAppliance implements AsyncDisposable {
 
   /** Stops clients and appliance in order. */
   async stop(): Promise<void> {
+    this.#stopping = true;
     await Promise.all(this.#clients.map((client) => client.stop()));
+    await this.#stopBoot();
+  }
+
+  async #stopBoot(): Promise<void> {
     const boot = this.#boot;
     if (boot === undefined || boot.exitCode !== null || boot.signalCode !== null) return;
     const exited = once(boot, 'exit');
@@ -246,7 +271,7 @@ async function freeFixedPort(): Promise<number> {
 export async function launchAppliance(options: LaunchOptions = {}): Promise<LaunchedAppliance> {
   const directory = options.directory ?? mkdtempSync(join(tmpdir(), 'bascule-appliance-'));
   chmodSync(directory, 0o755);
-  const appliance = new LaunchedAppliance(options, await softwareFor(directory), directory);
+  const appliance = new LaunchedAppliance(options, await softwareFor(directory, options.staged === true), directory);
   try {
     await appliance.start();
   } catch (error) {
@@ -256,15 +281,30 @@ export async function launchAppliance(options: LaunchOptions = {}): Promise<Laun
   return appliance;
 }
 
-/** The checkout itself, or a staged copy when another user could not read it (a checkout below /root). */
-async function softwareFor(directory: string): Promise<Software> {
-  if (process.getuid?.() !== 0 || isOpen(CHECKOUT)) return { node: process.execPath, base: CHECKOUT, site: CHECKOUT };
-  const staging = join(CHECKOUT, 'tools', 'entry', 'stage.mjs');
-  const { stage } = (await import(staging)) as {
-    stage(home: string, restage: boolean): { runtime: string; base: string; site: string };
+/** The checkout itself, or a staged copy when that is wanted or another user could not read the checkout (one below /root). */
+async function softwareFor(directory: string, staged: boolean): Promise<Software> {
+  if (!staged && (!isRoot || isOpen(CHECKOUT))) {
+    const main = (app: string) => join(CHECKOUT, 'apps', app, 'src', 'main.ts');
+    return {
+      boot: { node: process.execPath, main: main('boot'), baseArgs: ['--base', main('base')] },
+      jumpClient: { node: process.execPath, main: main('jump-client') },
+    };
+  }
+  const { stage } = (await import(join(CHECKOUT, 'tools', 'entry', 'stage.mjs'))) as {
+    stage(home: string, restage: boolean): { boot: string; software: string };
   };
-  const { runtime, base, site } = stage(join(directory, 'home'), true);
-  return { node: runtime, base, site };
+  const { boot, software } = stage(join(directory, 'home'), !staged);
+  // What installations change is base's user's.
+  if (isRoot)
+    for (const kind of ['base', 'site', 'runtimes']) {
+      const { status } = spawnSync('chown', ['-R', '--no-dereference', SERVICE_USER, join(software, kind)]);
+      if (status !== 0) throw new Error(`${kind} cannot be given to ${SERVICE_USER}`);
+    }
+  const node = join(boot, 'bin', 'node');
+  return {
+    boot: { node, main: join(boot, 'apps', 'boot', 'src', 'main.ts'), baseArgs: ['--software', software] },
+    jumpClient: { node, main: join(boot, 'apps', 'jump-client', 'src', 'main.ts') },
+  };
 }
 
 /** Whether everybody may enter the folder. */
