@@ -1,7 +1,7 @@
 /** An update server, a repository and the software domain's own parts, for its tests: everything is real but the engine. */
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { createReadStream, existsSync, mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { createReadStream, existsSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -9,6 +9,8 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { createLog } from '@bascule/log/log.ts';
 import { readQuestion } from '@bascule/package-format/appliance-question.ts';
+import { writeBundle, type BundleAbout, type BundleEntry } from '@bascule/package-format/bundle-file.ts';
+import { readDownloadKey } from '@bascule/package-format/download-key.ts';
 import { TestRepository } from '@bascule/package-format/testing.ts';
 import type { ClockState } from '@bascule/protocol/api/updates.ts';
 import { Store } from '@bascule/store/store.ts';
@@ -170,4 +172,48 @@ export class UpdatesFixture {
     if (this.server.server.listening) await this.server.close();
     rmSync(this.directory, { recursive: true, force: true });
   }
+}
+
+/** What a test changes in a bundle. */
+export interface BundleChanges {
+  about?: Partial<BundleAbout>;
+  /** Targets that are in it; all that are missing otherwise. */
+  targets?: string[];
+  /** Changes the whole file. */
+  alter?(bytes: Buffer): Buffer;
+}
+
+/** Redeems `downloadKey` as the update server does, and writes the file that comes back; gives its path. */
+export async function redeem(fixture: UpdatesFixture, downloadKey: string, changes: BundleChanges = {}): Promise<string> {
+  const { author } = fixture.repository;
+  const key = readDownloadKey(downloadKey, fixture.nowMs);
+  const timestamp = await author.bundleTimestamp(fixture.repository.allKeys);
+  const entries: BundleEntry[] = [{ name: 'metadata/timestamp.json', source: timestamp.bytes }];
+  for (const name of author.metadataFiles(key.rootVersion)) {
+    const bytes = name === 'timestamp.json' ? undefined : await author.metadataFile(name);
+    if (bytes !== undefined) entries.push({ name: `metadata/${name}`, source: bytes });
+  }
+  const packages = (changes.targets ?? [`runtime/${RUNTIME}.tar.zst`, fixture.base, fixture.site]).map((target) => {
+    const found = author.targetFile(target);
+    if (found === undefined) throw new Error(`there is no ${target}`);
+    const file = join(author.targetsDirectory, found.relativePath);
+    entries.push({ name: `targets/${found.relativePath}`, source: { file, lengthBytes: found.lengthBytes } });
+    return { target, sha256: found.sha256, lengthBytes: found.lengthBytes };
+  });
+  const about: BundleAbout = {
+    format: 'bascule-bundle/1',
+    applianceId: key.applianceId,
+    applianceName: key.applianceName,
+    keyNonce: key.nonce,
+    createdAtMs: fixture.nowMs,
+    validUntilMs: timestamp.validUntilMs,
+    packages,
+    ...changes.about,
+  };
+  const pieces: Uint8Array[] = [];
+  for await (const piece of writeBundle(about, entries)) pieces.push(piece);
+  const bytes = Buffer.concat(pieces);
+  const path = join(fixture.directory, `${packages.length}-${key.nonce}.bascule-update`);
+  writeFileSync(path, changes.alter?.(bytes) ?? bytes);
+  return path;
 }

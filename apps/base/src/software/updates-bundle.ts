@@ -34,11 +34,13 @@ export function newNonce(): string {
 
 /**
  * Verifies the `.bascule-update` file `file` and takes its packages; nothing is unpacked. Throws one clear sentence: `BUNDLE_*` of the package format,
- * `UPDATE_FILE_INCOMPLETE`, `UPDATE_FILE_ALTERED`, `UPDATE_FILE_OLDER`, `UPDATES_NOT_TRUSTED`, and what `UpdateClient.refresh` and `obtain` throw.
+ * `UPDATE_FILE_UNREADABLE`, `UPDATE_FILE_INCOMPLETE`, `UPDATE_FILE_ALTERED`, `UPDATE_FILE_OLDER`, `UPDATES_NOT_TRUSTED`, and what `UpdateClient.refresh` and `obtain` throw.
  */
 export async function importBundle(file: string, context: BundleContext, stop: AbortSignal): Promise<Imported> {
   const signal = AbortSignal.any([stop, AbortSignal.timeout(BUNDLE_IMPORT_LIMIT_MS)]);
-  const bundle = await BundleMirror.open(file);
+  const bundle = await BundleMirror.open(file).catch((error: unknown) => {
+    throw error instanceof AppError ? error : unreadable(file, error);
+  });
   try {
     const { keyNonce } = bundle.about;
     const keyNonces = context.isOwnKey(keyNonce) ? [keyNonce] : [];
@@ -53,6 +55,16 @@ export async function importBundle(file: string, context: BundleContext, stop: A
   } finally {
     await bundle.close();
   }
+}
+
+function unreadable(file: string, error: unknown): AppError {
+  const { code = 'unknown' } = error as NodeJS.ErrnoException;
+  return new AppError(
+    'invalid',
+    'UPDATE_FILE_UNREADABLE',
+    `${file} cannot be read (${code}). Put it where the user of base can read it, such as /tmp, or upload it in the browser.`,
+    { cause: error },
+  );
 }
 
 /** Names the root that the file brings, so that it can be compared and confirmed. */

@@ -250,12 +250,17 @@ export class Updates extends EventEmitter<{ change: []; checked: [] }> {
     return { text, expiresAtMs };
   }
 
-  /** Verifies a whole upload and takes its packages; then the upload is gone. On `UPDATES_NOT_TRUSTED` it stays, to be finished later. */
+  /** Verifies a whole upload and takes its packages; then it is gone, and so is one that is no good. Others stay, to be finished later (`UPDATES_NOT_TRUSTED`). */
   async finishUpload(context: Context, id: string): Promise<string[]> {
-    const { file, name } = await this.uploads.whole(id);
-    const targets = await this.importFile(context, file, name);
-    this.uploads.remove(context, id);
-    return targets;
+    try {
+      const { file, name } = await this.uploads.whole(id);
+      const targets = await this.importFile(context, file, name);
+      this.uploads.remove(context, id);
+      return targets;
+    } catch (error) {
+      if (error instanceof AppError && error.kind === 'invalid') this.uploads.remove(context, id);
+      throw error;
+    }
   }
 
   /** Verifies the file `file` of this machine and takes its packages. Throws as `importBundle`. */
