@@ -3,6 +3,7 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AppError } from '@bascule/errors/app-error.ts';
 import { bundleBytes, writeBundle, type BundleAbout, type BundleEntry } from '@bascule/package-format/bundle-file.ts';
+import type { TufAuthor } from '@bascule/package-format/tuf-author.ts';
 import { readDownloadKey, type DownloadKey } from '@bascule/package-format/download-key.ts';
 import type { PathStep } from '@bascule/protocol/api/updates.ts';
 import type { PackageKind } from '@bascule/protocol/package-manifest.ts';
@@ -97,9 +98,8 @@ export class Bundles {
   /** The one file for `redemption`. Throws REPOSITORY_INCOMPLETE when a file of the repository is not there. */
   async bundle(redemption: Redemption, address: string): Promise<BundleFile> {
     const { key, appliance, packages } = redemption;
-    const author = await this.#repository.author();
-    const timestamp = await this.#repository.bundleTimestamp(author);
-    const entries = await this.#entries(redemption, author, timestamp?.bytes);
+    const { author, timestamp, validUntilMs } = await this.#repository.forBundle();
+    const entries = await this.#entries(redemption, author, timestamp);
     const nowMs = this.#now();
     const about: BundleAbout = {
       format: 'bascule-bundle/1',
@@ -107,13 +107,16 @@ export class Bundles {
       applianceName: key.applianceName,
       keyNonce: key.nonce,
       createdAtMs: nowMs,
-      validUntilMs: Math.min(timestamp?.validUntilMs ?? Number.MAX_SAFE_INTEGER, this.#repository.validUntilMs),
-      packages: packages.map(({ target }) => target),
+      validUntilMs,
+      packages: packages.map(({ target }) => {
+        const { sha256, lengthBytes } = fileOf(author, target);
+        return { target, sha256, lengthBytes };
+      }),
     };
     const bytes = bundleBytes(about, entries);
     const name = appliance.name.replace(/[^A-Za-z0-9]+/g, '-').replace(/^-+|-+$/g, '') || 'appliance';
     const { length } = packages;
-    const targets = about.packages;
+    const targets = packages.map(({ target }) => target);
     const finish = (): void => {
       const named = { appliance: appliance.id, name: appliance.name };
       this.#store.transact(SYSTEM, events.keyRedeemed({ ...named, targets, bytes, nonce: key.nonce }), (tx) => {
@@ -140,26 +143,26 @@ export class Bundles {
     };
   }
 
-  async #entries(
-    { key, packages }: Redemption,
-    author: Awaited<ReturnType<Repository['author']>>,
-    timestamp: Buffer | undefined,
-  ): Promise<BundleEntry[]> {
-    const { directory } = this.#repository;
-    const metadata = (await author.metadataFiles(key.rootVersion)).map(async (name): Promise<BundleEntry> => {
-      if (name === 'timestamp.json' && timestamp !== undefined) return { name: `metadata/${name}`, source: timestamp };
-      const file = join(directory, 'metadata', name);
-      return { name: `metadata/${name}`, source: { file, bytes: await sizeOf(file, name) } };
+  async #entries({ key, packages }: Redemption, author: TufAuthor, timestamp: Buffer | undefined): Promise<BundleEntry[]> {
+    const metadata = author.metadataFiles(key.rootVersion).map(async (name): Promise<BundleEntry> => {
+      const source = name === 'timestamp.json' && timestamp !== undefined ? timestamp : await author.metadataFile(name);
+      if (source === undefined) throw incomplete(name);
+      return { name: `metadata/${name}`, source };
     });
     const targets = packages.map(async ({ target }): Promise<BundleEntry> => {
-      const found = author.targetFile(target);
-      if (found === undefined) throw incomplete(target);
-      const file = join(directory, 'targets', found.relativePath);
+      const found = fileOf(author, target);
+      const file = join(author.targetsDirectory, found.relativePath);
       if ((await sizeOf(file, target)) !== found.lengthBytes) throw incomplete(target);
-      return { name: `targets/${found.relativePath}`, source: { file, bytes: found.lengthBytes } };
+      return { name: `targets/${found.relativePath}`, source: { file, lengthBytes: found.lengthBytes } };
     });
     return Promise.all([...metadata, ...targets]);
   }
+}
+
+function fileOf(author: TufAuthor, target: string): NonNullable<ReturnType<TufAuthor['targetFile']>> {
+  const found = author.targetFile(target);
+  if (found === undefined) throw incomplete(target);
+  return found;
 }
 
 async function sizeOf(file: string, what: string): Promise<number> {

@@ -215,7 +215,7 @@ function size(bytes: number, { language }: Visitor): string {
 }
 
 function date(ms: number, { language }: Visitor): string {
-  return new Intl.DateTimeFormat(language, { dateStyle: 'long', timeZone: 'UTC' }).format(ms);
+  return new Intl.DateTimeFormat(language === 'en' ? 'en-GB' : language, { dateStyle: 'long', timeZone: 'UTC' }).format(ms);
 }
 
 /** To the minute, in UTC: the visitor's zone is not known without a script. */

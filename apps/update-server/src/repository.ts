@@ -6,6 +6,7 @@ import { AppError } from '@bascule/errors/app-error.ts';
 import type { Log } from '@bascule/log/log.ts';
 import { FolderMirror } from '@bascule/package-format/folder-mirror.ts';
 import { TufAuthor } from '@bascule/package-format/tuf-author.ts';
+import { TUF_ROLES } from '@bascule/package-format/tuf-keys.ts';
 import { UpdateClient, type Release } from '@bascule/package-format/update-client.ts';
 
 /** How often the repository is looked at: releases arrive by rsync or from the release tool, without telling us. */
@@ -22,13 +23,6 @@ export interface RepositoryOptions {
   now: () => number;
 }
 
-/** One target as a file below targets/. */
-export interface TargetFile {
-  relativePath: string;
-  lengthBytes: number;
-  sha256: string;
-}
-
 export class Repository {
   readonly directory: string;
   readonly #options: RepositoryOptions;
@@ -38,6 +32,12 @@ export class Repository {
   #seen = '';
   #timer: NodeJS.Timeout | undefined;
   #looking: Promise<void> | undefined;
+  /** Changes of the repository go one after the other. */
+  #turn: Promise<unknown> = Promise.resolve();
+  /** The earliest expiry of the published metadata. */
+  #validUntilMs = 0;
+  /** What is logged once, not at every look. */
+  #lastFault = '';
 
   private constructor(options: RepositoryOptions, client: UpdateClient) {
     this.directory = options.directory;
@@ -99,43 +99,62 @@ export class Repository {
   /** Renews the online roles when they are due, and takes over what is new. Never throws: what is wrong is logged, and the last good state stays. */
   look(): Promise<void> {
     this.#looking ??= this.#look()
-      .catch((error: unknown) => this.#options.log.error({ err: error }, 'repository.refused'))
+      .catch((error: unknown) => this.#noteFault(error))
       .finally(() => {
         this.#looking = undefined;
       });
     return this.#looking;
   }
 
-  /** Opens the repository for reading files of it. */
-  author(): Promise<TufAuthor> {
+  /**
+   * What a bundle needs of the repository, as it is now: with a timestamp of the longer life of bundles when we hold the key for it. Such a timestamp is a
+   * change of the repository, so that they are made one after the other.
+   */
+  forBundle(): Promise<{ author: TufAuthor; timestamp: Buffer | undefined; validUntilMs: number }> {
+    return this.#inTurn(async () => {
+      const { onlineKeys } = this.#options;
+      const author = await this.#author();
+      if (onlineKeys.length === 0) return { author, timestamp: undefined, validUntilMs: this.#validUntilMs };
+      const { bytes, validUntilMs } = await author.bundleTimestamp(onlineKeys);
+      return { author, timestamp: bytes, validUntilMs: Math.min(validUntilMs, earliestExpiry(author)) };
+    });
+  }
+
+  #noteFault(error: unknown): void {
+    const fault = error instanceof Error ? error.message : String(error);
+    if (fault !== this.#lastFault) this.#options.log.error({ err: error }, 'repository.refused');
+    this.#lastFault = fault;
+  }
+
+  #author(): Promise<TufAuthor> {
     return TufAuthor.open({ directory: this.directory, now: this.#options.now });
   }
 
-  /** A timestamp with the longer life of bundles when we hold the key for it; undefined otherwise. */
-  async bundleTimestamp(author: TufAuthor): Promise<{ bytes: Buffer; validUntilMs: number } | undefined> {
-    const { onlineKeys } = this.#options;
-    return onlineKeys.length === 0 ? undefined : author.bundleTimestamp(onlineKeys);
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#turn.then(work);
+    this.#turn = result.catch(() => undefined);
+    return result;
   }
-
-  /** The earliest expiry of the published metadata. */
-  get validUntilMs(): number {
-    return this.#validUntilMs;
-  }
-  #validUntilMs = 0;
 
   async #look(): Promise<void> {
     const { onlineKeys, log } = this.#options;
-    if (onlineKeys.length > 0) {
-      const author = await this.author();
-      if (await author.refreshOnlineRoles(onlineKeys)) log.info('repository.renewed');
-    }
+    if (onlineKeys.length > 0)
+      await this.#inTurn(async () => {
+        if (await (await this.#author()).refreshOnlineRoles(onlineKeys)) log.info('repository.renewed');
+      });
     const { mtimeMs, ino, size } = await stat(join(this.directory, 'metadata', 'timestamp.json'));
     const seen = `${mtimeMs} ${ino} ${size}`;
     if (seen === this.#seen) return;
     const { validUntilMs } = await this.#client.refresh(this.#mirror);
     this.#seen = seen;
+    this.#lastFault = '';
     this.#validUntilMs = validUntilMs;
     log.info({ releases: this.releases().length, validUntil: new Date(validUntilMs).toISOString() }, 'repository.read');
     for (const listener of this.#listeners) listener();
   }
+}
+
+/** When the first role but the timestamp expires. */
+function earliestExpiry(author: TufAuthor): number {
+  return Math.min(...TUF_ROLES.filter((role) => role !== 'timestamp').map((role) => author.roleState(role).expiresMs));
 }

@@ -58,7 +58,9 @@ export async function sendFile(
     reply.header('content-length', to - from + 1);
     if (request.method === 'HEAD') {
       await handle.close();
-      return await reply.send();
+      // Fastify would announce the length of the body that is not sent.
+      reply.hijack().raw.writeHead(reply.statusCode, reply.getHeaders()).end();
+      return reply;
     }
     const pieces = piecesOf(handle, from, to, (bytes) => sent(bytes, bytes === size));
     return await reply.send(Readable.from(pieces, { objectMode: false }));
