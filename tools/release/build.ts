@@ -16,7 +16,7 @@ const MANIFEST_FILE = 'bascule-package.json';
 const MANIFEST_ROUNDS_LIMIT = 5;
 
 export interface BuildOptions {
-  /** The checkout to build from, absolute. Its dependencies are installed. */
+  /** The checkout to build from, absolute. */
   source: string;
   kind: PackageKind;
   version: string;
@@ -24,6 +24,8 @@ export interface BuildOptions {
   out: string;
   /** What replaces the defaults of tools/release/release.json. */
   overrides: Partial<PackageManifest>;
+  /** Its dependencies are installed and its web interface is built: not looked at again. */
+  isPrepared?: boolean;
 }
 
 /** Builds one package, and what goes with it: the runtime it names, a site's client bundle. The package itself comes first. */
@@ -32,7 +34,7 @@ export async function buildPackage(options: BuildOptions): Promise<Built[]> {
   await mkdir(join(out, kind), { recursive: true });
   if (kind === 'licence') return [await buildLicence(options)];
   const source = options.source;
-  await prepare(source);
+  if (!options.isPrepared) await prepare(source);
   const runtime = await buildRuntime(source, out);
   const { revision } = revisionOf(source);
   const client = kind === 'site' ? await buildClientBundle(source, version, revision, out) : undefined;
