@@ -227,6 +227,8 @@ async function ensureWebBuilt() {
   await underInstallLock(() => {
     if (read(stamp) === wanted) return;
     say('Building the web interface ...');
+    // A copy of this checkout may share the file: a new one is written, and none is left when the build fails.
+    rmSync(stamp, { force: true });
     const run = spawnSync(runtime, [join(checkout, 'apps', 'web', 'build', 'build.ts')], {
       cwd: join(checkout, 'apps', 'web'),
       encoding: 'utf8',
