@@ -2,6 +2,7 @@ import { useTranslation } from 'react-i18next';
 import { Skeleton } from '@mantine/core';
 import { QueryFailure } from '../../shared/QueryFailure.tsx';
 import { AvailableUpdates } from './AvailableUpdates.tsx';
+import { EndedNotice } from './EndedNotice.tsx';
 import { Headline } from './Headline.tsx';
 import { InstalledSection } from './InstalledSection.tsx';
 import { ManualInstallation } from './ManualInstallation.tsx';
@@ -28,6 +29,7 @@ export function UpdatesPage() {
   return (
     <>
       <Headline state={data} isSilent={isSilent} />
+      <EndedNotice running={data.running} />
       {data.rolledBack !== null && <RolledBackBanner rolledBack={data.rolledBack} />}
       {data.running !== null && <ProgressSection running={data.running} nowMs={data.nowMs} isSilent={isSilent} />}
       {isTrustToConfirm(data) && <TrustToConfirm serverUrl={data.settings.serverUrl} />}

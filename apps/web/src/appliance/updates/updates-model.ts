@@ -10,6 +10,9 @@ import {
 } from '@bascule/protocol/api/updates.ts';
 import type { PackageManifest } from '@bascule/protocol/package-manifest.ts';
 
+const POLL_BUSY_MS = 1_000;
+const POLL_QUIET_MS = 10_000;
+
 export type Tone = 'ok' | 'warn' | 'bad' | 'off';
 export type HeadlineKind =
   | 'baseReplaced'
@@ -120,4 +123,11 @@ export function signedOffset(offsetMs: number, language: string): string {
   const size = Math.abs(offsetMs);
   if (size < 1000) return `${sign}${Math.round(size).toLocaleString(language)} ms`;
   return `${sign}${(size / 1000).toLocaleString(language, { maximumFractionDigits: 1 })} s`;
+}
+
+/** How long until the state is asked for again: soon while something goes on or the appliance is silent. */
+export function pollIntervalMs(state: UpdatesState | undefined, isSilent: boolean): number {
+  if (isSilent || state === undefined || state.running !== null || state.isChecking) return POLL_BUSY_MS;
+  const isVerifying = state.lastInstalled?.verification.some((line) => line.state === 'running' || line.state === 'waiting');
+  return isVerifying === true ? POLL_BUSY_MS : POLL_QUIET_MS;
 }

@@ -1,24 +1,16 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import type { z } from 'zod';
-import { updatesState, type finishedUpload, type UpdatesState } from '@bascule/protocol/api/updates.ts';
+import { updatesState, type finishedUpload } from '@bascule/protocol/api/updates.ts';
 import { useApi } from '../../shared/api-context.tsx';
 import { apiPaths } from '../../shared/paths.ts';
+import { pollIntervalMs } from './updates-model.ts';
 
 export const UPDATES_KEY = ['updates'] as const;
 export const HISTORY_KEY = ['updates-history'] as const;
-const POLL_BUSY_MS = 1_000;
-const POLL_QUIET_MS = 10_000;
 /** While base is replaced a request may hang instead of failing; the page must not stand still with it. */
 const STATE_TIMEOUT_MS = 5_000;
 
 export type FinishedUpload = z.infer<typeof finishedUpload>;
-
-/** How long until the state is asked for again: soon while something goes on or the appliance is silent. */
-export function pollIntervalMs(state: UpdatesState | undefined, isSilent: boolean): number {
-  if (isSilent || state === undefined || state.running !== null || state.isChecking) return POLL_BUSY_MS;
-  const isVerifying = state.lastInstalled?.verification.some((line) => line.state === 'running' || line.state === 'waiting');
-  return isVerifying === true ? POLL_BUSY_MS : POLL_QUIET_MS;
-}
 
 /** All that the page Updates shows, asked for again and again: so a second administrator and a reloaded page see the same. */
 export function useUpdatesState() {
