@@ -28,7 +28,9 @@ const REQUEST_TIMEOUT_MS = 30_000;
 /** Requests of one address: a client takes some dozen files at a time. */
 export const REQUEST_LIMIT = { burst: 600, perSecond: 50 };
 /** Requests of one address that make us verify a signature. */
-export const SIGNED_LIMIT = { burst: 30, perSecond: 0.5 };
+export const SIGNED_LIMIT = { burst: 100, perSecond: 1 };
+/** Downloads of one address that the ledger takes; anybody may download, and nobody shall fill the disk with it. What is beyond is a line of the log. */
+const NOTED_DOWNLOADS_LIMIT = { burst: 200, perSecond: 1 / 60 };
 const ADDRESSES_MAX = 10_000;
 /** Files that are sent at the same time, over all addresses; more are asked to come back. */
 export const DOWNLOADS_MAX = 200;
@@ -80,6 +82,7 @@ export function createUpdateServer(parts: ServerParts): FastifyInstance {
       log.error({ err: error, requestId: request.id, url: request.routeOptions.url }, 'http.request-failed');
     if (isForm(request) && fault.kind !== 'internal')
       return sendPage(request, reply, (visitor) => keyPage(visitor, fault), parts, STATUS_OF_KIND[fault.kind]);
+    if (fault.retryAfterSeconds !== undefined) reply.header('retry-after', fault.retryAfterSeconds);
     if (request.routeOptions.url !== '/redeem') return sendError(reply, fault, request.id);
     return reply.code(STATUS_OF_KIND[fault.kind]).type('text/plain; charset=utf-8').send(`${fault.message}\n`);
   });
@@ -90,7 +93,7 @@ export function createUpdateServer(parts: ServerParts): FastifyInstance {
 }
 
 function addPages(app: FastifyInstance, parts: ServerParts): void {
-  const { bundles, repository, now } = parts;
+  const { bundles, repository } = parts;
   app.get('/', (request, reply) => sendPage(request, reply, (visitor) => keyPage(visitor), parts));
   app.get('/changes', (request, reply) =>
     sendPage(request, reply, (visitor) => changesPage(visitor, repository.releases().filter(isPackage)), parts),
@@ -106,13 +109,21 @@ function addPages(app: FastifyInstance, parts: ServerParts): void {
     reply.header('cache-control', `public, max-age=${STYLE_KEPT_SECONDS}`).type(type).send(text);
   app.get('/style.css', still('text/css; charset=utf-8', STYLE));
   app.get('/icon.svg', still('image/svg+xml', ICON));
-  app.get('/api/time', () => ({ serverMs: now() }));
 }
 
 const STYLE_KEPT_SECONDS = 3600;
 
 function addFiles(app: FastifyInstance, parts: ServerParts): void {
-  const { repository, store, now } = parts;
+  const { repository, store, now, log } = parts;
+  const noted = new RateLimit({ ...NOTED_DOWNLOADS_LIMIT, keysLimit: ADDRESSES_MAX, now });
+  const note = (address: string, target: string, bytes: number, isWhole: boolean): void => {
+    if (bytes === 0) return;
+    if (noted.take(addressKey(address)) > 0) return log.info({ address, target, bytes }, 'download.not-noted');
+    const who = { applianceId: null, applianceName: '', address };
+    store.transact(SYSTEM, events.downloaded({ name: address, target, bytes }), (tx) =>
+      addDownload(tx, { atMs: now(), ...who, way: 'mirror', target, bytes, isWhole: isWhole ? 1 : 0 }),
+    );
+  };
   let running = 0;
   app.get<{ Params: { name: string } }>('/metadata/:name', (request, reply) =>
     sendFile(request, reply, metadataFile(repository.directory, request.params.name), () => undefined),
@@ -124,13 +135,7 @@ function addFiles(app: FastifyInstance, parts: ServerParts): void {
     running += 1;
     reply.raw.once('close', () => (running -= 1));
     const target = path.replace(/[0-9a-f]{64}\./, '');
-    return sendFile(request, reply, file, (bytes, isWhole) => {
-      if (bytes === 0) return;
-      const who = { applianceId: null, applianceName: '', address: request.ip };
-      store.transact(SYSTEM, events.downloaded({ name: request.ip, target, bytes }), (tx) =>
-        addDownload(tx, { atMs: now(), ...who, way: 'mirror', target, bytes, isWhole: isWhole ? 1 : 0 }),
-      );
-    });
+    return sendFile(request, reply, file, (bytes, isWhole) => note(request.ip, target, bytes, isWhole));
   });
 }
 

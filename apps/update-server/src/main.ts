@@ -42,10 +42,16 @@ function serveOptions(line: CommandLine): ServeOptions {
 }
 
 async function serve(options: ServeOptions): Promise<void> {
-  const server = await UpdateServer.start(options);
+  const log = createLog('update-server');
+  const server = await UpdateServer.start(options, log);
   say(`Update server at ${server.url}`);
   const stopped = Promise.withResolvers<void>();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stopped.resolve());
+  // After the certificate was renewed: systemctl reload, or kill -HUP.
+  process.on(
+    'SIGHUP',
+    () => void server.reloadTls(options.tls).catch((error: unknown) => log.error({ err: error }, 'tls.not-reloaded')),
+  );
   await stopped.promise;
   await server.stop();
 }

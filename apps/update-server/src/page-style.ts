@@ -36,7 +36,7 @@ button:hover { filter: brightness(1.08); }
 label + textarea + .hint { margin-top: .4rem; }
 form .hint:last-child { margin: .6rem 0 0; }
 form { margin: 1.25rem 0; }
-pre { margin: 0; padding: .8rem 1rem; overflow-x: auto; border: 1px solid var(--line); border-radius: .5rem; background: var(--ground); font: .875rem/1.5 ui-monospace, 'DejaVu Sans Mono', monospace; }
+pre { margin: 0; padding: .8rem 1rem; white-space: pre-wrap; overflow-wrap: anywhere; border: 1px solid var(--line); border-radius: .5rem; background: var(--ground); font: .875rem/1.5 ui-monospace, 'DejaVu Sans Mono', monospace; }
 .alert, .note { border: 1px solid var(--line); border-left: 4px solid var(--accent); border-radius: .5rem; padding: .8rem 1rem; margin: 0 0 1.25rem; }
 .alert { background: var(--alert); border-color: var(--alert-line); }
 .table { overflow-x: auto; margin: 1.25rem 0; }
@@ -47,7 +47,7 @@ thead th { font-size: .85rem; color: var(--quiet); font-weight: 600; }
 tbody th .hint { display: block; }
 tfoot th, tfoot td { font-weight: 600; border-bottom: 0; }
 .number { text-align: end; font-variant-numeric: tabular-nums; white-space: nowrap; }
-th.number:first-child, td.number:first-child { width: 4.5rem; }
+th.number:first-child, td.number:first-child { width: 1%; padding-left: 0; }
 .mark { display: inline-block; border: 1px solid currentColor; border-radius: 1rem; padding: 0 .55rem; font-size: .8rem; color: var(--mark); }
 article + article { border-top: 1px solid var(--line); margin-top: 1.5rem; padding-top: 1.5rem; }
 article h2 { margin-top: 0; }

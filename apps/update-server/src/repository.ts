@@ -10,7 +10,10 @@ import { TUF_ROLES } from '@bascule/package-format/tuf-keys.ts';
 import { UpdateClient, type Release } from '@bascule/package-format/update-client.ts';
 
 /** How often the repository is looked at: releases arrive by rsync or from the release tool, without telling us. */
-export const LOOK_EVERY_MS = 2000;
+export const LOOK_EVERY_MS = 1000;
+
+/** A release that is published while a bundle is made costs one attempt. */
+const BUNDLE_ATTEMPTS_MAX = 3;
 
 export interface RepositoryOptions {
   /** Holds `metadata/` and `targets/`. */
@@ -113,10 +116,18 @@ export class Repository {
   forBundle(): Promise<{ author: TufAuthor; timestamp: Buffer | undefined; validUntilMs: number }> {
     return this.#inTurn(async () => {
       const { onlineKeys } = this.#options;
-      const author = await this.#author();
-      if (onlineKeys.length === 0) return { author, timestamp: undefined, validUntilMs: this.#validUntilMs };
-      const { bytes, validUntilMs } = await author.bundleTimestamp(onlineKeys);
-      return { author, timestamp: bytes, validUntilMs: Math.min(validUntilMs, earliestExpiry(author)) };
+      for (let attempt = 1; ; attempt++) {
+        const author = await this.#author();
+        if (onlineKeys.length === 0) return { author, timestamp: undefined, validUntilMs: this.#validUntilMs };
+        try {
+          const { bytes, validUntilMs } = await author.bundleTimestamp(onlineKeys);
+          return { author, timestamp: bytes, validUntilMs: Math.min(validUntilMs, earliestExpiry(author)) };
+        } catch (error) {
+          // A release was published in this very moment.
+          const isMeanwhile = error instanceof AppError && error.code === 'TUF_CHANGED_MEANWHILE';
+          if (!isMeanwhile || attempt === BUNDLE_ATTEMPTS_MAX) throw error;
+        }
+      }
     });
   }
 

@@ -3,6 +3,7 @@ import { mkdirSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import type { Server as TlsServer } from 'node:tls';
 import type { FastifyInstance } from 'fastify';
 import { AppError } from '@bascule/errors/app-error.ts';
 import { createLog, type Log } from '@bascule/log/log.ts';
@@ -119,6 +120,13 @@ export class UpdateServer {
       store.close();
       throw error;
     }
+  }
+
+  /** Reads the certificate and its key again, for new connections. Throws TLS_FILES_UNREADABLE; a pair that does not fit leaves the old one. */
+  async reloadTls(files: ServeOptions['tls']): Promise<void> {
+    const { server } = this.#app;
+    if (files !== undefined && 'setSecureContext' in server)
+      (server as unknown as TlsServer).setSecureContext(await readTls(files));
   }
 
   /** Ends every connection and closes the state. */

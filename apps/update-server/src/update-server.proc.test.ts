@@ -19,6 +19,7 @@ import { FolderMirror } from '@bascule/package-format/folder-mirror.ts';
 import { HttpMirror } from '@bascule/package-format/http-mirror.ts';
 import type { Mirror } from '@bascule/package-format/mirror.ts';
 import { newKey, TestRepository } from '@bascule/package-format/testing.ts';
+import { SIGNED_LIMIT } from './http-server.ts';
 import { TufAuthor } from '@bascule/package-format/tuf-author.ts';
 import { UpdateClient } from '@bascule/package-format/update-client.ts';
 
@@ -412,5 +413,43 @@ describe('the update server', () => {
     assert.ok((await offered()).includes('base/bascule-base-0.2.0.tar.zst'));
     assert.equal((await appliance('Newcomer').ask(server.url)).status, 200);
     assert.match(await command('appliance', 'list', '--state', state), /^Newcomer/m);
+  });
+
+  test('too many requests of one address are told to wait, and a wrong command line says how it goes', async () => {
+    const answers = await Promise.all(Array.from({ length: SIGNED_LIMIT.burst + 10 }, () => post('/redeem', 'x')));
+    const limited = answers.filter(({ status }) => status === 429);
+    assert.ok(limited.length > 0 && limited.every(({ headers }) => Number(headers.get('retry-after')) > 0));
+    const fails = async (code: number, message: RegExp, ...args: string[]): Promise<void> => {
+      await assert.rejects(
+        command(...args),
+        (error: { code: number; stderr: string }) => error.code === code && message.test(error.stderr),
+      );
+    };
+    await fails(64, /--port is missing/, 'serve', '--repository', folder, '--state', state);
+    await fails(
+      64,
+      /Give one of --appliance/,
+      'schedule',
+      'add',
+      '--state',
+      state,
+      '--package',
+      'site',
+      '--version',
+      '1.0.0',
+      '--from',
+      '2026-01-01',
+    );
+    await fails(
+      1,
+      /There is no repository in/,
+      'serve',
+      '--repository',
+      join(folder, 'none'),
+      '--state',
+      join(folder, 'third'),
+      '--port',
+      '0',
+    );
   });
 });
