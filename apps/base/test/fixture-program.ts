@@ -7,11 +7,12 @@ import { sitePaths } from '@bascule/core/home.ts';
 import { siteStart, type FromSite, type ToSite } from '@bascule/protocol/base-site.ts';
 
 const start = siteStart.parse(JSON.parse(process.env['BASCULE_SITE'] ?? ''));
+let generation = start.generation;
 const preambles = new WeakMap<net.Socket, { address: string; port: number }>();
 
 /** Serves as program `name` on `socketPath`. */
 export function serve(name: 'main' | 'relay'): void {
-  const paths = sitePaths(start.siteDir);
+  const paths = sitePaths(start.siteDir, start.runDir);
   const socketPath = name === 'main' ? paths.mainSocket : paths.relaySocket;
   const web = http.createServer({ keepAliveTimeout: 70_000 }, (request, response) => answer(name, request, response));
   web.on('upgrade', (request, socket, head) => {
@@ -25,9 +26,18 @@ export function serve(name: 'main' | 'relay'): void {
   const server = net.createServer((socket) => readPreamble(socket, () => web.emit('connection', socket)));
   mkdirSync(dirname(socketPath), { recursive: true });
   rmSync(socketPath, { force: true });
-  server.listen(socketPath, () =>
-    tell({ kind: 'ready', ...(name === 'main' && start.generation === 1 && { firstPassword: 'first-of-login' }) }),
-  );
+  const listen = (): void => {
+    server.listen(socketPath, () =>
+      tell({ kind: 'ready', ...(name === 'main' && generation === 1 && { firstPassword: 'first-of-login' }) }),
+    );
+  };
+  if (start.mode === 'prepare') tell({ kind: 'prepared', schema: 1, pending: [], detail: {} });
+  else listen();
+  process.on('message', (message: ToSite) => {
+    if (message.kind !== 'activate') return;
+    generation = message.generation;
+    listen();
+  });
   process.on('message', (message: ToSite, socket: net.Socket | undefined) => hear(name, message, socket));
   process.on('disconnect', () => process.exit(0));
 }
@@ -69,7 +79,7 @@ function answer(name: string, request: http.IncomingMessage, response: http.Serv
     JSON.stringify({
       name,
       pid: process.pid,
-      generation: start.generation,
+      generation,
       url,
       method,
       headers,

@@ -74,6 +74,7 @@ function closeIdle(socket: Duplex, { answering, hasAsked }: OpenConnection): voi
   if (hasAsked && answering.size === 0) socket.end();
 }
 
+/** By what the browser asked for: an EventSource takes nothing else. */
 function isEventStream(response: ServerResponse): boolean {
-  return response.headersSent && String(response.getHeader('content-type') ?? '').startsWith('text/event-stream');
+  return response.headersSent && response.req.headers.accept === 'text/event-stream';
 }

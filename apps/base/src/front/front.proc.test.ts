@@ -6,7 +6,7 @@ import type net from 'node:net';
 import { describe, it } from 'node:test';
 import type { ConnectionOptions } from 'node:tls';
 import { FrontBench, clientHello, readAll, readUntil } from '../../test/front-bench.ts';
-import { CLIENT_HELLO_MAX_BYTES } from './front-limits.ts';
+import { CLIENT_HELLO_MAX_BYTES, DRAIN_LIMIT_MS } from './front-limits.ts';
 
 type RequestOptions = https.RequestOptions & Pick<ConnectionOptions, 'ALPNProtocols'>;
 interface Reply {
@@ -282,6 +282,98 @@ describe('the front door carries requests', () => {
     await using bench = await new FrontBench().open();
     const { name, headers } = await echo(bench, '/link', { headers: { connection: 'upgrade', upgrade: 'websocket' } });
     assert.deepEqual([name, headers['upgrade']], ['main', undefined]);
+  });
+});
+
+describe('the front door while the site is switched', () => {
+  /** A new pair of programs is put in the place of the running one, held for as long as `meanwhile` takes. */
+  async function switchOver(bench: FrontBench, meanwhile: () => Promise<void>): Promise<void> {
+    const candidate = await bench.host.prepare(bench.host.software, AbortSignal.timeout(20_000));
+    await bench.host.freeze(candidate);
+    await meanwhile();
+    await bench.host.activate(candidate, () => undefined);
+    bench.host.route(candidate);
+  }
+
+  it('holds requests, links and upgrades, and gives them to the new programs', async () => {
+    // Nothing waits for a program that is away; what is served was held for the switch.
+    await using bench = await new FrontBench().open({ siteWaitMs: 1 });
+    const { pid } = await echo(bench, '/');
+    const hello = await clientHello(['bascule-link/1']);
+    const links = Array.from({ length: 50 }, () => bench.dial());
+    const stream = bench.browse();
+    const firsts: Promise<string>[] = [];
+    const replies: Promise<Echo>[] = [];
+    await switchOver(bench, async () => {
+      firsts.push(
+        ...links.map((socket) => {
+          socket.write(hello);
+          return readUntil(socket, '\n');
+        }),
+      );
+      stream.write('GET /stream HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n');
+      firsts.push(readUntil(stream, ' 101 '));
+      for (let count = 0; count < 20; count++) replies.push(echo(bench, '/'));
+      while (bench.front.counts().waitingLinks < links.length) await new Promise(setImmediate);
+    });
+    for (const first of await Promise.all(firsts)) assert.match(first, /"name":"main"| 101 /);
+    for (const reply of await Promise.all(replies)) assert.deepEqual([reply.pid === pid, reply.generation], [false, 2]);
+    assert.equal(bench.front.counts().waitingLinks, 0);
+    for (const socket of [...links, stream]) socket.destroy();
+  });
+
+  it('holds for no longer than the limit, and says then what is going on', async () => {
+    const installationSummary = () => ({ step: 'migrate' as const, startedAtMs: Date.now() - 3_000 });
+    await using bench = await new FrontBench().open({ switchWaitMs: 200, installationSummary });
+    await switchOver(bench, async () => {
+      const page = await request(bench, '/login', { headers: { accept: 'text/html', 'accept-language': 'en' } });
+      assert.equal(page.status, 503);
+      assert.match(page.body, /<h1>An upgrade is running<\/h1>/);
+      assert.match(page.body, /Step: convert the data/);
+      assert.match(page.body, /Seconds since the start: [3-9]/);
+      const error = JSON.parse((await request(bench, '/api/auth/me')).body) as { error: { message: string } };
+      assert.match(error.error.message, /^An upgrade is running/);
+    });
+    assert.equal((await request(bench, '/')).status, 200);
+  });
+});
+
+describe('the front door when base stops', () => {
+  it('answers what is under way, says that it is the last answer, and ends what is idle', async () => {
+    await using bench = await new FrontBench().open();
+    const idle = bench.browse();
+    idle.write('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n');
+    assert.match(await readUntil(idle, '}}'), /Connection: keep-alive/);
+    const busy = bench.browse();
+    busy.write('POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 6\r\n\r\nabc');
+    await readUntil(busy, 'abc');
+    const agent = new https.Agent({ keepAlive: true, maxSockets: 1 });
+    await echo(bench, '/', { agent });
+    const drained = bench.front.drain();
+    assert.match(String((await request(bench, '/', { agent })).headers['connection']), /close/);
+    busy.write('def');
+    assert.match(await readUntil(busy, 'def'), /def/);
+    assert.equal(await readAll(idle), '');
+    await drained;
+    assert.equal(bench.front.counts().browsers, 0);
+    agent.destroy();
+  });
+
+  it('does not wait for what never ends', async () => {
+    await using bench = await new FrontBench().open();
+    const events = bench.browse();
+    events.write('GET /events HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n');
+    await readUntil(events, 'text/event-stream');
+    const stuck = bench.browse();
+    stuck.write('POST /never HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n');
+    await echo(bench, '/');
+    const beganAtMs = performance.now();
+    const cut = readAll(events);
+    await bench.front.drain();
+    await cut;
+    const tookMs = performance.now() - beganAtMs;
+    assert.ok(tookMs >= DRAIN_LIMIT_MS - 50 && tookMs < DRAIN_LIMIT_MS + 1_500, `${tookMs} ms`);
+    stuck.destroy();
   });
 });
 

@@ -92,6 +92,9 @@ export class SiteHost extends EventEmitter<SiteHostEvents> {
       },
     );
     this.#warm = { pair, loaded };
+    // From the first moment that this base listens: clients of the base before it redial at once.
+    this.#pair.switching = true;
+    pair.switching = true;
     return loaded;
   }
 
@@ -112,7 +115,12 @@ export class SiteHost extends EventEmitter<SiteHostEvents> {
       // A death while it takes over is like any other from here on: the program is started again.
       void warm.pair
         .activate(raiseGeneration(paths.site.generation), () => undefined)
-        .catch((error: unknown) => this.#options.log.warn({ err: error }, 'site.activation-failed'));
+        .catch((error: unknown) => this.#options.log.warn({ err: error }, 'site.activation-failed'))
+        .finally(() => {
+          warm.pair.switching = false;
+          this.emit('programChanged', 'main');
+          this.emit('programChanged', 'relay');
+        });
       return;
     }
     this.#take(this.#makePair(software, undefined));
