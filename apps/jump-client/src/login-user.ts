@@ -7,10 +7,10 @@ export interface LoginUser {
   shell: string;
 }
 
-/** The user this program runs as, with home and login shell from the password database. */
-export function readLoginUser(): LoginUser {
+/** The user this program runs as, with home and login shell from the password database. `BASCULE_SHELL` names another shell for all sessions. */
+export function readLoginUser(chosen = process.env['BASCULE_SHELL']): LoginUser {
   const user = userInfo();
-  return { name: user.username, home: user.homedir, shell: user.shell === null || user.shell === '' ? '/bin/sh' : user.shell };
+  return { name: user.username, home: user.homedir, shell: chosen || user.shell || '/bin/sh' };
 }
 
 /**

@@ -30,7 +30,8 @@ export class UsageError extends Error {}
 /** How to call this program: `command` is what the person typed, from BASCULE_COMMAND. */
 const usage = (command = 'bascule-jump-client') =>
   `Usage: ${command} --site https://HOST[:PORT] [--token TOKEN] [--home DIR] [--name NAME] [--proxy http://[USER:PASSWORD@]HOST:PORT] [--once] [--enrol]
-Every option can also come from the environment: BASCULE_SITE, BASCULE_TOKEN, BASCULE_CLIENT_HOME, BASCULE_NAME, BASCULE_PROXY (or HTTPS_PROXY, NO_PROXY).`;
+Every option can also come from the environment: BASCULE_SITE, BASCULE_TOKEN, BASCULE_CLIENT_HOME, BASCULE_NAME, BASCULE_PROXY (or HTTPS_PROXY, NO_PROXY).
+BASCULE_SHELL names a program that sessions get in place of the user's login shell.`;
 
 const NAME_LIMIT = 128;
 

@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { waitUntil } from './wait-until.ts';
 
@@ -84,10 +84,13 @@ export class LaunchedJumpClient {
   #spawn(token: string | undefined): ChildProcess {
     const { node, main, url, home, name, environment } = this.#options;
     const log = openSync(this.logFile, 'a');
+    // Shells of tests read no profile of whoever runs them: it may take seconds, or wait for a lock that a killed shell left.
+    const shell = `${home}.shell`;
+    writeFileSync(shell, '#!/bin/sh\nexec /bin/bash --noprofile --norc "$@"\n', { mode: 0o755 });
     const child = spawn(node, [main, '--site', url, '--home', home, '--name', name], {
       stdio: ['ignore', log, log],
       cwd: '/',
-      env: { ...process.env, SHELL: '/bin/bash', ...environment, ...(token !== undefined && { BASCULE_TOKEN: token }) },
+      env: { ...process.env, BASCULE_SHELL: shell, ...environment, ...(token !== undefined && { BASCULE_TOKEN: token }) },
     });
     closeSync(log);
     return child;

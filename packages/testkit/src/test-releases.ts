@@ -1,10 +1,10 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 
 const CHECKOUT = resolve(import.meta.dirname, '..', '..', '..');
-const COPIED = ['apps', 'packages', 'tools', 'package.json', 'package-lock.json', 'LICENSE'];
+const COPIED = ['node_modules', 'apps', 'packages', 'tools', 'package.json', 'package-lock.json', 'tsconfig.json', 'LICENSE'];
 
 /** What a later release of the tests differs in from this checkout. */
 export interface Changes {
@@ -25,20 +25,11 @@ export async function copyCheckout(to: string, changes: Changes): Promise<string
   // Another file system takes no hard links.
   if (code !== 0)
     for (const name of COPIED) cpSync(join(CHECKOUT, name), join(to, name), { recursive: true, verbatimSymlinks: true });
-  for (const file of ['package.json', ...workspaces(to)])
-    edit(to, file, (text) => text.replace(/"version": "[^"]+"/, `"version": "${changes.version}"`));
+  edit(to, 'package.json', (text) => text.replace(/"version": "[^"]+"/, `"version": "${changes.version}"`));
   if (changes.migration !== undefined)
     edit(to, 'apps/site/src/settings/settings-migrations.ts', withMigration(changes.migration));
   for (const [file, change] of Object.entries(changes.edits ?? {})) edit(to, file, change);
   return to;
-}
-
-function workspaces(root: string): string[] {
-  return ['apps', 'packages'].flatMap((folder) =>
-    readdirSync(join(root, folder))
-      .map((name) => join(folder, name, 'package.json'))
-      .filter((file) => existsSync(join(root, file))),
-  );
 }
 
 /** The list of migrations ends with `];`. Version 49 is the last of the settings' range, and none of theirs. */

@@ -57,6 +57,11 @@ export class TypingSession {
     return this.#typed;
   }
 
+  /** Of keys that were pressed and are not known to have arrived. */
+  get unconfirmedBytes(): number {
+    return this.#viewer.client.unconfirmedInput().bytes;
+  }
+
   /** Forgets the longest gap so far, and answers it. */
   takeLongestGapMs(): number {
     const longest = this.#longestGapMs;
