@@ -1,10 +1,12 @@
 /** Update repositories for tests of this and other packages: made in a folder, with keys in memory. */
-import { generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { generateKeyPairSync, sign, type KeyObject } from 'node:crypto';
+import { canonicalize } from '@tufjs/canonical-json';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { PackageKind, PackageManifest } from '@bascule/protocol/package-manifest.ts';
+import type { Mirror } from './mirror.ts';
 import { TufAuthor } from './tuf-author.ts';
-import { TUF_ROLES, type DelegatedRole, type TufRole } from './tuf-keys.ts';
+import { keyIdOf, TUF_ROLES, type DelegatedRole, type TufRole } from './tuf-keys.ts';
 
 export function newKey(): KeyObject {
   return generateKeyPairSync('ed25519').privateKey;
@@ -62,6 +64,44 @@ export class TestRepository {
     await this.add(kind, target, content, { bascule: testManifest(kind, version, changes) });
     return target;
   }
+}
+
+/** A mirror between: `alter` sees, and may change, every metadata file; `replace` gives other bytes for targets. */
+export class AlteredMirror implements Mirror {
+  readonly #inner: Mirror;
+  readonly #alter: (name: string, bytes: Buffer | undefined) => Buffer | undefined;
+  readonly #replace: ((path: string, from: number) => AsyncIterable<Uint8Array>) | undefined;
+
+  constructor(
+    inner: Mirror,
+    alter: (name: string, bytes: Buffer | undefined) => Buffer | undefined,
+    replace?: (path: string, from: number) => AsyncIterable<Uint8Array>,
+  ) {
+    this.#inner = inner;
+    this.#alter = alter;
+    this.#replace = replace;
+  }
+
+  async metadata(name: string, maxBytes: number, signal?: AbortSignal): Promise<Buffer | undefined> {
+    return this.#alter(name, await this.#inner.metadata(name, maxBytes, signal));
+  }
+
+  target(path: string, from: number, signal?: AbortSignal): AsyncIterable<Uint8Array> {
+    return this.#replace?.(path, from) ?? this.#inner.target(path, from, signal);
+  }
+
+  describe(): string {
+    return 'the altered mirror';
+  }
+}
+
+/** A metadata file with `edit` made to what is signed, and signed by `keys` alone; without keys the old signatures stay. */
+export function editMetadata<T>(bytes: Buffer, edit: (signed: T) => void, keys?: KeyObject[]): Buffer {
+  const file = JSON.parse(bytes.toString('utf8')) as { signed: T; signatures: { keyid: string; sig: string }[] };
+  edit(file.signed);
+  const text = Buffer.from(canonicalize(file.signed));
+  if (keys) file.signatures = keys.map((key) => ({ keyid: keyIdOf(key), sig: sign(null, text, key).toString('hex') }));
+  return Buffer.from(JSON.stringify(file));
 }
 
 export function testManifest(kind: PackageKind, version: string, changes: Partial<PackageManifest> = {}): PackageManifest {

@@ -20,8 +20,9 @@ export interface Release {
 
 export interface TrustedView {
   root: { bytes: Buffer; version: number; validUntilMs: number };
-  /** The earliest expiry of all roles that count, and which role that is; undefined before the first whole update. */
+  /** The earliest expiry of all roles that count, and which role that is; undefined when the files are no whole set. */
   validUntil: { ms: number; role: string } | undefined;
+  /** Empty when the files are no whole set. */
   releases: Release[];
 }
 
@@ -42,6 +43,7 @@ export async function readTrusted(store: MetadataStore, log: Log): Promise<Trust
   const top = await readTopLevel(store, root);
   if (top === undefined) return view;
   const roles: [string, Metadata<Root | Timestamp | Snapshot | Targets>][] = [['root', root], ...Object.entries(top)];
+  const releases: Release[] = [];
   for (const role of delegatedRoles(top.targets)) {
     const delegate = await readRole(
       store,
@@ -52,11 +54,11 @@ export async function readTrusted(store: MetadataStore, log: Log): Promise<Trust
     );
     if (!delegate) return view;
     roles.push([role, delegate as Metadata<Targets>]);
-    view.releases.push(...releasesOf(role, delegate as Metadata<Targets>, top.targets, log));
+    releases.push(...releasesOf(role, delegate as Metadata<Targets>, top.targets, log));
   }
   const ends = roles.map(([role, metadata]) => ({ role, ms: expiry(metadata) }));
   view.validUntil = ends.reduce((first, end) => (end.ms < first.ms ? end : first));
-  view.releases.sort(
+  view.releases = releases.toSorted(
     (a, b) =>
       a.role.localeCompare(b.role) ||
       (a.manifest && b.manifest ? compareVersions(a.manifest.version, b.manifest.version) : 0) ||

@@ -145,7 +145,9 @@ export class TufAuthor {
         `Targets of the role ${role} lie below ${role}/, not at '${printable(target.path)}'.`,
       );
     const { length, sha256 } = await this.#repository.copyTarget(target.path, target.file);
-    const entry = { length, hashes: { sha256 }, ...(target.custom && { custom: target.custom }) };
+    // As JSON will have it: what is undefined is not signed.
+    const custom = target.custom && (JSON.parse(JSON.stringify(target.custom)) as Record<string, unknown>);
+    const entry = { length, hashes: { sha256 }, ...(custom && { custom }) };
     if (isDeepStrictEqual(this.#bodies[role].targets[target.path], entry)) return;
     this.#bodies[role].targets[target.path] = entry;
     this.#changed.add(role);

@@ -125,7 +125,7 @@ export class UpdateClient {
           for (const role of DELEGATED_ROLES) await session.lookUp(`${role}/-`);
         });
       } finally {
-        this.#view = await readTrusted(this.#store, this.#options.log);
+        await this.#look();
       }
       const { root, validUntil } = this.#view ?? {};
       if (root && root.validUntilMs <= now()) throw expiredMetadata(mirror.describe(), 'root');
@@ -217,6 +217,12 @@ export class UpdateClient {
       options,
     );
     return file;
+  }
+
+  /** After an update that was cut short the last whole set stands, as long as it is valid: withholding files gains nobody more than withholding all. */
+  async #look(): Promise<void> {
+    const view = await readTrusted(this.#store, this.#options.log);
+    this.#view = view && view.validUntil === undefined && this.#view ? { ...this.#view, root: view.root } : view;
   }
 
   #known(target: string): Release {
