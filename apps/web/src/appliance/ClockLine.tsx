@@ -23,7 +23,7 @@ export function ClockLine({ clock }: { clock: ClockState }) {
       <span className="b-mono">{formatInstantWithZone(systemMs)}</span>{' '}
       <StateMark tone={CLOCK_TONES[clock.state]}>
         {t(`appliance:clock.state.${clock.state}`, {
-          server: clock.server ?? '',
+          server: clock.server ?? t('appliance:clock.someServer'),
           offset: clock.offsetMs === null ? '' : signedOffset(clock.offsetMs, i18n.language),
         })}
       </StateMark>

@@ -2,7 +2,7 @@ import { useState } from 'react';
 import { useMutation } from '@tanstack/react-query';
 import { useTranslation } from 'react-i18next';
 import type { z } from 'zod';
-import { Alert, Button, Checkbox, Group, Stack, Text } from '@mantine/core';
+import { Alert, Box, Button, Checkbox, Group, Stack, Text } from '@mantine/core';
 import { foundTrust, type UpdatesState } from '@bascule/protocol/api/updates.ts';
 import { FormFailure } from '../../shared/FormFailure.tsx';
 import { Facts, Section } from '../../shared/Section.tsx';
@@ -29,7 +29,9 @@ export function TrustToConfirm({ serverUrl }: { serverUrl: string }) {
           {serverUrl === '' ? t('updates:trust.ofFile') : t('updates:trust.ofServer', { server: serverUrl })}{' '}
           {t('updates:trust.explanation')}
         </Text>
-        <FormFailure error={fetchTrust.error} />
+        <Box mt="sm">
+          <FormFailure error={fetchTrust.error} />
+        </Box>
         {fetchTrust.data === undefined ? (
           <Button mt="sm" loading={fetchTrust.isPending} onClick={() => fetchTrust.mutate()}>
             {t('updates:trust.fetch')}

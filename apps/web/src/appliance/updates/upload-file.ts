@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { finishedUpload, startUpload, uploadState } from '@bascule/protocol/api/updates.ts';
-import { ApiError, LONG_TIMEOUT_MS, type ApiClient } from '../../shared/api-client.ts';
+import { ApiError, type ApiClient } from '../../shared/api-client.ts';
 import { apiPaths } from '../../shared/paths.ts';
 import type { FinishedUpload } from './updates-queries.ts';
 
@@ -11,6 +11,8 @@ const HASH_MAX_BYTES = 256 * 1024 * 1024;
 /** How often a part is sent again while the appliance does not answer, such as while base is replaced. */
 const MAX_PART_TRIES = 30;
 const TRY_AGAIN_MS = 1_000;
+/** The appliance's own limit for the verification of a file. */
+const VERIFY_TIMEOUT_MS = 30 * 60_000;
 const NAME_MAX_CHARACTERS = 200;
 
 export type UploadPhase = { phase: 'hashing' } | { phase: 'sending'; sentBytes: number } | { phase: 'verifying' };
@@ -48,7 +50,7 @@ export async function uploadFile(
 
 /** Has an upload that is whole verified; its packages are offers then. */
 export function finishUpload(api: ApiClient, id: string): Promise<FinishedUpload> {
-  return api.post(apiPaths.finishUpload(id), finishedUpload, {}, LONG_TIMEOUT_MS);
+  return api.post(apiPaths.finishUpload(id), finishedUpload, {}, VERIFY_TIMEOUT_MS);
 }
 
 /** Sends the part from `from` on and answers how much is there then. */
