@@ -8,6 +8,7 @@ export const TEST_PACKAGES = {
   strace: '/usr/bin/strace',
   iproute2: '/usr/sbin/ip',
   curl: '/usr/bin/curl',
+  chrony: '/usr/sbin/chronyd',
   openssl: '/usr/bin/openssl',
   'python3-aiosmtpd': '/usr/lib/python3/dist-packages/aiosmtpd/smtp.py',
   gcc: '/usr/bin/gcc',

@@ -35,11 +35,12 @@ export interface ClockOptions {
   /** The servers to ask while the settings name none. */
   hostServers?(): string[];
   answerWaitMs?: number;
+  checkPauseMs?: number;
 }
 
 /**
  * The time that signatures and their expiry are judged by: never below the highest seen, also after a restart with a clock that lost its time. It asks time
- * servers how far the system clock is off, shows it, and never sets it: that is the operating system's (docs/decisions/0105).
+ * servers how far the system clock is off, shows it, and never sets it: that is the operating system's (docs/decisions/0104).
  */
 export class Clock {
   readonly #options: ClockOptions;
@@ -169,7 +170,7 @@ export class Clock {
   async #check(): Promise<void> {
     for (let revision = -1; revision !== this.#revision;) {
       revision = this.#revision;
-      if (performance.now() - this.#checkedAtSteadyMs < CHECK_PAUSE_MS) break;
+      if (performance.now() - this.#checkedAtSteadyMs < (this.#options.checkPauseMs ?? CHECK_PAUSE_MS)) break;
       const servers = this.settings().isOn ? this.servers() : [];
       if (servers.length === 0) break;
       await this.#ask(servers, revision);

@@ -46,8 +46,10 @@ export function readNtpAnswer(packet: Buffer, cookie: Uint8Array): NtpReading {
   if (version < 3 || version > VERSION) return { kind: 'refused', reason: 'of another version' };
   if (!packet.subarray(24, 32).equals(cookie)) return { kind: 'refused', reason: 'not the answer to this question' };
   const stratum = packet.readUInt8(1);
-  if (stratum === 0) return { kind: 'kiss', code: packet.toString('latin1', 12, 16).replace(/[^A-Z0-9]/g, '') };
-  if (first >> 6 === LEAP_UNSYNCHRONISED || stratum > STRATUM_MAX)
+  // Stratum 0 is a kiss only with a code of letters; a server that has lost its sources also sends it.
+  const code = packet.toString('latin1', 12, 16);
+  if (stratum === 0 && /^[A-Z]{4}$/.test(code)) return { kind: 'kiss', code };
+  if (first >> 6 === LEAP_UNSYNCHRONISED || stratum === 0 || stratum > STRATUM_MAX)
     return { kind: 'refused', reason: 'the server is not synchronised' };
   const rootDistanceMs = (packet.readUInt32BE(4) / 2 + packet.readUInt32BE(8)) * (1000 / 65_536);
   if (rootDistanceMs > ROOT_DISTANCE_MAX_MS) return { kind: 'refused', reason: 'the server is too far from its source' };
