@@ -42,7 +42,8 @@ function openTestMailer() {
     now: () => clock.nowMs,
     sender: 'Test',
   };
-  return { mailer: new Mailer(options), store, clock, again: () => new Mailer(options), ...opened };
+  const again = (keyFile = 'key') => new Mailer({ ...options, keyWrap: openKeyWrap(join(directory, keyFile)) });
+  return { mailer: new Mailer(options), store, clock, again, ...opened };
 }
 
 /** A server that answers each line by `answer`; undefined: not at all. */
@@ -170,6 +171,18 @@ test('a mail that is refused for now is tried again, one refused for good is not
   await opened.mailer.deliverDue();
   assert.equal(opened.mailer.settings().waiting, 1);
   assert.equal(opened.store.get<{ recipient: string }>('SELECT recipient FROM mail_message')?.recipient, 'ada@example.org');
+});
+
+test('a password that the key of this installation does not open is told, and nothing is sent', async () => {
+  using opened = openTestMailer();
+  using server = await fakeServer(() => '250 ok');
+  opened.mailer.change(testContext, { ...SETTINGS, port: server.port, account: 'box', password: 'secret' });
+  const restored = opened.again('another-key');
+  restored.send({ subject: 'a', text: 'b' });
+  await restored.deliverDue();
+  assert.match(restored.settings().lastFailure?.message ?? '', /password does not open with the key/);
+  await assert.rejects(restored.test(testContext), { code: 'MAIL_FAILED', message: /save it again/ });
+  assert.deepEqual(server.lines, []);
 });
 
 test('a server that says nothing keeps nobody from closing', { timeout: 10_000 }, async () => {

@@ -189,9 +189,23 @@ export class Mailer {
   }
 
   #deliverNow(message: { id: string; recipient: string; subject: string; text: string }, settings: MailSettings): Promise<void> {
+    return deliver({ ...message, atMs: this.#now() }, settings, this.#password(), this.#closing.signal);
+  }
+
+  /** The password in clear. Throws a `DeliveryError` when it does not open: that is shown, and a new password mends it. */
+  #password(): string | undefined {
     const wrapped = queue.readStored(this.#store)?.password;
-    const password = wrapped == null ? undefined : Buffer.from(this.#keyWrap.unwrap(wrapped, PASSWORD_PURPOSE)).toString();
-    return deliver({ ...message, atMs: this.#now() }, settings, password, this.#closing.signal);
+    if (wrapped == null) return undefined;
+    try {
+      return Buffer.from(this.#keyWrap.unwrap(wrapped, PASSWORD_PURPOSE)).toString();
+    } catch (error) {
+      throw new DeliveryError(
+        'server',
+        false,
+        'the stored password does not open with the key of this installation: save it again',
+        error,
+      );
+    }
   }
 
   #noteSent(message: queue.QueuedMessage): void {
