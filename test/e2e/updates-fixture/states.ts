@@ -152,7 +152,7 @@ export const RED_LINE = line(
 );
 
 function line(code: string, outcome: PreflightLine['outcome'], text: string, advice = ''): PreflightLine {
-  return { code, outcome, text, advice, params: {}, details: [], overruledBy: null };
+  return { code, outcome, text, advice, params: { days: 12 }, details: [], overruledBy: null };
 }
 
 /** An appliance that is up to date, with its update server trusted; `change` overrides. */

@@ -43,12 +43,17 @@ export function pathText(t: TFunction, step: PathStep): string {
 /** A preflight line in the person's language, else as the appliance wrote it (English, with more detail than a translation has). */
 export function preflightText(line: PreflightLine): { text: string; advice: string } {
   if (i18next.language === 'en') return line;
-  const text = `updates:preflight.${line.code}.${line.outcome}`;
-  const advice = `updates:preflightAdvice.${line.code}.${line.outcome}`;
   return {
-    text: i18next.exists(text) ? i18next.t(text, line.params) : line.text,
-    advice: i18next.exists(advice) ? i18next.t(advice, line.params) : line.advice,
+    text: translated(`updates:preflight.${line.code}.${line.outcome}`, line.params) ?? line.text,
+    advice: translated(`updates:preflightAdvice.${line.code}.${line.outcome}`, line.params) ?? line.advice,
   };
+}
+
+/** The text with its values; undefined when there is none, or when a value for it is missing (another version of base may give others). */
+function translated(key: string, params: PreflightLine['params']): string | undefined {
+  if (!i18next.exists(key)) return undefined;
+  const text = i18next.t(key, params);
+  return text.includes('{{') ? undefined : text;
 }
 
 /** What a line of the verification list looks at, and what was found; details are English, so in other languages only faults show them. */
