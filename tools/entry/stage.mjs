@@ -9,6 +9,7 @@
  */
 import {
   chmodSync,
+  chownSync,
   closeSync,
   constants,
   copyFileSync,
@@ -115,6 +116,7 @@ class Stager {
 
   /** @returns {{ boot: string, base: string, site: string }} names of the folders in use */
   stage() {
+    if (isRoot && existsSync(this.#software)) chownSync(this.#software, 0, 0);
     rmSync(this.#work, { recursive: true, force: true });
     const kinds = /** @type {const} */ (['boot', 'base', 'site']);
     const used = { boot: this.#inUse('boot'), base: this.#inUse('base'), site: this.#inUse('site') };
@@ -138,8 +140,18 @@ class Stager {
     const pointer = join(this.#software, kind, 'current');
     if (!existsSync(join(pointer, 'package.json'))) return undefined;
     const folder = readlinkSync(pointer);
+    // Staged by a start as somebody else: root runs its own copy.
+    if (kind === 'boot' && isRoot && !this.#isRootsBoot(folder)) return undefined;
     // The pointer belongs to the service user: it names a neighbour, and leads nowhere else.
     return /^[A-Za-z0-9][A-Za-z0-9.+-]*$/.test(folder) ? folder : undefined;
+  }
+
+  /** @param {string} folder */
+  #isRootsBoot(folder) {
+    const boot = join(this.#software, 'boot');
+    if ([boot, join(boot, folder)].every((path) => lstatSync(path).uid === 0)) return true;
+    rmSync(boot, { recursive: true, force: true });
+    return false;
   }
 
   /** @param {string} kind  @param {string} folder */

@@ -135,6 +135,17 @@ describe('staging', { concurrency: false }, () => {
     if (isRoot) assert.deepEqual(foreign(join(software, 'base'), statSync(join(home, 'site')).uid), []);
   });
 
+  test('a boot that somebody else staged is not run by root', { skip: !isRoot && 'needs root' }, () => {
+    const { boot } = stage(home, false);
+    chownSync(join(staged.software, 'boot'), 65534, 65534);
+    chownSync(boot, 65534, 65534);
+    chownSync(staged.software, 65534, 65534);
+    const next = stage(home, false);
+    assert.deepEqual(foreign(join(staged.software, 'boot'), 0), []);
+    assert.equal(statSync(staged.software).uid, 0);
+    assert.ok(existsSync(join(next.boot, 'bin', 'node')));
+  });
+
   test('a pointer that leads out of its folder is not followed', () => {
     const pointer = join(staged.software, 'base', 'current');
     const elsewhere = join(directory, 'elsewhere');

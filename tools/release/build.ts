@@ -1,5 +1,6 @@
 /** Packages of base, site and licence from a checkout (package-format 2). */
-import { stat, mkdir } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { packArchive, type ArchiveFile } from '@bascule/package-format/archive.ts';
@@ -109,6 +110,8 @@ async function sizesOf(files: ArchiveFile[]): Promise<number> {
 
 /** Dependencies and web interface of the checkout, made by its own scripts when they are missing or old. */
 async function prepare(source: string): Promise<void> {
+  if (!existsSync(join(source, 'package-lock.json')))
+    throw new ReleaseError(`${source} is no checkout: --source DIR names its root.`);
   const scripts = (await import(pathToFileURL(join(source, 'tools', 'entry', 'install.mjs')).href)) as {
     ensureInstalled(what: { web: boolean }): Promise<void>;
   };
