@@ -3,6 +3,8 @@ import type { Mirror } from './mirror.ts';
 
 /** Without an answer, or without one more byte of it, for this long, the mirror counts as gone. */
 const DEFAULT_TIMEOUT_MS = 30_000;
+/** For one metadata file, however slowly its bytes drip. */
+const METADATA_DEADLINE_MS = 120_000;
 const REASON_LIMIT_CHARACTERS = 200;
 
 /** A mirror behind HTTP or HTTPS: any web server that gives out `metadata/` and `targets/`. Redirects are refused: they would carry headers elsewhere. */
@@ -34,7 +36,7 @@ export class HttpMirror implements Mirror {
   }
 
   async metadata(name: string, maxBytes: number, signal?: AbortSignal): Promise<Buffer | undefined> {
-    const watch = new Watch(this.#timeoutMs, signal);
+    const watch = new Watch(this.#timeoutMs, signal, METADATA_DEADLINE_MS);
     try {
       const response = await this.#get(`${this.#metadataUrl}${name}`, {}, watch);
       if (response.status === 404 || response.status === 403) {
@@ -127,15 +129,17 @@ export class HttpMirror implements Mirror {
   }
 }
 
-/** A time limit that begins anew with each byte. */
+/** A time limit that begins anew with each byte, and one for the whole. */
 class Watch {
   readonly signal: AbortSignal;
   readonly #controller = new AbortController();
   readonly #timeoutMs: number;
   #timer: NodeJS.Timeout | undefined;
+  readonly #deadline: NodeJS.Timeout | undefined;
 
-  constructor(timeoutMs: number, signal: AbortSignal | undefined) {
+  constructor(timeoutMs: number, signal: AbortSignal | undefined, deadlineMs?: number) {
     this.#timeoutMs = timeoutMs;
+    if (deadlineMs !== undefined) this.#deadline = setTimeout(() => this.#controller.abort(), deadlineMs);
     this.signal = signal ? AbortSignal.any([signal, this.#controller.signal]) : this.#controller.signal;
     this.alive();
   }
@@ -155,6 +159,7 @@ class Watch {
   }
 
   stop(): void {
+    clearTimeout(this.#deadline);
     clearTimeout(this.#timer);
   }
 }

@@ -1,8 +1,8 @@
 /** Trusted metadata on disk (package-format 4.3): whole files only, repaired when one cannot be read, and never older than what was verified once. */
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Metadata, MetadataKind } from '@tufjs/models';
-import { syncFolder, writeFileDurably } from './durable-file.ts';
+import { diskFault, syncFolder, writeFileDurably } from './durable-file.ts';
 
 /** Each file of these must be in place before the next: a power cut between two leaves what a refused update would leave. */
 const TOP_LEVEL = ['root', 'timestamp', 'snapshot', 'targets'] as const;
@@ -48,7 +48,12 @@ export class MetadataStore {
   /** A folder with copies of all files for tuf-js to write in; `removeScratch` when done. */
   async makeScratch(): Promise<string> {
     const scratch = await mkdtemp(join(this.#scratch, SCRATCH_PREFIX));
-    for (const name of await this.#names()) await writeFile(join(scratch, name), await readFile(join(this.metadata, name)));
+    try {
+      for (const name of await this.#names()) await copyFile(join(this.metadata, name), join(scratch, name));
+    } catch (error) {
+      await this.removeScratch(scratch);
+      throw diskFault(error);
+    }
     return scratch;
   }
 

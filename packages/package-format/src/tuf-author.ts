@@ -14,14 +14,8 @@ import {
   type DelegatedRole,
   type TufRole,
 } from './tuf-keys.ts';
-import {
-  TufRepository,
-  type RoleBodies,
-  type RootBody,
-  type Signature,
-  type SignedBody,
-  type TargetsBody,
-} from './tuf-repository.ts';
+import { TufRepository, type RoleBodies, type Signature } from './tuf-repository.ts';
+import { countOf, delegatorOf, dropUnusedKeys, emptyBodies, envelopeOf, instant, isTopLevel, rolesKeysIn } from './tuf-roles.ts';
 
 const DAY_MS = 86_400_000;
 /** How long metadata of each role is valid (package-format 3.5). */
@@ -38,17 +32,11 @@ export const METADATA_LIFE_MS: Record<TufRole, number> = {
 };
 /** How long a carried file can be used (package-format 5.5). */
 export const BUNDLE_LIFE_MS = 30 * DAY_MS;
-const SPEC_VERSION = '1.0.31';
 
 export interface AuthorOptions {
   /** Holds `metadata/` and `targets/`, which mirrors copy, and `staged/`. */
   directory: string;
   now(): number;
-}
-
-interface RoleKeys {
-  keyids: string[];
-  threshold: number;
 }
 
 export class TufAuthor {
@@ -393,66 +381,4 @@ export class TufAuthor {
           'The repository was changed by another program meanwhile. Open it again, then repeat the change.',
         );
   }
-}
-
-function emptyBodies(): RoleBodies {
-  const common = { spec_version: SPEC_VERSION, version: 0, expires: instant(0) };
-  const keys = () => ({ keyids: [], threshold: 1 });
-  const targets = (): TargetsBody => ({ _type: 'targets', ...common, targets: {} });
-  return {
-    root: {
-      _type: 'root',
-      ...common,
-      consistent_snapshot: true,
-      keys: {},
-      roles: { root: keys(), targets: keys(), snapshot: keys(), timestamp: keys() },
-    },
-    targets: {
-      ...targets(),
-      delegations: {
-        keys: {},
-        roles: DELEGATED_ROLES.map((name) => ({ name, ...keys(), terminating: true, paths: [`${name}/*`] })),
-      },
-    },
-    snapshot: { _type: 'snapshot', ...common, meta: {} },
-    timestamp: { _type: 'timestamp', ...common, meta: { 'snapshot.json': { version: 0, length: 0, hashes: {} } } },
-    base: targets(),
-    site: targets(),
-    licence: targets(),
-    client: targets(),
-    runtime: targets(),
-  };
-}
-
-function isTopLevel(role: TufRole): role is 'root' | 'targets' | 'snapshot' | 'timestamp' {
-  return role === 'root' || role === 'targets' || role === 'snapshot' || role === 'timestamp';
-}
-
-function delegatorOf(bodies: RoleBodies, role: TufRole): { keys: RootBody['keys']; roles: RoleKeys[] } {
-  if (isTopLevel(role)) return { keys: bodies.root.keys, roles: Object.values(bodies.root.roles) };
-  return bodies.targets.delegations ?? { keys: {}, roles: [] };
-}
-
-function rolesKeysIn(bodies: RoleBodies, role: TufRole): RoleKeys {
-  const found = isTopLevel(role) ? bodies.root.roles[role] : bodies.targets.delegations?.roles.find(({ name }) => name === role);
-  if (found) return found;
-  throw new AppError('internal', 'TUF_REPOSITORY_DAMAGED', `targets.json does not delegate to the role ${role}.`);
-}
-
-function dropUnusedKeys({ keys, roles }: { keys: RootBody['keys']; roles: RoleKeys[] }): void {
-  const used = new Set(roles.flatMap(({ keyids }) => keyids));
-  for (const keyid of Object.keys(keys)) if (!used.has(keyid)) delete keys[keyid];
-}
-
-function countOf(signatures: Signature[], keyids: string[]): number {
-  return signatures.filter(({ keyid }) => keyids.includes(keyid)).length;
-}
-
-function envelopeOf(signed: SignedBody, signatures: Signature[]): Buffer {
-  return Buffer.from(`${JSON.stringify({ signatures, signed }, null, 1)}\n`);
-}
-
-/** TUF has no fractions of seconds. */
-function instant(ms: number): string {
-  return `${new Date(ms).toISOString().slice(0, 19)}Z`;
 }

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Updater, type TargetFile } from 'tuf-js';
 import { AppError } from '@bascule/errors/app-error.ts';
+import { diskFault } from './durable-file.ts';
 import { MirrorFetcher, FETCHER_BASE_URL } from './mirror-fetcher.ts';
 import type { MetadataStore } from './metadata-store.ts';
 import type { Mirror } from './mirror.ts';
@@ -72,6 +73,8 @@ function tufFault(error: unknown, fetcher: MirrorFetcher, mirror: Mirror): unkno
       { cause: error },
     );
   const words = error instanceof Error ? error.message : String(error);
+  const persisting = /Failed to persist.*?\b(E[A-Z]{2,})\b/s.exec(words);
+  if (persisting) return diskFault(Object.assign(new Error(words), { code: persisting[1] }));
   const expired = /(\w+)(?:\.json)? is expired/.exec(words);
   if (expired) return expiredMetadata(from, expired[1] ?? 'metadata');
   if (

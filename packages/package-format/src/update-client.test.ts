@@ -1,7 +1,7 @@
 import { deepEqual, equal, notEqual, ok, rejects } from 'node:assert/strict';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { chmod, mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, readdir, readFile, rm, stat, symlink, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
@@ -108,6 +108,14 @@ test('a part that is wrong is thrown away and the whole fetched once more; a par
   await client.obtain(site, mirror);
   await client.discard(site);
   await writeFile(partFile(), Buffer.alloc(CONTENT.length + 5, 1));
+  ok((await readFile(await client.obtain(site, mirror))).equals(CONTENT));
+});
+
+test('a full disk is said in a plain sentence, and the download goes on when there is room', async () => {
+  await symlink('/dev/full', partFile());
+  await rejects(client.obtain(site, mirror), { code: 'DISK_FULL', message: /The disk is full/ });
+  await rm(partFile());
+  await writeFile(partFile(), CONTENT.subarray(0, 1000));
   ok((await readFile(await client.obtain(site, mirror))).equals(CONTENT));
 });
 
