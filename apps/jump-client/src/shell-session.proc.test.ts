@@ -148,6 +148,8 @@ function startClient(token?: string): ChildProcess {
   const env = {
     PATH: process.env['PATH'],
     HOME: process.env['HOME'],
+    // Reads no profile of bash, which may take seconds on the machine of whoever runs the tests.
+    BASCULE_SHELL: '/bin/sh',
     LD_LIBRARY_PATH: '/nowhere',
     NODE_OPTIONS: '',
     BASCULE_LOG_LEVEL: 'info',
