@@ -158,8 +158,11 @@ export class SiteHost extends EventEmitter<SiteHostEvents> {
     return this.ready ? 'ready' : 'failed';
   }
 
+  /** The programs in force; while none are, those of the candidate that takes over. */
   processes(): ProcessState[] {
-    return [this.main.state, this.relay.state];
+    const [candidate] = this.#candidates.values();
+    const pair = candidate !== undefined && !this.main.alive && !this.relay.alive ? candidate : this.#pair;
+    return [pair.main.state, pair.relay.state];
   }
 
   /**
