@@ -8,9 +8,10 @@ const modeFile = join(import.meta.dirname, 'mode');
 const mode = existsSync(modeFile) ? readFileSync(modeFile, 'utf8') : (process.env.BASCULE_FIXTURE ?? '');
 const prepares = process.argv.includes('--prepare');
 const heard = [];
+let server;
 process.on('disconnect', () => process.exit(0));
 process.on('message', (message) => {
-  if (message.kind === 'stop' && mode !== 'stubborn') process.exit(0);
+  if (message.kind === 'stop' && mode !== 'stubborn') stop();
   if (message.kind === 'processes') lastProcesses = message;
   else heard.push(message);
   if (message.kind === 'activate') serve();
@@ -22,9 +23,15 @@ else if (prepares && mode === 'prepares-not') setInterval(() => undefined, 1000)
 else if (prepares) process.send({ kind: 'prepared' });
 else serve();
 
+/** As base does: what it has accepted is answered first. */
+function stop() {
+  if (server === undefined) process.exit(0);
+  server.close(() => process.exit(0));
+}
+
 function serve() {
   if (mode === 'crashes-later') process.exit(9);
-  const server = net.createServer((socket) => {
+  server = net.createServer((socket) => {
     socket.on('error', () => socket.destroy());
     socket.once('data', (text) => {
       const said = String(text).trim();
