@@ -235,7 +235,7 @@ describe('routes of updates', () => {
     const always = { isOn: true, days: [0, 1, 2, 3, 4, 5, 6], fromHour: 0, hours: 24 };
     engine.requests.length = 0;
     software.lookUnattended();
-    assert.deepEqual(engine.requests, []);
+    assert.equal(engine.requests.length, 0);
     updates.changeSettings({ actor: { kind: 'system', id: null, name: 'x' }, address: '' }, { ...settings, unattended: always });
     software.lookUnattended();
     assert.deepEqual(
@@ -253,7 +253,7 @@ describe('routes of updates', () => {
     updates.changed();
     software.lookUnattended();
     software.lookUnattended();
-    assert.deepEqual(engine.requests, []);
+    assert.equal(engine.requests.length, 0);
     assert.deepEqual(
       mails.map((mail) => (mail as { kind: string }).kind),
       ['needs-attention'],

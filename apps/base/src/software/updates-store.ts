@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { updateSettings, type UpdateSettings } from '@bascule/protocol/api/updates.ts';
+import { updateSettings, type UpdateSettings, type UpdatesState } from '@bascule/protocol/api/updates.ts';
 import { instantMs } from '@bascule/protocol/text.ts';
 import type { Reader, Tx } from '@bascule/store/store.ts';
 
@@ -137,4 +137,17 @@ export function writeUpload(tx: Tx, upload: UploadRow): void {
 
 export function deleteUpload(tx: Tx, id: string): void {
   tx.run('DELETE FROM update_upload WHERE id = ?', id);
+}
+
+/** As pages show it. */
+export function withoutOffers({ offeredFromMs: _offered, ...check }: CheckResult): NonNullable<UpdatesState['lastCheck']> {
+  return check;
+}
+
+/** What changes, from and to, for the audit; empty when nothing does. */
+export function describeChanges(before: UpdateSettings, after: UpdateSettings): string {
+  return Object.entries(after)
+    .filter(([name, value]) => JSON.stringify(value) !== JSON.stringify(before[name as keyof UpdateSettings]))
+    .map(([name, value]) => `${name} ${JSON.stringify(before[name as keyof UpdateSettings])} to ${JSON.stringify(value)}`)
+    .join(', ');
 }

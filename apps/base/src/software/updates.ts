@@ -134,7 +134,7 @@ export class Updates extends EventEmitter<{ change: []; checked: [] }> {
   /** Stores the settings; from then on they hold, also for what runs. */
   changeSettings(context: Context, settings: UpdateSettings): UpdateSettings {
     const before = this.settings();
-    const changes = describeChanges(before, settings);
+    const changes = rows.describeChanges(before, settings);
     if (changes === '') return before;
     this.#options.store.transact(context, updateSettingsChanged({ changes }), (tx) => {
       rows.writeSettings(tx, settings);
@@ -301,7 +301,7 @@ export class Updates extends EventEmitter<{ change: []; checked: [] }> {
         trust === undefined
           ? null
           : { ...trust, confirmedBy: confirmed?.confirmedBy ?? '', confirmedAtMs: confirmed?.confirmedAtMs ?? 0 },
-      lastCheck: check === undefined ? null : withoutOffers(check),
+      lastCheck: check === undefined ? null : rows.withoutOffers(check),
       isChecking: this.#checker.isChecking,
       ...this.#offers(),
       downloadKey: expiresAtMs === undefined ? null : { expiresAtMs },
@@ -398,15 +398,4 @@ export class Updates extends EventEmitter<{ change: []; checked: [] }> {
     const version = (kind: 'base' | 'site'): string => packages.find((candidate) => candidate.kind === kind)?.version ?? '0.0.0';
     return { base: version('base'), site: version('site'), runtimes };
   }
-}
-
-function withoutOffers({ offeredFromMs: _offered, ...check }: rows.CheckResult): NonNullable<UpdatesState['lastCheck']> {
-  return check;
-}
-
-function describeChanges(before: UpdateSettings, after: UpdateSettings): string {
-  return Object.entries(after)
-    .filter(([name, value]) => JSON.stringify(value) !== JSON.stringify(before[name as keyof UpdateSettings]))
-    .map(([name, value]) => `${name} ${JSON.stringify(before[name as keyof UpdateSettings])} to ${JSON.stringify(value)}`)
-    .join(', ');
 }
