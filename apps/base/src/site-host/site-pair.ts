@@ -116,7 +116,8 @@ export class SitePair {
 
   /** Starts both and waits until they are loaded. `generation`: the one in force, for reading. Throws `SITE_CANDIDATE_FAILED`. */
   async prepare(generation: number, signal: AbortSignal): Promise<void> {
-    this.#generation = generation;
+    // Of a site that never ran there is none yet.
+    this.#generation = Math.max(1, generation);
     this.#makeRunDir();
     for (const program of this.programs) program.startOnce('prepare');
     try {
