@@ -154,6 +154,19 @@ describe('updates', { concurrency: false }, () => {
     await waitUntil('the roll back is asked for', () => askedFor('/updates/roll-back').length === 1);
   });
 
+  it('tells a refusal from silence', async () => {
+    await open();
+    await headline('upToDate').waitFor();
+    fixture.refusals.set('GET /updates/state', { status: 500, code: 'INTERNAL', message: 'no' });
+    await button('updates:available.check').click();
+    await page
+      .getByRole('alert')
+      .filter({ hasText: text('errors:INTERNAL') })
+      .waitFor();
+    assert.equal(await headline('silent').count(), 0);
+    await page.getByRole('alert').waitFor({ state: 'detached' });
+  });
+
   it('says what was rolled back until somebody acknowledges it', async () => {
     fixture.updates = stateOf({ rolledBack: rolledBackAt('watch') });
     fixture.log = 'step watch: site main ended';

@@ -37,6 +37,11 @@ export class ApiError extends Error {
   }
 }
 
+/** Whether the appliance itself answered: not silence, and not what the front door says in the place of a program that is away. */
+export function isAnswered({ status }: ApiError): boolean {
+  return status > 0 && status < 502;
+}
+
 export type ApiPrefix = '/api' | '/appliance/api';
 export type Query = Record<string, string | number | undefined>;
 type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';

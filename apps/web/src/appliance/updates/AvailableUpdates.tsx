@@ -50,7 +50,7 @@ export function AvailableUpdates({ state }: { state: UpdatesState }) {
       <CheckResult state={state} />
       <FormFailure error={check.error} />
       {next !== undefined && (
-        <Alert title={t('updates:available.snapshotThenTitle', packageOf(next))} mb="sm">
+        <Alert role="note" title={t('updates:available.snapshotThenTitle', packageOf(next))} mb="sm">
           <Text mb="xs">{t('updates:available.snapshotThenNote')}</Text>
           <Button disabled={isBusy} onClick={() => setIntent({ operation: 'install', offer: next })}>
             {t('updates:available.snapshotThen', packageOf(next))}

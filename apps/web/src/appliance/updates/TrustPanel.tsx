@@ -70,7 +70,9 @@ function CompareAndConfirm({ found }: { found: FoundTrust }) {
           at: formatMinute(found.validUntilMs),
         })}
       </Text>
-      <Alert py="xs">{t('updates:trust.howToCompare')}</Alert>
+      <Alert role="note" py="xs">
+        {t('updates:trust.howToCompare')}
+      </Alert>
       <Checkbox
         label={t('updates:trust.compared')}
         checked={isCompared}

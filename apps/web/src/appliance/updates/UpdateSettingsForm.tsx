@@ -78,7 +78,7 @@ export function UpdateSettingsForm({ saved, hasTrust }: { saved: UpdateSettings;
             mb="sm"
           />
           {hasTrust && draft.serverUrl !== saved.serverUrl && draft.serverUrl !== '' && (
-            <Alert py="xs" mb="sm">
+            <Alert role="note" py="xs" mb="sm">
               {t('updates:settings.serverChanged')}
             </Alert>
           )}

@@ -1,6 +1,7 @@
 import { useTranslation } from 'react-i18next';
 import { Skeleton } from '@mantine/core';
 import { QueryFailure } from '../../shared/QueryFailure.tsx';
+import { ApiError, isAnswered } from '../../shared/api-client.ts';
 import { AvailableUpdates } from './AvailableUpdates.tsx';
 import { EndedNotice } from './EndedNotice.tsx';
 import { Headline } from './Headline.tsx';
@@ -25,10 +26,13 @@ export function UpdatesPage() {
     ) : (
       <Skeleton height={SKELETON_HEIGHT_PX} aria-label={t('shared:loading')} />
     );
-  const { data, isError: isSilent } = state;
+  const { data } = state;
+  const isRefused = state.error instanceof ApiError && isAnswered(state.error);
+  const isSilent = state.isError && !isRefused;
   return (
     <>
       <Headline state={data} isSilent={isSilent} />
+      {isRefused && <QueryFailure query={state} />}
       <EndedNotice running={data.running} />
       {data.rolledBack !== null && <RolledBackBanner rolledBack={data.rolledBack} />}
       {data.running !== null && <ProgressSection running={data.running} nowMs={data.nowMs} isSilent={isSilent} />}

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { finishedUpload, startUpload, uploadState } from '@bascule/protocol/api/updates.ts';
-import { ApiError, type ApiClient } from '../../shared/api-client.ts';
+import { ApiError, isAnswered, type ApiClient } from '../../shared/api-client.ts';
 import { apiPaths } from '../../shared/paths.ts';
 import type { FinishedUpload } from './updates-queries.ts';
 
@@ -69,7 +69,7 @@ async function sendPart(api: ApiClient, id: string, file: File, from: number, si
       if (!(error instanceof ApiError)) throw error;
       // What arrived of a part that broke off is kept: the appliance says from where to go on.
       if (error.code === 'UPLOAD_OFFSET') return z.number().parse(error.params['receivedBytes']);
-      const mayPass = error.status === 0 || error.status >= 502 || error.code === 'UPLOAD_BUSY';
+      const mayPass = !isAnswered(error) || error.code === 'UPLOAD_BUSY';
       if (!mayPass || tries >= MAX_PART_TRIES) throw error;
       await waitToTryAgain(signal);
     }
