@@ -103,6 +103,7 @@ export class HttpServer {
   readonly #peers = new WeakMap<Socket, Peer>();
   readonly #sockets = new Set<Socket>();
   readonly #underWay = new Set<ServerResponse>();
+  #isClosing = false;
   readonly #admitted = new WeakMap<FastifyRequest, Admitted>();
 
   constructor(options: HttpServerOptions) {
@@ -122,6 +123,7 @@ export class HttpServer {
     });
     this.app.server.on('request', (_request, response: ServerResponse) => {
       this.#underWay.add(response);
+      if (this.#isClosing) response.shouldKeepAlive = false;
       response.once('close', () => this.#underWay.delete(response));
     });
     this.app.setErrorHandler((error, request, reply) => this.#fail(error, request, reply));
@@ -162,6 +164,8 @@ export class HttpServer {
   }
 
   async #answerUnderWay(limitMs: number): Promise<void> {
+    this.#isClosing = true;
+    for (const response of this.#underWay) response.shouldKeepAlive = false;
     await delay(ARRIVAL_MS);
     const startedMs = performance.now();
     const begun = new Set([...this.#underWay].filter((response) => response.headersSent));
@@ -170,7 +174,6 @@ export class HttpServer {
     for (;;) {
       const waiting = [...this.#underWay].filter((response) => leftMs(response) > 0);
       if (waiting.length === 0) return;
-      for (const response of waiting) response.shouldKeepAlive = false;
       const closed = new AbortController();
       const { signal } = closed;
       await Promise.race([
