@@ -183,14 +183,14 @@ function listSchedule(_line: CommandLine, { store, say }: CommandParts): void {
 function showLedger(line: CommandLine, { store, say }: CommandParts): void {
   const name = line.optional('appliance', check.name);
   const limit = line.optional('limit', check.limit) ?? LEDGER_LINES;
-  const downloads = rows.listDownloads(store, limit, name === undefined ? undefined : byName(name, store).id);
+  const downloads = rows.listDownloads(store, limit, name === undefined ? undefined : byName(name, store));
   if (downloads.length === 0) say('Nothing was downloaded.');
   for (const { atMs, applianceName, address, way, target, bytes, isWhole } of downloads)
     say(
       [
         instant(atMs),
-        applianceName || address,
-        way === 'bundle' ? `download key, from ${address}` : 'online',
+        applianceName || 'unknown',
+        way === 'bundle' ? `download key, from ${address}` : `online, from ${address}`,
         target,
         `${bytes} bytes${isWhole ? '' : ' (a part)'}`,
       ].join('  ·  '),

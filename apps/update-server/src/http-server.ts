@@ -16,7 +16,7 @@ import { changesPage, keyPage, languageOf, packagesPage, PAGE_POLICY, type Visit
 import type { Registry } from './registry.ts';
 import type { Repository } from './repository.ts';
 import * as events from './server-events.ts';
-import { addDownload } from './server-store.ts';
+import { addDownload, applianceByAddress } from './server-store.ts';
 import { metadataFile, sendFile, targetFile } from './static-files.ts';
 
 /** A download key is a kilobyte; a form around it may be somewhat more. */
@@ -34,6 +34,8 @@ const NOTED_DOWNLOADS_LIMIT = { burst: 200, perSecond: 1 / 60 };
 const ADDRESSES_MAX = 10_000;
 /** Files that are sent at the same time, over all addresses; more are asked to come back. */
 export const DOWNLOADS_MAX = 200;
+/** A download online is put down to the appliance that asked from its address within this time. */
+const SAME_ADDRESS_MS = 60 * 60_000;
 const COME_BACK_SECONDS = 30;
 
 export interface ServerParts {
@@ -119,8 +121,10 @@ function addFiles(app: FastifyInstance, parts: ServerParts): void {
   const note = (address: string, target: string, bytes: number, isWhole: boolean): void => {
     if (bytes === 0) return;
     if (noted.take(addressKey(address)) > 0) return log.info({ address, target, bytes }, 'download.not-noted');
-    const who = { applianceId: null, applianceName: '', address };
-    store.transact(SYSTEM, events.downloaded({ name: address, target, bytes }), (tx) =>
+    // Named by its address, which is no proof: nothing but this line follows from it.
+    const name = applianceByAddress(store, address, now() - SAME_ADDRESS_MS)?.name ?? '';
+    const who = { applianceId: null, applianceName: name, address };
+    store.transact(SYSTEM, events.downloaded({ name: name === '' ? address : name, target, bytes }), (tx) =>
       addDownload(tx, { atMs: now(), ...who, way: 'mirror', target, bytes, isWhole: isWhole ? 1 : 0 }),
     );
   };

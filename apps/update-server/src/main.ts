@@ -4,7 +4,8 @@ import { AppError } from '@bascule/errors/app-error.ts';
 import { createLog } from '@bascule/log/log.ts';
 import { commandOf } from './commands.ts';
 import { check, readCommandLine, USAGE, wrong, type CommandLine } from './options.ts';
-import { openState, UpdateServer, type ServeOptions } from './server.ts';
+import type { ServeOptions } from './server.ts';
+import { openState } from './state.ts';
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 
@@ -43,6 +44,8 @@ function serveOptions(line: CommandLine): ServeOptions {
 
 async function serve(options: ServeOptions): Promise<void> {
   const log = createLog('update-server');
+  // Commands need neither HTTP nor the verifier: they start without them.
+  const { UpdateServer } = await import('./server.ts');
   const server = await UpdateServer.start(options, log);
   say(`Update server at ${server.url}`);
   const stopped = Promise.withResolvers<void>();

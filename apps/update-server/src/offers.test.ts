@@ -21,6 +21,7 @@ function appliance(changes: Partial<Appliance> = {}): Appliance {
     maintainedUntilMs: null,
     registeredAtMs: 0,
     seenAtMs: null,
+    seenAddress: '',
     installed: null,
     ...changes,
   };

@@ -46,6 +46,7 @@ th, td { text-align: start; padding: .6rem .75rem; border-bottom: 1px solid var(
 thead th { font-size: .85rem; color: var(--quiet); font-weight: 600; }
 tbody th .hint { display: block; }
 tfoot th, tfoot td { font-weight: 600; border-bottom: 0; }
+tfoot th { padding-left: 0; }
 .number { text-align: end; font-variant-numeric: tabular-nums; white-space: nowrap; }
 th.number:first-child, td.number:first-child { width: 1%; padding-left: 0; }
 .mark { display: inline-block; border: 1px solid currentColor; border-radius: 1rem; padding: 0 .55rem; font-size: .8rem; color: var(--mark); }

@@ -57,7 +57,7 @@ export class Registry {
         'APPLIANCES_TOO_MANY',
         `This update server has ${APPLIANCES_MAX} appliances; it takes no more.`,
       );
-    const added = { ...appliance, id, registeredAtMs: this.#now(), seenAtMs: null, installed: null };
+    const added = { ...appliance, id, registeredAtMs: this.#now(), seenAtMs: null, seenAddress: '', installed: null };
     const by = context.actor.name;
     this.#store.transact(context, events.applianceRegistered({ appliance: id, name: added.name, by }), (tx) =>
       rows.writeAppliance(tx, added),
@@ -99,7 +99,7 @@ export class Registry {
     });
     this.#store.transact(context, event, (tx) => {
       if (!rows.takeNonce(tx, question.nonce, question.atMs + QUESTION_CLOCK_LEEWAY_MS, nowMs)) throw repeated();
-      rows.writeAppliance(tx, { ...appliance, seenAtMs: nowMs, installed: JSON.stringify(installed) });
+      rows.writeAppliance(tx, { ...appliance, seenAtMs: nowMs, seenAddress: address, installed: JSON.stringify(installed) });
     });
     const downloaded = rows.downloadedBy(this.#store, id);
     const offers = offersFor(

@@ -17,6 +17,7 @@ export const serverMigrations: Migration[] = [
         maintained_until_ms INTEGER,
         registered_at_ms INTEGER NOT NULL,
         seen_at_ms INTEGER,
+        seen_address TEXT NOT NULL,
         installed TEXT
       ) STRICT;
       CREATE TABLE schedule (

@@ -22,6 +22,8 @@ export interface Appliance {
   maintainedUntilMs: number | null;
   registeredAtMs: number;
   seenAtMs: number | null;
+  /** From where it asked then; empty before. */
+  seenAddress: string;
   /** JSON of what it said that it has, when it asked last. */
   installed: string | null;
 }
@@ -39,8 +41,9 @@ export interface ScheduleEntry {
 /** One line of the ledger of downloads. */
 export interface Download {
   atMs: number;
-  /** Null when nobody can say: static files are served to anybody. */
+  /** Null for static files: they are served to anybody. */
   applianceId: string | null;
+  /** For static files that of the appliance that asked from the same address, or empty. */
   applianceName: string;
   address: string;
   way: 'bundle' | 'mirror';
@@ -51,7 +54,7 @@ export interface Download {
 }
 
 const APPLIANCE = `id, name, public_key AS publicKey, ring, holder, contact, language, maintained_until_ms AS maintainedUntilMs,
-  registered_at_ms AS registeredAtMs, seen_at_ms AS seenAtMs, installed`;
+  registered_at_ms AS registeredAtMs, seen_at_ms AS seenAtMs, seen_address AS seenAddress, installed`;
 const SCHEDULE = 'id, package, version, appliance_id AS applianceId, ring, from_ms AS fromMs';
 const DOWNLOAD = `at_ms AS atMs, appliance_id AS applianceId, appliance_name AS applianceName, address, way, target, bytes, is_whole AS isWhole`;
 
@@ -73,6 +76,16 @@ export function applianceByName(reader: Reader, name: string): Appliance | undef
   return reader.get<Appliance>(`SELECT ${APPLIANCE} FROM appliance WHERE name = ?`, name);
 }
 
+/** The only appliance that asked from `address` since `sinceMs`; undefined when there are none or several. */
+export function applianceByAddress(reader: Reader, address: string, sinceMs: number): Appliance | undefined {
+  const found = reader.all<Appliance>(
+    `SELECT ${APPLIANCE} FROM appliance WHERE seen_address = ? AND seen_at_ms >= ? LIMIT 2`,
+    address,
+    sinceMs,
+  );
+  return found.length === 1 ? found[0] : undefined;
+}
+
 export function countAppliances(reader: Reader): number {
   return reader.get<{ count: number }>('SELECT count(*) AS count FROM appliance')?.count ?? 0;
 }
@@ -80,10 +93,10 @@ export function countAppliances(reader: Reader): number {
 /** Adds the appliance, or replaces what is kept of it. */
 export function writeAppliance(tx: Tx, appliance: Appliance): void {
   tx.run(
-    `INSERT INTO appliance (id, name, public_key, ring, holder, contact, language, maintained_until_ms, registered_at_ms, seen_at_ms, installed)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    `INSERT INTO appliance (id, name, public_key, ring, holder, contact, language, maintained_until_ms, registered_at_ms, seen_at_ms, seen_address, installed)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
      ON CONFLICT (id) DO UPDATE SET name = excluded.name, ring = excluded.ring, holder = excluded.holder, contact = excluded.contact,
-       language = excluded.language, maintained_until_ms = excluded.maintained_until_ms, seen_at_ms = excluded.seen_at_ms, installed = excluded.installed`,
+       language = excluded.language, maintained_until_ms = excluded.maintained_until_ms, seen_at_ms = excluded.seen_at_ms, seen_address = excluded.seen_address, installed = excluded.installed`,
     appliance.id,
     appliance.name,
     appliance.publicKey,
@@ -94,6 +107,7 @@ export function writeAppliance(tx: Tx, appliance: Appliance): void {
     appliance.maintainedUntilMs,
     appliance.registeredAtMs,
     appliance.seenAtMs,
+    appliance.seenAddress,
     appliance.installed,
   );
 }
@@ -159,11 +173,12 @@ export function addDownload(tx: Tx, download: Download): void {
   );
 }
 
-/** The ledger, newest first; of one appliance when `applianceId` is given. */
-export function listDownloads(reader: Reader, limit: number, applianceId?: string): Download[] {
+/** The ledger, newest first; of one appliance when it is given. */
+export function listDownloads(reader: Reader, limit: number, appliance?: Appliance): Download[] {
   return reader.all<Download>(
-    `SELECT ${DOWNLOAD} FROM download WHERE ?1 IS NULL OR appliance_id = ?1 ORDER BY at_ms DESC, id DESC LIMIT ?2`,
-    applianceId ?? null,
+    `SELECT ${DOWNLOAD} FROM download WHERE ?1 IS NULL OR appliance_id = ?1 OR (appliance_id IS NULL AND appliance_name = ?2) ORDER BY at_ms DESC, id DESC LIMIT ?3`,
+    appliance?.id ?? null,
+    appliance?.name ?? '',
     limit,
   );
 }

@@ -1,5 +1,4 @@
 /** The update server, put together. */
-import { mkdirSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -8,7 +7,6 @@ import type { FastifyInstance } from 'fastify';
 import { AppError } from '@bascule/errors/app-error.ts';
 import { createLog, type Log } from '@bascule/log/log.ts';
 import type { Mailer } from '@bascule/mail/mailer.ts';
-import { openMailer } from '@bascule/mail/open-mailer.ts';
 import { readKeyFile } from '@bascule/package-format/tuf-keys.ts';
 import { SYSTEM, type Store } from '@bascule/store/store.ts';
 import { Bundles } from './bundles.ts';
@@ -18,7 +16,7 @@ import type { OfferRules } from './offers.ts';
 import { Registry } from './registry.ts';
 import { Repository } from './repository.ts';
 import { trustConfirmed } from './server-events.ts';
-import { openServerStore } from './server-store.ts';
+import { openState } from './state.ts';
 
 export interface ServeOptions {
   repository: string;
@@ -34,15 +32,6 @@ export interface ServeOptions {
   registration: 'open' | 'closed';
   rules: Omit<OfferRules, 'schedule'>;
 }
-
-/** Where state lives; the folder is closed to others. */
-export function openState(state: string, log: Log, now: () => number = Date.now): { store: Store; mailer: Mailer } {
-  mkdirSync(state, { recursive: true, mode: 0o700 });
-  const store = openServerStore({ path: join(state, 'update-server.db'), server: SERVER_NAME, log, now });
-  return { store, mailer: openMailer({ store, keyFile: join(state, 'mail.key'), sender: SERVER_NAME, log, now }) };
-}
-
-const SERVER_NAME = 'Bascule update server';
 
 export class UpdateServer {
   readonly url: string;

@@ -389,6 +389,17 @@ describe('the update server', () => {
     }
   });
 
+  test('the ledger names who asked from the address of an online download, when that is one appliance', async () => {
+    const [found] = (await clientFrom(new FolderMirror(repository.directory))).releases().filter(({ role }) => role === 'site');
+    const url = `${server.url}/targets/site/${found?.sha256}.bascule-site-${found?.manifest?.version}.tar.zst`;
+    await (await fetch(url)).arrayBuffer();
+    const online = / {2}· {2}(\S+) {2}· {2}online, from 127\.0\.0\.1 {2}· {2}site\//;
+    assert.equal(online.exec(await command('ledger', '--state', state))?.[1], 'unknown', 'both appliances are at this address');
+    await command('appliance', 'remove', later.name, '--state', state);
+    await (await fetch(url)).arrayBuffer();
+    assert.equal(online.exec(await command('ledger', '--state', state, '--appliance', known.name))?.[1], known.name);
+  });
+
   test('with the switch, what was downloaded is not offered again until somebody forgets the download; open registration takes in who asks', async () => {
     await server.stop();
     server = await serve(

@@ -185,6 +185,22 @@ test('a password that the key of this installation does not open is told, and no
   assert.deepEqual(server.lines, []);
 });
 
+test('settings that change while a mail is under way count at once', { timeout: 10_000 }, async () => {
+  using opened = openTestMailer();
+  using silent = await fakeServer(() => undefined, undefined);
+  using server = await fakeServer((line) => (line === 'DATA' ? '354 go on' : '250 ok'));
+  opened.mailer.change(testContext, { ...SETTINGS, port: silent.port, recipients: ['ada@example.org'] });
+  opened.mailer.send({ subject: 'a', text: 'b' });
+  const connected = once(silent.server, 'connection');
+  const delivered = opened.mailer.deliverDue();
+  const [socket] = (await connected) as [Socket];
+  opened.mailer.change(testContext, { ...SETTINGS, port: server.port, recipients: ['ada@example.org'] });
+  socket.destroy();
+  await delivered;
+  const { waiting, lastFailure, lastSent } = opened.mailer.settings();
+  assert.deepEqual([waiting, lastFailure, lastSent?.subject], [0, null, 'a']);
+});
+
 test('a server that says nothing keeps nobody from closing', { timeout: 10_000 }, async () => {
   using opened = openTestMailer();
   using server = await fakeServer(() => undefined, undefined);

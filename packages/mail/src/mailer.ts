@@ -52,6 +52,8 @@ export class Mailer {
   readonly #sender: string;
   #timer: NodeJS.Timeout | undefined;
   #delivering: Promise<void> | undefined;
+  /** Somebody asked for a delivery since the last one began. */
+  #isWanted = false;
   #isTesting = false;
   #isStarted = false;
   readonly #closing = new AbortController();
@@ -74,7 +76,7 @@ export class Mailer {
   async close(): Promise<void> {
     clearTimeout(this.#timer);
     this.#closing.abort();
-    await this.#delivering;
+    await this.#delivering?.catch(() => undefined);
   }
 
   /** What the page shows. The password is never in it. */
@@ -164,17 +166,22 @@ export class Mailer {
   }
 
   /** Sends everything that is due; resolves when nothing more is. The timer calls it, and whoever cannot wait for that. */
-  deliverDue(): Promise<void> {
-    this.#delivering ??= this.#deliverAll().finally(() => {
-      this.#delivering = undefined;
-      this.#plan();
-    });
-    return this.#delivering;
+  async deliverDue(): Promise<void> {
+    this.#isWanted = true;
+    while (this.#isWanted || this.#delivering !== undefined) {
+      this.#delivering ??= this.#deliverAll().finally(() => {
+        this.#delivering = undefined;
+        this.#plan();
+      });
+      await this.#delivering;
+    }
   }
 
   async #deliverAll(): Promise<void> {
+    this.#isWanted = false;
     while (!this.#closing.signal.aborted) {
-      const settings = this.#settings();
+      const stored = queue.readStored(this.#store);
+      const settings = parseSettings(stored?.settings);
       const nowMs = this.#now();
       const message = settings.isOn ? queue.nextDue(this.#store, nowMs, nowMs + RETRY_MAX_MS) : undefined;
       if (message === undefined) return;
@@ -183,7 +190,9 @@ export class Mailer {
         this.#noteSent(message);
       } catch (error) {
         if (!(error instanceof DeliveryError)) throw error;
-        if (!this.#closing.signal.aborted) this.#noteFailure(message, error);
+        // What fails with settings that were changed meanwhile says nothing: it is tried again at once.
+        const isStale = !isSameAccess(stored, queue.readStored(this.#store));
+        if (!isStale && !this.#closing.signal.aborted) this.#noteFailure(message, error);
       }
     }
   }
@@ -255,6 +264,11 @@ export class Mailer {
 }
 
 const QUEUE_FULL = `${QUEUE_MAX_MESSAGES} mails are waiting already; this one was not queued`;
+
+function isSameAccess(before: queue.StoredSettings | undefined, after: queue.StoredSettings | undefined): boolean {
+  const hex = (stored: queue.StoredSettings | undefined) => Buffer.from(stored?.password ?? []).toString('hex');
+  return before?.settings === after?.settings && hex(before) === hex(after);
+}
 
 /** The wait after the failure number `attempts`. */
 export function retryWaitMs(attempts: number): number {
