@@ -116,7 +116,7 @@ export class Software extends EventEmitter<{ change: [] }> {
   start(): void {
     this.engine.continueAfterStart();
     this.updates.start();
-    this.#timer = setInterval(() => this.lookUnattended(), UNATTENDED_LOOK_MS).unref();
+    this.#timer = setInterval(() => this.#look(), UNATTENDED_LOOK_MS).unref();
   }
 
   /** Ends looking and downloading; what the engine was doing goes on at the next start. */
@@ -188,7 +188,7 @@ export class Software extends EventEmitter<{ change: [] }> {
       offer: (wanted) => this.updates.offer(wanted),
       manifest: (wanted) => this.updates.manifest(wanted),
       clock: () => clock.state(),
-      metadataValidUntilMs: () => this.updates.state().lastCheck?.validUntilMs ?? null,
+      metadataValidUntilMs: () => this.updates.metadataValidUntilMs(),
       certificateNotAfterMs,
       askSite: () => host.sitePreflight(),
       processes,
@@ -220,6 +220,13 @@ export class Software extends EventEmitter<{ change: [] }> {
     if (choice === undefined) return;
     if (choice.do === 'tell-eula') this.#tellEula(choice.target);
     else this.#installUnattended(choice.target, choice.lane);
+  }
+
+  /** What is done every few minutes: the disk is tidied, and what may be installed unattended is. */
+  #look(): void {
+    if (this.engine.running() === undefined)
+      this.updates.tidy().catch((error: unknown) => this.#options.log.warn({ err: error }, 'updates.not-tidied'));
+    this.lookUnattended();
   }
 
   #installUnattended(target: string, lane: 'window' | 'emergency'): void {

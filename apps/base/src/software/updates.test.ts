@@ -160,6 +160,35 @@ describe('looking for updates', () => {
   });
 });
 
+describe('packages on the disk', () => {
+  it('go when they are installed; what is still to come stays', async () => {
+    await using fixture = await UpdatesFixture.open();
+    await trusting(fixture);
+    const { updates, base, site } = fixture;
+    await updates.check(EVE);
+    for (const target of [base, site]) await updates.shelf.obtain(target, { signal, onProgress: () => undefined });
+    await updates.tidy();
+    assert.ok((updates.offer(base).downloadedAtMs ?? 0) > 0);
+    fixture.installed = {
+      packages: [
+        { kind: 'base', version: '0.2.0' },
+        { kind: 'site', version: '0.1.0' },
+      ],
+      runtimes: [RUNTIME],
+    };
+    updates.changed();
+    await updates.tidy();
+    updates.changed();
+    assert.deepEqual(
+      [base, site].map((target) => [updates.offer(target).state, updates.offer(target).downloadedAtMs !== null]),
+      [
+        ['installed', false],
+        ['installable', true],
+      ],
+    );
+  });
+});
+
 describe('licence agreements (B62)', () => {
   it('are accepted by name, once for a text, and as shown', async () => {
     await using fixture = await UpdatesFixture.open();

@@ -8,6 +8,7 @@ import type { Log } from '@bascule/log/log.ts';
 import { applianceIdOf, openApplianceKey, publicKeyText } from '@bascule/package-format/appliance-key.ts';
 import { createDownloadKey, DOWNLOAD_KEY_LIFE_MS } from '@bascule/package-format/download-key.ts';
 import { HttpMirror } from '@bascule/package-format/http-mirror.ts';
+import { runtimeTarget } from '@bascule/package-format/planner.ts';
 import { UpdateClient, type Mirror } from '@bascule/package-format/update-client.ts';
 import type {
   ClockState,
@@ -268,6 +269,25 @@ export class Updates extends EventEmitter<{ change: []; checked: [] }> {
     const run = this.#importing.catch(() => undefined).then(() => this.#import(context, file, name));
     this.#importing = run;
     return run;
+  }
+
+  /** Removes the files of packages that are installed, older than that, or named by nobody any more, and of runtimes that are unpacked. */
+  tidy(): Promise<void> {
+    const run = this.#importing
+      .catch(() => undefined)
+      .then(async () => {
+        const done = this.offers().filter(({ state }) => state === 'installed' || state === 'older');
+        const targets = [...done.map(({ target }) => target), ...this.#options.installed().runtimes.map(runtimeTarget)];
+        for (const target of targets) if (this.#client.present(target).bytes > 0) await this.#client.discard(target);
+        await this.#client.discardUnknown();
+      });
+    this.#importing = run;
+    return run;
+  }
+
+  /** Until when the verified list of releases holds, wherever it came from. */
+  metadataValidUntilMs(): number | null {
+    return this.#client.validUntilMs() ?? null;
   }
 
   /** The parts of the page's state that are known here. */
