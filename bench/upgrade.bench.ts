@@ -1,0 +1,73 @@
+/**
+ * An upgrade of base and site under load, as seen from outside: a client that asks every 5 ms, 200 live sessions in which a key is pressed now and then, and a
+ * site database of 1 GB. Aims: nothing refused or failed, the longest answer under 1 s (site) and 3 s (base), the longest keystroke gap under 1 s.
+ */
+import { statSync } from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { sitePaths } from '@bascule/core/home.ts';
+import { must } from '@bascule/core/must.ts';
+import { UpgradeRun } from '@bascule/testkit/upgrade-run.ts';
+import { LaunchedUpdateServer, NEXT_VERSION, ReleaseShop, UpgradeScene } from '@bascule/testkit/upgrade-scene.ts';
+
+const SESSIONS = 200;
+const CLIENTS = 4;
+const DATABASE_BYTES = 1e9;
+/** 200 people who press a key every two seconds. */
+const KEY_EVERY_MS = 2000;
+const WATCH_SECONDS = 10;
+
+export async function run(): Promise<Record<string, number>> {
+  using shop = await ReleaseShop.open(say);
+  await using server = await LaunchedUpdateServer.start(shop);
+  await using scene = await UpgradeScene.start({ clients: 0 });
+  await scene.trust(server, WATCH_SECONDS);
+  await scene.appliance.stop();
+  const database = sitePaths(join(scene.appliance.home, 'site')).database;
+  fillDatabase(database, DATABASE_BYTES);
+  say(`site.db has ${statSync(database).size} bytes`);
+  await scene.appliance.start();
+  await scene.startClients(CLIENTS);
+  const sessions = [];
+  for (let number = 0; number < SESSIONS; number++)
+    sessions.push(await scene.typing(must(scene.items[number % CLIENTS], 'a Jump Item'), KEY_EVERY_MS));
+  say(`${sessions.length} sessions are typing`);
+  const upgrade = new UpgradeRun(scene, sessions);
+  const base = await upgrade.install(scene.target('base'), ({ step }) => say(`base: ${step}`));
+  const site = await upgrade.install(scene.target('site'), ({ step }) => say(`site: ${step}`));
+  for (const { what, installation, polled } of [base, site])
+    say(`${what}: ${installation.outcome} ${installation.cause?.message ?? ''} ${polled.failures.join(', ')}`);
+  const outcomes = await upgrade.finish();
+  for (const kind of ['base', 'site'] as const)
+    say(
+      `the package of ${kind}, which is what the next version costs: ${statSync(shop.packageFile(kind, NEXT_VERSION)).size} bytes`,
+    );
+  return {
+    http_failed: base.polled.failed + site.polled.failed,
+    http_max_ms_site: Math.round(site.polled.longestMs),
+    http_max_ms_base: Math.round(base.polled.longestMs),
+    key_gap_ms: Math.round(Math.max(base.longestGapMs, site.longestGapMs)),
+    sessions_lost: outcomes.filter(({ isLost }) => isLost).length,
+    bytes_lost: outcomes.reduce((sum, { bytesLost }) => sum + bytesLost, 0),
+    total_s: Math.round((base.withoutWatchMs + site.withoutWatchMs) / 100) / 10,
+  };
+}
+
+/** Rows of 1 KB in a table of their own: what integrity checks, snapshots and copies of a big site have to read. */
+function fillDatabase(path: string, bytes: number): void {
+  const database = new DatabaseSync(path);
+  database.exec('CREATE TABLE bench_filler (id TEXT PRIMARY KEY NOT NULL, content BLOB NOT NULL) STRICT');
+  const insert = database.prepare('INSERT INTO bench_filler (id, content) VALUES (?, randomblob(1000))');
+  const rows = Math.ceil(bytes / 1050);
+  for (let row = 0; row < rows;) {
+    database.exec('BEGIN');
+    for (const end = Math.min(rows, row + 50_000); row < end; row++) insert.run(String(row).padStart(12, '0'));
+    database.exec('COMMIT');
+  }
+  database.exec('PRAGMA wal_checkpoint(TRUNCATE)');
+  database.close();
+}
+
+function say(line: string): void {
+  process.stderr.write(`${line}\n`);
+}
