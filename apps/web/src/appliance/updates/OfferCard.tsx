@@ -21,6 +21,7 @@ export function OfferCard({ offer, isBusy, onIntent }: OfferCardProps) {
   const { manifest } = offer;
   const isBlocked = offer.state === 'blocked';
   const name = packageName(t, manifest.kind, manifest.version);
+  const notes = notesOf(manifest.notes);
   return (
     <li className={classes['offer']} data-blocked={isBlocked} aria-label={name}>
       <div className={classes['offerHead']}>
@@ -40,7 +41,7 @@ export function OfferCard({ offer, isBusy, onIntent }: OfferCardProps) {
           ))}
         </ul>
       )}
-      <p className={classes['notes']}>{notesOf(manifest.notes)}</p>
+      {notes !== '' && <p className={classes['notes']}>{notes}</p>}
       <ul className={classes['effects']} aria-label={t('updates:offer.effects')}>
         {effectsOf(manifest).map((effect) => (
           <li key={effect}>{t(`updates:effect.${effect}`)}</li>

@@ -96,7 +96,8 @@ function CancelButton({ running, isSilent }: { running: Installation; isSilent: 
 
 function CancelNote({ running }: { running: Installation }) {
   const { t } = useTranslation();
-  const step = t(`updates:step.${POINT_OF_NO_RETURN}`);
+  // Base packages have no `freeze`: what is named must be a step that is shown.
+  const step = t(`updates:step.${noReturnBefore(shownSteps(running.steps)) ?? POINT_OF_NO_RETURN}`);
   let text = t('updates:progress.notCancellable');
   if (running.cancelRequestedBy !== null) text = t('updates:progress.cancelAsked', { who: running.cancelRequestedBy });
   else if (running.mayCancel && running.operation === 'install') text = t('updates:progress.cancelUntil', { step });

@@ -2,6 +2,7 @@ import {
   INSTALLATION_STEPS,
   POINT_OF_NO_RETURN,
   type Installation,
+  type InstallationStep,
   type Offer,
   type PathStep,
   type PreflightLine,
@@ -94,7 +95,7 @@ export function shownSteps(steps: readonly StepState[]): StepState[] {
 }
 
 /** Before which of the shown steps the point of no return lies; undefined for what never passes it. */
-export function noReturnBefore(steps: readonly StepState[]): string | undefined {
+export function noReturnBefore(steps: readonly StepState[]): InstallationStep | undefined {
   const from = INSTALLATION_STEPS.indexOf(POINT_OF_NO_RETURN);
   return steps.find((step, index) => index > 0 && INSTALLATION_STEPS.indexOf(step.step) >= from)?.step;
 }
