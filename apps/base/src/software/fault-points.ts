@@ -25,6 +25,8 @@ type FaultAction = (typeof FAULT_ACTIONS)[number];
 
 /** With `wait` the engine stays at the point until `fault-go` is there, no longer than this. */
 export const FAULT_WAIT_MS = 60_000;
+/** As long as a program waits here that may not kill boot itself. */
+export const FAULT_KILL_WAIT_MS = 5_000;
 const FAULT_CHECK_INTERVAL_MS = 20;
 
 export interface FaultPointOptions {
@@ -55,26 +57,40 @@ export function readFaultPoint({ fault, paths, processes, log }: FaultPointOptio
     if (nowStep !== step || nowWhen !== when || existsSync(fired)) return;
     writeFileSync(fired, `${fault}\n`);
     log.warn({ fault }, 'fault-point.fired');
-    if (action === 'wait') return await waitForFile(join(directory, 'fault-go'));
-    act(action as FaultAction, processes());
+    if (action === 'wait') return await waitForFile(join(directory, 'fault-go'), FAULT_WAIT_MS);
+    if (act(action as FaultAction, processes())) return;
+    // boot is root's and base is not: who runs the test kills it now.
+    await waitForFile(join(directory, 'fault-go'), FAULT_KILL_WAIT_MS);
   };
 }
 
-function act(action: FaultAction, processes: ProcessState[]): void {
+/** False when a program that was to be killed is another user's. */
+function act(action: FaultAction, processes: ProcessState[]): boolean {
   const pidsOf = (...names: ProcessState['name'][]): number[] =>
     processes.filter(({ name, pid }) => names.includes(name) && pid > 0).map(({ pid }) => pid);
-  const kill = (pids: number[]): void => pids.forEach((pid) => process.kill(pid, 'SIGKILL'));
   if (action === 'throw') throw new Error('a fault point threw');
   if (action === 'disk-full') throw Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' });
   if (action === 'exit') process.exit(1);
-  if (action === 'kill-site') kill(pidsOf('site'));
-  if (action === 'kill-relay') kill(pidsOf('relay'));
-  if (action === 'kill-base') kill([process.pid]);
-  if (action === 'kill-boot') kill([process.ppid]);
-  if (action === 'kill-all') kill([...pidsOf('site', 'relay'), process.ppid, process.pid]);
+  if (action === 'kill-site') return kill(pidsOf('site'));
+  if (action === 'kill-relay') return kill(pidsOf('relay'));
+  if (action === 'kill-boot') return kill([process.ppid]);
+  return kill(action === 'kill-all' ? [...pidsOf('site', 'relay'), process.ppid, process.pid] : [process.pid]);
 }
 
-async function waitForFile(file: string): Promise<void> {
-  for (let waitedMs = 0; waitedMs < FAULT_WAIT_MS && !existsSync(file); waitedMs += FAULT_CHECK_INTERVAL_MS)
+function kill(pids: number[]): boolean {
+  let isAllowed = true;
+  for (const pid of pids) {
+    try {
+      process.kill(pid, 'SIGKILL');
+    } catch (error) {
+      // One that has ended by itself is as good as killed.
+      if ((error as NodeJS.ErrnoException).code === 'EPERM') isAllowed = false;
+    }
+  }
+  return isAllowed;
+}
+
+async function waitForFile(file: string, limitMs: number): Promise<void> {
+  for (let waitedMs = 0; waitedMs < limitMs && !existsSync(file); waitedMs += FAULT_CHECK_INTERVAL_MS)
     await wait(FAULT_CHECK_INTERVAL_MS);
 }

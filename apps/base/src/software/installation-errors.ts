@@ -11,6 +11,8 @@ export class BaseStops extends Error {
   override name = 'BaseStops';
 }
 
+const BY_HAND =
+  'Nothing was changed. Check the network and the time of the appliance and try again, or bring the package by hand: Appliance Download Key, then Manual Installation.';
 const RETRY = 'Nothing is lost. Try again; if it happens again, send the log of this installation to whoever made the package.';
 /** What to do, by code; and whether the same again may help. */
 const ADVICE: Record<string, { advice: string; mayRetry: boolean }> = {
@@ -18,6 +20,14 @@ const ADVICE: Record<string, { advice: string; mayRetry: boolean }> = {
   INSTALLATION_CANCELLED: { advice: '', mayRetry: true },
   DISK_FULL: { advice: 'Free space on the disk of the data directory, then start the installation again.', mayRetry: true },
   DISK_FAULT: { advice: 'Check the disk: the operating system could not read or write. Then try again.', mayRetry: true },
+  MIRROR_UNREACHABLE: { advice: BY_HAND, mayRetry: true },
+  UPDATES_NO_SOURCE: { advice: BY_HAND, mayRetry: true },
+  PACKAGE_MISSING: { advice: BY_HAND, mayRetry: true },
+  PACKAGE_RUNTIME_MISSING: { advice: BY_HAND, mayRetry: true },
+  PACKAGE_CORRUPT: {
+    advice: 'Nothing was changed. Try again: the package is fetched anew, or bring it by hand.',
+    mayRetry: true,
+  },
   PREFLIGHT_RED: { advice: 'Do what the red lines say, then start the installation again.', mayRetry: true },
   PREFLIGHT_AMBER: { advice: 'Do what the amber lines say, or overrule them when you start the installation.', mayRetry: true },
   SITE_CANDIDATE_FAILED: {
@@ -50,7 +60,7 @@ export function causeOf(error: unknown, step: InstallationStep): Cause {
   const message = error instanceof Error ? error.message : String(error);
   if (code === 'ENOSPC' || code === 'EDQUOT' || code === 'STORE_DISK_FULL')
     return cause('DISK_FULL', `The disk is full (step ${step}).`);
-  if (code === 'EIO' || code === 'EROFS' || code === 'STORE_IO')
+  if (code === 'EIO' || code === 'EROFS' || code === 'STORE_IO' || code === 'DISK_FAILED')
     return cause('DISK_FAULT', `The disk failed at the step ${step}: ${message}`);
   if (error instanceof AppError) return cause(error.code, error.message);
   return cause('INSTALLATION_FAILED', `The step ${step} failed: ${message}`);

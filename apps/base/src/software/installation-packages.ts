@@ -97,12 +97,15 @@ export function verify(parts: PackageParts): StepWork {
         done += (piece as Buffer).length;
         work.progress('bytes', done, total);
       }
-      if (hash.digest('hex') !== sha256)
+      if (hash.digest('hex') !== sha256) {
+        // The next attempt fetches it anew.
+        rmSync(file, { force: true });
         throw new AppError(
           'invalid',
           'PACKAGE_CORRUPT',
-          `The file of ${target} is not what was signed: it was damaged on this disk. Remove it and download it again.`,
+          `The file of ${target} was damaged on this disk: it is not what was signed.`,
         );
+      }
       work.say(`${target} has the signed hash ${sha256}`);
     }
   };
