@@ -85,11 +85,28 @@ describe('unattended installation', () => {
 
   it('does not try again what was rolled back, failed or was cancelled', () => {
     for (const outcome of ['rolled-back', 'failed', 'cancelled'] as const) {
-      const history = [{ kind: 'site' as const, toVersion: '0.2.0', outcome, operation: 'install' as const }];
+      const history = [
+        { kind: 'site' as const, fromVersion: '0.1.0', toVersion: '0.2.0', outcome, operation: 'install' as const },
+      ];
       assert.equal(chooseUnattended(facts([offer('0.2.0')], { history })), undefined);
     }
-    const trial = [{ kind: 'site' as const, toVersion: '0.2.0', outcome: 'failed' as const, operation: 'trial' as const }];
+    const trial = [
+      {
+        kind: 'site' as const,
+        fromVersion: '0.1.0',
+        toVersion: '0.2.0',
+        outcome: 'failed' as const,
+        operation: 'trial' as const,
+      },
+    ];
     assert.equal(chooseUnattended(facts([offer('0.2.0')], { history: trial }))?.do, 'install');
+  });
+
+  it('does not install again what a person went back from', () => {
+    const back = { kind: 'site' as const, fromVersion: '0.2.0', toVersion: '0.1.0', outcome: 'installed' as const };
+    const history = [{ ...back, operation: 'roll-back' as const }];
+    assert.equal(chooseUnattended(facts([offer('0.2.0')], { history })), undefined);
+    assert.equal(chooseUnattended(facts([offer('0.2.1')], { history }))?.do, 'install');
   });
 
   it('gives clients a day between two site versions (B86), base does not wait', () => {

@@ -13,7 +13,7 @@ export interface UnattendedFacts {
   offers: Offer[];
   path: PathStep[];
   /** Newest first: what failed once is left to a person. */
-  history: Pick<Installation, 'kind' | 'toVersion' | 'outcome' | 'operation'>[];
+  history: Pick<Installation, 'kind' | 'fromVersion' | 'toVersion' | 'outcome' | 'operation'>[];
   siteInstalledAtMs: number | null;
 }
 
@@ -51,14 +51,17 @@ function choice(offer: Offer, lane: 'window' | 'emergency'): UnattendedChoice {
 /** SHA-256 of no text: there is nothing to accept. */
 const EMPTY_SHA256 = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
 
+/** Also what a person went back from. */
 function hasFailed({ manifest }: Offer, { history }: UnattendedFacts): boolean {
-  return history.some(
-    ({ kind, toVersion, outcome, operation }) =>
+  return history.some(({ kind, fromVersion, toVersion, outcome, operation }) => {
+    if (kind !== manifest.kind) return false;
+    if (operation === 'roll-back') return fromVersion === manifest.version;
+    return (
       operation === 'install' &&
-      kind === manifest.kind &&
       toVersion === manifest.version &&
-      (outcome === 'rolled-back' || outcome === 'failed' || outcome === 'cancelled'),
-  );
+      (outcome === 'rolled-back' || outcome === 'failed' || outcome === 'cancelled')
+    );
+  });
 }
 
 function waitsForClients({ manifest }: Offer, { siteInstalledAtMs, now }: UnattendedFacts): boolean {
