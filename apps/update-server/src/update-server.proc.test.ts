@@ -1,29 +1,25 @@
 /** The update server as a process of its own, asked over HTTP, by curl and by the appliance's own client. */
 import assert from 'node:assert/strict';
-import { execFile, spawn, type ChildProcess } from 'node:child_process';
-import { createHash, randomBytes, type KeyObject } from 'node:crypto';
-import { once } from 'node:events';
+import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
-import { createInterface } from 'node:readline';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
 import { createLog } from '@bascule/log/log.ts';
 import { SMTP_ACCOUNT, SMTP_PASSWORD, startSmtpServer } from '@bascule/mail/testing.ts';
-import { publicKeyText } from '@bascule/package-format/appliance-key.ts';
-import { signQuestion } from '@bascule/package-format/appliance-question.ts';
 import { BundleMirror } from '@bascule/package-format/bundle-file.ts';
-import { createDownloadKey, DOWNLOAD_KEY_LIFE_MS } from '@bascule/package-format/download-key.ts';
+import { DOWNLOAD_KEY_LIFE_MS } from '@bascule/package-format/download-key.ts';
 import { FolderMirror } from '@bascule/package-format/folder-mirror.ts';
 import { HttpMirror } from '@bascule/package-format/http-mirror.ts';
 import type { Mirror } from '@bascule/package-format/mirror.ts';
-import { newKey, TestRepository } from '@bascule/package-format/testing.ts';
-import { SIGNED_LIMIT } from './http-server.ts';
+import { TestRepository } from '@bascule/package-format/testing.ts';
 import { TufAuthor } from '@bascule/package-format/tuf-author.ts';
 import { UpdateClient } from '@bascule/package-format/update-client.ts';
+import { SIGNED_LIMIT } from './http-server.ts';
+import { command, serve, testAppliance, type Running } from './testing.ts';
 
-const MAIN = resolve(import.meta.dirname, 'main.ts');
 const run = promisify(execFile);
 const log = createLog('test', 'silent');
 const DAY_MS = 86_400_000;
@@ -36,62 +32,7 @@ const RUNTIME_2 = sha256(NEW_RUNTIME);
 /** HTML without the white space between its tags. */
 const onOneLine = (text: string): string => text.replace(/\s*\n\s*/g, '');
 
-/** Runs a command of the update server; gives what it printed. */
-async function command(...args: string[]): Promise<string> {
-  const { stdout } = await run(process.execPath, [MAIN, ...args]);
-  return stdout;
-}
-
-interface Running {
-  url: string;
-  child: ChildProcess;
-  stop(): Promise<void>;
-}
-
-async function serve(...args: string[]): Promise<Running> {
-  const child = spawn(process.execPath, [MAIN, 'serve', '--port', '0', ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
-  const exited = once(child, 'exit');
-  const url = Promise.withResolvers<string>();
-  child.once('exit', (code) => url.reject(new Error(`the update server ended with ${code}`)));
-  createInterface(child.stdout).on('line', (line) => {
-    const found = /^Update server at (\S+)$/.exec(line)?.[1];
-    if (found !== undefined) url.resolve(found);
-    // What the server logs as an error is a fault of it or of the test.
-    else if (/"level":[56]0/.test(line)) process.stderr.write(`${line}\n`);
-  });
-  return {
-    url: await url.promise,
-    child,
-    async stop() {
-      child.kill('SIGTERM');
-      await exited;
-    },
-  };
-}
-
-/** An appliance as the server sees one: a key, and what it says. */
-function appliance(name: string, installed = { base: '0.1.0', site: '0.1.0', runtimes: [RUNTIME] }) {
-  const privateKey: KeyObject = newKey();
-  return {
-    name,
-    publicKey: publicKeyText(privateKey),
-    ask(url: string, nowMs = Date.now()) {
-      return this.send(url, this.question(nowMs));
-    },
-    question: (nowMs = Date.now()) => signQuestion(privateKey, { kind: 'offers', applianceName: name, installed }, nowMs),
-    send: (url: string, body: string) =>
-      fetch(`${url}/api/question`, { method: 'POST', body, headers: { 'content-type': 'application/json' } }),
-    downloadKey: (nowMs = Date.now(), changes: Partial<typeof installed> = {}) =>
-      createDownloadKey({
-        privateKey,
-        applianceName: name,
-        installed: { ...installed, ...changes },
-        rootVersion: 1,
-        nowMs,
-        nonce: randomBytes(18).toString('base64url'),
-      }),
-  };
-}
+const appliance = (name: string) => testAppliance(name, { base: '0.1.0', site: '0.1.0', runtimes: [RUNTIME] });
 
 describe('the update server', () => {
   const folder = mkdtempSync(join(tmpdir(), 'bascule-update-server-'));
