@@ -208,6 +208,15 @@ test('freeze: metadata that is not renewed expires by the effective time, though
   await client.refresh(mirror);
 });
 
+test('freeze: newer metadata that has expired by the effective time is not even kept', async () => {
+  const before = await kept();
+  await repository.addPackage('site', '0.3.0', 'newer');
+  await repository.publish();
+  nowMs += 8 * DAY_MS;
+  await rejects(client.refresh(mirror), { code: 'METADATA_EXPIRED' });
+  deepEqual(await kept(), before);
+});
+
 test('freeze: metadata that has expired for the system clock too is refused, and an expired root', async () => {
   const old = await TestRepository.create(join(folder, 'old'), nowMs - 8 * DAY_MS);
   const oldMirror = new FolderMirror(old.directory);
