@@ -165,7 +165,7 @@ export const updateSettings = z.object({
   }),
   /** Emergency packages are installed at once, outside the window. */
   emergencyLane: z.boolean(),
-  watchSeconds: z.number().int().min(5).max(86_400),
+  watchSeconds: z.number().int().min(1).max(86_400),
   /** How many snapshots, and how many earlier versions of each kind, are kept. */
   keepSnapshots: z.number().int().min(1).max(20),
   keepVersions: z.number().int().min(1).max(10),
