@@ -32,7 +32,7 @@ export function ConfirmInstallation({ intent: { operation, offer }, onClose }: {
     queryFn: () => api.post(apiPaths.updatesAction('preflight'), preflightAnswer, { target }, LONG_TIMEOUT_MS),
     enabled: isChecked,
     staleTime: 0,
-    gcTime: 0,
+    refetchOnMount: 'always',
     retry: false,
   });
   const lines = preflight.data?.lines;
