@@ -1,10 +1,8 @@
 import { EventEmitter } from 'node:events';
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { AppError } from '@bascule/errors/app-error.ts';
 import type { Installation, InstallationStep, VerificationLine } from '@bascule/protocol/api/updates.ts';
-import { licenceTerms } from '@bascule/protocol/package-manifest.ts';
 import type { Context } from '@bascule/store/store.ts';
 import { baseProcedure } from './engine-base.ts';
 import {
@@ -15,6 +13,7 @@ import {
   type InstalledSoftware,
   type InstallRequest,
 } from './engine-contract.ts';
+import { installedSoftware } from './engine-installed.ts';
 import { downloadProcedure, licenceProcedure, trialProcedure } from './engine-other.ts';
 import * as requests from './engine-requests.ts';
 import { decideResume, endOf } from './engine-resume.ts';
@@ -48,8 +47,8 @@ export class Engine extends EventEmitter<{ change: [] }> implements Installation
   readonly #parts: SiteParts;
   #run: InstallationRun | undefined;
   #resumed: { entry: JournalEntry; from: InstallationStep; done: boolean } | undefined;
-  /** Told by mail once the mailer works. */
-  #endedAtResume: string | undefined;
+  /** What a restart cut and `resume` has taken back: ended when the site works. */
+  #cut: { id: string; outcome: Ended; why: Cause } | undefined;
   #verifying: { id: string; lines: VerificationLine[] } | undefined;
   #toldAtMs = 0;
   #isStopped = false;
@@ -82,12 +81,12 @@ export class Engine extends EventEmitter<{ change: [] }> implements Installation
     this.#journal.logs.write(id, `base started; the installation was at ${entry.installation.step}: ${decision.kind}`);
     if (decision.kind === 'go-on') this.#resumed = { entry, from: decision.from, done: decision.done };
     else if (decision.kind === 'leave') this.#leave(entry);
-    else this.#endCut(entry, decision.outcome, decision.cause);
+    else this.#takeBackCut(entry, decision.outcome, decision.cause);
   }
 
   continueAfterStart(): void {
-    if (this.#endedAtResume !== undefined) this.#mailEnd(this.#endedAtResume);
-    this.#endedAtResume = undefined;
+    if (this.#cut !== undefined) void this.#endCut(this.#cut);
+    this.#cut = undefined;
     if (this.#resumed === undefined) return;
     const { entry, from, done } = this.#resumed;
     this.#resumed = undefined;
@@ -177,28 +176,7 @@ export class Engine extends EventEmitter<{ change: [] }> implements Installation
   }
 
   installed(): InstalledSoftware[] {
-    const software = (['base', 'site'] as const).map((kind) => {
-      const slot = kind === 'base' ? this.#slots.read('base', this.#options.baseFolder) : this.#slots.current('site');
-      return {
-        kind,
-        version: slot?.manifest.version ?? checkoutVersion(),
-        revision: slot?.manifest.revision ?? 'checkout',
-        installedAtMs: slot === undefined ? null : this.#journal.installedAtMs(kind, slot.folder),
-        previousVersion: this.#slots.previous(kind)?.manifest.version ?? null,
-        folder: slot?.folder ?? null,
-        licence: null,
-      };
-    });
-    const licences = this.#journal.licences().map(({ version, revision, terms, installedAtMs }) => ({
-      kind: 'licence' as const,
-      version,
-      revision,
-      installedAtMs,
-      previousVersion: null,
-      folder: null,
-      licence: licenceTerms.parse(JSON.parse(terms)),
-    }));
-    return [...software, ...licences];
+    return installedSoftware(this.#slots, this.#journal, this.#options.baseFolder);
   }
 
   #begin(by: Context, plan: () => Omit<NewInstallation, 'steps'>): string {
@@ -270,20 +248,18 @@ export class Engine extends EventEmitter<{ change: [] }> implements Installation
       }
     }
     const { steps, operation } = run.entry().installation;
-    const isChange = operation === 'install' || operation === 'roll-back';
     const outcome =
-      isChange && run.step !== 'download' ? endOf(why) : why.code === 'INSTALLATION_CANCELLED' ? 'cancelled' : 'failed';
-    await this.#end(run.id, outcome, why, isChange ? steps.map(({ step }) => step) : []);
+      isChange(operation) && run.step !== 'download'
+        ? endOf(why)
+        : why.code === 'INSTALLATION_CANCELLED'
+          ? 'cancelled'
+          : 'failed';
+    await this.#end(run.id, outcome, why, isChange(operation) ? steps.map(({ step }) => step) : []);
     return true;
   }
 
   /** Notes the end, as soon as the disk takes it. */
-  async #end(
-    id: string,
-    outcome: Exclude<Installation['outcome'], 'running'>,
-    why: Cause | null,
-    undone: InstallationStep[],
-  ): Promise<void> {
+  async #end(id: string, outcome: Ended, why: Cause | null, undone: InstallationStep[]): Promise<void> {
     while (!this.#isStopped) {
       try {
         this.#journal.end(id, outcome, why, undone);
@@ -301,8 +277,7 @@ export class Engine extends EventEmitter<{ change: [] }> implements Installation
     this.emit('change');
     const { outcome, operation } = this.#journal.get(id).installation;
     const site = this.#slots.current('site')?.folder;
-    const isChange = operation === 'install' || operation === 'roll-back';
-    if (isChange) {
+    if (isChange(operation)) {
       const removed = this.#slots.removeOld(this.#options.settings().keepVersions, { base: this.#options.baseFolder, site });
       for (const folder of removed) this.#journal.logs.write(id, `removed the old version ${folder}`);
     }
@@ -334,23 +309,32 @@ export class Engine extends EventEmitter<{ change: [] }> implements Installation
     this.#options.restartBase();
   }
 
-  /** Ends what a restart cut, and makes sure that the old version is what the pointers name. */
-  #endCut({ installation, details }: JournalEntry, outcome: Exclude<Installation['outcome'], 'running'>, why: Cause): void {
-    const { id, kind, operation, steps } = installation;
-    const isChange = operation === 'install' || operation === 'roll-back';
+  /** Makes sure that the old version is what the pointers name, after a restart cut an installation. Its end is noted when that version works. */
+  #takeBackCut({ installation, details }: JournalEntry, outcome: Ended, why: Cause): void {
+    const { id, kind, operation } = installation;
     const { fromFolder } = details;
-    if (isChange && kind !== 'licence' && fromFolder !== null && this.#slots.read(kind, fromFolder) !== undefined)
+    if (isChange(operation) && kind !== 'licence' && fromFolder !== null && this.#slots.read(kind, fromFolder) !== undefined)
       this.#slots.point(kind, 'current', fromFolder);
     this.#slots.removeTrial();
-    this.#journal.logs.write(id, `${outcome}: ${why.message}`);
+    this.#journal.logs.write(id, why.message);
+    this.#cut = { id, outcome, why };
+    if (details.undoing !== null) return;
     try {
-      this.#journal.end(id, outcome, why, isChange ? steps.map(({ step }) => step) : []);
-      this.#endedAtResume = id;
+      this.#journal.note(id, { details: { undoing: why } });
     } catch (error) {
-      // The site starts all the same; the end is noted when the disk takes it.
-      this.#options.log.error({ err: error, installation: id }, 'installation.end-not-noted');
-      void this.#end(id, outcome, why, []);
+      // The site starts all the same; the pointer says enough.
+      this.#options.log.error({ err: error, installation: id }, 'installation.undo-not-noted');
     }
+  }
+
+  async #endCut({ id, outcome, why }: { id: string; outcome: Ended; why: Cause }): Promise<void> {
+    const { host } = this.#options;
+    const found = await host.whenReady(this.#parts.limits.restoreMs);
+    if (this.#isStopped) return;
+    if (found !== 'ready') this.#journal.logs.write(id, `the site is not ready: ${host.failure ?? found}`);
+    const { steps, operation } = this.#journal.get(id).installation;
+    await this.#end(id, outcome, why, isChange(operation) ? steps.map(({ step }) => step) : []);
+    if (!this.#isStopped) this.#afterwards(id);
   }
 
   #mailEnd(id: string): void {
@@ -377,6 +361,13 @@ export class Engine extends EventEmitter<{ change: [] }> implements Installation
   }
 }
 
+type Ended = Exclude<Installation['outcome'], 'running'>;
+
+/** Whether the operation puts another version in use. */
+function isChange(operation: Installation['operation']): boolean {
+  return operation === 'install' || operation === 'roll-back';
+}
+
 const MAILED: Partial<Record<Installation['outcome'], InstallationMail['event']>> = {
   installed: 'installed',
   'rolled-back': 'rolled-back',
@@ -389,10 +380,4 @@ function isRunning(): AppError {
     'INSTALLATION_RUNNING',
     'Another installation is running; wait until it has ended, or cancel it.',
   );
-}
-
-/** Of a base that runs from a checkout. */
-function checkoutVersion(): string {
-  const file = join(import.meta.dirname, '..', '..', '..', '..', 'package.json');
-  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
 }
