@@ -14,9 +14,9 @@ import { createLog } from '@bascule/log/log.ts';
 import { CSRF_HEADER } from '@bascule/protocol/api/common.ts';
 import { Store } from '@bascule/store/store.ts';
 import { testContext } from '@bascule/store/testing.ts';
-import { boxRoutes } from '../../apps/base/src/box/box-routes.ts';
-import { openBoxInterface } from '../../apps/base/src/http/http.ts';
-import { BOX_COOKIE, openBoxAdministrators } from '../../apps/base/src/identity/identity.ts';
+import { openBoxInterface, routesOfBox, type BoxParts } from '../../apps/base/src/http/http.ts';
+import { authorizeBox, BOX_COOKIE, openBoxAdministrators } from '../../apps/base/src/identity/identity.ts';
+import { softwareRoutes } from '../../apps/base/src/software/software-routes.ts';
 import { SITE_COOKIE } from '../../apps/site/src/identity/identity.ts';
 import { openTestSite } from '../../apps/site/src/testing.ts';
 
@@ -60,7 +60,10 @@ async function openBox() {
   const http = await openBoxInterface({
     config: { hosts: ['localhost'], baseDir: directory } as Parameters<typeof openBoxInterface>[0]['config'],
     accounts,
-    routes: boxRoutes({} as Parameters<typeof boxRoutes>[0], state),
+    routes: routesOfBox({
+      state,
+      software: { routes: () => softwareRoutes({} as Parameters<typeof softwareRoutes>[0]) },
+    } as BoxParts),
     peerOf: ({ socket }) => ({ address: socket.remoteAddress ?? '', port: 1 }),
     log,
   });
@@ -163,6 +166,26 @@ test('the least privileged user is refused every route by policy, but for the na
   compare('leastPrivilegedUser', open);
   assert.match(await auditOf(site), /"code":"ACCESS_REFUSED"/);
 });
+
+test('the box has administrators only: no other account can be made, and no route of it is open to another role', async () => {
+  const [, box] = interfaces as [Interface, Interface];
+  await assert.rejects(box.accounts.users.create(testContext, { name: 'nobody', displayName: '', role: 'user' }), {
+    code: 'ACCOUNT_ROLE_UNKNOWN',
+  });
+  const actions = routesOf(box.http).map(({ action }) => action);
+  for (const wanted of ['box.updates.install', 'box.updates.change', 'box.network.change', 'box.email.change'])
+    assert.ok(actions.includes(wanted), `the walk does not meet ${wanted}`);
+  const { principal } = await administratorOf(box);
+  for (const action of actions.filter((one) => one.startsWith('box.'))) {
+    assert.ok(authorizeBox(principal, action) !== undefined);
+    assert.equal(authorizeBox({ ...principal, role: 'user' }, action), undefined, action);
+  }
+});
+
+async function administratorOf({ accounts }: Interface) {
+  const { oneTimePassword } = await accounts.users.create(testContext, { name: 'ann', displayName: '', role: 'administrator' });
+  return accounts.logins.withPassword('ann', oneTimePassword, { address: '192.0.2.1', userAgent: '' });
+}
 
 async function auditOf(site: Interface): Promise<string> {
   const oneTime = await site.accounts.users.create(testContext, { name: 'auditor', displayName: '', role: 'administrator' });

@@ -11,18 +11,17 @@ import { SYSTEM, type Store } from '@bascule/store/store.ts';
 import { applianceStarted, applianceStopped, webCertificateChanged } from './audit/audit.ts';
 import type { BootLink } from './boot-link.ts';
 import type { BoxSources } from './box/box.ts';
-import { boxRoutes } from './box/box-routes.ts';
 import { checkBoxStore, openBoxStore } from './box-store.ts';
 import { openWebCertificate, type WebCertificate } from './certificates/certificates.ts';
 import { publicAddress, type BaseConfig } from './config/config.ts';
 import { Front } from './front/front.ts';
-import { openBoxInterface, openControlSocket, type ControlHandlers } from './http/http.ts';
+import { openBoxInterface, openControlSocket, routesOfBox, type ControlHandlers } from './http/http.ts';
 import { openBoxAdministrators } from './identity/identity.ts';
-import { Clock, networkRoutes } from './network/network.ts';
+import { Clock } from './network/network.ts';
 import { SiteHost, type SiteSoftware } from './site-host/site-host.ts';
 import { Slots } from './software/slots.ts';
 import { Software } from './software/software.ts';
-import { boxMailRoutes, openBoxMail, type Mailer } from './support/support.ts';
+import { openBoxMail, type Mailer } from './support/support.ts';
 
 /** The descriptor of the listening socket that boot passes (docs/spec/boot.md, 2). */
 const LISTENING_DESCRIPTOR = 3;
@@ -115,12 +114,7 @@ export class Base {
     this.#web = await openBoxInterface({
       config,
       accounts: this.#accounts,
-      routes: [
-        ...boxRoutes(this.#boxSources(), state),
-        ...networkRoutes(this.#clock),
-        ...boxMailRoutes(this.#mailer),
-        ...software.routes(),
-      ],
+      routes: routesOfBox({ sources: this.#boxSources(), state, clock: this.#clock, mailer: this.#mailer, software }),
       peerOf: (request) => this.#front.peerOf(request.socket),
       log: this.#log,
     });

@@ -39,13 +39,13 @@ export class ReleaseShop implements Disposable {
     return join(this.directory, 'keys');
   }
 
-  /** Makes keys and a repository with base and site 0.2.0 of this checkout. */
-  static async open(say: (line: string) => void = () => undefined): Promise<ReleaseShop> {
+  /** Makes keys and a repository with base and site of this checkout as a later version; `edits` are changes of its files beside that. */
+  static async open(say: (line: string) => void = () => undefined, edits: Changes['edits'] = {}): Promise<ReleaseShop> {
     const shop = new ReleaseShop(mkdtempSync(join(tmpdir(), 'bascule-releases-')));
     chmodSync(shop.directory, 0o755);
     say('Signing keys and a repository ...');
     await runTool('release', ['repository', '--repository', shop.repository, '--keys', shop.keys]);
-    await shop.release(NEXT, say);
+    await shop.release({ ...NEXT, edits }, say);
     return shop;
   }
 

@@ -5,9 +5,27 @@ import { createHttpServer, type AnyRoute, type HttpServer } from '@bascule/http/
 import type { Log } from '@bascule/log/log.ts';
 import type { BaseConfig } from '../config/config.ts';
 import type { Peer } from '../front/front.ts';
+import { boxRoutes } from '../box/box-routes.ts';
 import { authorizeBox, BOX_COOKIE } from '../identity/identity.ts';
+import { networkRoutes } from '../network/network.ts';
+import type { Software } from '../software/software.ts';
+import { boxMailRoutes } from '../support/support.ts';
 
 export { openControlSocket, type ControlHandlers } from './control-socket.ts';
+
+/** What the routes of the box work on. */
+export interface BoxParts {
+  sources: Parameters<typeof boxRoutes>[0];
+  state: Parameters<typeof boxRoutes>[1];
+  clock: Parameters<typeof networkRoutes>[0];
+  mailer: Parameters<typeof boxMailRoutes>[0];
+  software: Pick<Software, 'routes'>;
+}
+
+/** Every route below /appliance/api but those of accounts: one list, which base serves and the authorization test walks. */
+export function routesOfBox({ sources, state, clock, mailer, software }: BoxParts): AnyRoute[] {
+  return [...boxRoutes(sources, state), ...networkRoutes(clock), ...boxMailRoutes(mailer), ...software.routes()];
+}
 
 /** The box interface: /appliance, its pages and its API. */
 export function openBoxInterface(options: {
