@@ -12,7 +12,7 @@ import { missingTargets, offersFor, planFor, type OfferRules } from './offers.ts
 import type { Registry } from './registry.ts';
 import type { Repository } from './repository.ts';
 import * as events from './server-events.ts';
-import { addDownload, downloadedBy, listSchedule, type Appliance } from './server-store.ts';
+import { addDownload, downloadedBy, isNonceTaken, listSchedule, takeNonce, type Appliance } from './server-store.ts';
 
 /** One line of the list that whoever redeems a key is shown. */
 export interface MissingPackage {
@@ -64,13 +64,14 @@ export class Bundles {
   }
 
   /**
-   * Reads a download key and lists what is missing. Throws what `readDownloadKey` throws, APPLIANCE_UNKNOWN, and NOTHING_TO_INSTALL with the reason as far
-   * as the schedule or the maintenance are one.
+   * Reads a download key and lists what is missing. Throws what `readDownloadKey` throws, APPLIANCE_UNKNOWN, DOWNLOAD_KEY_USED (package-format 6.3: a file
+   * was sent for it, to the last byte), and NOTHING_TO_INSTALL with the reason as far as the schedule or the maintenance are one.
    */
   redeem(text: string): Redemption {
     const nowMs = this.#now();
     const key = readDownloadKey(text, nowMs);
     const appliance = this.#registry.known(key.applianceId);
+    if (isNonceTaken(this.#store, nonceOf(key))) throw keyUsed();
     const releases = this.#repository.releases();
     const downloaded = downloadedBy(this.#store, appliance.id);
     const offers = offersFor(releases, appliance, { ...this.#rules, schedule: listSchedule(this.#store) }, downloaded);
@@ -120,6 +121,7 @@ export class Bundles {
     const finish = (): void => {
       const named = { appliance: appliance.id, name: appliance.name };
       this.#store.transact(SYSTEM, events.keyRedeemed({ ...named, targets, bytes, nonce: key.nonce }), (tx) => {
+        takeNonce(tx, nonceOf(key), key.expiresAtMs, this.#now());
         for (const one of packages)
           addDownload(tx, {
             atMs: this.#now(),
@@ -169,6 +171,19 @@ async function sizeOf(file: string, what: string): Promise<number> {
   const found = await stat(file).catch(() => undefined);
   if (found === undefined || !found.isFile()) throw incomplete(what);
   return found.size;
+}
+
+/** Apart from the numbers of questions. */
+function nonceOf({ applianceId, nonce }: DownloadKey): string {
+  return `key ${applianceId} ${nonce}`;
+}
+
+function keyUsed(): AppError {
+  return new AppError(
+    'conflict',
+    'DOWNLOAD_KEY_USED',
+    'This download key was redeemed already: it is good for one file. Make a new one on the appliance.',
+  );
 }
 
 function incomplete(what: string): AppError {

@@ -15,6 +15,7 @@ import { ICON, STYLE } from './page-style.ts';
 import { changesPage, keyPage, languageOf, packagesPage, PAGE_POLICY, type Visitor } from './pages.ts';
 import type { Registry } from './registry.ts';
 import type { Repository } from './repository.ts';
+import { RunningDownloads } from './running-downloads.ts';
 import * as events from './server-events.ts';
 import { addDownload, applianceByAddress } from './server-store.ts';
 import { metadataFile, sendFile, targetFile } from './static-files.ts';
@@ -32,11 +33,8 @@ export const SIGNED_LIMIT = { burst: 100, perSecond: 1 };
 /** Downloads of one address that the ledger takes; anybody may download, and nobody shall fill the disk with it. What is beyond is a line of the log. */
 const NOTED_DOWNLOADS_LIMIT = { burst: 200, perSecond: 1 / 60 };
 const ADDRESSES_MAX = 10_000;
-/** Files that are sent at the same time, over all addresses; more are asked to come back. */
-export const DOWNLOADS_MAX = 200;
 /** A download online is put down to the appliance that asked from its address within this time. */
 const SAME_ADDRESS_MS = 60 * 60_000;
-const COME_BACK_SECONDS = 30;
 
 export interface ServerParts {
   store: Store;
@@ -80,7 +78,8 @@ export function createUpdateServer(parts: ServerParts): FastifyInstance {
   app.setNotFoundHandler((request, reply) => sendError(reply, notFound(), request.id));
   app.setErrorHandler((error, request, reply) => {
     const fault = toAppError(error);
-    if (fault.kind === 'internal')
+    // Whoever asked has gone in the middle: nobody is to be told, and nobody may fill the log with it.
+    if (fault.kind === 'internal' && !reply.raw.destroyed)
       log.error({ err: error, requestId: request.id, url: request.routeOptions.url }, 'http.request-failed');
     if (isForm(request) && fault.kind !== 'internal')
       return sendPage(request, reply, (visitor) => keyPage(visitor, fault), parts, STATUS_OF_KIND[fault.kind]);
@@ -89,8 +88,9 @@ export function createUpdateServer(parts: ServerParts): FastifyInstance {
     return reply.code(STATUS_OF_KIND[fault.kind]).type('text/plain; charset=utf-8').send(`${fault.message}\n`);
   });
   addPages(app, parts);
-  addFiles(app, parts);
-  addSigned(app, parts);
+  const running = new RunningDownloads();
+  addFiles(app, parts, running);
+  addSigned(app, parts, running);
   return app;
 }
 
@@ -115,7 +115,7 @@ function addPages(app: FastifyInstance, parts: ServerParts): void {
 
 const STYLE_KEPT_SECONDS = 3600;
 
-function addFiles(app: FastifyInstance, parts: ServerParts): void {
+function addFiles(app: FastifyInstance, parts: ServerParts, running: RunningDownloads): void {
   const { repository, store, now, log } = parts;
   const noted = new RateLimit({ ...NOTED_DOWNLOADS_LIMIT, keysLimit: ADDRESSES_MAX, now });
   const note = (address: string, target: string, bytes: number, isWhole: boolean): void => {
@@ -128,35 +128,30 @@ function addFiles(app: FastifyInstance, parts: ServerParts): void {
       addDownload(tx, { atMs: now(), ...who, way: 'mirror', target, bytes, isWhole: isWhole ? 1 : 0 }),
     );
   };
-  let running = 0;
   app.get<{ Params: { name: string } }>('/metadata/:name', (request, reply) =>
     sendFile(request, reply, metadataFile(repository.directory, request.params.name), () => undefined),
   );
   app.get<{ Params: { '*': string } }>('/targets/*', async (request, reply) => {
     const path = request.params['*'];
     const file = targetFile(repository.directory, path);
-    if (running >= DOWNLOADS_MAX) throw busy();
-    running += 1;
-    reply.raw.once('close', () => (running -= 1));
+    running.take(request.ip, reply.raw);
     const target = path.replace(/[0-9a-f]{64}\./, '');
     return sendFile(request, reply, file, (bytes, isWhole) => note(request.ip, target, bytes, isWhole));
   });
 }
 
-function addSigned(app: FastifyInstance, parts: ServerParts): void {
+function addSigned(app: FastifyInstance, parts: ServerParts, running: RunningDownloads): void {
   const { bundles, registry, repository, rules } = parts;
   app.post('/api/question', { bodyLimit: QUESTION_LIMIT_CHARACTERS * 2 }, (request, reply) => {
     const answer = registry.answer(bodyOf(request).toString(), request.ip, repository, rules);
     return reply.send(answer);
   });
-  let running = 0;
   app.post('/redeem', async (request, reply) => {
     const text = await readKeyText(bodyOf(request), request.headers['content-type']);
     const redemption = bundles.redeem(text);
-    if (running >= DOWNLOADS_MAX) throw busy();
+    // Before the file is put together, which takes a while: who goes away meanwhile gives the place back too.
+    running.take(request.ip, reply.raw);
     const bundle = await bundles.bundle(redemption, request.ip);
-    running += 1;
-    reply.raw.once('close', () => (running -= 1));
     reply.headers({
       'content-length': bundle.bytes,
       'content-disposition': `attachment; filename="${bundle.fileName}"`,
@@ -196,16 +191,5 @@ function tooMany(retryAfterSeconds: number): AppError {
     'TOO_MANY_REQUESTS',
     `There were too many requests from your address; wait ${retryAfterSeconds} s.`,
     { retryAfterSeconds },
-  );
-}
-
-function busy(): AppError {
-  return new AppError(
-    'unavailable',
-    'TOO_MANY_DOWNLOADS',
-    `${DOWNLOADS_MAX} downloads are running; come back in ${COME_BACK_SECONDS} s.`,
-    {
-      retryAfterSeconds: COME_BACK_SECONDS,
-    },
   );
 }

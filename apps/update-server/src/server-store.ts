@@ -157,6 +157,11 @@ export function takeNonce(tx: Tx, nonce: string, untilMs: number, nowMs: number)
   );
 }
 
+/** Whether `nonce` was used, and could be used again but for that. */
+export function isNonceTaken(reader: Reader, nonce: string): boolean {
+  return reader.get('SELECT 1 FROM used_nonce WHERE nonce = ?', nonce) !== undefined;
+}
+
 export function addDownload(tx: Tx, download: Download): void {
   tx.run(
     `INSERT INTO download (id, at_ms, appliance_id, appliance_name, address, way, target, bytes, is_whole, is_forgotten)

@@ -62,8 +62,13 @@ export async function sendFile(
       reply.hijack().raw.writeHead(reply.statusCode, reply.getHeaders()).end();
       return reply;
     }
-    const pieces = piecesOf(handle, from, to, (bytes) => sent(bytes, bytes === size));
-    return await reply.send(Readable.from(pieces, { objectMode: false }));
+    const pieces = Readable.from(
+      piecesOf(handle, from, to, (bytes) => sent(bytes, bytes === size)),
+      { objectMode: false },
+    );
+    // A generator that was never begun closes nothing: whoever asked may have gone already.
+    pieces.once('close', () => void handle.close().catch(() => undefined));
+    return await reply.send(pieces);
   } catch (error) {
     await handle.close().catch(() => undefined);
     throw error;

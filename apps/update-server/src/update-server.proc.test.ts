@@ -2,7 +2,10 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { get, type IncomingMessage } from 'node:http';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -18,6 +21,7 @@ import { TestRepository } from '@bascule/package-format/testing.ts';
 import { TufAuthor } from '@bascule/package-format/tuf-author.ts';
 import { UpdateClient } from '@bascule/package-format/update-client.ts';
 import { SIGNED_LIMIT } from './http-server.ts';
+import { DOWNLOADS_OF_ADDRESS_MAX } from './running-downloads.ts';
 import { command, serve, testAppliance, type Running } from './testing.ts';
 
 const run = promisify(execFile);
@@ -200,12 +204,13 @@ describe('the update server', () => {
 
   test('curl redeems a key: one file with exactly what is missing, which the appliance takes as a mirror', async () => {
     const keyFile = join(folder, 'key.txt');
-    const key = known.downloadKey();
-    writeFileSync(keyFile, key);
+    let key = '';
     for (const [index, form] of [
       ['-F', `key=@${keyFile}`],
       ['--data-binary', `@${keyFile}`],
     ].entries()) {
+      key = known.downloadKey();
+      writeFileSync(keyFile, key);
       const file = join(folder, `${index}.bascule-update`);
       await run('curl', ['-sS', '--fail-with-body', ...form, `${server.url}/redeem`, '-o', file]);
       const bundle = await BundleMirror.open(file);
@@ -230,6 +235,39 @@ describe('the update server', () => {
     );
     const page = await (await post('/packages', known.downloadKey())).text();
     assert.match(page, /Downloaded before, on/);
+    // 6.3: a key is good for one file.
+    for (const path of ['/redeem', '/packages']) {
+      const again = await post(path, key);
+      assert.equal(again.status, 409);
+      assert.match(await again.text(), /was redeemed already/);
+    }
+  });
+
+  test('whoever asks for files and goes away takes no place from others', async () => {
+    const key = known.downloadKey();
+    const { hostname, port } = new URL(server.url);
+    const from = { host: hostname, port: Number(port), localAddress: '127.0.0.2' };
+    const found = (await clientFrom(new FolderMirror(repository.directory))).find('base/bascule-base-0.2.0.tar.zst');
+    const target = `/targets/base/${found?.sha256}.bascule-base-0.2.0.tar.zst`;
+    for (let round = 0; round <= DOWNLOADS_OF_ADDRESS_MAX; round++) {
+      for (const head of [
+        `POST /redeem HTTP/1.1\r\nhost: x\r\ncontent-type: text/plain\r\ncontent-length: ${key.length}\r\n\r\n${key}`,
+        `GET ${target} HTTP/1.1\r\nhost: x\r\n\r\n`,
+      ]) {
+        const socket = connect(from);
+        await once(socket, 'connect');
+        await new Promise<void>((written) => socket.write(head, () => written()));
+        socket.destroy();
+      }
+    }
+    const whole = await new Promise<IncomingMessage>((resolve, reject) => {
+      get({ ...from, path: target }, resolve).on('error', reject);
+    });
+    assert.equal(whole.statusCode, 200);
+    assert.equal(
+      (await whole.toArray()).reduce((sum: number, piece: Buffer) => sum + piece.length, 0),
+      found?.lengthBytes,
+    );
   });
 
   test('a key that is expired, altered, unknown or of no use is refused with one sentence', async () => {

@@ -41,6 +41,8 @@ export const de: PageTexts = {
       'Das ist kein Download-Schlüssel. Kopieren Sie unter /appliance > Updates den ganzen Text, von BEGIN KEY bis END KEY.',
     DOWNLOAD_KEY_SIGNATURE:
       'Dieser Schlüssel wurde verändert: seine Signatur passt nicht. Kopieren Sie unter /appliance > Updates noch einmal den ganzen Schlüssel.',
+    DOWNLOAD_KEY_USED:
+      'Dieser Schlüssel wurde schon eingelöst: er gilt für eine Datei. Erzeugen Sie auf der Appliance einen neuen.',
     DOWNLOAD_KEY_EXPIRED:
       'Dieser Schlüssel ist abgelaufen: er gilt 24 Minuten. Erzeugen Sie auf der Appliance einen neuen; wird auch der abgelehnt, prüfen Sie die Uhrzeit der Appliance.',
     DOWNLOAD_KEY_FROM_THE_FUTURE:

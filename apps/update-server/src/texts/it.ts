@@ -41,6 +41,7 @@ export const it: PageTexts = {
       'Questa non è una chiave di download. Copiare da /appliance > Aggiornamenti tutto il testo, da BEGIN KEY a END KEY.',
     DOWNLOAD_KEY_SIGNATURE:
       'Questa chiave è stata alterata: la firma non corrisponde. Copiare di nuovo tutta la chiave da /appliance > Aggiornamenti.',
+    DOWNLOAD_KEY_USED: 'Questa chiave è già stata riscattata: vale per un file. Crearne una nuova sull’appliance.',
     DOWNLOAD_KEY_EXPIRED:
       'Questa chiave è scaduta: vale 24 minuti. Crearne una nuova sull’appliance; se anche quella è rifiutata, controllare l’ora dell’appliance.',
     DOWNLOAD_KEY_FROM_THE_FUTURE:

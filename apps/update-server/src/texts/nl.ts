@@ -41,6 +41,7 @@ export const nl: PageTexts = {
       'Dit is geen downloadsleutel. Kopieer onder /appliance > Updates de hele tekst, van BEGIN KEY tot END KEY.',
     DOWNLOAD_KEY_SIGNATURE:
       'Deze sleutel is gewijzigd: de handtekening klopt niet. Kopieer onder /appliance > Updates opnieuw de hele sleutel.',
+    DOWNLOAD_KEY_USED: 'Deze sleutel is al ingewisseld: hij geldt voor één bestand. Maak op de appliance een nieuwe.',
     DOWNLOAD_KEY_EXPIRED:
       'Deze sleutel is verlopen: hij is 24 minuten geldig. Maak op de appliance een nieuwe; wordt ook die geweigerd, controleer dan de tijd van de appliance.',
     DOWNLOAD_KEY_FROM_THE_FUTURE:
