@@ -1,167 +1,141 @@
 /**
- * I3, on real programs: whatever is killed at whatever step of an installation, the appliance comes up by itself with the old version or the new one, and the
- * sessions of before go on. `npm test` runs every step and a seeded sample; `npm run faults` every action at every step, and 200 random moments.
+ * I3, on real programs: whatever is hit at whatever step of an installation, the appliance comes up by itself with the old version or the new one, and what was
+ * committed and the sessions of before go on. `npm test` hits every step once; `npm run faults` does every action at every step on both sides, and 200 random
+ * moments.
  */
 import assert from 'node:assert/strict';
-import { rmSync } from 'node:fs';
-import { join } from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { INSTALLATION_STEPS, type Installation } from '@bascule/protocol/api/updates.ts';
+import { FaultScene, stepsOf, type Operation } from '@bascule/testkit/fault-scene.ts';
 import { SeededRandom } from '@bascule/testkit/seeded-random.ts';
-import type { TypingSession } from '@bascule/testkit/typing-session.ts';
-import { LaunchedUpdateServer, NEXT_VERSION, ReleaseShop, UpgradeScene } from '@bascule/testkit/upgrade-scene.ts';
-import { waitUntil } from '@bascule/testkit/wait-until.ts';
+import { LaunchedUpdateServer, ReleaseShop } from '@bascule/testkit/upgrade-scene.ts';
 
 const WATCH_SECONDS = 1;
-const ENDED_LIMIT_MS = 120_000;
-const ACTIONS = ['kill-base', 'kill-site', 'kill-relay', 'kill-boot', 'kill-all', 'throw'] as const;
+const ACTIONS = [
+  'kill-base',
+  'kill-site',
+  'kill-relay',
+  'kill-boot',
+  'kill-all',
+  'throw',
+  'disk-full',
+  'disk-fault',
+  'exit',
+] as const;
+const VICTIMS = ['relay', 'site', 'base', 'boot', 'all'] as const;
 const isAll = process.env['BASCULE_FAULTS'] === 'all';
-const RANDOM_MOMENTS = isAll ? 200 : 6;
-const KEY_EVERY_MS = 50;
+const RANDOM_MOMENTS = isAll ? 200 : 4;
+/** An installation takes about that long: a random moment is within it, or shortly after. */
+const MOMENT_WITHIN_MS = 6_000;
+/** With all faults this ends an unfinished run in order, with its figures; 0: when all are done. */
+const LIMIT_MS = Number(process.env['BASCULE_FAULTS_MINUTES'] ?? 0) * 60_000;
+const OPERATIONS: Operation[] = [
+  { kind: 'site', does: 'install' },
+  { kind: 'site', does: 'roll-back' },
+  { kind: 'base', does: 'install' },
+  { kind: 'base', does: 'roll-back' },
+];
 const random = new SeededRandom();
 
-type Operation = 'site' | 'base' | 'roll-back';
+/** A fault at a point, or (`point` undefined) a kill at a moment. */
 interface Fault {
   operation: Operation;
-  step: (typeof INSTALLATION_STEPS)[number];
-  when: 'before' | 'after';
-  action: (typeof ACTIONS)[number];
+  point: string | undefined;
 }
 
-/** Every step of every operation; every action too when all are asked for, one that the seed picks otherwise. */
-function faults(): Fault[] {
-  const places = (['site', 'base', 'roll-back'] as const).flatMap((operation) =>
-    INSTALLATION_STEPS.filter(
-      (step) => isAll || operation === 'site' || !['download', 'verify', 'stage', 'preflight'].includes(step),
-    ).map((step) => ({ operation, step })),
+function allFaults(): Fault[] {
+  const atPoints = OPERATIONS.flatMap((operation) =>
+    stepsOf(operation).flatMap((step) => {
+      const all = (['before', 'after'] as const).flatMap((when) => ACTIONS.map((action) => `${step}/${when}:${action}`));
+      return (isAll ? all : [random.pick(all)]).map((point) => ({ operation, point }));
+    }),
   );
-  if (!isAll) return places.map((place) => ({ ...place, when: random.pick(['before', 'after']), action: random.pick(ACTIONS) }));
-  return places.flatMap((place) =>
-    (['before', 'after'] as const).flatMap((when) => ACTIONS.map((action) => ({ ...place, when, action }))),
-  );
+  const moments = Array.from({ length: RANDOM_MOMENTS }, (_, number) => ({
+    operation: OPERATIONS[number % OPERATIONS.length] as Operation,
+    point: undefined,
+  }));
+  return shuffled([...atPoints, ...moments]);
+}
+
+function shuffled<T>(things: T[]): T[] {
+  return things
+    .map((thing) => ({ thing, key: random.next() }))
+    .toSorted((one, other) => one.key - other.key)
+    .map(({ thing }) => thing);
 }
 
 describe('faults of installations', { concurrency: false }, () => {
   let shop: ReleaseShop;
   let server: LaunchedUpdateServer;
-  let scene: UpgradeScene;
-  let session: TypingSession;
-  const survived = { tried: 0, survived: 0 };
+  let scene: FaultScene;
+  const figures = { tried: 0, survived: 0 };
 
   before(async () => {
     shop = await ReleaseShop.open();
     server = await LaunchedUpdateServer.start(shop);
-    scene = await UpgradeScene.start();
-    await scene.trust(server, WATCH_SECONDS);
-    scene.appliance.keepBootRunning();
-    session = await scene.typing(scene.items[0] ?? '', KEY_EVERY_MS);
+    scene = await FaultScene.start(server, WATCH_SECONDS);
   });
   after(async () => {
     process.stdout.write(
-      `faults of installations: ${survived.tried} tried, ${survived.survived} survived, BASCULE_SEED=${random.seed}\n`,
+      `faults of installations: ${figures.tried} tried, ${figures.survived} survived, BASCULE_SEED=${random.seed}\n`,
     );
     await scene?.[Symbol.asyncDispose]();
     await server?.[Symbol.asyncDispose]();
     shop?.[Symbol.dispose]();
   });
 
-  /** Boot is started again with the fault in its environment; the marker of the last one is removed. */
-  async function arm(fault: string | undefined): Promise<void> {
-    rmSync(join(scene.appliance.home, 'run', 'control', 'fault-fired'), { force: true });
-    await scene.appliance.restartBoot(fault === undefined ? {} : { BASCULE_FAULT: fault });
-    await scene.appliance.ready();
-  }
-
-  /** Brings the appliance to where the operation can begin. */
-  async function prepare(operation: Operation): Promise<void> {
-    const state = await scene.state();
-    const kind = operation === 'base' ? 'base' : 'site';
-    const wanted = operation === 'roll-back' ? NEXT_VERSION : '0.1.0';
-    if (scene.installed(state, kind) === wanted) return;
-    const done = await scene.ended(wanted === '0.1.0' ? await scene.rollBack(kind) : await scene.begin(scene.target(kind)));
-    assert.equal(done.outcome, 'installed', JSON.stringify(done.cause));
-  }
-
-  async function begin(operation: Operation): Promise<string | undefined> {
-    // A kill may come before the answer to the click does.
-    return (operation === 'roll-back' ? scene.rollBack('site') : scene.begin(scene.target(operation))).catch(() => undefined);
-  }
-
-  /** After a fault: nothing runs, the version is the one the outcome says, the site answers, and the session goes on. */
-  async function checkAfter(
-    operation: Operation,
-    id: string | undefined,
-    typedBefore: number,
-  ): Promise<Installation | undefined> {
-    await scene.appliance.ready();
-    const state = await waitUntil(
-      'the installation has ended',
-      async () => {
-        const now = await scene.state();
-        return now.running === null ? now : undefined;
-      },
-      ENDED_LIMIT_MS,
-    );
-    const ended =
-      [state.rolledBack, state.lastInstalled].find((one) => one !== null && (id === undefined || one.id === id)) ?? undefined;
-    const kind = operation === 'base' ? 'base' : 'site';
-    const version = scene.installed(state, kind);
-    assert.ok(version === '0.1.0' || version === NEXT_VERSION);
-    if (ended !== undefined && id !== undefined)
-      assert.equal(version, ended.outcome === 'installed' ? ended.toVersion : ended.fromVersion, `outcome ${ended.outcome}`);
-    assert.equal((await scene.site.send('GET', 'auth/state')).status < 500, true);
-    await waitUntil(
-      'keys arrive again',
-      () => session.typedBytes > typedBefore && session.unconfirmedBytes === 0,
-      ENDED_LIMIT_MS,
-    );
-    if (state.rolledBack !== null) await scene.box.send('POST', 'updates/acknowledge', { id: state.rolledBack.id });
-    return ended;
-  }
-
-  async function withLogs(work: () => Promise<void>): Promise<void> {
-    survived.tried++;
-    try {
-      await work();
-      survived.survived++;
-    } catch (error) {
-      scene.appliance.fail(error);
+  /** Takes the first fault whose operation is possible now out of `left`; when there is none, makes one possible. */
+  async function takeNext(left: Fault[]): Promise<Fault> {
+    for (;;) {
+      const possible = await scene.possible();
+      const index = left.findIndex(({ operation }) =>
+        possible.some(({ kind, does }) => kind === operation.kind && does === operation.does),
+      );
+      if (index >= 0) return left.splice(index, 1)[0] as Fault;
+      await scene.plainly(possible.find(({ kind }) => kind === left[0]?.operation.kind) as Operation);
     }
   }
 
-  for (const { operation, step, when, action } of faults())
-    it(`${action} ${when} ${step} of ${operation}`, async (t) => {
-      t.diagnostic(`BASCULE_SEED=${random.seed}`);
-      await withLogs(async () => {
-        await prepare(operation);
-        await arm(`${step}/${when}:${action}`);
-        const typed = session.typedBytes;
-        const id = await begin(operation);
-        const ended = await checkAfter(operation, id, typed);
-        t.diagnostic(`ended ${ended?.outcome ?? 'before it was written down'}`);
-      });
-    });
+  /** Gives how the installation ended. */
+  async function hit({ operation, point }: Fault, t: TestContext): Promise<string> {
+    await scene.change();
+    if (point !== undefined) scene.faults.arm(point);
+    const id = await scene.begin(operation);
+    if (point === undefined) await killAtRandom(t);
+    const { ended, state } = await scene.afterwards(operation, id);
+    scene.faults.disarm();
+    if (point !== undefined) assert.equal(scene.faults.fired, point, 'the fault did not fire');
+    if (state.rolledBack !== null) await scene.scene.box.send('POST', 'updates/acknowledge', { id: state.rolledBack.id });
+    return ended?.outcome ?? 'not begun';
+  }
 
-  it(`${RANDOM_MOMENTS} random moments`, async (t: TestContext) => {
-    t.diagnostic(`BASCULE_SEED=${random.seed}`);
-    await arm(undefined);
-    for (let moment = 0; moment < RANDOM_MOMENTS; moment++)
-      await withLogs(async () => {
-        const operation = random.pick(['site', 'base', 'roll-back'] as const);
-        await prepare(operation);
-        const typed = session.typedBytes;
-        const id = await begin(operation);
-        await delay(random.below(6000));
-        const victim = random.pick(['relay', 'site', 'base', 'boot', 'all'] as const);
-        t.diagnostic(`${victim} of ${operation}`);
-        await (victim === 'all' ? scene.appliance.killAll() : scene.appliance.kill(victim));
-        await checkAfter(operation, id, typed);
+  async function killAtRandom(t: TestContext): Promise<void> {
+    const victim = random.pick(VICTIMS);
+    const afterMs = random.below(MOMENT_WITHIN_MS);
+    t.diagnostic(`${victim} after ${afterMs} ms`);
+    await delay(afterMs);
+    await (victim === 'all' ? scene.scene.appliance.killAll() : scene.scene.appliance.kill(victim));
+  }
+
+  it(`each is survived (BASCULE_SEED=${random.seed})`, async (t) => {
+    const left = allFaults();
+    const endsAtMs = LIMIT_MS === 0 ? Infinity : performance.now() + LIMIT_MS;
+    while (left.length > 0 && performance.now() < endsAtMs) {
+      const fault = await takeNext(left);
+      const { kind, does } = fault.operation;
+      await t.test(`${fault.point ?? 'a random moment'}, ${does} ${kind}`, async (inner) => {
+        figures.tried++;
+        const startedAtMs = performance.now();
+        const outcome = await hit(fault, inner).catch((error: unknown) => scene.scene.appliance.fail(error));
+        figures.survived++;
+        const seconds = ((performance.now() - startedAtMs) / 1000).toFixed(1);
+        process.stdout.write(`${figures.survived}/${figures.tried} ${inner.name}: ${outcome}, ${seconds} s\n`);
       });
+    }
   });
 
-  it('has lost no byte of the session that typed through all of it (I1, I2)', async () => {
-    const { isLost, bytesLost, isRecordingWhole, typedBytes } = await session.finish();
+  it('has lost no byte of the session that typed through all of it, and its recording is whole (I1, I2)', async () => {
+    const { isLost, bytesLost, isRecordingWhole, typedBytes } = await scene.session.finish();
     assert.ok(typedBytes > 0);
     assert.deepEqual({ isLost, bytesLost, isRecordingWhole }, { isLost: false, bytesLost: 0, isRecordingWhole: true });
   });
