@@ -2,7 +2,7 @@
 import { existsSync, readFileSync, realpathSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { ask, running } from './control.mjs';
-import { Stop, say } from './say.mjs';
+import { plain, Stop, say } from './say.mjs';
 import { amount, blockedSentence, span, stepLine, whenText } from './updates-lines.mjs';
 
 const ANSWER_WAIT_LIMIT_MS = 10_000;
@@ -67,10 +67,18 @@ export async function downloadKey(home) {
   return 0;
 }
 
+/** @param {string} home */
+export async function acceptTime(home) {
+  needRunning(home);
+  await asked(home, { kind: 'accept-time' }, ANSWER_WAIT_LIMIT_MS);
+  say(`From now on the appliance goes by the clock of this machine: ${whenText(Date.now())}. Whoever did this is in its audit.`);
+  return 0;
+}
+
 /** @param {string} home  @param {string} id */
 export async function installationLog(home, id) {
   needRunning(home);
-  process.stdout.write((await asked(home, { kind: 'updates-installation', id }, ANSWER_WAIT_LIMIT_MS)).installationLog);
+  process.stdout.write(plain((await asked(home, { kind: 'updates-installation', id }, ANSWER_WAIT_LIMIT_MS)).installationLog));
   return 0;
 }
 
@@ -137,7 +145,7 @@ function ended({ id, outcome, operation, kind, toVersion, fromVersion, cause, pr
       ? `Not installed: ${fromVersion ?? 'the version before'} runs again, nothing was lost.`
       : `Not installed (${outcome}).`;
   process.stderr.write(
-    `${[what, cause?.message, cause?.advice].filter(Boolean).join(' ')}\nIts log: npm run appliance -- log ${id}\n`,
+    plain(`${[what, cause?.message, cause?.advice].filter(Boolean).join(' ')}\nIts log: npm run appliance -- log ${id}\n`),
   );
   return 1;
 }
@@ -159,7 +167,8 @@ class Screen {
       say(stepLine(step));
     }
     const now = steps.find((/** @type {any} */ { state }) => state === 'running');
-    if (now && this.#isTerminal) process.stdout.write(`\r\x1b[K${stepLine(now).slice(0, (process.stdout.columns ?? 80) - 1)}`);
+    if (now && this.#isTerminal)
+      process.stdout.write(`\r\x1b[K${plain(stepLine(now)).slice(0, (process.stdout.columns ?? 80) - 1)}`);
   }
 
   away() {
@@ -184,6 +193,10 @@ function show(state) {
     say(`Last check ${whenText(lastCheck.atMs)} failed: ${lastCheck.error.message} ${lastCheck.error.advice}`);
   else if (lastCheck) say(`Last check ${whenText(lastCheck.atMs)}.`);
   if (['behind', 'off'].includes(state.clock.state)) say(`The clock is ${state.clock.state}: check Networking > NTP.`);
+  if (state.clock.state === 'behind')
+    say(
+      `  A later time was seen: ${whenText(state.clock.highestSeenMs)}. If that was wrong and the clock is right: npm run appliance -- accept-time`,
+    );
   const offers = state.offers.filter((/** @type {any} */ offer) => ['installable', 'blocked'].includes(offer.state));
   say(offers.length > 0 ? 'Available:' : 'Nothing newer is known.');
   for (const offer of offers) {

@@ -119,6 +119,22 @@ describe('updates on the command line', { timeout: 30_000 }, () => {
     assert.deepEqual([code, text], [1, 'bascule: The licence agreement must be accepted.\n']);
   });
 
+  it('let nobody steer the terminal by what an update server or the site said', async () => {
+    answers = [{ ok: false, error: 'refused: \u001b]0;owned\u0007\u009b2J\r\nGo on.' }];
+    const { text } = await run('check');
+    assert.equal(text, 'bascule: refused: \uFFFD]0;owned\uFFFD\uFFFD2J\uFFFD\nGo on.\n');
+    answers = [{ ok: true, installationState: installation('installed'), installationLog: 'a\u001b[2Jb\n' }];
+    assert.equal((await run('log', 'ins_1')).text, 'a\uFFFD[2Jb\n');
+  });
+
+  it('take the system clock for right when they are told to', async () => {
+    answers = [{ ok: true }];
+    const { code, text } = await run('accept-time');
+    assert.equal(code, 0, text);
+    assert.deepEqual(requests, [{ kind: 'accept-time' }]);
+    assert.match(text, /goes by the clock of this machine: 20/);
+  });
+
   it('leave the installation running on Ctrl-C, and say so', async () => {
     answers = [
       { ok: true, installation: 'ins_1' },

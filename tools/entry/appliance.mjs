@@ -10,7 +10,7 @@ import { SERVICE_USER, chooseHome } from './home.mjs';
 import { ensureInstalled } from './install.mjs';
 import { humanLine } from './log-lines.mjs';
 import { parseOptions } from './options.mjs';
-import { Stop, runMain, say } from './say.mjs';
+import { Stop, plain, runMain, say } from './say.mjs';
 
 const USAGE = `npm run appliance -- status                                      what runs here
 npm run appliance -- reset-password login|appliance [USER]       a one-time password for USER (default admin)
@@ -25,6 +25,7 @@ npm run appliance -- install base|site|TARGET [--accept-eula NAME] [--overrule C
 npm run appliance -- import FILE                                 verify a .bascule-update file and take its packages
 npm run appliance -- rollback base|site                          back to the version before
 npm run appliance -- download-key                                a key for a machine that can reach the update server
+npm run appliance -- accept-time                                 the system clock is right, and a later time seen before was wrong
 Each takes --home DIR, as npm start does.`;
 const ANSWER_WAIT_LIMIT_MS = 10_000;
 const LOG_TAIL_BYTES = 64 * 1024;
@@ -46,6 +47,7 @@ await runMain(async () => {
     import: () => updates.importFile(home, more[0]),
     rollback: () => updates.rollBack(home, more[0]),
     'download-key': () => updates.downloadKey(home),
+    'accept-time': () => updates.acceptTime(home),
   };
   const run = commands[/** @type {keyof typeof commands} */ (command ?? '')];
   if (!run) throw new Stop(USAGE, 64);
@@ -177,7 +179,7 @@ function log(home, asJson) {
   readSync(descriptor, tail, 0, tail.length, size - tail.length);
   closeSync(descriptor);
   const lines = tail.subarray(size > tail.length ? tail.indexOf(10) + 1 : 0).toString();
-  process.stdout.write(asJson ? lines : lines.split('\n').map(humanLine).join('\n'));
+  process.stdout.write(asJson ? lines : plain(lines.split('\n').map(humanLine).join('\n')));
   return 0;
 }
 

@@ -11,7 +11,15 @@ export class Stop extends Error {
 
 /** @param {string} text */
 export function say(text) {
-  process.stdout.write(`${text}\n`);
+  process.stdout.write(`${plain(text)}\n`);
+}
+
+/**
+ * Text of others (update servers, base, logs) for the terminal, often root's: it may break lines, and not steer the terminal.
+ * @param {string} text  @returns {string}
+ */
+export function plain(text) {
+  return text.replace(/[^\P{Cc}\n\t]/gu, '\u{FFFD}');
 }
 
 /**
@@ -23,7 +31,7 @@ export async function runMain(main) {
     process.exitCode = (await main()) ?? 0;
   } catch (error) {
     if (!(error instanceof Stop)) throw error;
-    process.stderr.write(`bascule: ${error.message}\n`);
+    process.stderr.write(plain(`bascule: ${error.message}\n`));
     process.exitCode = error.exitCode;
   }
 }

@@ -245,6 +245,10 @@ export class Base {
         return { ok: true };
       },
       'local-client-token': async () => ({ ok: true, token: await this.#host.localClientToken() }),
+      'accept-time': () => {
+        this.#clock.acceptSystemTime(LOCAL_ADMINISTRATOR);
+        return { ok: true };
+      },
       stop: async () => {
         await this.#boot.send({ kind: 'stop' });
         return { ok: true };

@@ -3,6 +3,7 @@
  * directory 0700). One request per connection, one answer line.
  */
 import { z } from 'zod';
+import { line } from './text.ts';
 
 export const controlRequest = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('status') }),
@@ -14,15 +15,17 @@ export const controlRequest = z.discriminatedUnion('kind', [
   /** A single-use installer token, approved at once, valid for ten minutes: for the client on this machine. */
   z.object({ kind: z.literal('local-client-token') }),
   z.object({ kind: z.literal('stop') }),
+  /** The system clock is right although a later time was seen: the later one was wrong. */
+  z.object({ kind: z.literal('accept-time') }),
   /** What /appliance > Updates shows, for the command line. */
   z.object({ kind: z.literal('updates') }),
   z.object({ kind: z.literal('updates-check') }),
   /** `target`: a TUF target, or `base` / `site` for the newest installable of that kind. `acceptEula`: the name of who accepts. */
   z.object({
     kind: z.literal('updates-install'),
-    target: z.string().max(200),
-    overrule: z.array(z.string().max(60)).max(40),
-    acceptEula: z.string().max(200).optional(),
+    target: line(200),
+    overrule: z.array(line(60)).max(40),
+    acceptEula: line(200).optional(),
   }),
   /** A `.bascule-update` file that base's user can read. */
   z.object({ kind: z.literal('updates-import'), file: z.string().max(4096) }),

@@ -32,6 +32,7 @@ describe('the control socket', () => {
       'reset-second-factor': () => ({ ok: true }),
       'local-client-token': async () => ({ ok: true, token: 't' }),
       stop: () => ({ ok: true }),
+      'accept-time': () => ({ ok: true }),
       updates: () => ({ ok: true, updates: { notes: 'x'.repeat(500_000) } }),
       'updates-check': () => {
         throw new AppError('conflict', 'UPDATES_NO_SERVER', 'No update server is set.');
@@ -83,6 +84,7 @@ describe('the control socket', () => {
     ['what is not JSON', 'status\n', /not JSON/],
     ['an unknown kind', '{"kind":"reboot"}\n', /^kind: /],
     ['a field that does not fit', '{"kind":"wait-ready","timeoutMs":-1}\n', /^timeoutMs: /],
+    ['nobody as who accepts', '{"kind":"updates-install","target":"site","overrule":[],"acceptEula":" "}\n', /^acceptEula: /],
     ['a line that is too long', 'x'.repeat(CONTROL_LINE_MAX_BYTES + 1), /longer than 4096 bytes/],
   ] as const) {
     it(`refuses ${name}`, async () => {

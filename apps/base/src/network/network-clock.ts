@@ -28,6 +28,11 @@ const highestTimeNoted = defineAuditEvent<{ seenMs: number }>('HIGHEST_TIME_NOTE
   housekeeping: true,
 });
 
+const highestTimeLowered = defineAuditEvent<{ fromMs: number; toMs: number }>(
+  'HIGHEST_TIME_LOWERED',
+  'Took the system clock for right: the highest time seen is {toMs} instead of {fromMs}',
+);
+
 export interface ClockOptions {
   store: Store;
   log: Log;
@@ -118,6 +123,26 @@ export class Clock {
     if (!Number.isFinite(ms) || ms <= this.#seenMs) return;
     this.#seenMs = ms;
     if (this.#seenMs - this.#notedMs >= NOTE_STEP_MS) this.#write();
+  }
+
+  /**
+   * Takes the system clock for right although a later time was seen: somebody at the machine says that the later one was wrong (a clock that ran years ahead
+   * where no time server could tell). Otherwise the appliance would refuse all updates for as many years. Throws `CLOCK_NOT_BEHIND`.
+   */
+  acceptSystemTime(context: Context): void {
+    const { systemMs: toMs, highestSeenMs: fromMs, state } = this.state();
+    if (state !== 'behind')
+      throw new AppError(
+        'conflict',
+        'CLOCK_NOT_BEHIND',
+        'The system clock is not behind the latest time that was seen: nothing to do.',
+      );
+    this.#options.store.transact(context, highestTimeLowered({ fromMs, toMs }), (tx) =>
+      tx.run('UPDATE highest_time SET seen_ms = ?', toMs),
+    );
+    this.#readMs = 0;
+    this.#seenMs = toMs;
+    this.#notedMs = toMs;
   }
 
   /** Asks the time servers now. Never throws: `state()` shows what came of it. */

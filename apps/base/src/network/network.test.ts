@@ -228,6 +228,24 @@ describe('the clock of the box', () => {
     test[Symbol.dispose]();
   });
 
+  it('goes by the system clock again when somebody at the machine says that the later time was wrong', async () => {
+    const { test, time, open, clock } = bench();
+    const trueMs = time.systemMs;
+    assert.throws(() => clock.acceptSystemTime(testContext), { code: 'CLOCK_NOT_BEHIND' });
+    time.systemMs = trueMs + 1000 * dayMs;
+    await clock.check();
+    clock.close();
+    time.systemMs = trueMs;
+    const later = open();
+    assert.equal(later.state().state, 'behind');
+    later.acceptSystemTime(testContext);
+    assert.deepEqual([later.now(), later.state().state], [trueMs, 'unchecked']);
+    assert.equal(open().now(), trueMs);
+    time.systemMs = trueMs - dayMs;
+    assert.equal(later.now(), trueMs);
+    test[Symbol.dispose]();
+  });
+
   it('leaves a server alone that says so (RFC 4330, 8)', async () => {
     const kiss = (question: Buffer): Buffer => {
       const packet = answerTo(question, Date.now()).fill(0, 1, 2);

@@ -72,7 +72,7 @@ export function explainFailure(error: unknown, clock: ClockState, serverUrl: str
 /** What the clock has to do with it; undefined when it is known to be right. */
 export function clockAdvice(clock: ClockState): string | undefined {
   if (clock.state === 'behind')
-    return `The appliance's clock is ${inWords(clock.highestSeenMs - clock.systemMs)} behind the latest time that it has seen: check Networking > NTP, or use a download key after the clock is right.`;
+    return `The appliance's clock is ${inWords(clock.highestSeenMs - clock.systemMs)} behind the latest time that it has seen: check Networking > NTP. If it is the later time that was wrong: npm run appliance -- accept-time`;
   if (clock.state === 'off' && clock.offsetMs !== null && Math.abs(clock.offsetMs) >= CLOCK_SUSPECT_MS)
     // A positive offset is what must be added to the clock (RFC 5905, 8).
     return `The appliance's clock is ${inWords(Math.abs(clock.offsetMs))} ${clock.offsetMs > 0 ? 'behind' : 'ahead of'} ${clock.server ?? 'the time server'}: check Networking > NTP.`;

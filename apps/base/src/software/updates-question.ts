@@ -61,7 +61,9 @@ export async function askForOffers(
   return parsed.data;
 }
 
-function refused(status: number, message: string | undefined): AppError {
+function refused(status: number, sentence: string | undefined): AppError {
+  // It is shown on pages, in mails and in root's terminal.
+  const message = sentence?.replace(/[\p{Cc}\s]+/gu, ' ').trim();
   return new AppError(
     'unavailable',
     'UPDATE_SERVER_REFUSED',
