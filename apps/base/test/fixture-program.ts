@@ -67,6 +67,8 @@ function answer(name: string, request: http.IncomingMessage, response: http.Serv
     return;
   }
   if (request.url === '/never') return;
+  // Answered when the test says so.
+  if (request.url === '/later') return void process.once('SIGUSR2', () => response.end('later'));
   if (request.method === 'POST') {
     response.writeHead(200, { 'content-type': 'application/octet-stream' });
     request.pipe(response);

@@ -97,3 +97,13 @@ test('what takes longer than the limit is cut off; without a limit all is', () =
     await close(30);
     await asked;
   }));
+
+test('who comes when the end has begun is cut unheard, and never refused', () =>
+  withServer(async ({ ask, close }) => {
+    const closed = close(30);
+    // Taken from the socket while the server ends: asked of another program instead.
+    const late = Promise.allSettled(Array.from({ length: 20 }, ask));
+    await closed;
+    for (const outcome of [...(await late), ...(await Promise.allSettled([ask()]))])
+      assert.equal(outcome.status === 'fulfilled' ? outcome.value.statusCode : 'cut', 'cut');
+  }));

@@ -104,6 +104,7 @@ export class HttpServer {
   readonly #sockets = new Set<Socket>();
   readonly #underWay = new Set<ServerResponse>();
   #isClosing = false;
+  #isClosed = false;
   readonly #admitted = new WeakMap<FastifyRequest, Admitted>();
 
   constructor(options: HttpServerOptions) {
@@ -119,6 +120,8 @@ export class HttpServer {
       genReqId: () => randomBytes(8).toString('hex'),
       keepAliveTimeout: KEEP_ALIVE_MS,
       forceCloseConnections: true,
+      // Who still asks while we end is cut unheard and asks the next program, instead of being refused.
+      return503OnClosing: false,
       routerOptions: { maxParamLength: PARAMETER_MAX_CHARACTERS },
     });
     this.app.server.on('request', (_request, response: ServerResponse) => {
@@ -146,8 +149,9 @@ export class HttpServer {
     this.app.routing(request, response);
   }
 
-  /** Serves a connection that the caller accepted, on behalf of `peer` (site, behind the preamble). */
+  /** Serves a connection that the caller accepted, on behalf of `peer` (site, behind the preamble). After `close` it is cut before anything of it is read. */
   accept(socket: Socket, peer: Peer): void {
+    if (this.#isClosed) return void socket.destroy();
     this.#peers.set(socket, peer);
     this.#sockets.add(socket);
     socket.once('close', () => this.#sockets.delete(socket));
@@ -159,6 +163,7 @@ export class HttpServer {
   /** Ends every connection and stops answering. Requests under way get `answerWithinMs` to be answered, nothing by default; streams end before, by their owner. */
   async close(answerWithinMs = 0): Promise<void> {
     if (answerWithinMs > 0) await this.#answerUnderWay(answerWithinMs);
+    this.#isClosed = true;
     for (const socket of this.#sockets) socket.destroy();
     await this.app.close();
   }

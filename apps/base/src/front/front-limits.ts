@@ -44,7 +44,10 @@ export const SPLICE_HIGH_WATER_BYTES = 256 * 1024;
 /** The kernel's queue of connections that base has not accepted yet, also while base is away (capped by net.core.somaxconn). */
 export const LISTEN_BACKLOG = 4_096;
 
-/** When base stops: how long requests in flight, and connections that have not asked anything yet, may take. */
-export const DRAIN_LIMIT_MS = 1_000;
+/** When base stops: how long requests in flight, and connections that are about to ask, may take. */
+export const DRAIN_LIMIT_MS = 2_000;
 /** When base stops: how long a connection that is kept alive may still ask, and is told with the answer that it was the last. */
 export const DRAIN_IDLE_MS = 250;
+/** When base stops: a connection that was accepted longer ago than this and has asked nothing is not about to (browsers open some in advance). */
+export const DRAIN_ARRIVAL_MS = 1_000;
+export const DRAIN_LOOK_INTERVAL_MS = 25;

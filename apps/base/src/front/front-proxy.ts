@@ -81,6 +81,8 @@ function forward(request: IncomingMessage, response: ServerResponse, agent: http
       response.writeHead(400, { connection: 'close' }).end();
       return resolve('done');
     }
+    const answered = program.requestSent?.();
+    outgoing.once('close', () => answered?.());
     let connected = false;
     const abandon = (): void => void outgoing.destroy();
     response.once('close', abandon);
@@ -102,6 +104,7 @@ function forward(request: IncomingMessage, response: ServerResponse, agent: http
       } else resolve(!connected || (!hasBody && REPEATABLE_METHODS.has(request.method ?? '')) ? 'again' : 'lost');
     });
     outgoing.once('response', (answer) => {
+      answered?.();
       response.writeHead(answer.statusCode ?? 502, answer.statusMessage, responseHeaders(answer.rawHeaders));
       // An event stream may be silent for long: its headers must not wait for its first byte.
       response.flushHeaders();

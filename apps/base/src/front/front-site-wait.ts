@@ -9,6 +9,8 @@ export interface SiteProgram extends LinkReceiver {
   readonly ready: boolean;
   /** While this program takes over from another, or another from it: what arrives is held, and neither sent nor closed (absent: false). */
   readonly switching?: boolean;
+  /** A request was sent to it; the function returned says, once, that its answer began or that there is none (absent: nobody counts). */
+  requestSent?(): () => void;
   /** True as soon as the program is ready; false when it is not within `timeoutMs`. */
   whenReady(timeoutMs: number): Promise<boolean>;
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
 import https from 'node:https';
-import type net from 'node:net';
+import net from 'node:net';
 import { describe, it } from 'node:test';
 import type { ConnectionOptions } from 'node:tls';
 import { FrontBench, clientHello, readAll, readUntil } from '../../test/front-bench.ts';
@@ -44,6 +44,46 @@ async function echo(bench: FrontBench, path: string, options: RequestOptions = {
   const reply = await request(bench, path, options);
   assert.equal(reply.status, 200, reply.body);
   return JSON.parse(reply.body) as Echo;
+}
+
+/** A relay to the front door that passes on only the beginning of a ClientHello, until it is told to go on. */
+class Halfway implements Disposable {
+  goOn = (): void => undefined;
+  readonly #server: net.Server;
+  readonly #sockets: net.Socket[] = [];
+
+  private constructor(frontPort: number) {
+    this.#server = net.createServer((client) => {
+      const front = net.connect(frontPort, '127.0.0.1').on('error', () => client.destroy());
+      client.on('error', () => front.destroy());
+      this.#sockets.push(client, front);
+      front.pipe(client);
+      client.once('data', (hello: Buffer) => {
+        front.write(hello.subarray(0, 50));
+        client.pause();
+        this.goOn = () => {
+          front.write(hello.subarray(50));
+          client.pipe(front);
+        };
+      });
+    });
+  }
+
+  static async listen(frontPort: number): Promise<Halfway> {
+    const relay = new Halfway(frontPort);
+    relay.#server.listen(0, '127.0.0.1');
+    await once(relay.#server, 'listening');
+    return relay;
+  }
+
+  get port(): number {
+    return (this.#server.address() as net.AddressInfo).port;
+  }
+
+  [Symbol.dispose](): void {
+    this.#server.close();
+    for (const socket of this.#sockets) socket.destroy();
+  }
 }
 
 const openDescriptors = (): number => readdirSync('/proc/self/fd').length;
@@ -357,6 +397,26 @@ describe('the front door when base stops', () => {
     await drained;
     assert.equal(bench.front.counts().browsers, 0);
     agent.destroy();
+  });
+
+  it('waits for connections that are about to ask, and for none that was opened in advance', async () => {
+    await using bench = await new FrontBench().open();
+    // That nothing was open once must not count as the end.
+    await echo(bench, '/');
+    while (bench.front.counts().browsers > 0) await new Promise((resolve) => setImmediate(resolve));
+    const silent = bench.dial();
+    const early = bench.browse();
+    await once(early, 'secureConnect');
+    using halfway = await Halfway.listen(bench.port);
+    const asked = request(bench, '/', { port: halfway.port });
+    while (bench.front.counts().pending < 2) await new Promise((resolve) => setImmediate(resolve));
+    const drained = bench.front.drain();
+    halfway.goOn();
+    assert.equal((await asked).status, 200);
+    assert.equal(await readAll(early), '');
+    assert.equal(await readAll(silent), '');
+    await drained;
+    assert.equal(bench.front.counts().browsers, 0);
   });
 
   it('does not wait for what never ends', async () => {

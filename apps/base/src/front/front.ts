@@ -172,6 +172,7 @@ export class Front {
     }
     const late = setTimeout(() => socket.destroy(), this.#options.clientHelloWaitMs ?? limits.CLIENT_HELLO_WAIT_MS);
     socket.once('close', done);
+    this.#open.arriving(socket);
     const decided = (): void => {
       clearTimeout(late);
       socket.off('close', decided);
@@ -186,6 +187,7 @@ export class Front {
 
   #route(socket: net.Socket, head: Buffer, alpn: readonly string[], peer: Peer, done: () => void): void {
     const only = alpn.length === 1 ? alpn[0] : undefined;
+    if (only === LINK_ALPN || only === DATA_ALPN) this.#open.notOurs(socket);
     if (only === LINK_ALPN) return this.#links.main.handOver(socket, head, peer, done);
     if (only === DATA_ALPN) return this.#links.relay.handOver(socket, head, peer, done);
     const closed = this.#browsers.take(peer.address);

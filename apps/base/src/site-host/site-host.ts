@@ -185,8 +185,7 @@ export class SiteHost extends EventEmitter<SiteHostEvents> {
   /** The freeze of an installation: requests and links are held, and the programs in force end. Nothing writes once it resolves. */
   async freeze(candidate: SiteCandidate): Promise<void> {
     this.#pairOf(candidate).switching = true;
-    this.#hold();
-    await this.#pair.end({ comeBackAtOnce: true, killAfterMs: FREEZE_LIMIT_MS });
+    await this.#end();
   }
 
   /** Makes the candidate the writer of a new generation; resolves when both its programs work. Throws `SITE_CANDIDATE_FAILED`. */
@@ -213,9 +212,7 @@ export class SiteHost extends EventEmitter<SiteHostEvents> {
   /** Ends every program of the site and starts `software`, while requests are held until it works or the front door gives up on them. */
   async restore(software: SiteSoftware): Promise<void> {
     const { paths } = this.#options;
-    this.#hold();
-    await Promise.all([...this.#candidates.keys()].map((candidate) => this.discard(candidate)));
-    await this.#pair.end({ comeBackAtOnce: true, killAfterMs: FREEZE_LIMIT_MS });
+    await Promise.all([this.#end(), ...[...this.#candidates.keys()].map((candidate) => this.discard(candidate))]);
     const pair = this.#makePair(software, newRunDir(paths.site.run));
     pair.switching = true;
     const release = (): void => {
@@ -290,7 +287,7 @@ export class SiteHost extends EventEmitter<SiteHostEvents> {
     this.#stopped = true;
     await this.#warm?.pair.end({ killAfterMs: 0 });
     await Promise.all([...this.#candidates.keys()].map((candidate) => this.discard(candidate)));
-    if (options.comeBackAtOnce === true) return await this.#pair.end({ comeBackAtOnce: true, killAfterMs: FREEZE_LIMIT_MS });
+    if (options.comeBackAtOnce === true) return await this.#end();
     // main first: it closes sessions and links in order while the relay still answers it.
     await this.main.stop();
     await this.relay.stop();
@@ -333,11 +330,15 @@ export class SiteHost extends EventEmitter<SiteHostEvents> {
     this.emit('change');
   }
 
-  #hold(): void {
+  /** Holds what arrives, and ends the programs in force when they have answered what they took. */
+  async #end(): Promise<void> {
     this.#heldSinceMs = performance.now();
-    this.#pair.switching = true;
+    const pair = this.#pair;
+    pair.switching = true;
     this.emit('programChanged', 'main');
     this.emit('programChanged', 'relay');
+    await pair.main.whenAnswered();
+    await pair.end({ comeBackAtOnce: true, killAfterMs: FREEZE_LIMIT_MS });
   }
 
   #makeDirectories(): void {

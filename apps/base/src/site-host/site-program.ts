@@ -17,6 +17,8 @@ export const HEALTH_INTERVAL_MS = 10_000;
 export const HEALTH_SILENCE_LIMIT_MS = 30_000;
 export const START_LIMIT_MS = 120_000;
 export const STOP_WAIT_MS = 5_000;
+/** Requests that were sent to a program are with it, and most of them answered, after this. */
+export const ANSWERS_WAIT_MS = 250;
 
 export interface SiteProgramOptions {
   name: 'site' | 'relay';
@@ -35,6 +37,8 @@ export interface SiteProgramOptions {
 interface SiteProgramEvents {
   /** Started, prepared, ready, or gone. */
   change: [];
+  /** Nothing that was sent to it waits for an answer. */
+  answered: [];
   message: [FromSite];
 }
 
@@ -60,6 +64,7 @@ export class SupervisedProgram extends EventEmitter<SiteProgramEvents> implement
   #healthTimer: NodeJS.Timeout | undefined;
   #heardAtMs = 0;
   #nonce = 0;
+  #unanswered = 0;
   /** While another version takes over: connections for it are held, links too, instead of being closed. */
   switching = false;
 
@@ -145,6 +150,26 @@ export class SupervisedProgram extends EventEmitter<SiteProgramEvents> implement
     if (!this.ready || this.#child?.connected !== true) return false;
     this.#child.send(message, socket, {}, onSent);
     return true;
+  }
+
+  /** Counts a request until its answer begins. */
+  requestSent(): () => void {
+    this.#unanswered++;
+    let counts = true;
+    return () => {
+      if (!counts) return;
+      counts = false;
+      if (--this.#unanswered === 0) this.emit('answered');
+    };
+  }
+
+  /**
+   * Before it is told to stop: resolves when it has answered what was sent to it, or after ANSWERS_WAIT_MS. By then it has taken everything, and finishes
+   * it; a request that lay in its socket unread would be lost, and one that changes something cannot be sent twice.
+   */
+  async whenAnswered(): Promise<void> {
+    if (this.#unanswered === 0 || !this.ready) return;
+    await once(this, 'answered', { signal: AbortSignal.timeout(ANSWERS_WAIT_MS) }).catch(() => undefined);
   }
 
   /** A number for a question whose answer carries it back. */

@@ -25,6 +25,19 @@ function ask(bench: FrontBench): Promise<{ status: number; pid: number }> {
   });
 }
 
+/** Sends what may not be sent twice, and gives the status of its answer. */
+function change(bench: FrontBench, path: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    https
+      .request(
+        { port: bench.port, host: '127.0.0.1', path, method: 'POST', rejectUnauthorized: false, agent: false },
+        (response) => response.resume().on('end', () => resolve(response.statusCode ?? 0)),
+      )
+      .on('error', reject)
+      .end();
+  });
+}
+
 const next = (bench: FrontBench): SiteSoftware => ({ ...bench.host.software, version: '1' });
 const generation = (bench: FrontBench): number => Number(readFileSync(bench.paths.site.generation, 'latin1'));
 
@@ -42,6 +55,23 @@ describe('a switch of the site', () => {
     for (const { status, pid } of await Promise.all(held)) assert.deepEqual([status, pid], [200, bench.host.main.state.pid]);
     assert.notEqual(bench.host.main.state.pid, before);
     assert.deepEqual([bench.host.software.version, generation(bench), bench.host.deaths], ['1', 2, 0]);
+  });
+
+  it('lets the running version answer what it took, also what may not be sent twice, before it is told to stop', async () => {
+    await using bench = await new FrontBench().open();
+    const { pid } = await ask(bench);
+    const changed = change(bench, '/later');
+    // Another one is answered after the first has arrived.
+    await ask(bench);
+    const candidate = await bench.host.prepare(next(bench), FOREVER);
+    const frozen = bench.host.freeze(candidate);
+    const held = ask(bench);
+    process.kill(pid, 'SIGUSR2');
+    assert.equal(await changed, 200);
+    await frozen;
+    await bench.host.activate(candidate, () => undefined);
+    bench.host.route(candidate);
+    assert.deepEqual(await held, { status: 200, pid: bench.host.main.state.pid });
   });
 
   it('starts the old version again when the new one dies while it takes over', async () => {
