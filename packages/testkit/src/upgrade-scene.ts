@@ -122,6 +122,12 @@ export class LaunchedUpdateServer implements AsyncDisposable {
     return this.#log();
   }
 
+  /** Registers an appliance by its public key, as whoever runs the server does for one that cannot ask by itself. */
+  static async register(shop: ReleaseShop, name: string, publicKey: string): Promise<void> {
+    const state = join(shop.directory, 'server');
+    await runTool('update-server', ['appliance', 'add', '--state', state, '--name', name, '--key', publicKey]);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#process.exitCode !== null || this.#process.signalCode !== null) return;
     const exited = once(this.#process, 'exit');

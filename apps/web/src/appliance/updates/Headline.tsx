@@ -35,8 +35,10 @@ function OlderPageHint({ state }: { state: UpdatesState }) {
   const [versionAtStart] = useState(version);
   if (version === versionAtStart || state.running !== null) return null;
   return (
-    <Button variant="default" className={classes['headlineAction']} onClick={() => window.location.reload()}>
-      {t('updates:loadNewPage', { version })}
-    </Button>
+    <div className={classes['headlineAction']}>
+      <Button variant="default" onClick={() => window.location.reload()}>
+        {t('updates:loadNewPage', { version })}
+      </Button>
+    </div>
   );
 }

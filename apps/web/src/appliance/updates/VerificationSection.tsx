@@ -54,7 +54,7 @@ export function VerificationSection({ installation, isBusy }: { installation: In
             <StateMark tone={TONES[line.state]}>
               <span className="b-visually-hidden">{t(`updates:verify.state.${line.state}`)}: </span>
               <span className={classes['lineText']}>{verificationText(line).name}</span>
-            </StateMark>{' '}
+            </StateMark>
             <span className="b-quiet">{verificationText(line).found}</span>
           </li>
         ))}

@@ -12,7 +12,8 @@ import {
 import type { PackageManifest } from '@bascule/protocol/package-manifest.ts';
 
 const POLL_BUSY_MS = 1_000;
-const POLL_QUIET_MS = 10_000;
+/** Short enough that a second administrator sees an installation begin. */
+const POLL_QUIET_MS = 3_000;
 
 export type Tone = 'ok' | 'warn' | 'bad' | 'off';
 export type HeadlineKind =

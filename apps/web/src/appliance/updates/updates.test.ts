@@ -52,8 +52,8 @@ test('silence is expected only while base goes in or back, past the point of no 
   assert.equal(headlineOf(quiet, true).kind, 'silent');
 });
 
-test('the state is asked for every second while something goes on or nobody answers, else every ten', () => {
-  assert.equal(pollIntervalMs(quiet, false), 10_000);
+test('the state is asked for every second while something goes on or nobody answers, else every three', () => {
+  assert.equal(pollIntervalMs(quiet, false), 3_000);
   assert.equal(pollIntervalMs(quiet, true), 1_000);
   assert.equal(pollIntervalMs(state({ running: running({}) }), false), 1_000);
   assert.equal(pollIntervalMs(state({ isChecking: true }), false), 1_000);
