@@ -7,7 +7,7 @@ import { after, describe, it } from 'node:test';
 import { createLog } from '@bascule/log/log.ts';
 import { Store, SYSTEM } from '@bascule/store/store.ts';
 import { updatesMigrations } from './updates-migrations.ts';
-import { UPLOAD_KEPT_MS, Uploads, UPLOADS_MAX } from './uploads.ts';
+import { UPLOAD_DISK_RESERVE_BYTES, UPLOAD_KEPT_MS, Uploads, UPLOADS_MAX } from './uploads.ts';
 
 const home = mkdtempSync(join(tmpdir(), 'bascule-uploads-'));
 const store = Store.open({
@@ -80,6 +80,19 @@ describe('uploads', () => {
     assert.throws(() => uploads.start(SYSTEM, { name: 'n0', totalBytes: 5e8 }), { code: 'UPLOAD_DISK_SPACE' });
     freeBytes = 1e12;
     for (const id of ids) uploads.remove(SYSTEM, id);
+  });
+
+  it('leave the disk to the databases: what others were promised counts, and what is free is looked at with each piece', async () => {
+    const big = 1e9;
+    freeBytes = 2 * big + UPLOAD_DISK_RESERVE_BYTES;
+    const { id } = uploads.start(SYSTEM, { name: 'one', totalBytes: big });
+    assert.throws(() => uploads.start(SYSTEM, { name: 'two', totalBytes: 100 }), { code: 'UPLOAD_DISK_SPACE' });
+    assert.deepEqual(uploads.start(SYSTEM, { name: 'one', totalBytes: big }), { id, receivedBytes: 0 });
+    freeBytes = UPLOAD_DISK_RESERVE_BYTES;
+    await assert.rejects(uploads.append(id, 0, pieces(content)), { code: 'UPLOAD_DISK_SPACE' });
+    freeBytes = 1e12;
+    assert.deepEqual(await uploads.append(id, 0, pieces(content)), { id, receivedBytes: 100 });
+    uploads.remove(SYSTEM, id);
   });
 
   it('that nobody finished go, and so do files without a row', async () => {

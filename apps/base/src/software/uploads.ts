@@ -56,7 +56,9 @@ export class Uploads {
     const rows = readUploads(this.#options.store);
     const same = rows.find((row) => isSame(row, wanted));
     const receivedBytes = same === undefined ? 0 : this.#received(same.id);
-    this.#checkSpace(wanted.totalBytes, receivedBytes);
+    // What the others were promised is not there for this one.
+    const others = rows.filter((row) => row !== same).map(({ id, totalBytes }) => spaceFor(totalBytes, this.#received(id)));
+    this.#checkSpace(spaceFor(wanted.totalBytes, receivedBytes) + others.reduce((sum, bytes) => sum + bytes, 0));
     if (same !== undefined) return { id: same.id, receivedBytes };
     if (rows.length >= UPLOADS_MAX)
       throw new AppError('limited', 'UPLOAD_TOO_MANY', `${UPLOADS_MAX} uploads are here already: finish or remove one.`, {
@@ -87,6 +89,8 @@ export class Uploads {
       throw new AppError('conflict', 'UPLOAD_OFFSET', `${received} bytes are here: go on from there.`, {
         params: { receivedBytes: received },
       });
+    // Others write to this disk too, and the databases must be able to.
+    this.#checkSpace(Math.min(row.totalBytes - received, UPLOAD_CHUNK_MAX_BYTES));
     this.#busy.add(id);
     try {
       await this.#write(row, from, bytes);
@@ -169,9 +173,8 @@ export class Uploads {
     }
   }
 
-  /** The file itself, and once more what is taken out of it. */
-  #checkSpace(totalBytes: number, receivedBytes: number): void {
-    const needed = 2 * totalBytes - receivedBytes + UPLOAD_DISK_RESERVE_BYTES;
+  #checkSpace(bytes: number): void {
+    const needed = bytes + UPLOAD_DISK_RESERVE_BYTES;
     const free = this.#options.freeBytes?.() ?? freeBytes(this.#options.directory);
     if (free < needed) throw noSpace(needed - free);
   }
@@ -195,6 +198,11 @@ export class Uploads {
 export function freeBytes(directory: string): number {
   const { bavail, bsize } = statfsSync(directory);
   return bavail * bsize;
+}
+
+/** The file itself, and once more what is taken out of it. */
+function spaceFor(totalBytes: number, receivedBytes: number): number {
+  return 2 * totalBytes - receivedBytes;
 }
 
 function isSame(row: UploadRow, wanted: z.infer<typeof startUpload>): boolean {
