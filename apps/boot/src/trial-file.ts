@@ -1,5 +1,6 @@
-import { closeSync, constants, fstatSync, fsyncSync, openSync, readFileSync, renameSync, unlinkSync, writeSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readFileSync, unlinkSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { syncFolderSync, writeFileDurablySync } from '@bascule/core/durable-file.ts';
 
 /** software/base/trial.json (docs/spec/boot.md, 6.1). */
 export interface Trial {
@@ -55,24 +56,14 @@ function isCount(value: unknown): value is number {
 
 /** Writes the trial, on disk when this returns. Throws what the file system throws (a full disk); the file is as it was then. */
 export function writeTrial(file: string, trial: Trial): void {
-  const next = `${file}.boot`;
-  removeFile(next);
-  // 'wx': base's user must not make root write into a file of its choice through a link.
-  const descriptor = openSync(next, 'wx', 0o644);
-  try {
-    writeSync(descriptor, JSON.stringify(trial));
-    fsyncSync(descriptor);
-  } finally {
-    closeSync(descriptor);
-  }
-  renameSync(next, file);
-  syncDirectory(file);
+  // A name that base does not write; base's user cannot make root write into a file of its choice through a link.
+  writeFileDurablySync(file, JSON.stringify(trial), { mode: 0o644, temporary: `${file}.boot` });
 }
 
 /** Removes the trial, on disk when this returns. False when it cannot be removed (a folder of that name, a disk that cannot be written). */
 export function removeTrial(file: string): boolean {
   if (!removeFile(file)) return false;
-  syncDirectory(file);
+  syncFolderSync(dirname(file));
   return true;
 }
 
@@ -82,14 +73,5 @@ function removeFile(file: string): boolean {
     return true;
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'ENOENT';
-  }
-}
-
-function syncDirectory(file: string): void {
-  const directory = openSync(dirname(file), 'r');
-  try {
-    fsyncSync(directory);
-  } finally {
-    closeSync(directory);
   }
 }

@@ -1,18 +1,8 @@
 import { createHash, createPrivateKey, generateKeyPairSync, X509Certificate, type KeyObject } from 'node:crypto';
-import {
-  chmodSync,
-  closeSync,
-  existsSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  unlinkSync,
-  writeSync,
-} from 'node:fs';
+import { chmodSync, closeSync, existsSync, mkdirSync, openSync, readFileSync, unlinkSync } from 'node:fs';
 import { connect, createServer, type Server } from 'node:net';
 import { join } from 'node:path';
+import { writeFileDurablySync } from '@bascule/core/durable-file.ts';
 import { UsageError } from './options.ts';
 
 export interface StoredIdentity {
@@ -52,7 +42,7 @@ export class ClientHome {
       const keyFile = join(directory, 'client.key');
       if (!existsSync(keyFile)) {
         const pair = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-        writeFileSafely(keyFile, pair.privateKey.export({ type: 'pkcs8', format: 'pem' }) as string);
+        writeFileDurablySync(keyFile, pair.privateKey.export({ type: 'pkcs8', format: 'pem' }) as string);
       }
       const home = new ClientHome(directory, readFileSync(keyFile, 'utf8'));
       home.#lock = lock;
@@ -79,7 +69,7 @@ export class ClientHome {
 
   /** Stores the outcome of enrolment or renewal; after a power cut either the old or the new one is there. */
   store(identity: StoredIdentity): void {
-    writeFileSafely(join(this.#directory, 'identity.json'), `${JSON.stringify(identity, null, 2)}\n`);
+    writeFileDurablySync(join(this.#directory, 'identity.json'), `${JSON.stringify(identity, null, 2)}\n`);
   }
 
   close(): void {
@@ -92,17 +82,6 @@ export class ClientHome {
 /** SHA-256 of the DER of a certificate, hex. */
 export function fingerprintOf(certificate: Uint8Array): string {
   return createHash('sha256').update(certificate).digest('hex');
-}
-
-function writeFileSafely(path: string, text: string): void {
-  const descriptor = openSync(`${path}.new`, 'w', 0o600);
-  try {
-    writeSync(descriptor, text);
-    fsyncSync(descriptor);
-  } finally {
-    closeSync(descriptor);
-  }
-  renameSync(`${path}.new`, path);
 }
 
 /**

@@ -1,6 +1,7 @@
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
-import { closeSync, fsyncSync, linkSync, mkdirSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
+import { linkSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { syncFolderSync, writeNewFileSync } from '@bascule/core/durable-file.ts';
 import { AppError } from '@bascule/errors/app-error.ts';
 
 const KEY_BYTES = 32;
@@ -53,7 +54,7 @@ function readOrMakeKey(path: string): Buffer {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   const temporary = `${path}.${process.pid}.new`;
   rmSync(temporary, { force: true });
-  writeDurably(temporary, randomBytes(KEY_BYTES));
+  writeNewFileSync(temporary, randomBytes(KEY_BYTES));
   try {
     // link, unlike rename, never replaces a key that another program has made meanwhile.
     linkSync(temporary, path);
@@ -62,9 +63,7 @@ function readOrMakeKey(path: string): Buffer {
   } finally {
     rmSync(temporary, { force: true });
   }
-  const directory = openSync(dirname(path), 'r');
-  fsyncSync(directory);
-  closeSync(directory);
+  syncFolderSync(dirname(path));
   const key = readKey(path);
   if (key === undefined) throw new Error(`bug: the key file ${path} was not made`);
   return key;
@@ -79,14 +78,4 @@ function readKey(path: string): Buffer | undefined {
     throw error;
   }
   throw new AppError('internal', 'KEY_FILE_BROKEN', `The key file ${path} is damaged; put the right one back from a backup.`);
-}
-
-function writeDurably(path: string, bytes: Uint8Array): void {
-  const descriptor = openSync(path, 'wx', 0o600);
-  try {
-    writeSync(descriptor, bytes);
-    fsyncSync(descriptor);
-  } finally {
-    closeSync(descriptor);
-  }
 }

@@ -3,7 +3,7 @@ import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, typ
 import { chmod, mkdir, readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { AppError } from '@bascule/errors/app-error.ts';
-import { writeFileDurably } from './durable-file.ts';
+import { writeOrSayWhy } from './disk-fault.ts';
 
 /** A PKCS#8 PEM of an Ed25519 key has 119 characters; what is much longer is something else. */
 const KEY_FILE_LIMIT_BYTES = 4096;
@@ -20,7 +20,7 @@ export async function openApplianceKey(file: string): Promise<KeyObject> {
   if (found !== undefined) return privateKeyOf(found, file);
   const { privateKey } = generateKeyPairSync('ed25519');
   await mkdir(dirname(file), { recursive: true, mode: 0o700 });
-  await writeFileDurably(file, privateKey.export({ format: 'pem', type: 'pkcs8' }), 0o600);
+  await writeOrSayWhy(file, privateKey.export({ format: 'pem', type: 'pkcs8' }));
   await chmod(file, 0o600);
   return privateKey;
 }

@@ -6,9 +6,10 @@ import { dirname, join } from 'node:path';
 import { Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { constants, createZstdCompress, createZstdDecompress } from 'node:zlib';
+import { syncFolder } from '@bascule/core/durable-file.ts';
 import { AppError } from '@bascule/errors/app-error.ts';
 import { ByteReader } from './byte-reader.ts';
-import { diskFault, syncFolder } from './durable-file.ts';
+import { diskFault } from './disk-fault.ts';
 import {
   compareBytes,
   encodeTarHeader,

@@ -4,8 +4,9 @@ import { createReadStream } from 'node:fs';
 import { open, rename, rm, stat, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { syncFolder } from '@bascule/core/durable-file.ts';
 import { AppError } from '@bascule/errors/app-error.ts';
-import { diskFault, syncFolder } from './durable-file.ts';
+import { diskFault } from './disk-fault.ts';
 import type { Mirror } from './mirror.ts';
 
 /** Connections in a row that brought nothing; each that brings a byte begins the count anew. */

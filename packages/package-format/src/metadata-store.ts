@@ -2,7 +2,8 @@
 import { copyFile, mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Metadata, MetadataKind } from '@tufjs/models';
-import { diskFault, syncFolder, writeFileDurably } from './durable-file.ts';
+import { syncFolder } from '@bascule/core/durable-file.ts';
+import { diskFault, writeOrSayWhy } from './disk-fault.ts';
 
 /** Each file of these must be in place before the next: a power cut between two leaves what a refused update would leave. */
 const TOP_LEVEL = ['root', 'timestamp', 'snapshot', 'targets'] as const;
@@ -41,8 +42,8 @@ export class MetadataStore {
       for (const name of await readdir(folder)) if (name.endsWith('.json') && name !== 'root.json') await rm(join(folder, name));
       await syncFolder(folder);
     }
-    await writeFileDurably(join(this.metadata, 'root.json'), bytes, 0o600);
-    await writeFileDurably(join(this.#roots, `${version}.root.json`), bytes, 0o600);
+    await writeOrSayWhy(join(this.metadata, 'root.json'), bytes);
+    await writeOrSayWhy(join(this.#roots, `${version}.root.json`), bytes);
   }
 
   /** A folder with copies of all files for tuf-js to write in; `removeScratch` when done. */
@@ -76,7 +77,7 @@ export class MetadataStore {
       const isExpired = about.expiresMs <= nowMs;
       if (isExpired && name !== 'root.json') return;
       const old = await readIfThere(join(this.metadata, name));
-      if (!old?.equals(bytes)) await writeFileDurably(join(this.metadata, name), bytes, 0o600);
+      if (!old?.equals(bytes)) await writeOrSayWhy(join(this.metadata, name), bytes);
       if (name === 'root.json') await this.#keepRoot(bytes, about.version);
       if (isExpired) return;
     }
@@ -85,7 +86,7 @@ export class MetadataStore {
   async #keepRoot(bytes: Buffer, version: number): Promise<void> {
     const file = join(this.#roots, `${version}.root.json`);
     const kept = await readIfThere(file);
-    if (!kept?.equals(bytes)) await writeFileDurably(file, bytes, 0o600);
+    if (!kept?.equals(bytes)) await writeOrSayWhy(file, bytes);
   }
 
   /** Removes what cannot be read; of root.json and the kept roots the newest readable one stands. */
@@ -108,8 +109,7 @@ export class MetadataStore {
       if (version > (best?.version ?? 0)) best = { bytes, version };
     }
     if (best === undefined || best.version === 0) return;
-    if (current === undefined || !current.equals(best.bytes))
-      await writeFileDurably(join(this.metadata, 'root.json'), best.bytes, 0o600);
+    if (current === undefined || !current.equals(best.bytes)) await writeOrSayWhy(join(this.metadata, 'root.json'), best.bytes);
     await this.#keepRoot(best.bytes, best.version);
   }
 

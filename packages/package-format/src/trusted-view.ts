@@ -45,13 +45,9 @@ export async function readTrusted(store: MetadataStore, log: Log): Promise<Trust
   const roles: [string, Metadata<Root | Timestamp | Snapshot | Targets>][] = [['root', root], ...Object.entries(top)];
   const releases: Release[] = [];
   for (const role of delegatedRoles(top.targets)) {
-    const delegate = await readRole(
-      store,
-      role,
-      MetadataKind.Targets,
-      top.targets,
-      top.snapshot.signed.meta[`${role}.json`]?.version,
-    );
+    const version = top.snapshot.signed.meta[`${role}.json`]?.version;
+    // What the snapshot does not name at all is of no moment that anybody vouches for.
+    const delegate = version && (await readRole(store, role, MetadataKind.Targets, top.targets, version));
     if (!delegate) return view;
     roles.push([role, delegate as Metadata<Targets>]);
     releases.push(...releasesOf(role, delegate as Metadata<Targets>, top.targets, log));
@@ -94,6 +90,7 @@ async function readTopLevel(
     Metadata<Snapshot> | undefined;
   if (!snapshot) return undefined;
   const targetsVersion = snapshot.signed.meta['targets.json']?.version;
+  if (targetsVersion === undefined) return undefined;
   const targets = (await readRole(store, 'targets', MetadataKind.Targets, root, targetsVersion)) as Metadata<Targets> | undefined;
   return targets && { timestamp, snapshot, targets };
 }

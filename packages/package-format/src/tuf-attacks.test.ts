@@ -1,6 +1,6 @@
 /** The attacks that the TUF specification names (1.5.2), each by changing one thing in a valid repository (package-format 4.6). */
 import { deepEqual, equal, match, ok, rejects } from 'node:assert/strict';
-import { cp, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
@@ -142,6 +142,19 @@ test('rollback: with the keys of timestamp and snapshot, delegated targets still
   ok(before.includes('site/bascule-site-0.3.0.tar.zst'));
   deepEqual(targetsOf(), before);
   // The forged timestamp was signed and is kept, as the specification says; after a restart nothing is offered before the next whole update.
+  client = await openClient();
+  deepEqual(targetsOf(), []);
+});
+
+test('mix-and-match: what the snapshot does not name counts for nothing, whatever lies on the disk', async () => {
+  const forged = await forgeSnapshot(({ meta }) => {
+    delete meta['site.json'];
+  });
+  const timestamp = (await forged.metadata('timestamp.json', 1e6)) ?? Buffer.alloc(0);
+  const { signed } = JSON.parse(timestamp.toString()) as { signed: { version: number } };
+  const snapshot = (await forged.metadata(`${signed.version}.snapshot.json`, 1e6)) ?? Buffer.alloc(0);
+  await writeFile(join(folder, 'client', 'metadata', 'timestamp.json'), timestamp);
+  await writeFile(join(folder, 'client', 'metadata', 'snapshot.json'), snapshot);
   client = await openClient();
   deepEqual(targetsOf(), []);
 });

@@ -1,10 +1,10 @@
 /** Signing keys of an update repository (package-format 3.1 and 3.6): Ed25519, each in a PKCS#8 PEM file of its own, 0600. */
 import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
-import { mkdir, open, readFile } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { canonicalize } from '@tufjs/canonical-json';
+import { syncFolder, writeNewFile } from '@bascule/core/durable-file.ts';
 import { AppError } from '@bascule/errors/app-error.ts';
-import { syncFolder } from './durable-file.ts';
 
 /** Roles of a Bascule repository. */
 export const TUF_ROLES = ['root', 'targets', 'snapshot', 'timestamp', 'base', 'site', 'licence', 'client', 'runtime'] as const;
@@ -31,16 +31,10 @@ export interface TufPublicKey {
 export async function createKeyFile(file: string): Promise<KeyObject> {
   const { privateKey } = generateKeyPairSync('ed25519');
   await mkdir(dirname(file), { recursive: true, mode: 0o700 });
-  const handle = await open(file, 'wx', 0o600).catch((error: NodeJS.ErrnoException) => {
+  await writeNewFile(file, privateKey.export({ format: 'pem', type: 'pkcs8' })).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'EEXIST') throw error;
     throw new AppError('conflict', 'KEY_FILE_EXISTS', `${file} exists. Keys are never overwritten: choose another name.`);
   });
-  try {
-    await handle.writeFile(privateKey.export({ format: 'pem', type: 'pkcs8' }));
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
   await syncFolder(dirname(file));
   return privateKey;
 }

@@ -5,9 +5,10 @@ import { copyFile, mkdir, open, readdir, readFile, rename, rm, stat } from 'node
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
+import { syncFolder } from '@bascule/core/durable-file.ts';
 import { AppError } from '@bascule/errors/app-error.ts';
 import { consistentPath } from './consistent-path.ts';
-import { syncFolder, writeFileDurably } from './durable-file.ts';
+import { writeOrSayWhy } from './disk-fault.ts';
 import { TUF_ROLES, type TufRole } from './tuf-keys.ts';
 
 const LOCK_TRIES = 100;
@@ -121,7 +122,7 @@ export class TufRepository {
 
   async writeMetadata(name: string, bytes: Uint8Array): Promise<void> {
     await mkdir(this.#metadata, { recursive: true, mode: 0o755 });
-    await writeFileDurably(join(this.#metadata, name), bytes);
+    await writeOrSayWhy(join(this.#metadata, name), bytes, 0o644);
   }
 
   /** A root that waits for more signatures. */
@@ -136,7 +137,7 @@ export class TufRepository {
   async writeStagedRoot(bytes: Uint8Array | undefined): Promise<void> {
     if (bytes === undefined) return rm(this.#staged, { force: true });
     await mkdir(dirname(this.#staged), { recursive: true, mode: 0o755 });
-    await writeFileDurably(this.#staged, bytes);
+    await writeOrSayWhy(this.#staged, bytes, 0o644);
   }
 
   /** Copies `file` to its place below targets/; gives its length and hash. A file of the same name and length is left alone. */

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Updater, type TargetFile } from 'tuf-js';
 import { AppError } from '@bascule/errors/app-error.ts';
-import { diskFault } from './durable-file.ts';
+import { diskFault } from './disk-fault.ts';
 import { MirrorFetcher, FETCHER_BASE_URL } from './mirror-fetcher.ts';
 import type { MetadataStore } from './metadata-store.ts';
 import type { Mirror } from './mirror.ts';

@@ -4,6 +4,7 @@
  */
 import { open, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { syncFolder } from '@bascule/core/durable-file.ts';
 import type { RecordingHeader } from '@bascule/protocol/relay-control.ts';
 import {
   decodeBody,
@@ -93,7 +94,7 @@ export class RecordingWriter {
       const first = encodeFrame(FrameKind.header, new Uint8Array(0), [Buffer.from(JSON.stringify(header))], NO_HASH);
       await writeAll(handle, [RECORDING_MAGIC, ...first.parts], 0);
       await handle.datasync();
-      await syncDirectory(dirname(file));
+      await syncFolder(dirname(file));
       const fileBytes = RECORDING_MAGIC.length + first.bytes;
       return new RecordingWriter(
         file,
@@ -355,13 +356,4 @@ function after(parts: Uint8Array[], written: number): Uint8Array[] {
     }
   }
   return rest;
-}
-
-async function syncDirectory(directory: string): Promise<void> {
-  const handle = await open(directory, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
 }

@@ -5,6 +5,7 @@
  */
 import { closeSync, constants, existsSync, fsyncSync, openSync, readSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { syncFolderSync } from '@bascule/core/durable-file.ts';
 import { AppError } from '@bascule/errors/app-error.ts';
 
 const DIGITS = 20;
@@ -27,18 +28,8 @@ export function raiseGeneration(file: string): number {
   } finally {
     closeSync(descriptor);
   }
-  if (isNew) syncDirectory(dirname(file));
+  if (isNew) syncFolderSync(dirname(file));
   return next;
-}
-
-/** Makes the names in `directory` durable. */
-export function syncDirectory(directory: string): void {
-  const descriptor = openSync(directory, 'r');
-  try {
-    fsyncSync(descriptor);
-  } finally {
-    closeSync(descriptor);
-  }
 }
 
 /** A cheap check before each write (one pread): whether this program's generation is still the one in force. */

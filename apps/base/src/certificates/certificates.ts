@@ -1,9 +1,10 @@
 import 'reflect-metadata';
 import { createHash, randomBytes, X509Certificate } from 'node:crypto';
-import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { join } from 'node:path';
 import * as x509 from '@peculiar/x509';
+import { writeFileDurablySync } from '@bascule/core/durable-file.ts';
 import { shortAddress } from '../config/config.ts';
 
 /** Browsers accept no more than 398 days. */
@@ -44,7 +45,7 @@ export async function openWebCertificate(
   const keys = stored === undefined ? await makeKeys() : await readKeys(stored.key);
   const cert = await issue(keys, names, now());
   const key = pem(x509.PemConverter.encode(await crypto.subtle.exportKey('pkcs8', keys.privateKey), 'PRIVATE KEY'));
-  writeDurably(file, `${key}${cert}`);
+  writeFileDurablySync(file, `${key}${cert}`);
   return describe(key, cert, true);
 }
 
@@ -124,15 +125,4 @@ function describe(key: string, cert: string, madeNow: boolean): WebCertificate {
 
 function pem(text: string): string {
   return `${text.trim()}\n`;
-}
-
-function writeDurably(file: string, text: string): void {
-  const descriptor = openSync(`${file}.new`, 'w', 0o600);
-  try {
-    writeSync(descriptor, text);
-    fsyncSync(descriptor);
-  } finally {
-    closeSync(descriptor);
-  }
-  renameSync(`${file}.new`, file);
 }

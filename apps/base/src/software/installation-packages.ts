@@ -12,11 +12,11 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { syncFolderSync } from '@bascule/core/durable-file.ts';
 import { must } from '@bascule/core/must.ts';
 import { AppError } from '@bascule/errors/app-error.ts';
 import type { Release } from '@bascule/package-format/update-client.ts';
 import type { PackageManifest } from '@bascule/protocol/package-manifest.ts';
-import { syncDirectory } from '@bascule/store/generation-file.ts';
 import type { EngineOptions } from './engine-contract.ts';
 import type { StepWork, Work } from './installation-run.ts';
 import { Slots } from './slots.ts';
@@ -169,7 +169,7 @@ export function snapshot(parts: PackageParts): StepWork {
     writeFileSync(join(partial, 'about.json'), `${JSON.stringify({ kind, fromVersion, toVersion, startedAtMs })}\n`);
     await syncFolders(partial);
     renameSync(partial, directory);
-    syncDirectory(snapshots);
+    syncFolderSync(snapshots);
     work.say(`snapshots in ${directory}: ${sizes(directory)}`);
     removeOldSnapshots(snapshots, parts.settings().keepSnapshots);
   };

@@ -1,37 +1,18 @@
-/** Files and folders that survive a power cut, and the reserve that a full disk leaves for the journal. */
-import { closeSync, existsSync, fsyncSync, ftruncateSync, openSync, renameSync, rmSync, statSync, writeSync } from 'node:fs';
-import { open, readdir } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
-import { syncDirectory } from '@bascule/store/generation-file.ts';
+/** Folders that survive a power cut, and the reserve that a full disk leaves for the journal. */
+import { closeSync, existsSync, ftruncateSync, openSync, rmSync, statSync, writeSync } from 'node:fs';
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { syncFolder } from '@bascule/core/durable-file.ts';
 
 /** Room for the journal when the disk is full: given up by `freeReserve`, made again by `makeReserve`. */
 export const RESERVE_BYTES = 8 * 1024 * 1024;
 const RESERVE_PIECE = Buffer.alloc(1024 * 1024, 0x52);
 
-/** Replaces `file` with `text`, whole or not at all. */
-export function writeDurably(file: string, text: string): void {
-  const next = `${file}.next`;
-  const descriptor = openSync(next, 'w', 0o600);
-  try {
-    writeSync(descriptor, text);
-    fsyncSync(descriptor);
-  } finally {
-    closeSync(descriptor);
-  }
-  renameSync(next, file);
-  syncDirectory(dirname(file));
-}
-
 /** Makes the names in `directory` and in every folder below it durable. */
 export async function syncFolders(directory: string): Promise<void> {
   for (const entry of await readdir(directory, { withFileTypes: true }))
     if (entry.isDirectory()) await syncFolders(join(directory, entry.name));
-  const handle = await open(directory, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
+  await syncFolder(directory);
 }
 
 /** Makes the reserve `box/reserve`; false when there is no room for it. */

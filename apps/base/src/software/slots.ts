@@ -14,14 +14,14 @@ import {
 import { basename, dirname, join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
+import { syncFolderSync, writeFileDurablySync } from '@bascule/core/durable-file.ts';
 import type { homePaths } from '@bascule/core/home.ts';
 import { AppError } from '@bascule/errors/app-error.ts';
 import { unpackArchive } from '@bascule/package-format/archive.ts';
 import { compareVersions, satisfies } from '@bascule/package-format/version.ts';
 import { packageManifest, type PackageManifest } from '@bascule/protocol/package-manifest.ts';
-import { syncDirectory } from '@bascule/store/generation-file.ts';
 import type { SiteSoftware } from '../site-host/site-host.ts';
-import { syncFolders, writeDurably } from './slots-durable.ts';
+import { syncFolders } from './slots-durable.ts';
 
 /** A Node runtime is about 120 MB in a handful of files; nothing beyond this is unpacked. */
 export const RUNTIME_UNPACKED_LIMIT_BYTES = 600 * 1024 * 1024;
@@ -120,7 +120,7 @@ export class Slots {
       symlinkSync(folder, next);
       renameSync(next, link);
     }
-    syncDirectory(this.#root(kind));
+    syncFolderSync(this.#root(kind));
   }
 
   /**
@@ -227,14 +227,14 @@ export class Slots {
   }
 
   writeTrial(trial: BaseTrial): void {
-    writeDurably(this.#paths.baseTrial, `${JSON.stringify(trial)}\n`);
+    writeFileDurablySync(this.#paths.baseTrial, `${JSON.stringify(trial)}\n`);
   }
 
   /** Ends the trial, whatever became of it. */
   removeTrial(): void {
     if (!existsSync(this.#paths.baseTrial)) return;
     rmSync(this.#paths.baseTrial, { force: true });
-    syncDirectory(this.#root('base'));
+    syncFolderSync(this.#root('base'));
   }
 
   async #fill(partial: string, { kind, manifest, archive, signal, onProgress }: StageRequest): Promise<void> {
@@ -364,7 +364,7 @@ async function whole(directory: string, fill: (partial: string) => Promise<void>
     await fill(partial);
     await syncFolders(partial);
     renameSync(partial, directory);
-    syncDirectory(dirname(directory));
+    syncFolderSync(dirname(directory));
   } catch (error) {
     rmSync(partial, { recursive: true, force: true });
     throw error;

@@ -1,8 +1,9 @@
 import 'reflect-metadata';
 import { createHash, sign as signBytes, verify as verifyBytes, X509Certificate as NodeCertificate } from 'node:crypto';
-import { chmodSync, closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as x509 from '@peculiar/x509';
+import { writeFileDurablySync } from '@bascule/core/durable-file.ts';
 import { AppError } from '@bascule/errors/app-error.ts';
 import { LINK_SERVER_NAME } from '@bascule/protocol/control-link.ts';
 
@@ -24,19 +25,6 @@ export interface LinkTls {
   certificate: string;
   /** PEM of the authority. */
   authority: string;
-}
-
-/** Writes `text` so that after a power cut the file is either absent or whole, and readable by its owner only. */
-function writePrivateFile(path: string, text: string): void {
-  const temporary = `${path}.new`;
-  const descriptor = openSync(temporary, 'w', 0o600);
-  try {
-    writeSync(descriptor, text);
-    fsyncSync(descriptor);
-  } finally {
-    closeSync(descriptor);
-  }
-  renameSync(temporary, path);
 }
 
 function toPem(label: string, der: ArrayBuffer | Uint8Array): string {
@@ -94,11 +82,11 @@ export class SiteIdentity {
     // The certificate is written last: a start that was cut between the two makes it again from the key.
     if (!existsSync(keyFile)) {
       const pair = await crypto.subtle.generateKey(KEY_ALGORITHM, true, ['sign', 'verify']);
-      writePrivateFile(keyFile, toPem('PRIVATE KEY', await crypto.subtle.exportKey('pkcs8', pair.privateKey)));
+      writeFileDurablySync(keyFile, toPem('PRIVATE KEY', await crypto.subtle.exportKey('pkcs8', pair.privateKey)));
     }
     const keyPem = readFileSync(keyFile, 'utf8');
     const signingKey = await crypto.subtle.importKey('pkcs8', fromPem(keyPem), KEY_ALGORITHM, true, ['sign']);
-    if (!existsSync(certificateFile)) writePrivateFile(certificateFile, await makeAuthority(signingKey, now()));
+    if (!existsSync(certificateFile)) writeFileDurablySync(certificateFile, await makeAuthority(signingKey, now()));
     const certificatePem = readFileSync(certificateFile, 'utf8');
     return new SiteIdentity({ keyPem, signingKey, certificatePem, now });
   }

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { closeSync, existsSync, openSync, readFileSync, renameSync, statSync, writeSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { writeFileDurablySync } from '@bascule/core/durable-file.ts';
 
 /** The keys are made anew at a start when they are older than this. */
 const TICKET_KEYS_LIFE_MS = 7 * 24 * 60 * 60_000;
@@ -14,12 +15,6 @@ export function readTicketKeys(keysDir: string, nowMs: number): Buffer {
     if (keys.length === TICKET_KEYS_BYTES) return keys;
   }
   const keys = randomBytes(TICKET_KEYS_BYTES);
-  const descriptor = openSync(`${file}.new`, 'w', 0o600);
-  try {
-    writeSync(descriptor, keys);
-  } finally {
-    closeSync(descriptor);
-  }
-  renameSync(`${file}.new`, file);
+  writeFileDurablySync(file, keys);
   return keys;
 }
