@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { ApplianceLog } from './appliance-log.ts';
+import { sentenceOf } from './base-candidate.ts';
 import { RESTART_LONGEST_WAIT_MS, restartWaitMs } from './child-program.ts';
 import { readOptions } from './options.ts';
 import { checkHome, MIN_FREE_BYTES } from './preparation.ts';
@@ -22,6 +23,14 @@ function refusal(work: () => unknown): Refusal {
   }
   throw new Error('was not refused');
 }
+
+describe('what base says of itself', () => {
+  it('is one line that steers no terminal', () => {
+    assert.equal(sentenceOf('bad\u001b[2J\nworse'), 'bad [2J worse');
+    assert.equal(sentenceOf('x'.repeat(10_000)).length, 2_000);
+    assert.equal(sentenceOf(undefined), 'undefined');
+  });
+});
 
 describe('options of boot', () => {
   const good = ['--home', 'var', '--listen', '127.0.0.1', '--port', '8443', '--name', 'box.example', '--base', 'base.ts'];

@@ -4,7 +4,7 @@ import { userInfo } from 'node:os';
 import { homePaths } from '@bascule/core/home.ts';
 import { programEnvironment } from '@bascule/core/program-environment.ts';
 import { ApplianceLog } from './appliance-log.ts';
-import { endCandidate, isGone, whenPrepared } from './base-candidate.ts';
+import { endCandidate, isGone, sentenceOf, whenPrepared } from './base-candidate.ts';
 import { BaseVersions, type BaseProgram } from './base-versions.ts';
 import { BootClaim, readBootState, refuseIfRunning } from './boot-state.ts';
 import { ChildProgram } from './child-program.ts';
@@ -139,7 +139,7 @@ class Appliance {
     if (kind === 'ready') this.#base.markReady();
     else if (kind === 'stop') void this.#stop(0);
     else if (kind === 'try-base') void this.#tryBase();
-    else if (kind === 'failed') this.#baseFailed(String(text));
+    else if (kind === 'failed') this.#baseFailed(sentenceOf(text));
   }
 
   /** A version on trial that cannot work is not tried again; one that is no trial ends the appliance if it never worked. */

@@ -26,6 +26,8 @@ const KEY_BODY_MAX_BYTES = 64 * 1024;
 const SILENCE_TIMEOUT_MS = 60_000;
 /** Of the head and body of a request. */
 const REQUEST_TIMEOUT_MS = 30_000;
+/** Open at once; more are closed again, and the files that are open stay below what a process may have. */
+const CONNECTIONS_MAX = 2000;
 /** Requests of one address: a client takes some dozen files at a time. */
 export const REQUEST_LIMIT = { burst: 600, perSecond: 50 };
 /** Requests of one address that make us verify a signature. */
@@ -60,6 +62,7 @@ export function createUpdateServer(parts: ServerParts): FastifyInstance {
     exposeHeadRoutes: true,
   };
   const app = tls === undefined ? fastify(options) : (fastify({ ...options, https: tls }) as unknown as FastifyInstance);
+  app.server.maxConnections = CONNECTIONS_MAX;
   const limits = {
     any: new RateLimit({ ...REQUEST_LIMIT, keysLimit: ADDRESSES_MAX, now }),
     signed: new RateLimit({ ...SIGNED_LIMIT, keysLimit: ADDRESSES_MAX, now }),

@@ -167,7 +167,8 @@ describe('routes of updates', () => {
   it('lead from the settings over trust and a check to an installation', async () => {
     const state = async () => updatesState.parse((await call('GET', 'state')).answer);
     const { settings } = await state();
-    assert.equal((await call('PUT', 'settings', { ...settings, serverUrl: 'ftp://x' })).status, 400);
+    for (const serverUrl of ['ftp://x', 'https://ada:secret@x', 'https://x/?token=secret', 'file:///etc/passwd'])
+      assert.equal((await call('PUT', 'settings', { ...settings, serverUrl })).status, 400, serverUrl);
     assert.equal((await call('PUT', 'settings', { ...settings, serverUrl: fixture.url })).status, 200);
     const found = (await call('POST', 'trust/fetch')).answer as { rootSha256: string };
     assert.equal((await call('POST', 'trust', { rootSha256: found.rootSha256 })).status, 200);

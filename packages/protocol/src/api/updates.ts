@@ -150,9 +150,21 @@ export const clockState = z.object({
 });
 export type ClockState = z.infer<typeof clockState>;
 
+/** Nothing secret: it is shown, logged and mailed. */
+function isPlainUrl(text: string): boolean {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  return url !== undefined && url.username === '' && url.password === '' && url.search === '' && url.hash === '';
+}
+
 export const updateSettings = z.object({
   /** Empty: no update server; packages come by hand. */
-  serverUrl: z.union([z.literal(''), z.url({ protocol: /^https?$/ }).max(300)]),
+  serverUrl: z.union([
+    z.literal(''),
+    z
+      .url({ protocol: /^https?$/ })
+      .max(300)
+      .refine(isPlainUrl, 'must not have a user name, a password, a query or a fragment'),
+  ]),
   /** Bytes a second for downloads; 0 for no limit. */
   downloadLimitBytesPerSecond: z.number().int().min(0).max(10_000_000_000),
   checkEveryHours: z.number().int().min(0).max(168),
