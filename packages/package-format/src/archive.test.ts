@@ -218,6 +218,13 @@ test('a path twice or a bad path cannot be packed, and leaves no file', async ()
   await rejects(stat(`${target}.tmp`));
 });
 
+test('a number in binary that is none is refused as malformed', async () => {
+  const changed = raw([[encodeTarHeader({ path: 'file', bytes: 0, executable: false }), Buffer.alloc(0)]]);
+  // The first byte of the time: a number in base 256 whose sign is neither of the two.
+  changed[136] = 0xa0;
+  await refused(changed, 'ARCHIVE_MALFORMED');
+});
+
 test('property: any changed byte of the tar is refused or changes file contents alone', async () => {
   const file = encodeTarHeader({ path: 'dir/file', bytes: 600, executable: false });
   const good = raw([[file, Buffer.alloc(600, 1)]]);

@@ -106,7 +106,12 @@ export function printable(text: string): string {
 }
 
 function decode(block: Buffer): Header {
-  const header = new Header(block);
+  let header: Header;
+  try {
+    header = new Header(block);
+  } catch {
+    throw new TarFault('malformed', 'a header with a number that is none');
+  }
   if (!header.cksumValid) throw new TarFault('malformed', 'a header with a wrong checksum');
   return header;
 }
