@@ -28,7 +28,7 @@ export class JournalLog {
       const file = this.#file(id);
       const size = statSync(file, { throwIfNoEntry: false })?.size ?? 0;
       if (size >= LOG_LIMIT_BYTES) return;
-      const line = `${new Date(this.#now()).toISOString()} ${text.slice(0, LINE_LIMIT_CHARACTERS).replaceAll('\n', ' ')}\n`;
+      const line = `${new Date(this.#now()).toISOString()} ${lineOf(text)}\n`;
       appendFileSync(file, size + line.length > LOG_LIMIT_BYTES ? LAST_LINE : line, { mode: 0o600 });
       // The last line brings the file to its limit, so that it stays the last.
       if (size + line.length > LOG_LIMIT_BYTES)
@@ -55,4 +55,9 @@ export class JournalLog {
     if (!idPattern('installation').test(id)) throw new Error('bug: not the id of an installation');
     return join(this.#directory, `${id}.log`);
   }
+}
+
+/** What programs and servers said may be in it: it makes no second line, and steers no terminal. */
+function lineOf(text: string): string {
+  return text.slice(0, LINE_LIMIT_CHARACTERS).replace(/[\p{Cc}\u2028\u2029]+/gu, ' ');
 }
