@@ -50,7 +50,7 @@ export interface ClockOptions {
 export class Clock {
   readonly #options: ClockOptions;
   readonly #systemNow: () => number;
-  /** Written down, or told by something that was verified. */
+  /** Written down, or about to be. */
   #seenMs: number;
   #notedMs: number;
   /** The highest reading of the system clock; forgotten when time servers say that it runs ahead. */
@@ -116,13 +116,6 @@ export class Clock {
     if (this.#checkedAtMs === null) return 'unchecked';
     if (this.#best === undefined) return 'unreachable';
     return Math.abs(this.#best.offsetMs) > OFF_LIMIT_MS ? 'off' : 'synchronised';
-  }
-
-  /** A time that something verified was made at: it is written down, for the next start too. */
-  sawTime(ms: number): void {
-    if (!Number.isFinite(ms) || ms <= this.#seenMs) return;
-    this.#seenMs = ms;
-    if (this.#seenMs - this.#notedMs >= NOTE_STEP_MS) this.#write();
   }
 
   /**

@@ -187,18 +187,6 @@ describe('the clock of the box', () => {
     test[Symbol.dispose]();
   });
 
-  it('keeps a time that was verified for the next start, with few writes', () => {
-    const { test, time, open, clock } = bench();
-    clock.sawTime(time.systemMs + dayMs);
-    assert.equal(open().now(), time.systemMs + dayMs);
-    const rows = () => test.store.get<{ count: number }>('SELECT count(*) AS count FROM audit_event')?.count;
-    const before = rows();
-    for (let ms = 1; ms < 1_000; ms++) clock.sawTime(time.systemMs + dayMs + ms);
-    clock.sawTime(Number.NaN);
-    assert.equal(rows(), before);
-    test[Symbol.dispose]();
-  });
-
   it('shows how far off the servers say it is', async () => {
     await using server = await timeServer((question) => answerTo(question, Date.UTC(2026, 0, 10) + 5_000));
     const { test, time, clock } = bench([server.name]);
