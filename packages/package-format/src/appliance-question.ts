@@ -3,8 +3,8 @@ import { randomBytes, type KeyObject } from 'node:crypto';
 import { z } from 'zod';
 import { AppError } from '@bascule/errors/app-error.ts';
 import { instantMs } from '@bascule/protocol/text.ts';
-import { applianceIdOf, publicKeyText, readPublicKey } from './appliance-key.ts';
-import { isSignedText, signText } from './signed-text.ts';
+import { applianceIdOf, publicKeyText } from './appliance-key.ts';
+import { jsonOf, readSignedText, signText } from './signed-text.ts';
 
 /** How far the clocks may differ; for this long, both ways, the update server remembers each nonce. */
 export const QUESTION_CLOCK_LEEWAY_MS = 10 * 60_000;
@@ -44,12 +44,12 @@ export function signQuestion(privateKey: KeyObject, body: unknown, nowMs: number
 export function readQuestion(raw: string, nowMs: number): Question {
   if (raw.length > QUESTION_LIMIT_CHARACTERS) throw malformed();
   const envelope = envelopeSchema.safeParse(jsonOf(raw));
-  const parsed = envelope.success ? payloadSchema.safeParse(jsonOf(envelope.data.payload)) : undefined;
-  if (!envelope.success || !parsed?.success) throw malformed();
-  const { publicKey, atMs, nonce, body } = parsed.data;
-  const key = publicKeyOf(publicKey);
-  if (!isSignedText(key, CONTEXT, envelope.data.payload, Buffer.from(envelope.data.signature, 'base64')))
-    throw new AppError('unauthenticated', 'QUESTION_SIGNATURE', 'The signature of this request does not fit its text.');
+  if (!envelope.success) throw malformed();
+  const { payload, signature } = envelope.data;
+  const signed = { payload, signature: Buffer.from(signature, 'base64') };
+  const form = { context: CONTEXT, schema: payloadSchema };
+  const { value, publicKey: key } = readSignedText(signed, form, { malformed, signature: altered });
+  const { publicKey, atMs, nonce, body } = value;
   if (Math.abs(nowMs - atMs) > QUESTION_CLOCK_LEEWAY_MS)
     throw new AppError(
       'unauthenticated',
@@ -60,20 +60,8 @@ export function readQuestion(raw: string, nowMs: number): Question {
   return { applianceId: applianceIdOf(key), publicKey, atMs, nonce, body };
 }
 
-function publicKeyOf(text: string): KeyObject {
-  try {
-    return readPublicKey(text);
-  } catch {
-    throw malformed();
-  }
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text) as unknown;
-  } catch {
-    throw malformed();
-  }
+function altered(): AppError {
+  return new AppError('unauthenticated', 'QUESTION_SIGNATURE', 'The signature of this request does not fit its text.');
 }
 
 function malformed(): AppError {

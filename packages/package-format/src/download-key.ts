@@ -4,8 +4,8 @@ import { z } from 'zod';
 import { AppError } from '@bascule/errors/app-error.ts';
 import { packageVersion } from '@bascule/protocol/package-manifest.ts';
 import { instantMs, line, sha256Hex } from '@bascule/protocol/text.ts';
-import { applianceIdOf, publicKeyText, readPublicKey } from './appliance-key.ts';
-import { isSignedText, SIGNATURE_BYTES, signText } from './signed-text.ts';
+import { applianceIdOf, publicKeyText } from './appliance-key.ts';
+import { readSignedText, SIGNATURE_BYTES, signText } from './signed-text.ts';
 
 /** B71. */
 export const DOWNLOAD_KEY_LIFE_MS = 24 * 60_000;
@@ -40,7 +40,7 @@ export interface DownloadKey {
   rootVersion: number;
   createdAtMs: number;
   expiresAtMs: number;
-  /** Random; the update server redeems each once. */
+  /** Random; the update server sends one whole file for each (package-format 6.3). */
   nonce: string;
 }
 
@@ -76,17 +76,9 @@ export function createDownloadKey(options: {
  * `DOWNLOAD_KEY_MALFORMED`, `DOWNLOAD_KEY_SIGNATURE`, `DOWNLOAD_KEY_EXPIRED` or `DOWNLOAD_KEY_FROM_THE_FUTURE`.
  */
 export function readDownloadKey(text: string, nowMs: number): DownloadKey {
-  const { signature, payload } = partsOf(text);
-  const parsed = payloadSchema.safeParse(jsonOf(payload));
-  if (!parsed.success) throw malformed();
-  const { format: _format, ...key } = parsed.data;
-  const publicKey = publicKeyOf(key.publicKey);
-  if (!isSignedText(publicKey, CONTEXT, payload, signature))
-    throw new AppError(
-      'invalid',
-      'DOWNLOAD_KEY_SIGNATURE',
-      'This download key was altered: its signature does not fit. Copy the whole key again from Appliance > Updates.',
-    );
+  const form = { context: CONTEXT, schema: payloadSchema };
+  const { value, publicKey } = readSignedText(partsOf(text), form, { malformed, signature: altered });
+  const { format: _format, ...key } = value;
   checkTime(key, nowMs);
   return { ...key, applianceId: applianceIdOf(publicKey) };
 }
@@ -119,20 +111,12 @@ function partsOf(text: string): { signature: Buffer; payload: string } {
   return { signature: bytes.subarray(0, SIGNATURE_BYTES), payload: payload.toString('utf8') };
 }
 
-function publicKeyOf(text: string): KeyObject {
-  try {
-    return readPublicKey(text);
-  } catch {
-    throw malformed();
-  }
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text) as unknown;
-  } catch {
-    throw malformed();
-  }
+function altered(): AppError {
+  return new AppError(
+    'invalid',
+    'DOWNLOAD_KEY_SIGNATURE',
+    'This download key was altered: its signature does not fit. Copy the whole key again from Appliance > Updates.',
+  );
 }
 
 function malformed(): AppError {
