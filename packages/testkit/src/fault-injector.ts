@@ -3,6 +3,7 @@ import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'nod
 import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { LaunchedAppliance } from './launch-appliance.ts';
+import { waitUntil } from './wait-until.ts';
 
 /** The appliance must have been launched with this environment. */
 export const FAULTS_BY_FILE = { BASCULE_FAULT: 'file' };
@@ -12,6 +13,7 @@ const LOOK_INTERVAL_MS = 5;
 export class FaultInjector implements AsyncDisposable {
   readonly #armed: string;
   readonly #firedFile: string;
+  readonly #goFile: string;
   readonly #watching: Promise<void>;
   #stopping = false;
   #fired: string | undefined;
@@ -20,6 +22,7 @@ export class FaultInjector implements AsyncDisposable {
     const directory = dirname(appliance.paths.controlSocket);
     this.#armed = join(directory, 'fault');
     this.#firedFile = join(directory, 'fault-fired');
+    this.#goFile = join(directory, 'fault-go');
     this.#watching = this.#watch();
   }
 
@@ -32,9 +35,24 @@ export class FaultInjector implements AsyncDisposable {
   arm(fault: string): void {
     this.disarm();
     this.#fired = undefined;
+    rmSync(this.#goFile, { force: true });
     const next = `${this.#armed}.next`;
     writeFileSync(next, `${fault}\n`, { mode: 0o644 });
     renameSync(next, this.#armed);
+  }
+
+  /** Arms `<step>/<before|after>:wait` at `point`; the engine stays there until `goOn`. */
+  armWait(point: string): void {
+    this.arm(`${point}:wait`);
+  }
+
+  async untilFired(limitMs?: number): Promise<void> {
+    await waitUntil('the fault has fired', () => this.#fired !== undefined, limitMs);
+  }
+
+  /** The engine goes on from where it waits. */
+  goOn(): void {
+    writeFileSync(this.#goFile, '', { mode: 0o644 });
   }
 
   /** Whatever has not fired does not any more. */
@@ -60,8 +78,8 @@ export class FaultInjector implements AsyncDisposable {
   }
 }
 
-/** Base has killed those that it may. */
-function killUnlessGone(pid: number): void {
+/** SIGKILL; one that has ended by itself is as good as killed. */
+export function killUnlessGone(pid: number): void {
   if (pid <= 1 || !existsSync(`/proc/${pid}`)) return;
   try {
     process.kill(pid, 'SIGKILL');

@@ -7,7 +7,7 @@ import { users } from '@bascule/protocol/api/auth.ts';
 import { history, type Installation, type InstallationStep, type UpdatesState } from '@bascule/protocol/api/updates.ts';
 import type { ProcessState } from '@bascule/protocol/appliance-control.ts';
 import { ApiFailure, type ApiClient } from './api-client.ts';
-import { FaultInjector, FAULTS_BY_FILE } from './fault-injector.ts';
+import { FaultInjector, FAULTS_BY_FILE, killUnlessGone } from './fault-injector.ts';
 import type { LaunchOptions } from './launch-appliance.ts';
 import type { TypingSession } from './typing-session.ts';
 import { NEXT_VERSION, UpgradeScene } from './upgrade-scene.ts';
@@ -50,6 +50,8 @@ export class FaultScene implements AsyncDisposable {
   readonly scene: UpgradeScene;
   readonly faults: FaultInjector;
   readonly session: TypingSession;
+  /** The newest installation that is known. */
+  #newest: string | undefined;
   /** Names of users that were made, all of which must be there at the end (I4). */
   readonly #made: { box: string[]; site: string[] } = { box: [], site: [] };
 
@@ -122,7 +124,7 @@ export class FaultScene implements AsyncDisposable {
     const typedBefore = this.session.typedBytes;
     await this.scene.appliance.ready();
     const state = await this.untilNothingRuns();
-    const ended = id === undefined ? undefined : await this.#ended(id);
+    const ended = await this.#ended(id);
     const version = this.scene.installed(state, kind);
     assert.ok(version === FIRST_VERSION || version === NEXT_VERSION, `${kind} ${version} is in use`);
     if (ended !== undefined)
@@ -137,13 +139,26 @@ export class FaultScene implements AsyncDisposable {
     return { ended, state };
   }
 
-  /** As the history tells it. */
-  async #ended(id: string): Promise<Ended> {
+  /** As the history tells it; of one whose id was not heard, if it has begun at all. */
+  async #ended(id: string | undefined): Promise<Ended | undefined> {
     const { installations } = await this.scene.box.call('GET', 'updates/history', history);
-    const found = installations.find((one) => one.id === id);
-    assert.ok(found, `the history does not know ${id}`);
-    assert.notEqual(found.endedAtMs, null);
+    const newest = installations[0];
+    const found = id === undefined && newest?.id !== this.#newest ? newest : installations.find((one) => one.id === id);
+    this.#newest = newest?.id;
+    if (id !== undefined) assert.ok(found, `the history does not know ${id}`);
+    assert.notEqual(found?.endedAtMs, null);
     return found;
+  }
+
+  /** SIGKILLs every program of the appliance, as a power cut would, and waits until they are gone; boot is started by whoever calls this. */
+  async killPrograms(): Promise<void> {
+    const { appliance } = this.scene;
+    appliance.keepBootRunning(false);
+    await waitUntil('all programs are gone', () => {
+      const running = programsOf(appliance.home);
+      for (const { pid } of running) killUnlessGone(pid);
+      return running.length === 0;
+    });
   }
 
   async untilNothingRuns(): Promise<UpdatesState> {

@@ -30,6 +30,8 @@ export interface LaunchOptions {
   directory?: string;
   /** Stages the checkout and runs boot on the staged versions, as `npm start` does, so that others can be installed. */
   staged?: boolean;
+  /** Jump Clients run from the checkout, as on machines of their own: what happens to the disk of the appliance does not happen to them. */
+  clientsApart?: boolean;
 }
 
 /** What boot and Jump Clients are started with. */
@@ -106,9 +108,9 @@ export class LaunchedAppliance implements AsyncDisposable {
     return [main, ...place, ...baseArgs, ...(isRoot ? ['--user', SERVICE_USER] : [])];
   }
 
-  /** From now on boot is started again whenever a signal ends it, as systemd would. */
-  keepBootRunning(): void {
-    this.#keepsBoot = true;
+  /** From now on boot is started again whenever a signal ends it, as systemd would; with `false` it is not any more. */
+  keepBootRunning(keep = true): void {
+    this.#keepsBoot = keep;
   }
 
   /** Stops boot in order, and starts it with `environment` beside what it was launched with: for BASCULE_FAULT. Waits for nothing then. */
@@ -271,7 +273,7 @@ async function freeFixedPort(): Promise<number> {
 export async function launchAppliance(options: LaunchOptions = {}): Promise<LaunchedAppliance> {
   const directory = options.directory ?? mkdtempSync(join(tmpdir(), 'bascule-appliance-'));
   chmodSync(directory, 0o755);
-  const appliance = new LaunchedAppliance(options, await softwareFor(directory, options.staged === true), directory);
+  const appliance = new LaunchedAppliance(options, await softwareFor(directory, options), directory);
   try {
     await appliance.start();
   } catch (error) {
@@ -282,13 +284,11 @@ export async function launchAppliance(options: LaunchOptions = {}): Promise<Laun
 }
 
 /** The checkout itself, or a staged copy when that is wanted or another user could not read the checkout (one below /root). */
-async function softwareFor(directory: string, staged: boolean): Promise<Software> {
+async function softwareFor(directory: string, { staged = false, clientsApart = false }: LaunchOptions): Promise<Software> {
+  const main = (app: string) => join(CHECKOUT, 'apps', app, 'src', 'main.ts');
+  const apart = { node: process.execPath, main: main('jump-client') };
   if (!staged && (!isRoot || isOpen(CHECKOUT))) {
-    const main = (app: string) => join(CHECKOUT, 'apps', app, 'src', 'main.ts');
-    return {
-      boot: { node: process.execPath, main: main('boot'), baseArgs: ['--base', main('base')] },
-      jumpClient: { node: process.execPath, main: main('jump-client') },
-    };
+    return { boot: { node: process.execPath, main: main('boot'), baseArgs: ['--base', main('base')] }, jumpClient: apart };
   }
   const { stage } = (await import(join(CHECKOUT, 'tools', 'entry', 'stage.mjs'))) as {
     stage(home: string, restage: boolean): { boot: string; software: string };
@@ -303,7 +303,7 @@ async function softwareFor(directory: string, staged: boolean): Promise<Software
   const node = join(boot, 'bin', 'node');
   return {
     boot: { node, main: join(boot, 'apps', 'boot', 'src', 'main.ts'), baseArgs: ['--software', software] },
-    jumpClient: { node, main: join(boot, 'apps', 'jump-client', 'src', 'main.ts') },
+    jumpClient: clientsApart ? apart : { node, main: join(boot, 'apps', 'jump-client', 'src', 'main.ts') },
   };
 }
 
