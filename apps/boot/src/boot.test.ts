@@ -5,7 +5,6 @@ import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { ApplianceLog } from './appliance-log.ts';
 import { sentenceOf } from './base-candidate.ts';
-import { RESTART_LONGEST_WAIT_MS, restartWaitMs } from './child-program.ts';
 import { readOptions } from './options.ts';
 import { checkHome, MIN_FREE_BYTES } from './preparation.ts';
 import { Refusal } from './refusal.ts';
@@ -94,12 +93,5 @@ describe('the log', () => {
     assert.equal(statSync(join(directory, 'appliance.log.1')).size, 1001);
     const line = JSON.parse(readFileSync(join(directory, 'appliance.log'), 'utf8')) as Record<string, unknown>;
     assert.deepEqual([line['event'], line['port'], line['program']], ['boot.started', 1, 'boot']);
-  });
-});
-
-describe('the wait before a restart', () => {
-  it('is none at first, then grows to a limit', () => {
-    assert.deepEqual([1, 2, 3, 4].map(restartWaitMs), [0, 100, 200, 400]);
-    assert.equal(restartWaitMs(60), RESTART_LONGEST_WAIT_MS);
   });
 });

@@ -1,10 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { countFailure, restartWaitMs } from '@bascule/core/restart-wait.ts';
 
-/** Waits before a restart: none, then doubling from RESTART_FIRST_WAIT_MS to RESTART_LONGEST_WAIT_MS; a program that worked for RESTART_FORGIVEN_AFTER_MS starts over. */
-export const RESTART_FIRST_WAIT_MS = 100;
-export const RESTART_LONGEST_WAIT_MS = 10_000;
-export const RESTART_FORGIVEN_AFTER_MS = 30_000;
 /** How long a program may take to stop when told to, before it is killed. */
 export const STOP_WAIT_MS = 15_000;
 
@@ -24,11 +21,6 @@ export interface ChildProgramOptions {
   onMessage(message: unknown): void;
   /** Started, ready or gone. */
   onChange(): void;
-}
-
-/** The wait before the restart after `failures` quick deaths in a row. */
-export function restartWaitMs(failures: number): number {
-  return failures <= 1 ? 0 : Math.min(RESTART_FIRST_WAIT_MS * 2 ** (failures - 2), RESTART_LONGEST_WAIT_MS);
 }
 
 /** Keeps one program running: starts it again when it dies, with growing waits. */
@@ -97,7 +89,7 @@ export class ChildProgram {
     this.#child = undefined;
     const livedMs = Date.now() - this.#state.startedAtMs;
     if (this.#state.state !== 'ready') this.#triesWithoutReady++;
-    this.#failures = livedMs > RESTART_FORGIVEN_AFTER_MS ? 1 : this.#failures + 1;
+    this.#failures = countFailure(this.#failures, livedMs);
     this.#state = { ...this.#state, pid: 0, state: 'waiting' };
     if (!this.#stopping) this.#timer = setTimeout(() => this.start(), restartWaitMs(this.#failures));
     this.#options.onChange();

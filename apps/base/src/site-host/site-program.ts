@@ -3,15 +3,12 @@ import { EventEmitter, once } from 'node:events';
 import type net from 'node:net';
 import { userInfo } from 'node:os';
 import { identifyProcess, type ProcessIdentity } from '@bascule/core/process-identity.ts';
+import { countFailure, restartWaitMs } from '@bascule/core/restart-wait.ts';
 import type { Log } from '@bascule/log/log.ts';
 import type { ProcessState } from '@bascule/protocol/appliance-control.ts';
 import { fromSite, type FromSite, type SiteStart, type ToSite } from '@bascule/protocol/base-site.ts';
 import type { SiteProgram } from '../front/front.ts';
 
-/** Waits before a restart: none at first, then doubling between these, and from the start again once the program worked that long. */
-export const RESTART_FIRST_WAIT_MS = 100;
-export const RESTART_LONGEST_WAIT_MS = 10_000;
-export const RESTART_FORGIVEN_AFTER_MS = 30_000;
 export const HEALTH_INTERVAL_MS = 10_000;
 /** A program that has not answered for this long (also at its start: a migration may take its time) is killed and started again. */
 export const HEALTH_SILENCE_LIMIT_MS = 30_000;
@@ -259,7 +256,7 @@ export class SupervisedProgram extends EventEmitter<SiteProgramEvents> implement
     this.#identity = undefined;
     this.#prepared = undefined;
     const livedMs = Date.now() - this.#startedAtMs;
-    this.#failures = livedMs > RESTART_FORGIVEN_AFTER_MS ? 1 : this.#failures + 1;
+    this.#failures = countFailure(this.#failures, livedMs);
     if (!this.#stopping) this.#deaths++;
     if (this.#failure === undefined) this.#state = 'waiting';
     const waitMs = restartWaitMs(this.#failures);
@@ -270,11 +267,6 @@ export class SupervisedProgram extends EventEmitter<SiteProgramEvents> implement
     if (this.#isKept) this.#restartTimer = setTimeout(() => this.#spawn('serve'), waitMs);
     this.emit('change');
   }
-}
-
-/** The wait before the restart after `failures` quick deaths in a row. */
-export function restartWaitMs(failures: number): number {
-  return failures <= 1 ? 0 : Math.min(RESTART_FIRST_WAIT_MS * 2 ** (failures - 2), RESTART_LONGEST_WAIT_MS);
 }
 
 /**
