@@ -1,6 +1,6 @@
-import { isIPv6 } from 'node:net';
+import { addressKey } from '@bascule/http/rate-limit.ts';
 
-/** Counts what each address has under way, and all together. An address that has nothing takes no memory. */
+/** Counts what each address (an IPv6 subscriber's /64 is one) has under way, and all together. An address that has nothing takes no memory. */
 export class AddressCounts {
   readonly #max: number;
   readonly #maxPerAddress: number;
@@ -33,16 +33,4 @@ export class AddressCounts {
       else this.#counts.set(key, rest);
     };
   }
-}
-
-/** IPv6 is counted by /64, which is what one subscriber has; IPv4 inside IPv6 as IPv4. */
-export function addressKey(address: string): string {
-  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address);
-  if (mapped?.[1] !== undefined) return mapped[1];
-  if (!isIPv6(address)) return address;
-  const [front = '', back = ''] = address.split('::');
-  const groups = front === '' ? [] : front.split(':');
-  const backGroups = back === '' ? [] : back.split(':');
-  while (address.includes('::') && groups.length + backGroups.length < 8) groups.push('0');
-  return [...groups, ...backGroups].slice(0, 4).join(':');
 }
