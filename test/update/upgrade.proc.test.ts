@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { UpgradeRun, type UpgradeFigures } from '@bascule/testkit/upgrade-run.ts';
 import { LaunchedUpdateServer, NEXT_VERSION, ReleaseShop, UpgradeScene } from '@bascule/testkit/upgrade-scene.ts';
+import { waitUntil } from '@bascule/testkit/wait-until.ts';
 
 const WATCH_SECONDS = 2;
 
@@ -47,7 +48,10 @@ describe('an upgrade from an update server', { concurrency: false }, () => {
 
   it('of the site, with a migration: nothing is refused, and a session by the system works afterwards (B215)', async () => {
     await check(() => run.install(scene.target('site')), 'site', NEXT_VERSION);
-    const lines = (await scene.state()).lastInstalled?.verification ?? [];
+    const lines = await waitUntil('everything of the verification list was looked at', async () => {
+      const found = (await scene.state()).lastInstalled?.verification ?? [];
+      return found.length > 0 && found.every(({ state }) => state !== 'waiting' && state !== 'running') && found;
+    });
     assert.deepEqual(
       lines.filter(({ state }) => state !== 'passed').map(({ code, text }) => `${code}: ${text}`),
       [],
