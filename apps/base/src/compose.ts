@@ -108,8 +108,11 @@ export class Base {
     const config = this.#config;
     this.#firstPassword = await this.#accounts.ensureFirstAdministrator();
     const software = await this.#openSoftware();
-    // Decides which version of the site starts below.
+    // Decides which version of the site starts.
     software.resume();
+    // Beside what follows: people wait for the site, and its programs take as long as the rest of base.
+    const siteStart = this.#host.start();
+    siteStart.catch(() => undefined); // Thrown below.
     const state = () => ({ applianceName: config.applianceName, siteReady: this.#host.ready, siteState: this.#host.state });
     this.#web = await openBoxInterface({
       config,
@@ -129,7 +132,7 @@ export class Base {
       CERTIFICATE_CHECK_INTERVAL_MS,
     ).unref();
     this.#clock.start();
-    await this.#host.start();
+    await siteStart;
     software.start();
   }
 

@@ -24,14 +24,21 @@ export interface DialTls {
   /** A TLS session to resume. */
   session?: Buffer;
   onSession?(session: Buffer): void;
+  /** No connection came about: a session that is not known any more must not keep us away. */
+  onFailed?(): void;
 }
 
 /** Opens a TLS 1.3 connection to the appliance, through the proxy if there is one. Rejects with an Error whose message is a sentence. */
 export async function dial(target: DialTarget, tls: DialTls, signal?: AbortSignal): Promise<TLSSocket> {
   const limit = AbortSignal.any([AbortSignal.timeout(DIAL_LIMIT_MS), ...(signal === undefined ? [] : [signal])]);
-  const socket =
-    target.proxy === undefined ? await dialDirectly(target, limit) : await dialThroughProxy(target, target.proxy, limit);
-  return await startTls(socket, tls, limit);
+  try {
+    const socket =
+      target.proxy === undefined ? await dialDirectly(target, limit) : await dialThroughProxy(target, target.proxy, limit);
+    return await startTls(socket, tls, limit);
+  } catch (error) {
+    tls.onFailed?.();
+    throw error;
+  }
 }
 
 function aborted(limit: AbortSignal, what: string): Error {

@@ -42,6 +42,8 @@ export class JumpClient {
   #sessions: Sessions;
   #link: ControlLink | undefined;
   #tlsSession: Buffer | undefined;
+  /** Of data links: when the relay was replaced, all sessions dial at once, and full handshakes would be most of the wait. */
+  #dataTlsSession: Buffer | undefined;
   #windows = { windowMs: 0, withSessionsWindowMs: 0 };
   #refused: Refused | undefined;
   #refusalSaid = new SaidSeldom(REFUSAL_SAID_EVERY_MS);
@@ -62,7 +64,14 @@ export class JumpClient {
       target: options,
       tls: () => {
         const identity = must(this.#identity, 'identity of an accepted client');
-        return { authority: identity.authority, certificate: identity.certificate, key: home.keyPem };
+        return {
+          authority: identity.authority,
+          certificate: identity.certificate,
+          key: home.keyPem,
+          ...(this.#dataTlsSession && { session: this.#dataTlsSession }),
+          onSession: (session: Buffer) => (this.#dataTlsSession = session),
+          onFailed: () => (this.#dataTlsSession = undefined),
+        };
       },
       send: (message) => this.#link?.send(message) ?? false,
       log,
@@ -200,6 +209,7 @@ export class JumpClient {
       this.#identity = { ...this.#identity, certificate: message.certificate };
       this.#home.store(this.#identity);
       this.#tlsSession = undefined;
+      this.#dataTlsSession = undefined;
       this.#log.info({}, 'certificate-renewed');
     }
   }

@@ -27,7 +27,13 @@ export type RecordingHeader = z.infer<typeof recordingHeader>;
 export const toRelay = z.discriminatedUnion('kind', [
   z.object({
     kind: z.literal('configure'),
-    tls: z.object({ key: z.string(), certificate: z.string(), authority: z.string() }),
+    tls: z.object({
+      key: z.string(),
+      certificate: z.string(),
+      authority: z.string(),
+      /** What TLS sessions are resumed with, base64 of 48 bytes: the same over a restart of the site. */
+      ticketKeys: z.base64().length(64).optional(),
+    }),
     limits: z.object({
       /** One recording's size at most; then the session ends with `limit-reached`. */
       recordingMaxBytes: byteCount,

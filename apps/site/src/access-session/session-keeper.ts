@@ -45,7 +45,7 @@ export interface SessionKeeperOptions {
   /** The relay's control socket. */
   relaySocket: string;
   /** The certificate of the links, as it is now. */
-  linkTls(): { key: string; certificate: string; authority: string };
+  linkTls(): { key: string; certificate: string; authority: string; ticketKeys: Buffer };
   appliance: string;
   settings(): Pick<SecuritySettings, 'notResumedMinutes' | 'clientAwayMinutes' | 'recordInput' | 'recordingMaxMebibytes'>;
   /** Tells open pages that the list of active sessions changed. */

@@ -24,13 +24,13 @@ export function newTicket(nowMs: number): { ticket: string; ticketSha256: string
 
 /** The first message to a relay. */
 export function relayConfiguration(
-  linkTls: { key: string; certificate: string; authority: string },
+  linkTls: { key: string; certificate: string; authority: string; ticketKeys: Buffer },
   recordingMaxMebibytes: number,
 ): ToRelay {
-  const { key, certificate, authority } = linkTls;
+  const { key, certificate, authority, ticketKeys } = linkTls;
   return {
     kind: 'configure',
-    tls: { key, certificate, authority },
+    tls: { key, certificate, authority, ticketKeys: ticketKeys.toString('base64') },
     limits: {
       recordingMaxBytes: recordingMaxMebibytes * MEBIBYTE,
       reserveBytes: RESERVE_BYTES,

@@ -274,7 +274,7 @@ export class SessionBench implements AsyncDisposable {
       store: this.database.store,
       clients: this.clients,
       relaySocket: this.relay.path,
-      linkTls: () => ({ key: 'key', certificate: this.certificate, authority: 'authority' }),
+      linkTls: () => ({ key: 'key', certificate: this.certificate, authority: 'authority', ticketKeys: Buffer.alloc(48) }),
       appliance: 'test',
       settings: () => this.settings,
       mayJump: (userId, itemId) => this.mayJump(userId, itemId),

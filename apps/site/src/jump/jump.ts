@@ -1,3 +1,4 @@
+import { hkdfSync } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { notFound } from '@bascule/errors/app-error.ts';
 import type { Log } from '@bascule/log/log.ts';
@@ -101,6 +102,7 @@ export class Jump {
   readonly groups: JumpGroups;
   readonly tokens: InstallerTokens;
   readonly #leaf: LinkLeaf;
+  readonly #dataTicketKeys: Buffer;
 
   private constructor(options: JumpOptions, leaf: LinkLeaf) {
     this.#options = options;
@@ -115,10 +117,12 @@ export class Jump {
     this.#notes = new ClientNotes({ store: options.store, changes: this.#changes, log: options.log });
     this.#clientCount = rows.countClients(options.store).total;
     this.#auditLimit = new RateLimit({ windowMs: AUDIT_WINDOW_MS, perKey: 1, inAll: 60, now: this.#now });
+    const ticketKeys = readTicketKeys(options.keysDir, this.#now());
+    this.#dataTicketKeys = Buffer.from(hkdfSync('sha256', ticketKeys, '', 'bascule data links', ticketKeys.length));
     this.#links = new ControlLinks({
       directory: this.#directory(),
       tls: leaf.tls,
-      ticketKeys: readTicketKeys(options.keysDir, this.#now()),
+      ticketKeys,
       appliance: options.appliance,
       log: options.log,
       now: this.#now,
@@ -132,9 +136,9 @@ export class Jump {
     return new Jump(options, await LinkLeaf.open({ identity, log, now }));
   }
 
-  /** What links are secured with: key, chain and authority; the relay needs the same. */
-  get linkTls(): LinkTls {
-    return this.#leaf.tls;
+  /** What links are secured with: key, chain and authority; the relay needs the same, and keys of its own for the sessions of data links. */
+  get linkTls(): LinkTls & { ticketKeys: Buffer } {
+    return { ...this.#leaf.tls, ticketKeys: this.#dataTicketKeys };
   }
 
   /** `linkTls` is another one now. */

@@ -13,10 +13,15 @@ const HANDSHAKE_LIMIT_MS = 10_000;
 /** Connections at a time, HELLO said or not. */
 export const AGENT_CONNECTIONS_MAX = 18_000;
 
+/** TLS sessions may be resumed for this long; without the full handshake a ticket of main's is needed all the same. */
+const TLS_SESSION_LIFE_S = 12 * 60 * 60;
+
 export interface LinkTls {
   key: string;
   certificate: string;
   authority: string;
+  /** What sessions are resumed with, base64; absent: for as long as this program runs. */
+  ticketKeys?: string | undefined;
 }
 
 /** Opens the connections that base hands over unopened (wire 1.2, 4.1): TLS 1.3 with a client certificate of the site identity, then WebSocket at `/data`. */
@@ -42,6 +47,9 @@ export class AgentDoor {
       cert: tls.certificate,
       ca: tls.authority,
       minVersion: 'TLSv1.3',
+      ...(tls.ticketKeys !== undefined && { ticketKeys: Buffer.from(tls.ticketKeys, 'base64') }),
+      sessionIdContext: 'bascule-data',
+      sessionTimeout: TLS_SESSION_LIFE_S,
     } as const;
     if (this.#server) return this.#server.setSecureContext(context);
     const { requestLimitMs } = this.#limits;
@@ -87,8 +95,10 @@ export class AgentDoor {
   }
 }
 
-/** The Jump Client's id in the certificate that the handshake proved. */
+/** The Jump Client's id in the certificate that the handshake proved. A resumed session is not checked against the clock by TLS. */
 function commonNameOf(socket: TLSSocket): string | undefined {
-  const name: unknown = socket.authorized ? socket.getPeerCertificate().subject?.CN : undefined;
+  const certificate = socket.authorized ? socket.getPeerCertificate() : undefined;
+  const isInTime = certificate !== undefined && Date.parse(certificate.valid_to) > Date.now();
+  const name: unknown = isInTime ? certificate.subject?.CN : undefined;
   return typeof name === 'string' && idPattern('jumpClient').test(name) ? name : undefined;
 }

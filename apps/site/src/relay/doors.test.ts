@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
@@ -95,6 +96,48 @@ test('data links: only with a client certificate of the site identity, over TLS 
     assert.equal(await dial(await credentials(identity, 'root')), '404');
     assert.notEqual(await dial({ ...good, maxVersion: 'TLSv1.2' }), 'open');
     assert.deepEqual(clients, [CLIENT, CLIENT]);
+  } finally {
+    server.close();
+    rmSync(directory, { recursive: true });
+  }
+});
+
+test('a data link resumes the TLS session that it had with the relay before, and no longer than its certificate is valid', async (t) => {
+  const directory = mkdtempSync(join(tmpdir(), 'bascule-door-'));
+  const identity = await SiteIdentity.open({ keysDir: directory });
+  const good = await credentials(identity, CLIENT);
+  const tls = await identity.issueLinkTls();
+  const ticketKeys = randomBytes(48).toString('base64');
+  let door = new AgentDoor(() => {});
+  const server = createServer({ pauseOnConnect: true }, (socket) => door.take(socket, new Uint8Array()));
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  let session: Buffer | undefined;
+  const dial = async (): Promise<[string, boolean]> => {
+    const options = { host: '127.0.0.1', port, servername: 'link.bascule.internal', ca: tls.authority, ...good };
+    const socket = connectTls({ ...options, ALPNProtocols: ['bascule-data/1'], ...(session && { session }) });
+    let isReused = false;
+    socket.on('secureConnect', () => (isReused = socket.isSessionReused()));
+    socket.on('session', (fresh: Buffer) => (session = fresh));
+    const said = await outcome(new WebSocket('wss://link.bascule.internal/data', { createConnection: () => socket }));
+    return [said, isReused];
+  };
+  const restart = async (keys: string): Promise<void> => {
+    door = new AgentDoor(() => {});
+    // The certificate of links is another one after each start.
+    door.configure({ ...(await identity.issueLinkTls()), ticketKeys: keys });
+  };
+  try {
+    await restart(ticketKeys);
+    assert.deepEqual(await dial(), ['open', false]);
+    await restart(ticketKeys);
+    assert.deepEqual(await dial(), ['open', true]);
+    t.mock.timers.enable({ apis: ['Date'], now: Date.now() + 100 * 365 * 24 * 60 * 60_000 });
+    assert.deepEqual(await dial(), ['404', true]);
+    t.mock.timers.reset();
+    await restart(randomBytes(48).toString('base64'));
+    assert.deepEqual(await dial(), ['open', false]);
   } finally {
     server.close();
     rmSync(directory, { recursive: true });
