@@ -1,5 +1,5 @@
 /**
- * Takes a picture of every page in both themes for docs/screenshots: `node_modules/.bin/node tools/screenshots.ts [PART OF A NAME]`. Needs
+ * Takes a picture of every page in both themes for docs/screenshots: `node_modules/.bin/node tools/screenshots.ts [PART OF A NAME | updates]`. Needs
  * Debian's chromium. As root it runs under a machine name and address of its own (`unshare`), so that no picture shows where it was taken.
  */
 import { spawnSync } from 'node:child_process';
@@ -12,6 +12,7 @@ import { TestBrowser } from '../packages/testkit/src/browser.ts';
 import { waitUntil } from '../packages/testkit/src/wait-until.ts';
 import { toPalettePng } from './screenshots/palette-png.ts';
 import { makeScene, PASSWORD, quiet, type Scene } from './screenshots/scene.ts';
+import { takeUpdates } from './screenshots/updates.ts';
 
 const FOLDER = join(CHECKOUT, 'docs', 'screenshots');
 const TOTAL_MAX_BYTES = 3 * 1024 * 1024;
@@ -21,6 +22,8 @@ const THEMES = ['light', 'dark'] as const;
 const SETTLE_MS = 700;
 /** How long the recording plays before its picture is taken. */
 const PLAYED_MS = 4500;
+/** The part that takes minutes of its own: packages are built and installed. */
+const UPDATES = 'updates';
 const APPLIANCE_NAME = 'alpha';
 const SET_UP = `hostname ${APPLIANCE_NAME}; ip link set lo up; ip link add eth0 type bridge; ip addr add 192.0.2.10/24 dev eth0; ip link set eth0 up`;
 
@@ -70,12 +73,20 @@ function runApart(): number {
 
 async function takeAll(): Promise<void> {
   const wanted = process.argv[2] ?? '';
+  mkdirSync(FOLDER, { recursive: true });
+  if (wanted === '') for (const file of readdirSync(FOLDER)) if (file.endsWith('.png')) rmSync(join(FOLDER, file));
+  const complaints = wanted === UPDATES ? [] : await takeEveryday(wanted);
+  if (wanted === '' || wanted === UPDATES)
+    await takeUpdates((page, name, options) => shoot(page, name, () => Promise.resolve(), options), VIEWPORT);
+  report(complaints);
+}
+
+/** All but Updates; gives what the pages complained about. */
+async function takeEveryday(wanted: string): Promise<string[]> {
   await using scene = await makeScene();
   await using browser = await TestBrowser.launch();
   const { page } = browser;
   await page.setViewportSize(VIEWPORT);
-  mkdirSync(FOLDER, { recursive: true });
-  if (wanted === '') for (const file of readdirSync(FOLDER)) if (file.endsWith('.png')) rmSync(join(FOLDER, file));
   const { url, passwords } = scene.appliance;
   await shoot(page, 'login', (shown) => open(shown, `${url}/login`));
   await logIn(page, `${url}/login`, PASSWORD);
@@ -93,7 +104,7 @@ async function takeAll(): Promise<void> {
   await page.getByRole('button', { name: 'Set password' }).click();
   await page.getByRole('link', { name: 'My account' }).waitFor();
   await shootAll(page, BOX_PAGES, url, scene, wanted);
-  report(browser.complaints);
+  return browser.complaints;
 }
 
 async function shootAll(page: Page, pages: typeof SITE_PAGES, url: string, scene: Scene, wanted: string): Promise<void> {
@@ -102,13 +113,18 @@ async function shootAll(page: Page, pages: typeof SITE_PAGES, url: string, scene
 }
 
 /** One file per theme. */
-async function shoot(page: Page, name: string, bring: (page: Page) => Promise<void>): Promise<void> {
+async function shoot(
+  page: Page,
+  name: string,
+  bring: (page: Page) => Promise<void>,
+  options: { fullPage: boolean } = { fullPage: false },
+): Promise<void> {
   try {
     await bring(page);
     for (const theme of THEMES) {
       await page.emulateMedia({ colorScheme: theme });
       await delay(SETTLE_MS);
-      writeFileSync(join(FOLDER, `${name}-${theme}.png`), toPalettePng(await page.screenshot()));
+      writeFileSync(join(FOLDER, `${name}-${theme}.png`), toPalettePng(await page.screenshot(options)));
     }
     process.stdout.write(`${name}\n`);
   } catch (error) {

@@ -93,7 +93,7 @@ export class LaunchedUpdateServer implements AsyncDisposable {
     this.#log = log;
   }
 
-  static async start(shop: ReleaseShop): Promise<LaunchedUpdateServer> {
+  static async start(shop: Pick<ReleaseShop, 'directory' | 'repository' | 'keys'>): Promise<LaunchedUpdateServer> {
     const args = [
       join(CHECKOUT, 'apps', 'update-server', 'src', 'main.ts'),
       'serve',
