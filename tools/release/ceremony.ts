@@ -5,7 +5,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { AppError } from '@bascule/errors/app-error.ts';
-import { TufAuthor } from '@bascule/package-format/tuf-author.ts';
+import { TufAuthor, type RootChange } from '@bascule/package-format/tuf-author.ts';
 import { createKeyFile, keyIdOf, TUF_ROLES, type TufRole } from '@bascule/package-format/tuf-keys.ts';
 import { isOnlineHere, signingKeys, type FoundKey } from './key-folder.ts';
 import { ReleaseError } from './release-error.ts';
@@ -55,7 +55,7 @@ export async function showKeys(repository: string | undefined, keys: FoundKey[],
       say(`${role.padEnd(10)} ${keyId}  ${file}${isPrivate ? '' : ' (public part)'}`);
     return;
   }
-  const author = await open(repository);
+  const author = await TufAuthor.open({ directory: repository, now: Date.now });
   for (const role of TUF_ROLES) {
     const { keyIds, threshold } = author.roleKeys(role);
     const { version, expiresMs } = author.roleState(role);
@@ -98,11 +98,21 @@ export async function revokeKey(ceremony: Ceremony, role: TufRole, keyId: string
   await finish(ceremony, author);
 }
 
-/** Signs the root that waits with the root keys at hand, and publishes it when enough have signed. */
-export async function signRoot(ceremony: Ceremony): Promise<void> {
-  const author = await open(ceremony.repository);
+/**
+ * Signs the root that waits with the root keys at hand, and publishes it when enough have signed. `confirmed` is the SHA-256 that the holder has compared with what
+ * the others say; without it the change is shown and nothing is signed: what waits lay where others could write.
+ */
+export async function signRoot(ceremony: Ceremony, confirmed: string | undefined): Promise<void> {
+  const author = await TufAuthor.open({ directory: ceremony.repository, now: Date.now, withStagedRoot: true });
+  if (!author.isRootWaiting) throw new ReleaseError(`No root waits for signatures in ${ceremony.repository}.`);
+  const change = author.rootChange();
+  if (confirmed !== change.sha256) {
+    sayChange(change, ceremony.say);
+    if (confirmed === undefined) return;
+    throw new ReleaseError('The root that waits is another one than you confirmed. Nothing was signed.');
+  }
   const { have, need } = await author.stageRoot(signingKeys(ceremony.keys));
-  if (have < need) return sayWaiting(ceremony, have, need);
+  if (have < need) return sayWaiting(ceremony, author, have, need);
   // What root has just given to other keys is signed by them.
   for (const role of ['targets', 'snapshot', 'timestamp'] as const) {
     const { keyIds } = author.roleKeys(role);
@@ -125,7 +135,7 @@ async function finish(ceremony: Ceremony, author: TufAuthor): Promise<void> {
   } catch (error) {
     if (!(error instanceof AppError) || error.code !== 'TUF_KEYS_MISSING' || error.params?.['role'] !== 'root') throw error;
     const { have, need } = await author.stageRoot(signingKeys(ceremony.keys));
-    sayWaiting(ceremony, have, need);
+    sayWaiting(ceremony, author, have, need);
   }
 }
 
@@ -136,13 +146,34 @@ async function publish({ keys, say }: Ceremony, author: TufAuthor): Promise<void
   if (!isOnline) say('Snapshot and timestamp are signed where their keys are: npm run release -- refresh there.');
 }
 
-function sayWaiting({ repository, say }: Ceremony, have: number, need: number): void {
+function sayWaiting({ repository, say }: Ceremony, author: TufAuthor, have: number, need: number): void {
   say(`The new root has ${have} of ${need} signatures and waits in ${join(repository, 'staged')}. Nothing was published yet.`);
-  say('Each holder in turn: npm run release -- keys sign-root --repository DIR --keys DIR-OF-THE-HOLDER');
+  say('Each holder in turn, who looks at it first and then signs what all have compared:');
+  say('  npm run release -- keys sign-root --repository DIR --keys DIR-OF-THE-HOLDER');
+  say(`  npm run release -- keys sign-root --repository DIR --keys DIR-OF-THE-HOLDER --root ${author.rootChange().sha256}`);
+}
+
+function sayChange({ version, expiresMs, roles, sha256 }: RootChange, say: Say): void {
+  say(`Root ${version}, good until ${new Date(expiresMs).toISOString().slice(0, 16)}Z, changes:`);
+  for (const { role, threshold, thresholdBefore, added, removed } of roles) {
+    if (added.length === 0 && removed.length === 0 && threshold === thresholdBefore) continue;
+    say(`  ${role}: ${threshold} must sign${threshold === thresholdBefore ? '' : `, until now ${thresholdBefore}`}`);
+    for (const keyId of added) say(`    + ${keyId}`);
+    for (const keyId of removed) say(`    - ${keyId}`);
+  }
+  say(
+    'Nothing was signed. Compare these key ids and this number with what the other holders see, by another way than this file came:',
+  );
+  say(`  --root ${sha256}`);
 }
 
 async function open(repository: string): Promise<TufAuthor> {
-  return await TufAuthor.open({ directory: repository, now: Date.now });
+  const author = await TufAuthor.open({ directory: repository, now: Date.now });
+  if (author.isRootWaiting)
+    throw new ReleaseError(
+      `A root waits for signatures in ${join(repository, 'staged')}: finish it (keys sign-root), or remove it, before keys change again.`,
+    );
+  return author;
 }
 
 /** The public keys that stay. */

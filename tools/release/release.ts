@@ -23,7 +23,7 @@ npm run release -- keys root --out DIR [--keys 3] [--threshold 2]               
 npm run release -- keys rotate ROLE [--replace KEYID] --repository DIR --keys DIR...   the first DIR gets the new key
 npm run release -- keys revoke ROLE KEYID --repository DIR --keys DIR...
 npm run release -- keys renew ROLE --repository DIR --keys DIR...                  a new version with a new life
-npm run release -- keys sign-root --repository DIR --keys DIR...                   one holder after the other
+npm run release -- keys sign-root --repository DIR --keys DIR... [--root SHA256]   shows the root that waits; signs the one that you compared
 Without --keys: development keys in $XDG_DATA_HOME/bascule/keys (~/.local/share/bascule/keys), made on first use.`;
 const EXIT_USAGE = 64;
 

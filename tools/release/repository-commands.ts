@@ -16,6 +16,7 @@ const OPTIONS = {
   threshold: text,
   out: text,
   replace: text,
+  root: text,
 } as const;
 const ROOT_KEYS_LIMIT = 16;
 
@@ -26,6 +27,7 @@ interface Given {
   threshold: string | undefined;
   out: string | undefined;
   replace: string | undefined;
+  root: string | undefined;
 }
 
 /** Runs `repository`, `publish`, `refresh` or `keys ...`; false when the command is none of them. Throws ReleaseError and AppError. */
@@ -86,7 +88,7 @@ async function runKeyCommand(given: Given, say: Say): Promise<void> {
   if (verb === 'rotate') return await ceremony.rotateKey(at, roleOf(first), folder, given.replace);
   if (verb === 'revoke') return await ceremony.revokeKey(at, roleOf(first), second ?? '');
   if (verb === 'renew') return await ceremony.renewRole(at, roleOf(first));
-  if (verb === 'sign-root') return await ceremony.signRoot(at);
+  if (verb === 'sign-root') return await ceremony.signRoot(at, given.root);
   throw new ReleaseError(`npm run release -- keys show|create|root|rotate|revoke|renew|sign-root, not '${verb}'.`);
 }
 
@@ -100,6 +102,7 @@ function readArguments(args: string[]): Given {
       threshold: values.threshold,
       out: values.out,
       replace: values.replace,
+      root: values.root,
     };
   } catch (error) {
     throw new ReleaseError((error as Error).message);

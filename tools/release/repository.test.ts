@@ -122,6 +122,9 @@ describe('publishing', () => {
 
 describe('the key ceremony', () => {
   const holder = (number: number): string => join(directory, 'holders', `holder-${number}`);
+  const rootOf = (text: string): string => /--root ([0-9a-f]{64})/.exec(text)?.[1] ?? '';
+  const signRoot = (root: string, ...folders: string[]): Promise<string> =>
+    run('keys', 'sign-root', '--repository', repository, '--root', root, ...folders.flatMap((folder) => ['--keys', folder]));
 
   beforeEach(async () => {
     await run('keys', 'root', '--out', join(directory, 'holders'), '--keys', '3', '--threshold', '2');
@@ -151,8 +154,18 @@ describe('the key ceremony', () => {
     assert.match(await run('keys', 'rotate', 'timestamp', '--repository', repository, '--keys', keys), /0 of 2 signatures/);
     await client.refresh(new FolderMirror(repository));
     assert.equal(client.trust()?.rootVersion, 1, 'nothing is published yet');
-    assert.match(await run('keys', 'sign-root', '--repository', repository, '--keys', holder(3)), /1 of 2 signatures/);
-    await run('keys', 'sign-root', '--repository', repository, '--keys', keys, '--keys', holder(1));
+    const change = await run('keys', 'sign-root', '--repository', repository, '--keys', holder(3));
+    assert.match(change, new RegExp(`timestamp: 1 must sign\\n    \\+ [0-9a-f]{64}\\n    - ${before[0]}\\nNothing was signed`));
+    const root = rootOf(change);
+    assert.match(await signRoot(root, holder(3)), /1 of 2 signatures/);
+    await assert.rejects(run('keys', 'rotate', 'snapshot', '--repository', repository, '--keys', keys), /A root waits/);
+    // Somebody put another root in its place, on its way from holder to holder.
+    const staged = join(repository, 'staged', 'root.json');
+    const honest = readFileSync(staged, 'utf8');
+    writeFileSync(staged, honest.replace('"expires": "20', '"expires": "21'));
+    await assert.rejects(signRoot(root, holder(1)), /another one than you confirmed/);
+    writeFileSync(staged, honest);
+    await signRoot(root, keys, holder(1));
     assert.match(said.join('\n'), /2\.root\.json/);
     await client.refresh(new FolderMirror(repository));
     assert.equal(client.trust()?.rootVersion, 2);
@@ -166,7 +179,7 @@ describe('the key ceremony', () => {
     const fresh = join(directory, 'holders', 'holder-4');
     await run('keys', 'rotate', 'root', '--replace', lost, '--repository', repository, '--keys', fresh, '--keys', holder(2));
     assert.match(said.join('\n'), /waits/);
-    await run('keys', 'sign-root', '--repository', repository, '--keys', holder(3), '--keys', keys);
+    await signRoot(rootOf(said.join('\n')), holder(3), keys);
     const now = await keyIds('root');
     assert.ok(!now.includes(lost) && others.every((other) => now.includes(other)) && now.length === 3);
     await client.refresh(new FolderMirror(repository));

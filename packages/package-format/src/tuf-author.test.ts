@@ -1,14 +1,14 @@
 import { deepEqual, equal, ok, rejects, throws } from 'node:assert/strict';
-import { createPublicKey } from 'node:crypto';
+import { createPublicKey, type KeyObject } from 'node:crypto';
 import { cp, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
 import { createLog } from '@bascule/log/log.ts';
 import { FolderMirror } from './folder-mirror.ts';
-import { newKey, testManifest, TestRepository } from './testing.ts';
+import { editMetadata, newKey, testManifest, TestRepository } from './testing.ts';
 import { BUNDLE_LIFE_MS, METADATA_LIFE_MS, TufAuthor } from './tuf-author.ts';
-import { createKeyFile, keyIdOf, openDevelopmentKeys, readKeyFile, TUF_ROLES } from './tuf-keys.ts';
+import { createKeyFile, keyIdOf, openDevelopmentKeys, readKeyFile, TUF_ROLES, tufPublicKey } from './tuf-keys.ts';
 import { UpdateClient } from './update-client.ts';
 
 const log = createLog('test', 'silent');
@@ -22,7 +22,8 @@ beforeEach(async () => {
 });
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
-const reopen = () => TufAuthor.open({ directory: repository.directory, now: () => repository.nowMs });
+const reopen = (withStagedRoot = false) =>
+  TufAuthor.open({ directory: repository.directory, now: () => repository.nowMs, withStagedRoot });
 
 async function trustingClient(now = Date.now): Promise<UpdateClient> {
   const client = await UpdateClient.open({ directory: join(folder, `client-${++count}`), now, log });
@@ -74,18 +75,66 @@ test('a root is signed by a threshold of the old and of the new keys, by one hol
   deepEqual(await repository.author.stageRoot([two]), { have: 1, need: 2 });
   ok(!(await readdir(join(repository.directory, 'metadata'))).includes('2.root.json'));
   // Another holder, another day, another machine.
-  const later = await reopen();
+  // Whoever publishes meanwhile is not held up by it.
+  const meanwhile = await reopen();
+  equal(meanwhile.isRootWaiting, true);
+  meanwhile.renew('site');
+  await meanwhile.publish(repository.allKeys);
+  const later = await reopen(true);
   deepEqual(later.roleKeys('root'), { keyIds: [two, three, four].map(keyIdOf), threshold: 2 });
   deepEqual(await later.stageRoot([three]), { have: 2, need: 2 });
-  const last = await reopen();
+  const last = await reopen(true);
+  deepEqual(last.rootChange().roles[0], {
+    role: 'root',
+    threshold: 2,
+    thresholdBefore: 2,
+    added: [keyIdOf(four)],
+    removed: [keyIdOf(one)],
+  });
   deepEqual(await last.publish([]), ['2.root.json', 'root.json']);
   const client = await trustingClient();
   await client.refresh(new FolderMirror(repository.directory));
   equal(client.trust()?.rootVersion, 2);
   await rejects(stat(join(repository.directory, 'staged', 'root.json')));
-  await rejects((await reopen()).stageRoot([one]), { code: 'TUF_NOTHING_STAGED' });
+  await rejects((await reopen(true)).stageRoot([one]), { code: 'TUF_NOTHING_STAGED' });
   throws(() => last.changeKeys('root', [four]), { code: 'TUF_THRESHOLD' });
   throws(() => last.changeKeys('root', [four, four]), { code: 'TUF_THRESHOLD' });
+});
+
+test('what somebody wrote into a repository is not signed by the next who publishes', async () => {
+  const stranger = newKey();
+  const alterations: [string, (signed: never) => void, KeyObject[] | undefined][] = [
+    [
+      '1.site.json',
+      ({ targets }: { targets: Record<string, unknown> }) =>
+        void (targets['site/evil'] = { length: 1, hashes: { sha256: 'a'.repeat(64) } }),
+      undefined,
+    ],
+    ['1.site.json', ({ expires }: { expires: string }) => void expires, [stranger]],
+    ['1.targets.json', (signed: { expires: string }) => void (signed.expires = '2099-01-01T00:00:00Z'), undefined],
+    ['1.root.json', ({ roles }: { roles: Record<string, unknown> }) => void (roles['targets'] = roles['snapshot']), undefined],
+  ];
+  for (const [name, edit, keys] of alterations) {
+    const file = join(repository.directory, 'metadata', name);
+    const honest = await readFile(file);
+    await writeFile(file, editMetadata(honest, edit, keys));
+    await rejects(reopen(), { code: 'TUF_REPOSITORY_ALTERED', message: new RegExp(`^${name} `) }, name);
+    await writeFile(file, honest);
+  }
+  await reopen();
+  // A root that its predecessor did not sign.
+  const root = await readFile(join(repository.directory, 'metadata', '1.root.json'));
+  const own = editMetadata(
+    root,
+    (signed: { version: number; keys: Record<string, unknown>; roles: { root: { keyids: string[]; threshold: number } } }) => {
+      signed.version = 2;
+      signed.keys[keyIdOf(stranger)] = tufPublicKey(stranger);
+      signed.roles.root = { keyids: [keyIdOf(stranger)], threshold: 1 };
+    },
+    [stranger],
+  );
+  await writeFile(join(repository.directory, 'metadata', '2.root.json'), own);
+  await rejects(reopen(), { code: 'TUF_REPOSITORY_ALTERED' });
 });
 
 test('roles whose keys are offline are signed elsewhere; snapshot and timestamp follow where those keys are', async () => {

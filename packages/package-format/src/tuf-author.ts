@@ -5,6 +5,7 @@ import { canonicalize } from '@tufjs/canonical-json';
 import { AppError } from '@bascule/errors/app-error.ts';
 import { consistentPath } from './consistent-path.ts';
 import { isSafePath, printable } from './tar-format.ts';
+import { checkSigned } from './tuf-chain.ts';
 import {
   DELEGATED_ROLES,
   keyIdOf,
@@ -39,6 +40,14 @@ export interface AuthorOptions {
   now(): number;
 }
 
+export interface RootChange {
+  sha256: string;
+  version: number;
+  expiresMs: number;
+  /** Key ids that a top role gets and loses, and how many of its keys must sign. */
+  roles: { role: TufRole; threshold: number; thresholdBefore: number; added: string[]; removed: string[] }[];
+}
+
 export class TufAuthor {
   readonly #repository: TufRepository;
   readonly #now: () => number;
@@ -47,6 +56,7 @@ export class TufAuthor {
   #published: RoleBodies | undefined;
   readonly #changed = new Set<TufRole>();
   #stagedSignatures: Signature[] = [];
+  #isRootWaiting = false;
 
   private constructor(repository: TufRepository, now: () => number, bodies: RoleBodies, published: RoleBodies | undefined) {
     this.#repository = repository;
@@ -71,8 +81,11 @@ export class TufAuthor {
     return author;
   }
 
-  /** Opens a repository on disk, with the root that is staged there, if any. Throws `TUF_REPOSITORY_MISSING` or `TUF_REPOSITORY_DAMAGED`. */
-  static async open(options: AuthorOptions): Promise<TufAuthor> {
+  /**
+   * Opens a repository on disk, as published; with `withStagedRoot` with the root that waits for signatures. Throws `TUF_REPOSITORY_MISSING`,
+   * `TUF_REPOSITORY_DAMAGED` or `TUF_REPOSITORY_ALTERED`.
+   */
+  static async open(options: AuthorOptions & { withStagedRoot?: boolean }): Promise<TufAuthor> {
     const repository = new TufRepository(options.directory);
     const bodies = await repository.readAll();
     if (!bodies)
@@ -81,14 +94,39 @@ export class TufAuthor {
         'TUF_REPOSITORY_MISSING',
         `There is no update repository in ${options.directory}. Make one first.`,
       );
+    await checkSigned(repository);
     const author = new TufAuthor(repository, options.now, bodies, structuredClone(bodies));
     const staged = await repository.readStagedRoot();
-    if (staged?.body.version === bodies.root.version + 1) {
+    author.#isRootWaiting = staged?.body.version === bodies.root.version + 1;
+    if (staged !== undefined && author.#isRootWaiting && options.withStagedRoot === true) {
       author.#bodies.root = staged.body;
       author.#stagedSignatures = staged.signatures;
       author.#changed.add('root');
     }
     return author;
+  }
+
+  /** Whether a root waits in `staged/` for signatures. */
+  get isRootWaiting(): boolean {
+    return this.#isRootWaiting;
+  }
+
+  /** What the root would change, for its holders to look at before they sign; `sha256` is of what is signed. */
+  rootChange(): RootChange {
+    const { root } = this.#bodies;
+    const roles = (['root', 'targets', 'snapshot', 'timestamp'] as const).map((role) => {
+      const { keyids, threshold } = rolesKeysIn(this.#bodies, role);
+      const before = this.#published ? rolesKeysIn(this.#published, role) : { keyids: [], threshold: 0 };
+      return {
+        role,
+        threshold,
+        thresholdBefore: before.threshold,
+        added: keyids.filter((keyid) => !before.keyids.includes(keyid)),
+        removed: before.keyids.filter((keyid) => !keyids.includes(keyid)),
+      };
+    });
+    const sha256 = createHash('sha256').update(canonicalize(root)).digest('hex');
+    return { sha256, version: root.version, expiresMs: Date.parse(root.expires), roles };
   }
 
   /** Keys and threshold of a role, as they will be after `publish`. */
