@@ -8,8 +8,8 @@ import { join, resolve } from 'node:path';
 import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
 
-/** A test file that takes longer hangs. */
-const FILE_LIMIT_MS = 8 * 60_000;
+/** A test file that takes longer hangs; `npm run faults` has hundreds of installations in one. */
+const FILE_LIMIT_MS = process.env['BASCULE_FAULTS'] === 'all' ? 6 * 3_600_000 : 8 * 60_000;
 const PROCESS_TESTS = /\.(proc|e2e)\.test\.ts$/;
 
 const checkout = resolve(import.meta.dirname, '..');

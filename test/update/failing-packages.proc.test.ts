@@ -78,7 +78,7 @@ const FAILING: FailingPackage[] = [
     version: '0.3.4',
     // It works on the empty database of whoever makes the package, and on none with a Jump Client.
     migration:
-      'CREATE TABLE client_count (number INTEGER NOT NULL CHECK (number = 0)) STRICT; INSERT INTO client_count SELECT count(*) FROM jump_clients;',
+      'CREATE TABLE client_count (number INTEGER PRIMARY KEY NOT NULL CHECK (number = 0)) STRICT; INSERT INTO client_count SELECT count(*) FROM jump_clients;',
     cause: 'SITE_CANDIDATE_FAILED',
     step: 'migrate',
   },
