@@ -3,12 +3,12 @@
  * Says whether a recording (docs/spec/wire.md, section 6) or an audit export (docs/spec/audit-export.md) is whole. One file, no
  * dependency, Node 20 or newer; memory stays the same however large FILE is.
  *
- *   node verify.mjs FILE [--head HASH]
+ *   node verify.mjs FILE [--head HASH] [--identity CERTIFICATE]
  *
  * Exit code: 0 whole · 1 broken · 2 incomplete · 64 used wrongly, or FILE cannot be read.
  */
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
+import { createHash, verify as isSignature, X509Certificate } from 'node:crypto';
+import { createReadStream, readFileSync } from 'node:fs';
 
 const Exit = { whole: 0, broken: 1, incomplete: 2, usage: 64 };
 const RECORDING_MAGIC = 'BASCREC1';
@@ -16,18 +16,25 @@ const FRAME_MAX_BYTES = 1024 * 1024;
 const HASH_BYTES = 32;
 const LINE_MAX_BYTES = 16 * 1024 * 1024;
 const CHAINS_MAX = 10_000;
+const IDENTITY_MAX_BYTES = 64 * 1024;
 const FrameType = { header: 1, output: 2, resumed: 3, end: 4 };
+/** Exports of 0.1 have no signed heads. */
+const HEADS_FORMAT = 'bascule-audit/2';
+const AUDIT_FORMATS = ['bascule-audit/1', HEADS_FORMAT];
 const ZEROS = '0'.repeat(64);
-const USAGE = `Usage: node verify.mjs FILE [--head HASH]
+const USAGE = `Usage: node verify.mjs FILE [--head HASH] [--identity CERTIFICATE]
 
 Says whether a recording (.bsr) or an audit export (.jsonl) is whole.
 --head HASH compares the head with one you wrote down (64 hexadecimal digits).
+--identity CERTIFICATE checks the signed heads of an audit export with this certificate of the site (PEM), not with the one that the export names.
 Exit code: 0 whole, 1 broken, 2 incomplete, 64 used wrongly or unreadable.`;
 
 /** What was found wrong, and where. */
 class Broken extends Error {}
 /** The file stops before its end. */
 class Incomplete extends Error {}
+/** Asked for what this file cannot be asked for. */
+class Misused extends Error {}
 
 /** Reads a stream in pieces of a wanted size, holding no more than one piece and one chunk. */
 class ByteReader {
@@ -163,8 +170,9 @@ const AUDIT_FIELDS = {
 /** audit-export 3: every line re-hashed, chained to the one before it in its chain, and the whole file sealed by the end line. */
 async function verifyAudit(reader, firstLine, found) {
   Object.assign(found, { kind: 'audit', events: 0, lines: 1, wholeBytes: firstLine.length, head: ZEROS, chains: new Map() });
-  if (firstLine.toString('latin1') !== '{"format":"bascule-audit/1"}\n')
-    throw new Broken('line 1: the header is not that of an audit export');
+  Object.assign(found, { heads: 0, unsigned: 0 });
+  const format = AUDIT_FORMATS.find((name) => firstLine.toString('latin1') === `{"format":"${name}"}\n`);
+  if (format === undefined) throw new Broken('line 1: the header is not that of an audit export');
   const whole = createHash('sha256').update(firstLine);
   for (;;) {
     const where = `line ${found.lines + 1}`;
@@ -178,7 +186,9 @@ async function verifyAudit(reader, firstLine, found) {
       if ((await reader.take(1)).length > 0) throw new Broken(`line ${found.lines + 2}: something follows the end`);
       return;
     }
-    takeEvent(value, where, found);
+    if (format === HEADS_FORMAT && 'identity' in value) takeIdentity(value, where, found);
+    else if (format === HEADS_FORMAT && 'head' in value) takeHead(value, where, found);
+    else takeEvent(value, where, found);
     whole.update(line);
     found.lines += 1;
     found.wholeBytes += line.length;
@@ -206,6 +216,7 @@ function takeEvent(event, where, found) {
   if (computed !== hash) throw new Broken(`${where} (event ${event.sequence}): its hash does not fit`);
   chainEvent(event, where, found);
   found.events += 1;
+  found.unsigned += 1;
   found.head = hash;
   found.first ??= event;
   found.last = event;
@@ -229,6 +240,68 @@ function chainEvent(event, where, found) {
     if (chains.size >= CHAINS_MAX) throw new Broken(`${where}: more than ${CHAINS_MAX} chains`);
   }
   chains.set(name, { sequence: event.sequence, hash: event.hash, previousHash: event.previousHash });
+}
+
+/** audit-export 2.3: the certificate that heads are signed with, once, before everything else. */
+function takeIdentity(value, where, found) {
+  if (found.lines !== 1 || Object.keys(value).join() !== 'identity' || typeof value.identity !== 'string')
+    throw new Broken(`${where}: no place for an identity`);
+  const named = certificatesOf(value.identity);
+  if (named.length !== 1) throw new Broken(`${where}: the identity is no certificate`);
+  found.identities ??= named;
+}
+
+/** audit-export 2.4: a signed statement about the head that a chain has at this place. */
+function takeHead(value, where, found) {
+  const { statement: text, signature: base64 } = value.head ?? {};
+  if (JSON.stringify(value) !== JSON.stringify({ head: { statement: text, signature: base64 } }) || typeof text !== 'string')
+    throw new Broken(`${where}: its fields are not those of a signed head`);
+  const signature = Buffer.from(String(base64), 'base64');
+  if (signature.toString('base64') !== base64) throw new Broken(`${where}: its signature is not as it was written`);
+  const isOf = ({ publicKey }) => isSignature('sha256', Buffer.from(text), publicKey, signature);
+  if (found.identities !== undefined && !found.identities.some(isOf))
+    throw new Broken(`${where}: the signature of this head is not that of the site's identity`);
+
+  const head = parseJson(Buffer.from(text), where);
+  if (head.format !== 'bascule-head/1') throw new Broken(`${where}: unknown format ${printable(head.format)}`);
+  const { sequence, hash } = head.audit ?? {};
+  const { chains } = found;
+  const own = chains.get(JSON.stringify([head.appliance, head.epoch]));
+  const isHead = (chain) => chain.sequence === sequence && chain.hash === hash;
+  // A chain without an event of its own goes on from another, the very first from zeros.
+  const fits = own ? isHead(own) : [...chains.values()].some(isHead) || (sequence === 0 && hash === ZEROS && chains.size === 0);
+  if (!fits) throw new Broken(`${where}: a signed head says that event ${printable(sequence)} is another than the one here`);
+  found.heads += 1;
+  found.unsigned = 0;
+  found.lastHead = head;
+}
+
+/** The certificates of a PEM text, none when one of them cannot be read or has no key of the kind that signs heads. */
+function certificatesOf(text) {
+  try {
+    const blocks = text.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
+    const certificates = blocks.map((block) => new X509Certificate(block));
+    return certificates.every(({ publicKey }) => publicKey.asymmetricKeyType === 'ec') ? certificates : [];
+  } catch {
+    return [];
+  }
+}
+
+/** The certificates of the file that --identity names. */
+function readIdentities(file) {
+  const bytes = readFileSync(file);
+  const certificates = bytes.length <= IDENTITY_MAX_BYTES ? certificatesOf(bytes.toString('latin1')) : [];
+  if (certificates.length === 0) throw new Misused(`${file} holds no certificate (PEM).`);
+  return certificates;
+}
+
+function summariseHeads({ heads, lastHead, unsigned, identities, isIdentityGiven }, add) {
+  if (heads === 0) return add('signed', 'no signed head: nothing says who wrote this');
+  add('signed', `${heads} head(s), the last of ${instant(lastHead.atMs)}; ${unsigned} event(s) after it`);
+  if (identities === undefined)
+    return add('identity', 'SIGNATURES NOT CHECKED: the file names no certificate; give it with --identity');
+  const origin = isIdentityGiven ? 'as given' : 'as the file itself says: compare it with the site';
+  for (const { raw } of identities) add('identity', `${createHash('sha256').update(raw).digest('hex')} (${origin})`);
 }
 
 function summarise(found) {
@@ -255,25 +328,31 @@ function summarise(found) {
     if (found.first) add('when', `${instant(found.first.atMs)} to ${instant(found.last.atMs)}`);
     if (found.last)
       add('last', `${printable(found.last.actorName)}: ${printable(found.last.summary)} (${printable(found.last.appliance)})`);
+    summariseHeads(found, add);
   }
   if (found.head) add('head', found.head);
   return lines;
 }
 
 /** Verifies `file`; returns the exit code and the text to print. */
-async function verify(file, wantedHead) {
+async function verify({ file, head: wantedHead, identity }) {
   const found = {};
   try {
+    if (identity !== undefined) Object.assign(found, { identities: readIdentities(identity), isIdentityGiven: true });
     const reader = new ByteReader(createReadStream(file, { highWaterMark: 256 * 1024 }));
     const magic = await reader.take(RECORDING_MAGIC.length);
+    if (identity !== undefined && magic[0] === RECORDING_MAGIC.charCodeAt(0))
+      throw new Misused(`${file} is a recording; --identity is for audit exports.`);
     if (magic.toString('latin1') === RECORDING_MAGIC) await verifyRecording(reader, found);
     else if (RECORDING_MAGIC.startsWith(magic.toString('latin1'))) throw new Incomplete('it holds no whole frame');
     else if (magic[0] === 0x7b) await verifyAudit(reader, Buffer.concat([magic, await reader.takeLine()]), found);
     else throw new Broken('byte 0: neither a recording nor an audit export');
     if (wantedHead !== undefined && found.head !== wantedHead.toLowerCase())
       throw new Broken(`its head is ${found.head}, not ${wantedHead.toLowerCase()}`);
+    if (identity !== undefined && found.heads === 0) throw new Broken('its end: it has no signed head');
     return { code: Exit.whole, text: [`${file}: whole`, ...summarise(found)] };
   } catch (error) {
+    if (error instanceof Misused) return { code: Exit.usage, text: [error.message] };
     if (error instanceof Broken) return { code: Exit.broken, text: [`${file}: BROKEN at ${error.message}`, ...summarise(found)] };
     if (error instanceof Incomplete) {
       const parts = found.kind === 'audit' ? `${found.events} events` : `${found.frames ?? 0} frames`;
@@ -286,24 +365,28 @@ async function verify(file, wantedHead) {
   }
 }
 
-/** FILE and the value of --head, or undefined when the command was used wrongly. */
+/** FILE and the values of --head and --identity, or undefined when the command was used wrongly. */
 function parseArguments(words) {
   const files = [];
   let head;
+  let identity;
   for (let index = 0; index < words.length; index += 1) {
     const word = words[index];
     if (word === '--head' || word.startsWith('--head=')) {
       head = word === '--head' ? words[(index += 1)] : word.slice('--head='.length);
       if (!/^[0-9a-f]{64}$/i.test(head ?? '')) return undefined;
+    } else if (word === '--identity' || word.startsWith('--identity=')) {
+      identity = word === '--identity' ? words[(index += 1)] : word.slice('--identity='.length);
+      if (!identity) return undefined;
     } else if (word.startsWith('-')) return undefined;
     else files.push(word);
   }
-  return files.length === 1 ? { file: files[0], head } : undefined;
+  return files.length === 1 ? { file: files[0], head, identity } : undefined;
 }
 
 const asked = parseArguments(process.argv.slice(2));
 if (asked) {
-  const { code, text } = await verify(asked.file, asked.head);
+  const { code, text } = await verify(asked);
   (code === Exit.whole ? console.log : console.error)(text.join('\n'));
   process.exitCode = code;
 } else {

@@ -8,6 +8,7 @@ import { after, test } from 'node:test';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { defineAuditEvent, exportAudit } from '@bascule/store/audit.ts';
+import { SiteIdentity } from '../../apps/site/src/jump/site-identity.ts';
 import { openTestStore, testContext } from '@bascule/store/testing.ts';
 
 const VERIFY = fileURLToPath(new URL('./verify.mjs', import.meta.url));
@@ -164,12 +165,109 @@ test('an audit export with a line changed, taken out, doubled, exchanged, respel
   }
 });
 
+// The product's own writer and identity; two heads within, one before and one after all events.
+async function signedExport(): Promise<{ lines: string[]; identity: string; other: string }> {
+  using opened = openTestStore([]);
+  const keysDir = join(directory, `keys-${(files += 1)}`);
+  const identity = await SiteIdentity.open({ keysDir });
+  const sign = () => opened.store.signHead((bytes) => identity.sign(bytes));
+  const add = (number: number) => opened.store.transact(testContext, happened({ number, odd: '' }), () => undefined);
+  sign();
+  add(1);
+  add(2);
+  sign();
+  sign();
+  add(3);
+  sign();
+  add(4);
+  const other = join(directory, `keys-${(files += 1)}`);
+  await SiteIdentity.open({ keysDir: other });
+  return {
+    lines: [...exportAudit(opened.store, identity.certificatePem)],
+    identity: join(keysDir, 'identity.crt'),
+    other: join(other, 'identity.crt'),
+  };
+}
+
+test('the signed heads of an audit export are checked, with the identity that it names or with one that is given (audit-export 4)', async () => {
+  const { lines, identity, other } = await signedExport();
+  const kinds = lines.map((line) => Object.keys(JSON.parse(line) as object)[0]);
+  assert.deepEqual(kinds, ['format', 'identity', 'head', 'id', 'id', 'head', 'head', 'id', 'head', 'id', 'end']);
+  const named = await verify(lines.join(''));
+  assert.equal(named.code, 0, named.said);
+  assert.match(named.said, /4 head\(s\)[^]*1 event\(s\) after[^]*[0-9a-f]{64} \(as the file itself says/);
+  const given = await verify(lines.join(''), '--identity', identity);
+  assert.equal(given.code, 0, given.said);
+  assert.match(given.said, /as given/);
+  assert.match((await verify(lines.join(''), `--identity=${other}`)).said, /BROKEN at line 3: the signature/);
+  const unsigned = await verify(auditLines(2).join(''), '--identity', identity);
+  assert.match(unsigned.said, /BROKEN.*no signed head/);
+  const unnamed = reseal(lines.filter((line) => !line.startsWith('{"identity"')));
+  assert.match((await verify(unnamed)).said, /whole[^]*SIGNATURES NOT CHECKED/);
+  assert.equal((await verify(unnamed, '--identity', identity)).code, 0);
+  for (const [content, file] of [
+    [recording(good).bytes, identity],
+    [lines.join(''), join(directory, 'missing')],
+    [lines.join(''), VERIFY],
+  ] as const)
+    assert.equal((await verify(content, '--identity', file)).code, 64);
+});
+
+test('a history that was written anew, or a signature changed, does not pass the signed heads', async () => {
+  const { lines } = await signedExport();
+  const flip = (line: string) => {
+    const { head } = JSON.parse(line) as { head: { statement: string; signature: string } };
+    const signature = Buffer.from(head.signature, 'base64');
+    signature[signature.length - 1]! ^= 1;
+    return `${JSON.stringify({ head: { ...head, signature: signature.toString('base64') } })}\n`;
+  };
+  const at = (index: number, line: string) => lines.map((old, number) => (number === index ? line : old));
+  assert.match((await verify(reseal(at(5, flip(lines[5]!))))).said, /BROKEN at line 6: the signature/);
+  assert.match(
+    (await verify(reseal(at(5, lines[5]!.replace('epoch\\":1', 'epoch\\":2'))))).said,
+    /BROKEN at line 6: the signature/,
+  );
+  assert.match((await verify(reseal(at(5, lines[8]!)))).said, /BROKEN at line 6: a signed head says/);
+  assert.match((await verify(reseal(at(1, '{"identity":"none"}\n')))).said, /BROKEN at line 2: the identity/);
+
+  // Event 2 with another text, and everything after it hashed again: the chain is whole, the signature speaks.
+  let previousHash = '';
+  const rewritten = lines.map((line) => {
+    const event = JSON.parse(line) as Record<string, unknown>;
+    if (!('sequence' in event)) return line;
+    const { hash, ...rest } = event;
+    if (event['sequence'] === 2) rest['summary'] = 'Nothing happened';
+    if (previousHash !== '') rest['previousHash'] = previousHash;
+    previousHash = event['sequence'] === 1 ? String(hash) : hashOf(rest);
+    return `${JSON.stringify({ ...rest, hash: previousHash })}\n`;
+  });
+  const said = (await verify(reseal(rewritten))).said;
+  assert.match(said, /BROKEN at line 6: a signed head says that event 2 is another/);
+  const withoutHeads = rewritten.filter((line) => !line.startsWith('{"head"'));
+  assert.match((await verify(reseal(withoutHeads))).said, /whole[^]*no signed head/);
+});
+
+/** audit-export 3.2, written from the text. */
+function hashOf({ previousHash, ...rest }: Record<string, unknown>): string {
+  return createHash('sha256')
+    .update(JSON.stringify(['bascule-audit/1', previousHash, ...Object.values(rest)]))
+    .digest('hex');
+}
+
+/** The lines with an end line that fits them. */
+function reseal(lines: string[]): string {
+  const content = lines.slice(0, -1).join('');
+  const events = lines.map((line) => JSON.parse(line) as Record<string, unknown>).filter((value) => 'sequence' in value);
+  const sha256 = createHash('sha256').update(content).digest('hex');
+  return `${content}${JSON.stringify({ end: { events: events.length, head: events.at(-1)?.['hash'], sha256 } })}\n`;
+}
+
 test('any single bit flipped anywhere is noticed, in either format', async (t) => {
   const seed = Number(process.env['BASCULE_TEST_SEED'] ?? Date.now() % 1_000_000);
   t.diagnostic(`BASCULE_TEST_SEED=${seed}`);
   let state = seed;
   const random = (below: number) => Math.floor(((state = (state * 1_103_515_245 + 12_345) % 2 ** 31) / 2 ** 31) * below);
-  const originals = [recording(good).bytes, Buffer.from(auditLines(3).join(''))];
+  const originals = [recording(good).bytes, Buffer.from((await signedExport()).lines.join(''))];
   const flips = Array.from({ length: FLIPS }, (_, index) => {
     const bytes = Buffer.from(originals[index % originals.length]!);
     const position = random(bytes.length);

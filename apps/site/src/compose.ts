@@ -210,7 +210,7 @@ async function openParts(store: Store, { config, log, now = Date.now }: SiteOpti
     ...accountRoutes(accounts),
     ...settingsRoutes(settings),
     ...siteMailRoutes(mail),
-    ...auditRoutes(store),
+    ...auditRoutes(store, identity.certificatePem),
     ...jumpRoutes({ jump, policy, installer }),
     ...accessSessionRoutes({ sessions, policy, target: (id) => jump.target(id) }),
     ...reportRoutes({ reports, policy, verifyTool: config.verifyTool }),

@@ -173,23 +173,60 @@ export function readAudit(
 }
 
 /**
- * The whole audit as JSON lines (each with its newline) that `npm run verify` checks: a header, one line per event, oldest first, and an
- * end line with the SHA-256 of all before it. A file without the end line was cut.
+ * The whole audit as JSON lines (each with its newline) that `npm run verify` checks (audit-export 2): a header, the certificate that the heads are signed with, one line
+ * per event, oldest first, with the signed heads between them, and an end line with the SHA-256 of all before it. A file without the end line was cut.
  */
-export function* exportAudit(reader: Reader): IterableIterator<string> {
+export function* exportAudit(reader: Reader, identityPem?: string): IterableIterator<string> {
   const whole = createHash('sha256');
   const seal = (value: unknown) => {
     const line = `${JSON.stringify(value)}\n`;
     whole.update(line);
     return line;
   };
-  yield seal({ format: 'bascule-audit/1' });
+  yield seal({ format: 'bascule-audit/2' });
+  if (identityPem !== undefined) yield seal({ identity: identityPem });
   let events = 0;
   let head = GENESIS_HASH;
+  const heads = new SignedHeads(reader);
   for (const record of reader.iterate<AuditRow>(`SELECT ${COLUMNS} FROM audit_event ORDER BY sequence, epoch, appliance`)) {
+    // A head comes before the first event that it does not cover: who reads the file needs to remember the newest event of each chain alone.
+    for (const signed of heads.before(record.sequence)) yield seal(signed);
     yield seal(record);
     events += 1;
     head = record.hash;
   }
+  for (const signed of heads.before(Number.MAX_SAFE_INTEGER)) yield seal(signed);
   yield `${JSON.stringify({ end: { events, head, sha256: whole.digest('hex') } })}\n`;
+}
+
+interface HeadRow {
+  sequence: number;
+  statement: string;
+  signature: Uint8Array;
+}
+
+/** The signed heads as lines of an export, in the order of the events that they name. */
+class SignedHeads {
+  readonly #rows: IterableIterator<HeadRow>;
+  #next: HeadRow | undefined;
+
+  constructor(reader: Reader) {
+    // Sorted, hence read, at this moment: a head that is signed while the export goes on may name an event that the export does not reach.
+    this.#rows = reader.iterate<HeadRow>(
+      "SELECT statement ->> '$.audit.sequence' AS sequence, statement, signature FROM audit_head ORDER BY sequence, at_ms, id",
+    );
+    this.#advance();
+  }
+
+  *before(sequence: number): IterableIterator<{ head: { statement: string; signature: string } }> {
+    for (; this.#next !== undefined && this.#next.sequence < sequence; this.#advance()) {
+      const { statement, signature } = this.#next;
+      yield { head: { statement, signature: Buffer.from(signature).toString('base64') } };
+    }
+  }
+
+  #advance(): void {
+    const { value, done } = this.#rows.next();
+    this.#next = done === true ? undefined : (value as HeadRow);
+  }
 }

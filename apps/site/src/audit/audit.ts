@@ -10,8 +10,8 @@ export const SIGN_INTERVAL_MS = 60 * 60_000;
 
 const exported = defineAuditEvent<Record<string, never>>('AUDIT_EXPORTED', 'Took an export of the audit');
 
-/** The audit's page and its export (JSON lines for `npm run verify`). */
-export function auditRoutes(store: Store): AnyRoute[] {
+/** The audit's page and its export (JSON lines for `npm run verify`); `identityPem` is the certificate of the site identity, with which heads are signed. */
+export function auditRoutes(store: Store, identityPem: string): AnyRoute[] {
   return [
     route({
       method: 'GET',
@@ -38,7 +38,7 @@ export function auditRoutes(store: Store): AnyRoute[] {
       handle({ context, reply }) {
         store.transact(context, exported({}), () => undefined);
         reply.headers({ 'content-type': 'application/jsonl', 'content-disposition': 'attachment; filename="audit.jsonl"' });
-        return Readable.from(exportAudit(store), { objectMode: false });
+        return Readable.from(exportAudit(store, identityPem), { objectMode: false });
       },
     }),
   ];
