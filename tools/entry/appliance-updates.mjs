@@ -39,14 +39,18 @@ export async function install(home, target, { acceptEula, overrule }) {
   return await follow(home, installation);
 }
 
-/** @param {string} home  @param {string | undefined} file */
-export async function importFile(home, file) {
+/**
+ * `trust`: the fingerprint of the file's root, compared by a person, when none is confirmed yet.
+ * @param {string} home  @param {string | undefined} file  @param {{ trust: string | undefined }} options
+ */
+export async function importFile(home, file, { trust }) {
   if (!file) throw new Stop('Say which .bascule-update file.', 64);
   needRunning(home);
   const path = resolve(file);
   if (!existsSync(path)) throw new Stop(`There is no file ${path}.`);
   say(`Verifying ${basename(path)} ...`);
-  show((await asked(home, { kind: 'updates-import', file: realpathSync(path) }, IMPORT_WAIT_LIMIT_MS)).updates);
+  const request = { kind: 'updates-import', file: realpathSync(path), ...(trust && { rootSha256: trust }) };
+  show((await asked(home, request, IMPORT_WAIT_LIMIT_MS)).updates);
   return 0;
 }
 

@@ -22,7 +22,8 @@ npm run appliance -- updates                                     what is install
 npm run appliance -- check                                       look for updates now
 npm run appliance -- install base|site|TARGET [--accept-eula NAME] [--overrule CODE,CODE]
                                                                  install and show how it goes; exit code 0 only when installed
-npm run appliance -- import FILE                                 verify a .bascule-update file and take its packages
+npm run appliance -- import FILE [--trust FINGERPRINT]           verify a .bascule-update file and take its packages; --trust once, with the
+                                                                 SHA-256 of its root, compared with what the publisher says
 npm run appliance -- rollback base|site                          back to the version before
 npm run appliance -- download-key                                a key for a machine that can reach the update server
 npm run appliance -- accept-time                                 the system clock is right, and a later time seen before was wrong
@@ -44,7 +45,7 @@ await runMain(async () => {
     updates: () => updates.updates(home),
     check: () => updates.check(home),
     install: () => updates.install(home, more[0], own),
-    import: () => updates.importFile(home, more[0]),
+    import: () => updates.importFile(home, more[0], own),
     rollback: () => updates.rollBack(home, more[0]),
     'download-key': () => updates.downloadKey(home),
     'accept-time': () => updates.acceptTime(home),
@@ -68,6 +69,7 @@ function takeOwnOptions(command, rest) {
   const own = {
     asJson: false,
     acceptEula: /** @type {string | undefined} */ (undefined),
+    trust: /** @type {string | undefined} */ (undefined),
     overrule: /** @type {string[]} */ ([]),
     rest: /** @type {string[]} */ ([]),
   };
@@ -80,6 +82,7 @@ function takeOwnOptions(command, rest) {
     };
     if (command === 'log' && flag === '--json') own.asJson = true;
     else if (command === 'install' && flag === '--accept-eula') own.acceptEula = value();
+    else if (command === 'import' && flag === '--trust') own.trust = value().toLowerCase();
     else if (command === 'install' && flag === '--overrule') own.overrule.push(...value().split(','));
     else own.rest.push(rest[index] ?? '');
   }

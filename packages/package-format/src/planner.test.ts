@@ -142,6 +142,12 @@ describe('offers', () => {
     assert.deepEqual(path, []);
   });
 
+  it('offers the licence with which the maintenance goes on after it has ended', () => {
+    const renewal = release('licence', '1.1.0', { licence: licence('mine'), releasedAtMs: NOW_MS - DAY_MS });
+    const { offers } = planOf(installedAs('0.1.0', '0.1.0'), [renewal], { maintainedUntilMs: NOW_MS - 2 * DAY_MS });
+    assert.equal(stateOf(offers, renewal.target)?.state, 'installable');
+  });
+
   it('keeps the licences of one holder apart from those of another', () => {
     const mine = release('licence', '1.1.0', { licence: licence('mine') });
     const other = release('licence', '0.5.0', { licence: licence('other') });

@@ -126,7 +126,8 @@ function offerOf(release: KnownRelease, input: PlanInput, graph: UpgradeGraph): 
 function withheld({ manifest, offeredFromMs }: KnownRelease, { nowMs, maintainedUntilMs }: PlanInput): Blocker[] {
   const nothing = { kind: null, version: null, range: null };
   const reasons: Blocker[] = [];
-  if (maintainedUntilMs !== null && manifest.releasedAtMs > maintainedUntilMs)
+  // A licence is how the maintenance goes on: it is never kept back for its end.
+  if (manifest.kind !== 'licence' && maintainedUntilMs !== null && manifest.releasedAtMs > maintainedUntilMs)
     reasons.push({ reason: 'not-maintained', ...nothing, atMs: maintainedUntilMs });
   if (offeredFromMs === null || offeredFromMs > nowMs)
     reasons.push({ reason: 'not-yet-offered', ...nothing, atMs: offeredFromMs });

@@ -3,7 +3,7 @@
  * directory 0700). One request per connection, one answer line.
  */
 import { z } from 'zod';
-import { line } from './text.ts';
+import { line, sha256Hex } from './text.ts';
 
 export const controlRequest = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('status') }),
@@ -27,8 +27,8 @@ export const controlRequest = z.discriminatedUnion('kind', [
     overrule: z.array(line(60)).max(40),
     acceptEula: line(200).optional(),
   }),
-  /** A `.bascule-update` file that base's user can read. */
-  z.object({ kind: z.literal('updates-import'), file: z.string().max(4096) }),
+  /** A `.bascule-update` file that base's user can read. `rootSha256`: trust its root, whose fingerprint somebody compared, when none is confirmed yet. */
+  z.object({ kind: z.literal('updates-import'), file: z.string().max(4096), rootSha256: sha256Hex.optional() }),
   z.object({ kind: z.literal('updates-roll-back'), package: z.enum(['base', 'site']) }),
   z.object({ kind: z.literal('updates-download-key') }),
   /** One installation, whether it runs or has ended, and its log. */

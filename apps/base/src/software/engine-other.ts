@@ -56,6 +56,8 @@ export function trialProcedure(parts: SiteParts): Procedure {
           text: `${name}: ${value}`,
           params: { name, value: String(value) },
         }));
+        work.say(`site ${software.version} migrated the copy and started in ${startMs} ms`);
+        for (const { text } of measured) work.say(text);
         work.note({
           verification: [
             {

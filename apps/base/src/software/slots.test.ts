@@ -29,7 +29,10 @@ describe('slots', () => {
     const slot = world.slots.read('site', folder)!;
     assert.ok(existsSync(join(slot.runtimeDir, 'bin', 'node')));
     assert.equal(readFileSync(join(slot.directory, 'node_modules/@bascule/core/home.ts'), 'utf8'), '// 0.2.0');
+    // Not in use, so it may be damaged: made anew.
+    writeFileSync(join(slot.directory, 'node_modules/@bascule/core/home.ts'), 'damaged');
     assert.equal(await world.slots.stage(request), folder);
+    assert.equal(readFileSync(join(slot.directory, 'node_modules/@bascule/core/home.ts'), 'utf8'), '// 0.2.0');
     rmSync(join(slot.directory, 'bascule-package.json'));
     assert.equal(world.slots.read('site', folder), undefined);
     assert.equal(await world.slots.stage(request), folder);

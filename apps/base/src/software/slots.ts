@@ -151,7 +151,7 @@ export class Slots {
 
   /**
    * Makes a version of an archive: unpacked beside its final name, with its links, compared with what was signed, durable, then renamed. Gives the
-   * folder's name; the same package again is there already. Throws `ARCHIVE_*`, `PACKAGE_UNLIKE_MANIFEST`, `PACKAGE_RUNTIME_MISSING`.
+   * folder's name. One that is there already and not in use is made anew: it may be damaged (a version that was gone back from). Throws `ARCHIVE_*`, `PACKAGE_UNLIKE_MANIFEST`, `PACKAGE_RUNTIME_MISSING`.
    */
   async stage(request: StageRequest): Promise<string> {
     const { kind, manifest, sha256, runtimeArchive, signal } = request;
@@ -166,7 +166,7 @@ export class Slots {
       );
     const folder = Slots.folderName(manifest.version, sha256);
     const directory = join(this.#root(kind), folder);
-    if (this.read(kind, folder) === undefined) await whole(directory, (partial) => this.#fill(partial, request));
+    if (this.current(kind)?.folder !== folder) await whole(directory, (partial) => this.#fill(partial, request));
     return folder;
   }
 
@@ -353,16 +353,15 @@ const STAGED_CHECKOUT = {
   notes: { en: '' },
 };
 
-/** Makes `directory` by `fill`, whole or not at all, and durable. */
+/** Makes `directory` by `fill`, whole or not at all, and durable. One of that name gives way when the new one is whole. */
 async function whole(directory: string, fill: (partial: string) => Promise<void>): Promise<void> {
   const partial = `${directory}.partial`;
   rmSync(partial, { recursive: true, force: true });
-  // A folder with the final name that is not whole: it was damaged later.
-  if (existsSync(directory)) remove(directory);
   mkdirSync(partial, { recursive: true, mode: 0o755 });
   try {
     await fill(partial);
     await syncFolders(partial);
+    if (existsSync(directory)) remove(directory);
     renameSync(partial, directory);
     syncFolderSync(dirname(directory));
   } catch (error) {
@@ -373,10 +372,10 @@ async function whole(directory: string, fill: (partial: string) => Promise<void>
 
 /** Removes a version: first its name, so that a cut leaves no half of it under it. */
 function remove(directory: string): void {
-  const partial = `${directory}.partial`;
-  rmSync(partial, { recursive: true, force: true });
-  renameSync(directory, partial);
-  rmSync(partial, { recursive: true, force: true });
+  const removed = `${directory}.removed.partial`;
+  rmSync(removed, { recursive: true, force: true });
+  renameSync(directory, removed);
+  rmSync(removed, { recursive: true, force: true });
 }
 
 function isLink(path: string): boolean {

@@ -29,7 +29,8 @@ export function controlVerbs(software: Software): ControlVerbs {
         updates.acceptEula(COMMAND_LINE, { target, sha256: updates.eula(target).sha256, name: acceptEula });
       return { ok: true, installation: software.install(COMMAND_LINE, target, overrule) };
     },
-    'updates-import': async ({ file }) => {
+    'updates-import': async ({ file, rootSha256 }) => {
+      if (rootSha256 !== undefined) await updates.confirmTrust(COMMAND_LINE, rootSha256, file);
       await updates.importFile(COMMAND_LINE, file);
       return state();
     },

@@ -73,7 +73,7 @@ async function notTrusted(client: UpdateClient, bundle: BundleMirror): Promise<A
   return new AppError(
     'conflict',
     'UPDATES_NOT_TRUSTED',
-    `No update root is confirmed on this appliance yet. That of this file has SHA-256 ${sha256}: compare it with what the publisher says, confirm it under Updates > Settings, then finish this upload again.`,
+    `No update root is confirmed on this appliance yet. That of this file has SHA-256 ${sha256}: compare it with what the publisher says, confirm it under Updates > Settings and finish the upload again; on the command line, import it with --trust and this SHA-256.`,
     { params: { rootSha256: sha256 } },
   );
 }

@@ -153,15 +153,18 @@ export class Updates extends EventEmitter<{ change: []; checked: [] }> {
     return { rootSha256: sha256, rootVersion: version, validUntilMs, threshold, keys: keyIds };
   }
 
-  /** Trusts the root with this SHA-256, for good: later ones must be signed by it. Throws `UPDATES_ROOT_DIFFERS` and as `foundTrust`. */
-  async confirmTrust(context: Context, rootSha256: string): Promise<void> {
+  /**
+   * Trusts the root with this SHA-256, for good: later ones must be signed by it. `file`: a file of this machine that may hold it, beside server and
+   * uploads. Throws `UPDATES_ROOT_DIFFERS` and as `foundTrust`.
+   */
+  async confirmTrust(context: Context, rootSha256: string, file?: string): Promise<void> {
     if (this.#client.trust() !== undefined)
       throw new AppError(
         'conflict',
         'UPDATES_TRUST_CONFIRMED',
         'An update root is confirmed already; it follows its own successors by itself.',
       );
-    const { root, source } = await this.#explained(() => this.#findRoot(rootSha256));
+    const { root, source } = await this.#explained(() => this.#findRoot(rootSha256, file));
     await this.#client.confirmTrust(root.bytes);
     const details = { rootSha256: root.sha256, rootVersion: root.version, source };
     this.#options.store.transact(context, updateTrustConfirmed(details), (tx) =>
@@ -387,11 +390,11 @@ export class Updates extends EventEmitter<{ change: []; checked: [] }> {
     return targets;
   }
 
-  #findRoot(rootSha256?: string): ReturnType<typeof findRoot> {
+  #findRoot(rootSha256?: string, file?: string): ReturnType<typeof findRoot> {
     return findRoot({
       client: this.#client,
       mirror: this.#mirror(),
-      files: this.uploads.files(),
+      files: [...this.uploads.files(), ...(file === undefined ? [] : [file])],
       rootSha256,
       signal: this.#stopping.signal,
     });
