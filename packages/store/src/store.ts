@@ -30,6 +30,7 @@ import {
 import { fenced, newer } from './sql-error.ts';
 import { storeMigrations } from './store-migrations.ts';
 import { findProblems } from './integrity.ts';
+import { OpenTransaction } from './open-transaction.ts';
 import { takeSnapshot } from './snapshot.ts';
 import { checkDatabase, inspectDatabase, type StoreCheck } from './store-check.ts';
 import type { AuditEvent, Context, Migration, Reader, SqlValue, TransactionStep, Tx } from './transaction.ts';
@@ -372,46 +373,4 @@ export class Store implements Reader {
 
 function isThenable(value: unknown): boolean {
   return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function';
-}
-
-/** The transaction that a work function gets; refuses use after its end, and after SQLite itself has rolled back. */
-class OpenTransaction implements Tx {
-  readonly #connection: Connection;
-  readonly #effects: (() => void)[];
-  #ended = false;
-  constructor(connection: Connection, effects: (() => void)[]) {
-    this.#connection = connection;
-    this.#effects = effects;
-  }
-
-  get<T>(sql: string, ...params: SqlValue[]): T | undefined {
-    return this.#open().get<T>(sql, ...params);
-  }
-
-  all<T>(sql: string, ...params: SqlValue[]): T[] {
-    return this.#open().all<T>(sql, ...params);
-  }
-
-  iterate<T>(sql: string, ...params: SqlValue[]): IterableIterator<T> {
-    return this.#open().iterate<T>(sql, ...params);
-  }
-
-  run(sql: string, ...params: SqlValue[]): { changes: number } {
-    return this.#open().run(sql, ...params);
-  }
-
-  afterCommit(effect: () => void): void {
-    this.#open();
-    this.#effects.push(effect);
-  }
-
-  end(): void {
-    this.#ended = true;
-  }
-
-  /** SQLite may roll back by itself (disk full); work that swallowed that error must not write on outside of a transaction. */
-  #open(): Connection {
-    if (this.#ended || !this.#connection.isTransaction) throw new Error('bug: the transaction is over');
-    return this.#connection;
-  }
 }
