@@ -30,7 +30,7 @@ import {
 } from './link.ts';
 import { createLinkServer, linkContext } from './link-server.ts';
 import { LinkWheel } from './link-wheel.ts';
-import { RateLimit } from './rate-limit.ts';
+import { WindowLimit } from './window-limit.ts';
 import { reconnectWindows, returnWindows } from './reconnect-pacing.ts';
 import type { LinkTls } from './site-identity.ts';
 
@@ -80,7 +80,7 @@ export class ControlLinks {
   #enrolling = 0;
   #probes = new Map<string, number>();
   #decided = new Set<string>();
-  #enrolmentLimit: RateLimit;
+  #enrolmentLimit: WindowLimit;
   #closing = false;
   #owner: LinkOwner = {
     heard: (link) => void this.#heard(link),
@@ -100,7 +100,7 @@ export class ControlLinks {
     this.#log = options.log;
     this.#now = options.now;
     this.#appliance = options.appliance;
-    this.#enrolmentLimit = new RateLimit({ windowMs: 1000, perKey: 200, inAll: 500, now: options.now });
+    this.#enrolmentLimit = new WindowLimit({ windowMs: 1000, perKey: 200, inAll: 500, now: options.now });
     this.#ticketKeys = options.ticketKeys;
     this.#server = createLinkServer(options.tls, options.ticketKeys, options.log);
     this.#server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) =>

@@ -17,7 +17,7 @@ import { JumpGroups } from './jump-groups.ts';
 import * as rows from './jump-store.ts';
 import type { ClientRow, ClientState } from './jump-store.ts';
 import { LinkLeaf } from './link-leaf.ts';
-import { RateLimit } from './rate-limit.ts';
+import { WindowLimit } from './window-limit.ts';
 import { CLIENT_CERTIFICATE_LIFE_MS, type LinkTls, type SiteIdentity } from './site-identity.ts';
 import { readTicketKeys } from './ticket-keys.ts';
 
@@ -93,7 +93,7 @@ export class Jump {
   #sessionCounts = new Map<string, number>();
   #notes: ClientNotes;
   #clientCount: number;
-  #auditLimit: RateLimit;
+  #auditLimit: WindowLimit;
   #linkListeners: ((clientId: string, connected: boolean) => void)[] = [];
   #sessionListeners: ((clientId: string, held: HeldSession[]) => void)[] = [];
   #messageListeners: ((clientId: string, message: ClientMessage) => void)[] = [];
@@ -116,7 +116,7 @@ export class Jump {
     this.tokens = new InstallerTokens({ ...common, identity: options.identity });
     this.#notes = new ClientNotes({ store: options.store, changes: this.#changes, log: options.log });
     this.#clientCount = rows.countClients(options.store).total;
-    this.#auditLimit = new RateLimit({ windowMs: AUDIT_WINDOW_MS, perKey: 1, inAll: 60, now: this.#now });
+    this.#auditLimit = new WindowLimit({ windowMs: AUDIT_WINDOW_MS, perKey: 1, inAll: 60, now: this.#now });
     const ticketKeys = readTicketKeys(options.keysDir, this.#now());
     this.#dataTicketKeys = Buffer.from(hkdfSync('sha256', ticketKeys, '', 'bascule data links', ticketKeys.length));
     this.#links = new ControlLinks({

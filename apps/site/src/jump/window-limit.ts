@@ -1,8 +1,11 @@
 /** Keys counted in one window at most; further keys are above the limit. */
 const KEYS_LIMIT = 10_000;
 
-/** Allows `perKey` events of one key, and `inAll` of all keys, in a window of `windowMs`. */
-export class RateLimit {
+/**
+ * Allows `perKey` events of one key, and `inAll` of all keys, in a window of `windowMs`. Unlike the token buckets of `@bascule/http/rate-limit.ts` it bounds all keys together too,
+ * which is what keeps enrolments and audit events of many addresses from filling the disk.
+ */
+export class WindowLimit {
   #windowMs: number;
   #perKey: number;
   #inAll: number;
