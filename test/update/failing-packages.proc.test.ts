@@ -21,8 +21,8 @@ interface FailingPackage extends Changes {
   kind: Kind;
   /** The code of the cause that the page shows. */
   cause: string;
-  /** The step at which it is given up. */
-  step: string;
+  /** The step at which it is given up, where that does not depend on how fast the machine is. */
+  step?: string;
   /** Ended by a limit of a minute and more. */
   isSlow?: boolean;
   /** Three such minutes: not in `npm test`. */
@@ -86,10 +86,7 @@ const FAILING: FailingPackage[] = [
     name: 'a base that dies whenever it starts',
     kind: 'base',
     version: '0.3.5',
-    edits: {
-      [BASE_MAIN]: (text) =>
-        text.replaceAll('base = await Base.start(', 'if (process.pid > 0) process.exit(1);\n  base = await Base.start('),
-    },
+    edits: { [BASE_MAIN]: (text) => text.replaceAll('await Base.start(', 'await (process.exit(1), Base).start(') },
     cause: 'BASE_DID_NOT_STAY',
     step: 'switch',
   },
@@ -97,9 +94,13 @@ const FAILING: FailingPackage[] = [
     name: 'a base that works, and dies again and again before it is confirmed',
     kind: 'base',
     version: '0.3.6',
-    edits: { [BASE_MAIN]: (text) => `${text}\nsetTimeout(() => process.exit(1), 2_000);\n` },
+    edits: {
+      'apps/base/src/compose.ts': replaced(
+        "await this.#boot.send({ kind: 'ready' });",
+        "await this.#boot.send({ kind: 'ready' });\n    setTimeout(() => process.exit(1), 1_500);",
+      ),
+    },
     cause: 'BASE_DID_NOT_STAY',
-    step: 'watch',
   },
   {
     name: 'a base that says at once that it cannot work',
@@ -204,10 +205,8 @@ async function checkTakenBack(scene: FaultScene, { kind, version, cause, step }:
   await scene.change();
   const id = await scene.scene.begin(scene.scene.target(kind, version));
   const { ended, state } = await scene.afterwards({ kind, does: 'install' }, id);
-  assert.deepEqual(
-    { outcome: ended?.outcome, cause: ended?.cause?.code, step: ended?.step },
-    { outcome: 'rolled-back', cause, step },
-  );
+  assert.deepEqual({ outcome: ended?.outcome, cause: ended?.cause?.code }, { outcome: 'rolled-back', cause });
+  if (step !== undefined) assert.equal(ended?.step, step);
   assert.equal(scene.scene.installed(state, kind), FIRST_VERSION);
   assert.equal(state.rolledBack?.id, id);
   assert.ok(state.rolledBack?.cause?.message && state.rolledBack.cause.advice);

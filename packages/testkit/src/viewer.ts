@@ -66,7 +66,11 @@ export class TestViewer implements Disposable {
   }
 
   type(text: string): void {
-    if (!this.client.send(Buffer.from(text))) throw new Error('the viewer takes no more input');
+    if (this.client.send(Buffer.from(text))) return;
+    const { bytes } = this.client.unconfirmedInput();
+    throw new Error(
+      `the viewer takes no more input: ${this.statuses.slice(-3).join(' ')}, ${bytes} bytes unconfirmed, ${this.errors.slice(-1).join()}`,
+    );
   }
 
   /** Reads what waits, and everything from now on. */
