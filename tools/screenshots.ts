@@ -121,11 +121,17 @@ async function shoot(
 ): Promise<void> {
   try {
     await bring(page);
+    // A notification that somebody is told of is no part of the page.
+    await page.locator('.mantine-Notification-root').waitFor({ state: 'detached' });
+    // The whole page: the window gets as high as it, so that what stands at the window's end stands at the page's end.
+    const height = options.fullPage ? await page.evaluate(() => document.documentElement.scrollHeight) : VIEWPORT.height;
+    await page.setViewportSize({ ...VIEWPORT, height });
     for (const theme of THEMES) {
       await page.emulateMedia({ colorScheme: theme });
       await delay(SETTLE_MS);
-      writeFileSync(join(FOLDER, `${name}-${theme}.png`), toPalettePng(await page.screenshot(options)));
+      writeFileSync(join(FOLDER, `${name}-${theme}.png`), toPalettePng(await page.screenshot()));
     }
+    await page.setViewportSize(VIEWPORT);
     process.stdout.write(`${name}\n`);
   } catch (error) {
     process.exitCode = 1;

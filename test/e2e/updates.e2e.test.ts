@@ -115,6 +115,7 @@ describe('a new operator', { concurrency: false }, () => {
       await updates.rollBack('Site 0.1.0');
       await updates.progress('Site 0.1.0', 'roll-back').waitFor();
       await updates.installed('Site 0.1.0');
+      await updates.button('updates:installed.rollBackName', { name: SITE }).waitFor();
     });
     await on('history', async () => {
       const rows = (await updates.history()).map((cells) => [cells[1], cells[2], cells[3], cells[6]]);

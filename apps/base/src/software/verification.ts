@@ -23,7 +23,8 @@ const CHECKS: Record<string, Check> = {
     const version = parts.versionOf(kind) ?? 'none';
     return {
       state: version === toVersion ? 'passed' : 'failed',
-      text: `${kind} ${version} is in use; ${toVersion} was installed`,
+      text:
+        version === toVersion ? `${kind} ${version} is in use` : `${kind} ${version} is in use, but ${toVersion} was installed`,
       params: { kind, version, expected: toVersion },
     };
   },
@@ -59,12 +60,12 @@ const CHECKS: Record<string, Check> = {
     if (clientsBefore === null || clientsBefore === 0)
       return {
         state: online === 0 ? 'skipped' : 'passed',
-        text: `${online} clients are online`,
+        text: `Online: ${online}`,
         params: { online, before: online },
       };
     return {
       state: online >= clientsBefore ? 'passed' : 'failed',
-      text: `${online} clients are online; ${clientsBefore} were before`,
+      text: `Online: ${online}; before: ${clientsBefore}`,
       params: { online, before: clientsBefore },
     };
   },

@@ -17,6 +17,9 @@ import { availableOffers, backUpThenInstall } from './updates-model.ts';
 import { useRefreshUpdates } from './updates-queries.ts';
 import classes from './updates.module.css';
 
+/** A path of these two steps alone says no more than the offer above it. */
+const SNAPSHOT_AND_INSTALL = 2;
+
 /** Check for Updates, what the last check found, and what can be installed. */
 export function AvailableUpdates({ state }: { state: UpdatesState }) {
   const { t } = useTranslation();
@@ -57,7 +60,7 @@ export function AvailableUpdates({ state }: { state: UpdatesState }) {
           </Button>
         </Alert>
       )}
-      {state.path.length > 1 && <UpgradePath path={state.path} />}
+      {state.path.length > (next === undefined ? 1 : SNAPSHOT_AND_INSTALL) && <UpgradePath path={state.path} />}
       <ul className={classes['offers']} aria-label={t('updates:available.title')}>
         {offers.map((offer) => (
           <OfferCard key={offer.target} offer={offer} isBusy={isBusy} onIntent={setIntent} />
