@@ -71,10 +71,13 @@ export class Base {
    */
   static async start(config: BaseConfig, boot: BootLink, log: Log, prepared?: Prepared): Promise<Base> {
     const { paths } = config;
+    // Loaded already, and which version it is does not change below: before all else, for people wait for it.
+    const siteStart = prepared?.host.start();
+    siteStart?.catch(() => undefined); // Thrown by #open.
     for (const directory of [paths.box, dirname(paths.controlSocket)]) mkdirSync(directory, { recursive: true, mode: 0o700 });
     const store = openBoxStore({ path: paths.boxDatabase, appliance: config.applianceName, log });
     const base = new Base(config, boot, log, store, prepared ?? (await load(config, log)));
-    await base.#open();
+    await base.#open(siteStart);
     return base;
   }
 
@@ -104,15 +107,15 @@ export class Base {
     return this.#prepared.web.certificate;
   }
 
-  async #open(): Promise<void> {
+  async #open(siteStart: Promise<void> | undefined): Promise<void> {
     const config = this.#config;
     this.#firstPassword = await this.#accounts.ensureFirstAdministrator();
     const software = await this.#openSoftware();
-    // Decides which version of the site starts.
+    // Decides which version of the site starts; but for a base that takes over from another, whose installation is one of base.
     software.resume();
     // Beside what follows: people wait for the site, and its programs take as long as the rest of base.
-    const siteStart = this.#host.start();
-    siteStart.catch(() => undefined); // Thrown below.
+    const starting = siteStart ?? this.#host.start();
+    starting.catch(() => undefined); // Thrown below.
     const state = () => ({ applianceName: config.applianceName, siteReady: this.#host.ready, siteState: this.#host.state });
     this.#web = await openBoxInterface({
       config,
@@ -132,7 +135,7 @@ export class Base {
       CERTIFICATE_CHECK_INTERVAL_MS,
     ).unref();
     this.#clock.start();
-    await siteStart;
+    await starting;
     software.start();
   }
 
@@ -174,11 +177,11 @@ export class Base {
     this.#control?.close();
     await this.#software?.stop();
     await this.#front.drain();
+    // Before the site: from its end on, people wait for the next base.
+    this.#clock.close();
+    await Promise.all([this.#web?.close(), this.#mailer.close()]);
     await this.#host.stop(options);
     this.#front.close();
-    await this.#web?.close();
-    this.#clock.close();
-    await this.#mailer.close();
     this.#store.transact(SYSTEM, applianceStopped({ version: this.#config.version }), () => undefined);
     this.#store.close();
   }
