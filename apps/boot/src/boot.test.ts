@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync, writeSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { ApplianceLog } from './appliance-log.ts';
 import { sentenceOf } from './base-candidate.ts';
 import { readOptions } from './options.ts';
-import { checkHome, MIN_FREE_BYTES } from './preparation.ts';
+import { checkHome, checkOwners, MIN_FREE_BYTES } from './preparation.ts';
 import { Refusal } from './refusal.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'bascule-boot-'));
@@ -76,6 +76,18 @@ describe('the check of the data directory', () => {
     const file = join(directory, 'file');
     writeFileSync(file, '');
     assert.match(refusal(() => checkHome(join(file, 'home'))).message, /is a file/);
+  });
+
+  it('names what base’s user could exchange under root', () => {
+    const home = mkdtempSync(join(directory, 'owned-'));
+    const { uid, gid } = statSync(home);
+    const account = (id: number) => ({ uid: id, gid, name: 'bascule' });
+    checkOwners(home, account(uid + 1));
+    checkOwners(home, undefined);
+    assert.match(refusal(() => checkOwners(home, account(uid))).message, /can be changed by the user 'bascule'/);
+    mkdirSync(join(home, 'software'));
+    chmodSync(join(home, 'software'), 0o777);
+    assert.match(refusal(() => checkOwners(home, account(uid + 1))).message, /software can be changed by everybody/);
   });
 
   it('names a directory that cannot be written', () => {

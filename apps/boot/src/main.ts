@@ -9,7 +9,15 @@ import { BaseVersions, type BaseProgram } from './base-versions.ts';
 import { BootClaim, readBootState, refuseIfRunning } from './boot-state.ts';
 import { ChildProgram } from './child-program.ts';
 import { readOptions, type Options } from './options.ts';
-import { bindSocketSoon, checkHome, RESTART_BIND_WAIT_MS, endLeftover, makeDirectories, type Listening } from './preparation.ts';
+import {
+  bindSocketSoon,
+  checkHome,
+  checkOwners,
+  RESTART_BIND_WAIT_MS,
+  endLeftover,
+  makeDirectories,
+  type Listening,
+} from './preparation.ts';
 import { Refusal } from './refusal.ts';
 
 /** A base that dies that often without ever working is not tried again: whoever started boot is told. */
@@ -29,6 +37,7 @@ async function main(): Promise<void> {
   const previous = readBootState(paths.bootState);
   refuseIfRunning(previous);
   checkHome(options.home);
+  checkOwners(options.home, options.account);
   await Promise.all([endLeftover(previous?.base), endLeftover(previous?.candidate)]);
   const listening = await bindSocketSoon(options, process.env, previous?.port === options.port ? RESTART_BIND_WAIT_MS : 0);
   makeDirectories(options);

@@ -1,4 +1,4 @@
-import { accessSync, chownSync, constants, existsSync, mkdirSync, statSync, statfsSync } from 'node:fs';
+import { accessSync, chownSync, constants, existsSync, lstatSync, mkdirSync, statSync, statfsSync } from 'node:fs';
 import net from 'node:net';
 import { dirname } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
@@ -35,6 +35,23 @@ export function checkHome(home: string, minFreeBytes: number = MIN_FREE_BYTES): 
     throw new Refusal(
       `Only ${Math.floor((bavail * bsize) / 2 ** 20)} MiB are free on the disk of ${home}; Bascule needs ${minFreeBytes / 2 ** 20} MiB to start.`,
     );
+  }
+}
+
+/**
+ * As root: throws `Refusal` when base's user could put something of its own in the place of what root reads, runs or writes there (docs/spec/boot.md, 4): the
+ * data directory, and those in it that are root's.
+ */
+export function checkOwners(home: string, account: Options['account']): void {
+  if (account === undefined) return;
+  const { run, logs, bootSoftware } = homePaths(home);
+  for (const directory of [home, run, logs, dirname(bootSoftware), bootSoftware]) {
+    const found = lstatSync(directory, { throwIfNoEntry: false });
+    const isOpen = found?.isDirectory() === true && (found.mode & constants.S_IWOTH) !== 0;
+    if (found?.uid === account.uid || isOpen)
+      throw new Refusal(
+        `${directory} can be changed by ${isOpen ? 'everybody' : `the user '${account.name}'`}, and root would run what is put there: chown root ${directory}; chmod 755 ${directory}`,
+      );
   }
 }
 
