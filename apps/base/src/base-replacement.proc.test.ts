@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import https from 'node:https';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
@@ -10,6 +10,7 @@ import { describe, it } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
 import { homePaths } from '@bascule/core/home.ts';
 import { askAppliance } from '@bascule/testkit/appliance-control.ts';
+import { openWebCertificate } from './certificates/certificates.ts';
 
 const POLL_EVERY_MS = 5;
 const ANSWER_LIMIT_MS = 20_000;
@@ -144,8 +145,15 @@ describe('a base that is replaced', { concurrency: false }, () => {
     await bench.start('ready');
     await bench.ready();
     const { mtimeMs } = statSync(bench.paths.boxDatabase);
+    // A certificate that is due: whoever serves makes it anew, a candidate does not.
+    const pem = join(bench.paths.boxTls, 'web.pem');
+    const elsewhere = join(bench.home, 'due');
+    await openWebCertificate(elsewhere, ['other.example']);
+    cpSync(join(elsewhere, 'web.pem'), pem);
+    const before = readFileSync(pem);
     const candidate = await bench.start('prepared', '--prepare');
     assert.equal(statSync(bench.paths.boxDatabase).mtimeMs, mtimeMs);
+    assert.deepEqual(readFileSync(pem), before);
     const { status } = await askAppliance(bench.home, { kind: 'status' });
     assert.equal(status?.ready, true);
     const gone = once(candidate, 'exit');

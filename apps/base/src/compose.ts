@@ -12,7 +12,7 @@ import { applianceStarted, applianceStopped, webCertificateChanged } from './aud
 import type { BootLink } from './boot-link.ts';
 import type { BoxSources } from './box/box.ts';
 import { checkBoxStore, openBoxStore } from './box-store.ts';
-import { openWebCertificate, type WebCertificate } from './certificates/certificates.ts';
+import { openWebCertificate, readWebCertificate, type WebCertificate } from './certificates/certificates.ts';
 import { publicAddress, type BaseConfig } from './config/config.ts';
 import { Front } from './front/front.ts';
 import { openBoxInterface, openControlSocket, routesOfBox, type ControlHandlers } from './http/http.ts';
@@ -60,7 +60,7 @@ export class Base {
    */
   static async prepare(config: BaseConfig, log: Log): Promise<Prepared> {
     if (existsSync(config.paths.boxDatabase)) checkBoxStore(config.paths.boxDatabase, log);
-    const prepared = await load(config, log);
+    const prepared = load(config, log, readWebCertificate(config.paths.boxTls) ?? (await ownCertificate(config)));
     await prepared.host.warmUp();
     return prepared;
   }
@@ -76,7 +76,10 @@ export class Base {
     siteStart?.catch(() => undefined); // Thrown by #open.
     for (const directory of [paths.box, dirname(paths.controlSocket)]) mkdirSync(directory, { recursive: true, mode: 0o700 });
     const store = openBoxStore({ path: paths.boxDatabase, appliance: config.applianceName, log });
-    const base = new Base(config, boot, log, store, prepared ?? (await load(config, log)));
+    const certificate = await ownCertificate(config);
+    // What was due when it was prepared has been made anew just now: a candidate leaves that alone.
+    if (prepared !== undefined) prepared.web.certificate = certificate;
+    const base = new Base(config, boot, log, store, prepared ?? load(config, log, certificate));
     await base.#open(siteStart);
     return base;
   }
@@ -192,7 +195,7 @@ export class Base {
   }
 
   async #renewCertificate(): Promise<void> {
-    const certificate = await openWebCertificate(this.#config.paths.boxTls, this.#config.hosts);
+    const certificate = await ownCertificate(this.#config);
     if (!certificate.madeNow) return;
     this.#prepared.web.certificate = certificate;
     this.#front.setCertificate(certificate);
@@ -277,8 +280,13 @@ export class Base {
   }
 }
 
-async function load(config: BaseConfig, log: Log): Promise<Prepared> {
-  const web = { certificate: await openWebCertificate(config.paths.boxTls, config.hosts) };
+/** Made or renewed when that is due. */
+function ownCertificate({ paths, hosts }: BaseConfig): Promise<WebCertificate> {
+  return openWebCertificate(paths.boxTls, hosts);
+}
+
+function load(config: BaseConfig, log: Log, certificate: WebCertificate): Prepared {
+  const web = { certificate };
   const host = new SiteHost({
     paths: config.paths,
     software: () => siteSoftware(config),

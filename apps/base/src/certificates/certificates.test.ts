@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { X509Certificate } from 'node:crypto';
-import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
-import { openWebCertificate, RENEW_BEFORE_DAYS, SELF_MADE_DAYS } from './certificates.ts';
+import { openWebCertificate, readWebCertificate, RENEW_BEFORE_DAYS, SELF_MADE_DAYS } from './certificates.ts';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 const NAMES = ['box.example', 'localhost', '127.0.0.1', '::1'];
@@ -41,6 +41,13 @@ describe('the self-made web certificate', () => {
     assert.equal(renewed.madeNow, true);
     assert.equal(renewed.keyPin, made.keyPin);
     assert.notEqual(renewed.sha256, made.sha256);
+  });
+
+  it('is read as it is, and nothing written, by who only looks', async () => {
+    assert.equal(readWebCertificate(join(directory, 'none')), undefined);
+    assert.equal(existsSync(join(directory, 'none')), false);
+    const made = await openWebCertificate(directory, NAMES, () => Date.now() - SELF_MADE_DAYS * DAY_MS);
+    assert.deepEqual(readWebCertificate(directory), { ...made, madeNow: false });
   });
 
   it('is made anew, with the same key, when a name is added', async () => {

@@ -49,6 +49,12 @@ export async function openWebCertificate(
   return describe(key, cert, true);
 }
 
+/** The web certificate in `directory` as it is, also when it is due; undefined when there is none. Writes nothing. */
+export function readWebCertificate(directory: string): WebCertificate | undefined {
+  const stored = readStored(join(directory, 'web.pem'));
+  return stored && describe(stored.key, stored.cert, false);
+}
+
 function readStored(file: string): { key: string; cert: string } | undefined {
   let text: string;
   try {
