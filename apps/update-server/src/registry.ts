@@ -145,7 +145,7 @@ function unknown(): AppError {
   return new AppError(
     'unauthenticated',
     'APPLIANCE_UNKNOWN',
-    'This update server does not know the appliance: give its public key (/appliance > Updates) to whoever runs the server, who registers it with: npm run update-server -- appliance add',
+    'This update server does not know the appliance: give its public key (/appliance > Updates > Settings) to whoever runs the server, who registers it with: npm run update-server -- appliance add',
   );
 }
 

@@ -48,7 +48,7 @@ export const de: PageTexts = {
     DOWNLOAD_KEY_FROM_THE_FUTURE:
       'Dieser Schlüssel ist in der Zukunft datiert: die Uhr der Appliance geht vor. Stellen Sie sie unter Netzwerk > NTP und erzeugen Sie dann einen neuen Schlüssel.',
     APPLIANCE_UNKNOWN:
-      'Dieser Update-Server kennt die Appliance nicht: geben Sie dem Betreiber des Servers ihren öffentlichen Schlüssel (/appliance > Updates), damit er sie registriert.',
+      'Dieser Update-Server kennt die Appliance nicht: geben Sie dem Betreiber des Servers ihren öffentlichen Schlüssel (/appliance > Updates > Einstellungen), damit er sie registriert.',
     NOTHING_TO_INSTALL: 'Es gibt nichts zu installieren: diese Appliance hat alles, was für sie angeboten wird.',
     NOTHING_TO_INSTALL_YET:
       'Es gibt noch nichts zu installieren: neuere Releases sind für diese Appliance für später vorgesehen.',

@@ -47,7 +47,7 @@ export const it: PageTexts = {
     DOWNLOAD_KEY_FROM_THE_FUTURE:
       'Questa chiave ha una data futura: l’orologio dell’appliance è avanti. Regolarlo in Rete > NTP, poi creare una nuova chiave.',
     APPLIANCE_UNKNOWN:
-      'Questo server di aggiornamento non conosce l’appliance: dare la sua chiave pubblica (/appliance > Aggiornamenti) a chi gestisce il server, che la registrerà.',
+      'Questo server di aggiornamento non conosce l’appliance: dare la sua chiave pubblica (/appliance > Aggiornamenti > Impostazioni) a chi gestisce il server, che la registrerà.',
     NOTHING_TO_INSTALL: 'Non c’è nulla da installare: questa appliance ha tutto ciò che le viene offerto.',
     NOTHING_TO_INSTALL_YET:
       'Non c’è ancora nulla da installare: le versioni più nuove sono previste più tardi per questa appliance.',

@@ -47,7 +47,7 @@ export const nl: PageTexts = {
     DOWNLOAD_KEY_FROM_THE_FUTURE:
       'Deze sleutel is in de toekomst gedateerd: de klok van de appliance loopt voor. Zet hem goed onder Netwerk > NTP en maak dan een nieuwe sleutel.',
     APPLIANCE_UNKNOWN:
-      'Deze updateserver kent de appliance niet: geef de publieke sleutel ervan (/appliance > Updates) aan wie de server beheert, die haar registreert.',
+      'Deze updateserver kent de appliance niet: geef de publieke sleutel ervan (/appliance > Updates > Instellingen) aan wie de server beheert, die haar registreert.',
     NOTHING_TO_INSTALL: 'Er valt niets te installeren: deze appliance heeft alles wat haar wordt aangeboden.',
     NOTHING_TO_INSTALL_YET: 'Er valt nog niets te installeren: nieuwere releases zijn voor deze appliance later gepland.',
     NOTHING_TO_INSTALL_NOT_MAINTAINED:
