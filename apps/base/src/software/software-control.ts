@@ -31,7 +31,7 @@ export function controlVerbs(software: Software): ControlVerbs {
     },
     'updates-import': async ({ file, rootSha256 }) => {
       if (rootSha256 !== undefined) await updates.confirmTrust(COMMAND_LINE, rootSha256, file);
-      await updates.importFile(COMMAND_LINE, file);
+      await updates.imports.importFile(COMMAND_LINE, file);
       return state();
     },
     'updates-roll-back': ({ package: kind }) => ({ ok: true, installation: engine.rollBack(kind, COMMAND_LINE) }),

@@ -194,7 +194,7 @@ function fileRoutes({ updates }: Software): AnyRoute[] {
       action: INSTALL,
       params: uploadId,
       answer: api.finishedUpload,
-      handle: async ({ context, params }) => ({ targets: await updates.finishUpload(context, params.id) }),
+      handle: async ({ context, params }) => ({ targets: await updates.imports.finishUpload(context, params.id) }),
     }),
     route({
       method: 'DELETE',

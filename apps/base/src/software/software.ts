@@ -225,7 +225,7 @@ export class Software extends EventEmitter<{ change: [] }> {
   /** What is done every few minutes: the disk is tidied, and what may be installed unattended is. */
   #look(): void {
     if (this.engine.running() === undefined)
-      this.updates.tidy().catch((error: unknown) => this.#options.log.warn({ err: error }, 'updates.not-tidied'));
+      this.updates.imports.tidy().catch((error: unknown) => this.#options.log.warn({ err: error }, 'updates.not-tidied'));
     this.lookUnattended();
   }
 

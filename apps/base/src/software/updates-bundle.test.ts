@@ -19,7 +19,7 @@ describe('a file that answers a download key', () => {
     const bytes = readFileSync(file);
     const { id } = fixture.updates.uploads.start(SYSTEM, { name: 'first', totalBytes: bytes.length });
     await fixture.updates.uploads.append(id, 0, [bytes] as unknown as AsyncIterable<Uint8Array>);
-    await assert.rejects(fixture.updates.finishUpload(SYSTEM, id), { code: 'UPDATES_NOT_TRUSTED' });
+    await assert.rejects(fixture.updates.imports.finishUpload(SYSTEM, id), { code: 'UPDATES_NOT_TRUSTED' });
     const { rootSha256 } = await fixture.updates.foundTrust();
     await fixture.updates.confirmTrust(SYSTEM, rootSha256);
     fixture.updates.uploads.remove(SYSTEM, id);
@@ -37,7 +37,7 @@ describe('a file that answers a download key', () => {
     const bytes = readFileSync(await redeem(fixture, key()));
     const { id } = updates.uploads.start(SYSTEM, { name: 'second.bascule-update', totalBytes: bytes.length });
     await updates.uploads.append(id, 0, [bytes] as unknown as AsyncIterable<Uint8Array>);
-    assert.deepEqual(await updates.finishUpload(SYSTEM, id), [base, site]);
+    assert.deepEqual(await updates.imports.finishUpload(SYSTEM, id), [base, site]);
     assert.deepEqual(updates.state().uploads, []);
     assert.equal(updates.state().lastCheck?.source, 'file');
     const { downloadBytes, downloadedBytes } = updates.offer(site);
@@ -50,16 +50,16 @@ describe('a file that answers a download key', () => {
     await trusting();
     const { updates } = fixture;
     const other = await redeem(fixture, key(), { about: { applianceId: 'f'.repeat(64), applianceName: 'elsewhere' } });
-    await assert.rejects(updates.importFile(SYSTEM, other), { code: 'BUNDLE_OTHER_APPLIANCE', message: /elsewhere/ });
+    await assert.rejects(updates.imports.importFile(SYSTEM, other), { code: 'BUNDLE_OTHER_APPLIANCE', message: /elsewhere/ });
     assert.match(refused() ?? '', /BUNDLE_OTHER_APPLIANCE/);
     const unknown = await redeem(fixture, key(), { about: { keyNonce: 'x'.repeat(24) } });
-    await assert.rejects(updates.importFile(SYSTEM, unknown), { code: 'BUNDLE_OTHER_KEY' });
+    await assert.rejects(updates.imports.importFile(SYSTEM, unknown), { code: 'BUNDLE_OTHER_KEY' });
     const late = await redeem(fixture, key());
     fixture.nowMs += 31 * DAY_MS;
-    await assert.rejects(updates.importFile(SYSTEM, late), { code: 'BUNDLE_EXPIRED' });
+    await assert.rejects(updates.imports.importFile(SYSTEM, late), { code: 'BUNDLE_EXPIRED' });
     const lying = await redeem(fixture, key(), { about: { validUntilMs: fixture.nowMs + 99 * DAY_MS } });
     fixture.nowMs += 62 * DAY_MS;
-    await assert.rejects(updates.importFile(SYSTEM, lying), { code: 'METADATA_EXPIRED' });
+    await assert.rejects(updates.imports.importFile(SYSTEM, lying), { code: 'METADATA_EXPIRED' });
   });
 
   it('is refused when it was altered, is no such file, or was cut', async () => {
@@ -71,7 +71,7 @@ describe('a file that answers a download key', () => {
         return bytes;
       },
     });
-    await assert.rejects(updates.importFile(SYSTEM, altered), { code: 'PACKAGE_HASH' });
+    await assert.rejects(updates.imports.importFile(SYSTEM, altered), { code: 'PACKAGE_HASH' });
     assert.equal(updates.offer(site).downloadedBytes < updates.offer(site).downloadBytes, true);
     const forged = await redeem(fixture, key(), {
       alter: (bytes) => {
@@ -80,13 +80,13 @@ describe('a file that answers a download key', () => {
         return bytes;
       },
     });
-    await assert.rejects(updates.importFile(SYSTEM, forged), { code: 'METADATA_REFUSED' });
+    await assert.rejects(updates.imports.importFile(SYSTEM, forged), { code: 'METADATA_REFUSED' });
     const cut = await redeem(fixture, key(), { alter: (bytes) => bytes.subarray(0, bytes.length - 2000) });
-    await assert.rejects(updates.importFile(SYSTEM, cut), { code: 'BUNDLE_INCOMPLETE' });
+    await assert.rejects(updates.imports.importFile(SYSTEM, cut), { code: 'BUNDLE_INCOMPLETE' });
     const picture = join(fixture.directory, 'picture.jpg');
     writeFileSync(picture, Buffer.alloc(5000, 7));
-    await assert.rejects(updates.importFile(SYSTEM, picture), { code: 'BUNDLE_MALFORMED' });
-    await assert.rejects(updates.importFile(SYSTEM, join(fixture.directory, 'none')), { code: 'UPDATE_FILE_UNREADABLE' });
+    await assert.rejects(updates.imports.importFile(SYSTEM, picture), { code: 'BUNDLE_MALFORMED' });
+    await assert.rejects(updates.imports.importFile(SYSTEM, join(fixture.directory, 'none')), { code: 'UPDATE_FILE_UNREADABLE' });
   });
 
   it('that is no good does not stay after its upload', async () => {
@@ -94,19 +94,19 @@ describe('a file that answers a download key', () => {
     const { uploads } = fixture.updates;
     const { id } = uploads.start(SYSTEM, { name: 'picture.jpg', totalBytes: 5000 });
     await uploads.append(id, 0, [Buffer.alloc(5000, 7)] as unknown as AsyncIterable<Uint8Array>);
-    await assert.rejects(fixture.updates.finishUpload(SYSTEM, id), { code: 'BUNDLE_MALFORMED' });
+    await assert.rejects(fixture.updates.imports.finishUpload(SYSTEM, id), { code: 'BUNDLE_MALFORMED' });
     assert.deepEqual(uploads.list(), []);
-    await assert.rejects(fixture.updates.finishUpload(SYSTEM, id), { code: 'NOT_FOUND' });
+    await assert.rejects(fixture.updates.imports.finishUpload(SYSTEM, id), { code: 'NOT_FOUND' });
   });
 
   it('is refused when something that its packages need is missing, unless that is here', async () => {
     await trusting();
     const { updates, base } = fixture;
     const without = await redeem(fixture, key(), { targets: [base] });
-    await assert.rejects(updates.importFile(SYSTEM, without), { code: 'UPDATE_FILE_INCOMPLETE', message: /runtime/ });
+    await assert.rejects(updates.imports.importFile(SYSTEM, without), { code: 'UPDATE_FILE_INCOMPLETE', message: /runtime/ });
     fixture.installed = { ...fixture.installed, runtimes: [RUNTIME] };
     const again = await redeem(fixture, key(), { targets: [base] });
-    assert.deepEqual(await updates.importFile(SYSTEM, again), [base]);
+    assert.deepEqual(await updates.imports.importFile(SYSTEM, again), [base]);
   });
 
   it('is refused when everything in it is installed, and when the appliance has seen newer metadata', async () => {
@@ -114,8 +114,8 @@ describe('a file that answers a download key', () => {
     const { updates } = fixture;
     const early = await redeem(fixture, key());
     const late = await redeem(fixture, key());
-    await updates.importFile(SYSTEM, late);
-    await assert.rejects(updates.importFile(SYSTEM, early), { code: 'METADATA_OLDER' });
+    await updates.imports.importFile(SYSTEM, late);
+    await assert.rejects(updates.imports.importFile(SYSTEM, early), { code: 'METADATA_OLDER' });
     fixture.installed = {
       packages: [
         { kind: 'base', version: '0.2.0' },
@@ -123,6 +123,6 @@ describe('a file that answers a download key', () => {
       ],
       runtimes: [RUNTIME],
     };
-    await assert.rejects(updates.importFile(SYSTEM, await redeem(fixture, key())), { code: 'UPDATE_FILE_OLDER' });
+    await assert.rejects(updates.imports.importFile(SYSTEM, await redeem(fixture, key())), { code: 'UPDATE_FILE_OLDER' });
   });
 });

@@ -167,7 +167,7 @@ describe('packages on the disk', () => {
     const { updates, base, site } = fixture;
     await updates.check(EVE);
     for (const target of [base, site]) await updates.shelf.obtain(target, { signal, onProgress: () => undefined });
-    await updates.tidy();
+    await updates.imports.tidy();
     assert.ok((updates.offer(base).downloadedAtMs ?? 0) > 0);
     fixture.installed = {
       packages: [
@@ -177,7 +177,7 @@ describe('packages on the disk', () => {
       runtimes: [RUNTIME],
     };
     updates.changed();
-    await updates.tidy();
+    await updates.imports.tidy();
     updates.changed();
     assert.deepEqual(
       [base, site].map((target) => [updates.offer(target).state, updates.offer(target).downloadedAtMs !== null]),

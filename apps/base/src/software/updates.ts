@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events';
 import { mkdirSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import type { KeyObject } from 'node:crypto';
 import type { z } from 'zod';
 import { AppError, notFound } from '@bascule/errors/app-error.ts';
@@ -8,7 +8,6 @@ import type { Log } from '@bascule/log/log.ts';
 import { applianceIdOf, openApplianceKey, publicKeyText } from '@bascule/package-format/appliance-key.ts';
 import { createDownloadKey, DOWNLOAD_KEY_LIFE_MS } from '@bascule/package-format/download-key.ts';
 import { HttpMirror } from '@bascule/package-format/http-mirror.ts';
-import { runtimeTarget } from '@bascule/package-format/planner.ts';
 import { UpdateClient, type Mirror } from '@bascule/package-format/update-client.ts';
 import type {
   ClockState,
@@ -23,17 +22,11 @@ import type {
 import type { PackageManifest } from '@bascule/protocol/package-manifest.ts';
 import type { Context, Store } from '@bascule/store/store.ts';
 import { PackageShelf, type Shelf } from './shelf.ts';
-import { importBundle, newNonce, type Imported } from './updates-bundle.ts';
+import { newNonce } from './updates-bundle.ts';
 import { UpdateChecker } from './updates-check.ts';
 import { explainFailure } from './updates-errors.ts';
-import {
-  downloadKeyMade,
-  eulaAccepted,
-  updateFileImported,
-  updateFileRefused,
-  updateSettingsChanged,
-  updateTrustConfirmed,
-} from './updates-events.ts';
+import { downloadKeyMade, eulaAccepted, updateSettingsChanged, updateTrustConfirmed } from './updates-events.ts';
+import { UpdateImports } from './updates-imports.ts';
 import { offersOf, sha256Of, type SoftwareHere } from './updates-offers.ts';
 import { findRoot } from './updates-trust.ts';
 import * as rows from './updates-store.ts';
@@ -60,14 +53,13 @@ export interface UpdatesOptions {
 export class Updates extends EventEmitter<{ change: []; checked: [] }> {
   readonly shelf: Shelf;
   readonly uploads: Uploads;
+  readonly imports: UpdateImports;
   readonly #options: UpdatesOptions;
   readonly #client: UpdateClient;
   readonly #privateKey: KeyObject;
   readonly #checker: UpdateChecker;
   readonly #stopping = new AbortController();
   #kept: { untilMs: number; offers: Offer[]; path: PathStep[] } | undefined;
-  /** Imports one after another: they share the trusted metadata. */
-  #importing: Promise<unknown> = Promise.resolve();
 
   /** Makes the appliance's update key at the first start. Throws `APPLIANCE_KEY_UNREADABLE` and what `UpdateClient.open` throws. */
   static async open(options: UpdatesOptions): Promise<Updates> {
@@ -107,6 +99,17 @@ export class Updates extends EventEmitter<{ change: []; checked: [] }> {
       log: options.log,
       random: options.random,
     });
+    this.imports = new UpdateImports({
+      store: options.store,
+      client,
+      uploads: this.uploads,
+      applianceId: applianceIdOf(privateKey),
+      clock: options.clock,
+      installed: options.installed,
+      offers: () => this.offers(),
+      signal: this.#stopping.signal,
+    });
+    this.imports.on('change', () => this.changed());
     this.#checker.on('change', () => this.changed());
     this.#checker.on('checked', () => this.emit('checked'));
   }
@@ -119,7 +122,7 @@ export class Updates extends EventEmitter<{ change: []; checked: [] }> {
   async stop(): Promise<void> {
     this.#stopping.abort();
     await this.#checker.stop();
-    await this.#importing.catch(() => undefined);
+    await this.imports.settled();
   }
 
   /** What was installed or downloaded has changed: offers are worked out anew. */
@@ -254,40 +257,6 @@ export class Updates extends EventEmitter<{ change: []; checked: [] }> {
     return { text, expiresAtMs };
   }
 
-  /** Verifies a whole upload and takes its packages; then it is gone, and so is one that is no good. Others stay, to be finished later (`UPDATES_NOT_TRUSTED`). */
-  async finishUpload(context: Context, id: string): Promise<string[]> {
-    try {
-      const { file, name } = await this.uploads.whole(id);
-      const targets = await this.importFile(context, file, name);
-      this.uploads.remove(context, id);
-      return targets;
-    } catch (error) {
-      if (error instanceof AppError && error.kind === 'invalid') this.uploads.remove(context, id);
-      throw error;
-    }
-  }
-
-  /** Verifies the file `file` of this machine and takes its packages. Throws as `importBundle`. */
-  importFile(context: Context, file: string, name: string = basename(file)): Promise<string[]> {
-    const run = this.#importing.catch(() => undefined).then(() => this.#import(context, file, name));
-    this.#importing = run;
-    return run;
-  }
-
-  /** Removes the files of packages that are installed, older than that, or named by nobody any more, and of runtimes that are unpacked. */
-  tidy(): Promise<void> {
-    const run = this.#importing
-      .catch(() => undefined)
-      .then(async () => {
-        const done = this.offers().filter(({ state }) => state === 'installed' || state === 'older');
-        const targets = [...done.map(({ target }) => target), ...this.#options.installed().runtimes.map(runtimeTarget)];
-        for (const target of targets) if (this.#client.present(target).bytes > 0) await this.#client.discard(target);
-        await this.#client.discardUnknown();
-      });
-    this.#importing = run;
-    return run;
-  }
-
   /** Until when the verified list of releases holds, wherever it came from. */
   metadataValidUntilMs(): number | null {
     return this.#client.validUntilMs() ?? null;
@@ -349,45 +318,6 @@ export class Updates extends EventEmitter<{ change: []; checked: [] }> {
     }
     const { offers, path } = this.#kept;
     return { offers, path };
-  }
-
-  async #import(context: Context, file: string, name: string): Promise<string[]> {
-    const { store, clock, installed } = this.#options;
-    const nowMs = (): number => clock.now();
-    let imported: Imported;
-    try {
-      imported = await importBundle(
-        file,
-        {
-          client: this.#client,
-          applianceId: applianceIdOf(this.#privateKey),
-          installed,
-          nowMs,
-          isOwnKey: (nonce) => rows.hasKey(store, nonce),
-        },
-        this.#stopping.signal,
-      );
-    } catch (error) {
-      const failure = explainFailure(error, clock.state(), name);
-      store.transact(context, updateFileRefused({ name, code: failure.code, reason: failure.message }), () => undefined);
-      if (error instanceof AppError) throw error;
-      throw new AppError('internal', failure.code, `${failure.message} ${failure.advice}`, { cause: error });
-    }
-    const { targets, validUntilMs } = imported;
-    const before = rows.readCheck(store);
-    const event = updateFileImported({ name, keyNonce: imported.about.keyNonce, targets: targets.join(', ') });
-    store.transact(context, event, (tx) =>
-      rows.writeCheck(tx, {
-        atMs: Math.floor(nowMs()),
-        error: null,
-        validUntilMs,
-        source: 'file',
-        maintainedUntilMs: before?.maintainedUntilMs ?? null,
-        offeredFromMs: before?.offeredFromMs ?? null,
-      }),
-    );
-    this.changed();
-    return targets;
   }
 
   #findRoot(rootSha256?: string, file?: string): ReturnType<typeof findRoot> {
