@@ -1,16 +1,12 @@
-import { Outlet, useLocation } from '@tanstack/react-router';
 import { useTranslation } from 'react-i18next';
-import { Button } from '@mantine/core';
-import { AccountMenu } from '../shared/AccountMenu.tsx';
-import { PageHeader } from '../shared/PageHeader.tsx';
-import { TabNav, type Tab } from '../shared/TabNav.tsx';
+import type { Tab } from '../shared/TabNav.tsx';
+import { TabbedLayout } from '../shared/TabbedLayout.tsx';
 import { pagePaths } from '../shared/paths.ts';
 import { appliancePaths } from './appliance-paths.ts';
 
-/** Header, tabs (B4; those that have content) and the page. */
+/** The interface /appliance: its tabs (B4; those that have content) and the page. */
 export function ApplianceLayout() {
   const { t } = useTranslation();
-  const secondary = useSecondaryTabs();
   const tabs: Tab[] = [
     { to: appliancePaths.status, label: t('appliance:tab.status') },
     { to: appliancePaths.users, label: t('appliance:tab.users') },
@@ -19,26 +15,6 @@ export function ApplianceLayout() {
     { to: appliancePaths.support, label: t('appliance:tab.support') },
     { to: appliancePaths.account, label: t('appliance:tab.account') },
   ];
-  return (
-    <>
-      <PageHeader interfaceName={t('appliance:title')}>
-        <Button component="a" href={pagePaths.login} variant="default">
-          {t('shared:site')}
-        </Button>
-        <AccountMenu />
-      </PageHeader>
-      <TabNav label={t('appliance:tab.main')} tabs={tabs} />
-      {secondary.length > 0 && <TabNav label={t('appliance:tab.pages')} tabs={secondary} secondary />}
-      <main className="b-page">
-        <Outlet />
-      </main>
-    </>
-  );
-}
-
-function useSecondaryTabs(): Tab[] {
-  const { t } = useTranslation();
-  const { pathname } = useLocation();
   const below: Record<string, Tab[]> = {
     [appliancePaths.networking]: [{ to: appliancePaths.ntp, label: t('appliance:tab.ntp') }],
     [appliancePaths.updates]: [
@@ -48,6 +24,13 @@ function useSecondaryTabs(): Tab[] {
     ],
     [appliancePaths.support]: [{ to: appliancePaths.email, label: t('appliance:tab.email') }],
   };
-  const found = Object.entries(below).find(([path]) => pathname.startsWith(path));
-  return found?.[1] ?? [];
+  return (
+    <TabbedLayout
+      interfaceName={t('appliance:title')}
+      neighbour={{ href: pagePaths.login, label: t('shared:site') }}
+      label={{ main: t('appliance:tab.main'), pages: t('appliance:tab.pages') }}
+      tabs={tabs}
+      below={below}
+    />
+  );
 }

@@ -1,20 +1,16 @@
-import { Outlet, useLocation } from '@tanstack/react-router';
 import { useTranslation } from 'react-i18next';
-import { Button } from '@mantine/core';
-import { AccountMenu } from '../shared/AccountMenu.tsx';
-import { PageHeader } from '../shared/PageHeader.tsx';
-import { TabNav, type Tab } from '../shared/TabNav.tsx';
+import type { Tab } from '../shared/TabNav.tsx';
+import { TabbedLayout } from '../shared/TabbedLayout.tsx';
 import { useLiveEvents } from '../shared/live-events.ts';
 import { useLoggedIn } from '../shared/login-state.ts';
 import { pagePaths } from '../shared/paths.ts';
 import { loginPaths } from './login-paths.ts';
 import { useSiteStatus } from './status/site-status.ts';
 
-/** Header, tabs (B23; only those with content for this person) and the page. */
+/** The interface /login: its tabs (B23; only those with content for this person) and the page. */
 export function LoginLayout() {
   const { t } = useTranslation();
   useLiveEvents();
-  const secondary = useSecondaryTabs();
   const administrator = useLoggedIn().role === 'administrator';
   const status = useSiteStatus();
   const waiting = (status.data?.jumpClients.waiting ?? 0) + (status.data?.jumpClients.conflicts ?? 0);
@@ -26,28 +22,6 @@ export function LoginLayout() {
     { to: loginPaths.reports, label: t('login:tab.reports') },
     ...(administrator ? [{ to: loginPaths.management, label: t('login:tab.management') }] : []),
   ];
-  return (
-    <>
-      <PageHeader interfaceName={t('shared:site')}>
-        <Button component="a" href={pagePaths.console} variant="default">
-          {t('shared:console')}
-        </Button>
-        <AccountMenu />
-      </PageHeader>
-      <TabNav label={t('login:tab.main')} tabs={tabs} />
-      {secondary.length > 0 && <TabNav label={t('login:tab.pages')} tabs={secondary} secondary />}
-      <main className="b-page">
-        <Outlet />
-      </main>
-    </>
-  );
-}
-
-function useSecondaryTabs(): Tab[] {
-  const { t } = useTranslation();
-  const { pathname } = useLocation();
-  const administrator = useLoggedIn().role === 'administrator';
-  if (!administrator) return [];
   const below: Record<string, Tab[]> = {
     [loginPaths.jump]: [
       { to: loginPaths.jumpClients, label: t('login:tab.jumpClients') },
@@ -64,6 +38,13 @@ function useSecondaryTabs(): Tab[] {
     ],
     [loginPaths.management]: [{ to: loginPaths.email, label: t('login:tab.email') }],
   };
-  const found = Object.entries(below).find(([path]) => pathname.startsWith(path));
-  return found?.[1] ?? [];
+  return (
+    <TabbedLayout
+      interfaceName={t('shared:site')}
+      neighbour={{ href: pagePaths.console, label: t('shared:console') }}
+      label={{ main: t('login:tab.main'), pages: t('login:tab.pages') }}
+      tabs={tabs}
+      below={administrator ? below : {}}
+    />
+  );
 }
