@@ -5,10 +5,14 @@
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { setTimeout as delay } from 'node:timers/promises';
 import { sitePaths } from '@bascule/core/home.ts';
 import { must } from '@bascule/core/must.ts';
+import { createdUser } from '@bascule/protocol/api/auth.ts';
+import type { ApiClient } from '@bascule/testkit/api-client.ts';
+import { TypingSession } from '@bascule/testkit/typing-session.ts';
 import { UpgradeRun } from '@bascule/testkit/upgrade-run.ts';
-import { LaunchedUpdateServer, NEXT_VERSION, ReleaseShop, UpgradeScene } from '@bascule/testkit/upgrade-scene.ts';
+import { LaunchedUpdateServer, NEXT_VERSION, ReleaseShop, SITE_PASSWORD, UpgradeScene } from '@bascule/testkit/upgrade-scene.ts';
 
 const SESSIONS = 200;
 const CLIENTS = 4;
@@ -16,6 +20,10 @@ const DATABASE_BYTES = 1e9;
 /** 200 people who press a key every two seconds. */
 const KEY_EVERY_MS = 2000;
 const WATCH_SECONDS = 10;
+/** What the site lets one user have at a time. */
+const SESSIONS_PER_PERSON = 20;
+/** Log-ins of one address are limited to one in three seconds. */
+const LOGIN_PAUSE_MS = 10_000;
 
 export async function run(): Promise<Record<string, number>> {
   using shop = await ReleaseShop.open(say);
@@ -28,9 +36,12 @@ export async function run(): Promise<Record<string, number>> {
   say(`site.db has ${statSync(database).size} bytes`);
   await scene.appliance.start();
   await scene.startClients(CLIENTS);
+  const people = await peopleOf(scene, Math.ceil(SESSIONS / SESSIONS_PER_PERSON));
   const sessions = [];
-  for (let number = 0; number < SESSIONS; number++)
-    sessions.push(await scene.typing(must(scene.items[number % CLIENTS], 'a Jump Item'), KEY_EVERY_MS));
+  for (let number = 0; number < SESSIONS; number++) {
+    const api = must(people[number % people.length], 'a person');
+    sessions.push(await TypingSession.start(api, must(scene.items[number % CLIENTS], 'a Jump Item'), KEY_EVERY_MS));
+  }
   say(`${sessions.length} sessions are typing`);
   const upgrade = new UpgradeRun(scene, sessions);
   const base = await upgrade.install(scene.target('base'), ({ step }) => say(`base: ${step}`));
@@ -51,6 +62,22 @@ export async function run(): Promise<Record<string, number>> {
     bytes_lost: outcomes.reduce((sum, { bytesLost }) => sum + bytesLost, 0),
     total_s: Math.round((base.withoutWatchMs + site.withoutWatchMs) / 100) / 10,
   };
+}
+
+/** `count` administrators, the first one included. */
+async function peopleOf(scene: UpgradeScene, count: number): Promise<ApiClient[]> {
+  const people = [scene.site];
+  while (people.length < count) {
+    const name = `person-${people.length}`;
+    const user = { name, displayName: name, role: 'administrator' };
+    const { oneTimePassword } = await scene.site.call('POST', 'users', createdUser, user);
+    const api = scene.site.fresh();
+    // Taking over is up to three of them.
+    await delay(LOGIN_PAUSE_MS);
+    await api.takeOver(oneTimePassword, SITE_PASSWORD, name);
+    people.push(api);
+  }
+  return people;
 }
 
 /** Rows of 1 KB in a table of their own: what integrity checks, snapshots and copies of a big site have to read. */
