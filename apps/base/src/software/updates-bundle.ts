@@ -49,7 +49,7 @@ export async function importBundle(file: string, context: BundleContext, stop: A
     const { validUntilMs } = await context.client.refresh(bundle, signal);
     const releases = bundle.about.packages.map(({ target }) => release(target, context.client));
     checkNewer(releases, context.installed());
-    for (const target of neededTargets(releases, context)) await take(target, bundle, context.client, signal);
+    await takeAll(neededTargets(releases, context), bundle, context.client, signal);
     const packages = releases.filter(({ manifest }) => manifest !== undefined);
     return { about: bundle.about, targets: packages.map(({ target }) => target), validUntilMs };
   } finally {
@@ -117,6 +117,20 @@ function neededTargets(releases: Release[], { client, installed }: BundleContext
   return [...new Set([...runtimeTargets, ...releases.map(({ target }) => target)])].filter(
     (target) => client.pathOf(target) === undefined,
   );
+}
+
+/** All of them or, when one is no good, none: what a refused file brought does not stay. */
+async function takeAll(targets: string[], bundle: BundleMirror, client: UpdateClient, signal: AbortSignal): Promise<void> {
+  const taken: string[] = [];
+  try {
+    for (const target of targets) {
+      await take(target, bundle, client, signal);
+      taken.push(target);
+    }
+  } catch (error) {
+    for (const target of taken) await client.discard(target);
+    throw error;
+  }
 }
 
 async function take(target: string, bundle: BundleMirror, client: UpdateClient, signal: AbortSignal): Promise<void> {
