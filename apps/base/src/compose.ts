@@ -22,6 +22,7 @@ import { SiteHost, type SiteSoftware } from './site-host/site-host.ts';
 import { Slots } from './software/slots.ts';
 import { Software } from './software/software.ts';
 import { openBoxMail, type Mailer } from './support/support.ts';
+import { warmUpBase } from './warm-up.ts';
 
 /** The descriptor of the listening socket that boot passes (docs/spec/boot.md, 2). */
 const LISTENING_DESCRIPTOR = 3;
@@ -61,7 +62,7 @@ export class Base {
   static async prepare(config: BaseConfig, log: Log): Promise<Prepared> {
     if (existsSync(config.paths.boxDatabase)) checkBoxStore(config.paths.boxDatabase, log);
     const prepared = load(config, log, readWebCertificate(config.paths.boxTls) ?? (await ownCertificate(config)));
-    await prepared.host.warmUp();
+    await Promise.all([prepared.host.warmUp(), warmUpBase(config, log)]);
     return prepared;
   }
 
@@ -71,10 +72,10 @@ export class Base {
    */
   static async start(config: BaseConfig, boot: BootLink, log: Log, prepared?: Prepared): Promise<Base> {
     const { paths } = config;
+    for (const directory of [paths.box, dirname(paths.controlSocket)]) mkdirSync(directory, { recursive: true, mode: 0o700 });
     // Loaded already, and which version it is does not change below: before all else, for people wait for it.
     const siteStart = prepared?.host.start();
     siteStart?.catch(() => undefined); // Thrown by #open.
-    for (const directory of [paths.box, dirname(paths.controlSocket)]) mkdirSync(directory, { recursive: true, mode: 0o700 });
     const store = openBoxStore({ path: paths.boxDatabase, appliance: config.applianceName, log });
     const certificate = await ownCertificate(config);
     // What was due when it was prepared has been made anew just now: a candidate leaves that alone.
