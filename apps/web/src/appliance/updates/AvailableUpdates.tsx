@@ -60,7 +60,9 @@ export function AvailableUpdates({ state }: { state: UpdatesState }) {
           </Button>
         </Alert>
       )}
-      {state.path.length > (next === undefined ? 1 : SNAPSHOT_AND_INSTALL) && <UpgradePath path={state.path} />}
+      {state.path.length > (next === undefined ? 1 : SNAPSHOT_AND_INSTALL) && (
+        <UpgradePath path={state.path} offers={state.offers} />
+      )}
       <ul className={classes['offers']} aria-label={t('updates:available.title')}>
         {offers.map((offer) => (
           <OfferCard key={offer.target} offer={offer} isBusy={isBusy} onIntent={setIntent} />

@@ -1,13 +1,14 @@
 import { useTranslation } from 'react-i18next';
-import type { PathStep } from '@bascule/protocol/api/updates.ts';
+import type { Offer, PathStep } from '@bascule/protocol/api/updates.ts';
 import { formatBytes } from '../../shared/format.ts';
 import { pathText } from './update-texts.ts';
+import { missingBytes } from './updates-model.ts';
 import classes from './updates.module.css';
 
 /** The way from here to the newest versions, in order, with its waits (B82-B89). */
-export function UpgradePath({ path }: { path: PathStep[] }) {
+export function UpgradePath({ path, offers }: { path: PathStep[]; offers: Offer[] }) {
   const { t } = useTranslation();
-  const totalBytes = path.reduce((sum, step) => sum + (step.downloadBytes ?? 0), 0);
+  const totalBytes = path.reduce((sum, step) => sum + missingBytes(step, offers), 0);
   return (
     <div className={classes['path']}>
       <h3>{t('updates:path.title')}</h3>
@@ -15,7 +16,7 @@ export function UpgradePath({ path }: { path: PathStep[] }) {
         {path.map((step, index) => (
           <li key={`${step.action} ${step.target ?? index}`} data-action={step.action}>
             {pathText(t, step)}
-            {step.downloadBytes !== null && <span className="b-quiet"> · {formatBytes(step.downloadBytes)}</span>}
+            {missingBytes(step, offers) > 0 && <span className="b-quiet"> · {formatBytes(missingBytes(step, offers))}</span>}
             {step.action === 'wait-for-clients' && <span className="b-quiet"> · {t('updates:path.waitNote')}</span>}
           </li>
         ))}

@@ -75,6 +75,13 @@ export function availableOffers({ offers, path }: Pick<UpdatesState, 'offers' | 
   return shown.toSorted((a, b) => place(a) - place(b) || Number(a.state === 'blocked') - Number(b.state === 'blocked'));
 }
 
+/** What of a step of the path is still to be downloaded: what is here, or comes from no package, is not. */
+export function missingBytes({ action, target, downloadBytes }: PathStep, offers: readonly Offer[]): number {
+  if (action !== 'install') return 0;
+  const here = offers.find((offer) => offer.target === target)?.downloadedBytes ?? 0;
+  return Math.max(0, (downloadBytes ?? 0) - here);
+}
+
 /** Whether there is a root to be compared and confirmed: at the update server, or in a file that is here already. */
 export function isTrustToConfirm({ trust, settings, uploads }: Pick<UpdatesState, 'trust' | 'settings' | 'uploads'>): boolean {
   return trust === null && (settings.serverUrl !== '' || uploads.some(isWhole));

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Installation, Offer, PreflightLine, StepState, UpdatesState } from '@bascule/protocol/api/updates.ts';
+import type { Installation, Offer, PathStep, PreflightLine, StepState, UpdatesState } from '@bascule/protocol/api/updates.ts';
 import { readFingerprint, readRecipients, withSecurity, wrongFields } from '../../mail/mail-draft.ts';
 import {
   availableOffers,
@@ -12,6 +12,7 @@ import {
   isTrustToConfirm,
   mayBegin,
   noReturnBefore,
+  missingBytes,
   pollIntervalMs,
   signedOffset,
 } from './updates-model.ts';
@@ -144,4 +145,12 @@ test('mail: the port follows the protection unless it is unusual, lists and fing
   assert.deepEqual([...wrongFields(settings)].toSorted(), ['from', 'host', 'recipients']);
   assert.deepEqual([...wrongFields({ ...settings, isOn: false })], []);
   assert.deepEqual([...wrongFields({ ...settings, isOn: false, recipients: ['nonsense'] })], ['recipients']);
+});
+
+test('of the path only that is counted which is not here', () => {
+  const step = { action: 'install', target: 'a', downloadBytes: 10 } as PathStep;
+  assert.equal(missingBytes(step, []), 10);
+  assert.equal(missingBytes(step, [{ target: 'a', downloadedBytes: 4 } as Offer]), 6);
+  assert.equal(missingBytes(step, [{ target: 'a', downloadedBytes: 10 } as Offer]), 0);
+  assert.equal(missingBytes({ ...step, action: 'back-up' }, []), 0);
 });
