@@ -200,14 +200,20 @@ class TreeWriter {
 
   async #syncLater(handle: FileHandle): Promise<void> {
     while (this.#syncing.size >= SYNCS_LIMIT) await Promise.race(this.#syncing);
-    const work = handle
-      .sync()
-      .finally(() => handle.close())
+    const work = syncAndClose(handle)
       .catch((error: unknown) => {
         this.#syncFailure = { error };
       })
       .finally(() => this.#syncing.delete(work));
     this.#syncing.add(work);
+  }
+}
+
+async function syncAndClose(handle: FileHandle): Promise<void> {
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
   }
 }
 
