@@ -160,7 +160,7 @@ describe('a new operator', { concurrency: false }, () => {
       bytes[bytes.length >> 1]! ^= 1;
       writeFileSync(altered, bytes);
       await away.upload(altered);
-      assert.equal(await away.refusal(), text('errors:PACKAGE_CORRUPT'));
+      assert.equal(await away.refusal(), text('errors:PACKAGE_HASH'));
       await away.button('updates:upload.verifyName', { name: 'remote.bascule-update' }).click();
       await away.offer(BASE).waitFor();
     });
