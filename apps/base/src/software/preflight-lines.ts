@@ -90,7 +90,7 @@ export function integrityLine({ boxProblems, siteProblems, siteError }: Integrit
     return line(
       'database-integrity',
       'amber',
-      `The site's database could not be looked at: ${siteError ?? 'the site does not answer'}.`,
+      `The site's database could not be looked at: ${(siteError ?? 'the site does not answer').replace(/\.$/, '')}.`,
       {
         advice:
           'Wait until the site is ready and run the preflight again. If this package is what mends the site, overrule this line.',
