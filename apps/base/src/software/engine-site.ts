@@ -19,6 +19,7 @@ export function siteProcedure(parts: SiteParts, operation: 'install' | 'roll-bac
   const watch = new SiteWatch(parts);
   let candidate: SiteCandidate | undefined;
   let hasFrozen = isResumed;
+  let hadWorked = true;
   const prepared = (): SiteCandidate => must(candidate, 'the candidate');
   const fetched: Procedure['steps'] = {
     download: packages.download(parts),
@@ -42,6 +43,7 @@ export function siteProcedure(parts: SiteParts, operation: 'install' | 'roll-bac
       },
       freeze: async () => {
         hasFrozen = true;
+        hadWorked = host.ready;
         await host.freeze(prepared());
       },
       migrate: async (work) => {
@@ -69,6 +71,10 @@ export function siteProcedure(parts: SiteParts, operation: 'install' | 'roll-bac
       if (!hasFrozen) return 'undone';
       work.say(`site ${old.manifest.version} is started again`);
       await host.restore(Slots.softwareOf(old));
+      if (!hadWorked) {
+        work.say(`site ${old.manifest.version} did not work before either, so it is not waited for`);
+        return 'undone';
+      }
       const outcome = await host.whenReady(parts.limits.restoreMs);
       work.say(
         outcome === 'ready' ? `site ${old.manifest.version} works` : `site ${old.manifest.version} is not ready: ${outcome}`,

@@ -31,7 +31,7 @@ const ADVICE: Record<string, { advice: string; mayRetry: boolean }> = {
   PREFLIGHT_RED: { advice: 'Do what the red lines say, then start the installation again.', mayRetry: true },
   PREFLIGHT_AMBER: { advice: 'Do what the amber lines say, or overrule them when you start the installation.', mayRetry: true },
   SITE_CANDIDATE_FAILED: {
-    advice: 'The old version works. The log says more; try the package on a copy before the next attempt.',
+    advice: 'The old version is in use again. The log says more; try the package on a copy before the next attempt.',
     mayRetry: true,
   },
   BASE_CANDIDATE_FAILED: { advice: 'The old base works on and was not touched. The log says more.', mayRetry: true },
