@@ -25,7 +25,7 @@ interface FailingPackage extends Changes {
   step?: string;
   /** Ended by a limit of a minute and more. */
   isSlow?: boolean;
-  /** Three such minutes: not in `npm test`. */
+  /** Left to `npm run faults`: it takes three such minutes, or another one here shows nearly the same. */
   onlyWithAll?: boolean;
 }
 
@@ -44,6 +44,7 @@ const FAILING: FailingPackage[] = [
     edits: { [SITE_MAIN]: replaced('ok: true, detail: site?.health()', 'ok: site === undefined, detail: site?.health()') },
     cause: 'SITE_UNHEALTHY',
     step: 'take-write',
+    onlyWithAll: true,
   },
   {
     name: 'a site that falls ill in the watch period',
@@ -109,6 +110,7 @@ const FAILING: FailingPackage[] = [
     edits: { [BASE_MAIN]: replaced('try {\n', "try {\n  throw new Error('not today');\n") },
     cause: 'BASE_CANDIDATE_FAILED',
     step: 'switch',
+    onlyWithAll: true,
   },
   {
     name: 'a site that never says that it is prepared',
@@ -177,7 +179,7 @@ describe('packages that are no good', { concurrency: true }, () => {
       });
 
       for (const failing of FAILING.filter((one) => (one.isSlow === true) === isSlow)) {
-        const skip = failing.onlyWithAll === true && !isAll && 'takes three minutes: npm run faults';
+        const skip = failing.onlyWithAll === true && !isAll && 'npm run faults does it';
         it(failing.name, { skip }, async () => {
           await checkTakenBack(scene, failing).catch((error: unknown) => scene.scene.appliance.fail(error));
         });
@@ -229,20 +231,16 @@ async function checkDamaged(scene: FaultScene, shop: ReleaseShop): Promise<void>
 
 async function checkWrongSignature(scene: FaultScene, shop: ReleaseShop): Promise<void> {
   const before = await scene.scene.state();
-  await shop.release({ version: '0.5.0' }, undefined, ['site']);
-  const directory = join(shop.repository, 'metadata');
-  const newest = readdirSync(directory)
-    .filter((name) => name.endsWith('.site.json'))
-    .toSorted((one, other) => Number.parseInt(one, 10) - Number.parseInt(other, 10))
-    .at(-1) as string;
-  const signed = readFileSync(join(directory, newest), 'utf8');
+  const file = join(shop.repository, 'metadata', 'timestamp.json');
+  const signed = readFileSync(file, 'utf8');
   const forged = signed.replace(
     /("sig":\s*")([0-9a-f])/,
     (_, start: string, digit: string) => `${start}${digit === '0' ? '1' : '0'}`,
   );
   assert.notEqual(forged, signed);
-  writeFileSync(join(directory, newest), forged);
+  writeFileSync(file, forged);
   const state = await scene.scene.check();
+  writeFileSync(file, signed);
   assert.ok(state.lastCheck?.error, 'the look for updates says nothing of it');
   assert.deepEqual(
     state.offers.map(({ target }) => target),

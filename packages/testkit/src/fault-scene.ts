@@ -129,6 +129,8 @@ export class FaultScene implements AsyncDisposable {
     assert.ok(version === FIRST_VERSION || version === NEXT_VERSION, `${kind} ${version} is in use`);
     if (ended !== undefined)
       assert.equal(version, ended.outcome === 'installed' ? ended.toVersion : ended.fromVersion, `outcome ${ended.outcome}`);
+    const previous = state.installed.find((one) => one.kind === kind)?.previousVersion;
+    if (version === NEXT_VERSION) assert.equal(previous, FIRST_VERSION, 'there is nothing to go back to');
     await this.assertWhole(state);
     await this.assertKept();
     await waitUntil(

@@ -19,6 +19,8 @@ export class TestViewer implements Disposable {
   /** How often a whole screen came instead of bytes. */
   screens = 0;
   exit: { code: number; signal: number } | undefined;
+  /** Why no ticket was given the last time when there was none. */
+  refusal: string | undefined;
   /** Acknowledges output only while true; a slow reader sets it to false. */
   isReading = true;
   /** Called with every piece at once; for benchmarks. */
@@ -35,7 +37,11 @@ export class TestViewer implements Disposable {
     this.client = new ViewerClient({
       size,
       open: () => openStream(api),
-      getTicket: () => getTicket(api, session),
+      getTicket: () =>
+        getTicket(api, session).catch((error: unknown) => {
+          this.refusal = error instanceof Error ? error.message : String(error);
+          throw error;
+        }),
       onScreen: ({ text }, shown) => {
         this.screens += 1;
         this.#take(Buffer.from(text), shown);
@@ -69,7 +75,7 @@ export class TestViewer implements Disposable {
     if (this.client.send(Buffer.from(text))) return;
     const { bytes } = this.client.unconfirmedInput();
     throw new Error(
-      `the viewer takes no more input: ${this.statuses.slice(-3).join(' ')}, ${bytes} bytes unconfirmed, ${this.errors.slice(-1).join()}`,
+      `the viewer takes no more input: ${this.statuses.slice(-3).join(' ')}, ${bytes} bytes unconfirmed, ${this.refusal ?? 'no ticket was refused'}`,
     );
   }
 

@@ -62,14 +62,14 @@ export function baseProcedure(parts: BaseParts, operation: 'install' | 'roll-bac
       },
       watch: watch.watch,
       commit: async (work) => {
-        slots.point('base', 'previous', oldSlot(slots, work).folder);
         slots.point('base', 'current', parts.baseFolder);
+        slots.point('base', 'previous', oldSlot(slots, work).folder);
         slots.removeTrial();
       },
     },
     undo: async (work) => {
       const old = oldSlot(slots, work);
-      slots.point('base', 'current', old.folder);
+      slots.putBack('base', old.folder, work.entry().details.previousFolder);
       slots.removeTrial();
       if (old.folder === parts.baseFolder) return 'undone';
       work.say(`base ends, for boot to start ${old.manifest.version} again`);

@@ -62,7 +62,7 @@ export function planTrial(parts: RequestParts, target: string): Plan {
 export function planRollBack(parts: RequestParts, kind: 'base' | 'site'): Plan {
   const current = requireStaged(parts, kind);
   const previous = parts.slots.previous(kind);
-  if (previous === undefined || previous.folder === current.folder)
+  if (previous === undefined)
     throw new AppError('conflict', 'INSTALLATION_NO_PREVIOUS', `No earlier version of ${kind} is on this appliance.`);
   const misfit = parts.slots.misfit(previous.manifest);
   if (misfit !== undefined) throw notFitting(misfit);
@@ -73,6 +73,7 @@ export function planRollBack(parts: RequestParts, kind: 'base' | 'site'): Plan {
     fromFolder: current.folder,
     toVersion: previous.manifest.version,
     toFolder: previous.folder,
+    previousFolder: previous.folder,
     revision: previous.manifest.revision,
     target: null,
     overrule: [],
@@ -98,6 +99,7 @@ function planPackage(
     fromFolder: current?.folder ?? null,
     toVersion: version,
     toFolder: kind === 'licence' ? null : Slots.folderName(version, sha256),
+    previousFolder: kind === 'licence' ? null : (slots.previous(kind)?.folder ?? null),
     revision,
     target,
     overrule: [],

@@ -66,7 +66,7 @@ export function siteProcedure(parts: SiteParts, operation: 'install' | 'roll-bac
     },
     undo: async (work) => {
       const old = oldSlot(slots, work);
-      slots.point('site', 'current', old.folder);
+      slots.putBack('site', old.folder, work.entry().details.previousFolder);
       if (candidate !== undefined) await host.discard(candidate);
       if (!hasFrozen) return 'undone';
       work.say(`site ${old.manifest.version} is started again`);

@@ -104,12 +104,15 @@ describe('an installation', () => {
             const wanted = operation === 'install' ? '0.1.0' : '0.2.0';
             if (world.slots.current(kind)?.manifest.version !== wanted)
               await world.ended(wanted === '0.1.0' ? world.engine.rollBack(kind, ADMINISTRATOR) : install(world, kind));
+            const previous = world.slots.previous(kind)?.folder;
             const planned = plan(world, step, fault);
             const done = await world.ended(
               operation === 'install' ? install(world, kind) : world.engine.rollBack(kind, ADMINISTRATOR),
             );
             assert.ok(planned.fired || (kind === 'base' && step === 'switch'), context);
             assertHealthy(world, kind, done, context);
+            // Whoever could go back before still can.
+            if (done.outcome !== 'installed') assert.equal(world.slots.previous(kind)?.folder, previous, context);
             if (fault.startsWith('throw') && planned.fired) {
               assert.notEqual(done.outcome, 'installed', context);
               assert.match(done.cause?.message ?? '', /a fault/, context);

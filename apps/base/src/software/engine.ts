@@ -303,8 +303,8 @@ export class Engine extends EventEmitter<{ change: [] }> implements Installation
 
   /** This base was taken back, and died before it could end: boot starts the old one next. */
   #leave(entry: JournalEntry): void {
-    const { fromFolder } = entry.details;
-    if (fromFolder !== null) this.#slots.point('base', 'current', fromFolder);
+    const { fromFolder, previousFolder } = entry.details;
+    if (fromFolder !== null) this.#slots.putBack('base', fromFolder, previousFolder);
     this.#slots.removeTrial();
     this.#options.restartBase();
   }
@@ -312,9 +312,9 @@ export class Engine extends EventEmitter<{ change: [] }> implements Installation
   /** Makes sure that the old version is what the pointers name, after a restart cut an installation. Its end is noted when that version works. */
   #takeBackCut({ installation, details }: JournalEntry, outcome: Ended, why: Cause): void {
     const { id, kind, operation } = installation;
-    const { fromFolder } = details;
+    const { fromFolder, previousFolder } = details;
     if (isChange(operation) && kind !== 'licence' && fromFolder !== null && this.#slots.read(kind, fromFolder) !== undefined)
-      this.#slots.point(kind, 'current', fromFolder);
+      this.#slots.putBack(kind, fromFolder, previousFolder);
     this.#slots.removeTrial();
     this.#journal.logs.write(id, why.message);
     this.#cut = { id, outcome, why };

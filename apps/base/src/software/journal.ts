@@ -30,6 +30,8 @@ export type Cause = NonNullable<Installation['cause']>;
 const details = z.object({
   target: z.string().nullable().default(null),
   fromFolder: z.string().nullable().default(null),
+  /** What `previous` named before: there again when it is taken back. */
+  previousFolder: z.string().nullable().default(null),
   toFolder: z.string().nullable().default(null),
   /** Why it is being undone: set before the first thing is. */
   undoing: z
@@ -60,6 +62,7 @@ export interface NewInstallation {
   fromFolder: string | null;
   toVersion: string;
   toFolder: string | null;
+  previousFolder: string | null;
   revision: string;
   target: string | null;
   overrule: string[];
@@ -121,7 +124,7 @@ export class Journal {
     const nowMs = this.#options.now();
     const id = newId('installation', nowMs);
     const first = must(request.steps[0], 'the first step');
-    const { kind, operation, fromVersion, toVersion, revision, target, overrule, fromFolder, toFolder } = request;
+    const { kind, operation, fromVersion, toVersion, revision, target, overrule, fromFolder, toFolder, previousFolder } = request;
     const event = events.started({ installation: id, kind, operation, fromVersion: fromVersion ?? '-', toVersion });
     this.#write(by, event, (tx) => {
       tx.run(
@@ -136,7 +139,7 @@ export class Journal {
         by.actor.name,
         nowMs,
         first,
-        JSON.stringify(details.parse({ target, overrule, fromFolder, toFolder })),
+        JSON.stringify(details.parse({ target, overrule, fromFolder, toFolder, previousFolder })),
       );
       for (const step of INSTALLATION_STEPS)
         tx.run(

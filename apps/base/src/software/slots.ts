@@ -109,7 +109,8 @@ export class Slots {
 
   /** The version before it, if it is still there. */
   previous(kind: SlotKind): Slot | undefined {
-    return this.read(kind, this.#target(kind, 'previous'));
+    const folder = this.#target(kind, 'previous');
+    return folder === this.#target(kind, 'current') ? undefined : this.read(kind, folder);
   }
 
   /** Moves a pointer, durably. The same again changes nothing. */
@@ -121,6 +122,12 @@ export class Slots {
       renameSync(next, link);
     }
     syncFolderSync(this.#root(kind));
+  }
+
+  /** Takes a switch back: both pointers name what they named before it. `previous`: null when there was none. */
+  putBack(kind: SlotKind, current: string, previous: string | null): void {
+    this.point(kind, 'current', current);
+    if (this.read(kind, previous ?? undefined) !== undefined) this.point(kind, 'previous', previous as string);
   }
 
   /**
