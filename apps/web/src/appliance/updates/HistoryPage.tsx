@@ -113,7 +113,7 @@ function Outcome({ row }: { row: Row }) {
   const { t } = useTranslation();
   return (
     <>
-      <StateMark tone={TONES[row.outcome]}>{t(`updates:history.outcomes.${row.outcome}`)}</StateMark>
+      <StateMark tone={TONES[row.outcome]}>{t(`updates:history.outcomes.${outcomeText(row)}`)}</StateMark>
       {row.cause !== null && (
         <span className="b-quiet">
           {' '}
@@ -122,4 +122,9 @@ function Outcome({ row }: { row: Row }) {
       )}
     </>
   );
+}
+
+/** A roll back by button that worked is an installation of the version before; here it is called what it was. */
+function outcomeText({ operation, outcome }: Row): Row['outcome'] | 'went-back' {
+  return operation === 'roll-back' && outcome === 'installed' ? 'went-back' : outcome;
 }
