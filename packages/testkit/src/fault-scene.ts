@@ -77,6 +77,7 @@ export class FaultScene implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.faults[Symbol.asyncDispose]();
+    this.session[Symbol.dispose]();
     await this.scene[Symbol.asyncDispose]();
   }
 

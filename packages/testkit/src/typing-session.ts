@@ -25,7 +25,7 @@ export interface TypingOutcome {
  * An access session in which a key is pressed every `everyMs`, as by a person who does not notice anything. The far program notes every byte it gets
  * and writes, and so does this end.
  */
-export class TypingSession {
+export class TypingSession implements Disposable {
   readonly session: string;
   readonly #api: ApiClient;
   readonly #viewer: TestViewer;
@@ -34,6 +34,7 @@ export class TypingSession {
   #typed = 0;
   #longestGapMs = 0;
   #stopping = false;
+  #failure: unknown;
   readonly #typing: Promise<void>;
 
   private constructor(api: ApiClient, viewer: TestViewer, far: FarProgram, text: string, everyMs: number) {
@@ -43,6 +44,8 @@ export class TypingSession {
     this.#far = far;
     this.#text = text;
     this.#typing = this.#type(everyMs);
+    // `finish` tells it; until then whoever waits for keys says what is wrong.
+    this.#typing.catch((error: unknown) => (this.#failure = error));
   }
 
   /** Opens a session to the Jump Item and begins to type. */
@@ -53,8 +56,17 @@ export class TypingSession {
     return new TypingSession(api, viewer, far, numberedText(ENOUGH_BYTES), everyMs);
   }
 
+  /** Throws when typing has come to an end by itself. */
   get typedBytes(): number {
+    if (this.#failure !== undefined) throw this.#failure;
     return this.#typed;
+  }
+
+  /** Without comparing anything: for a test that has failed. */
+  [Symbol.dispose](): void {
+    this.#stopping = true;
+    this.#viewer[Symbol.dispose]();
+    this.#far[Symbol.dispose]();
   }
 
   /** Of keys that were pressed and are not known to have arrived. */
