@@ -2,14 +2,15 @@
  * Runs test files in two rounds: unit tests side by side, then those that start processes one at a time (two cores). The last line
  * is 'N passed, N failed', with ', N skipped' when tests were skipped (their names say why).
  */
-import { globSync } from 'node:fs';
-import { cpus } from 'node:os';
+import { globSync, mkdtempSync, rmSync } from 'node:fs';
+import { cpus, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
 
 /** A test file that takes longer hangs; `npm run faults` has hundreds of installations in one. */
 const FILE_LIMIT_MS = process.env['BASCULE_FAULTS'] === 'all' ? 6 * 3_600_000 : 8 * 60_000;
+const SLOWEST_SHOWN = 12;
 const PROCESS_TESTS = /\.(proc|e2e)\.test\.ts$/;
 
 const checkout = resolve(import.meta.dirname, '..');
@@ -30,8 +31,14 @@ if (files.length === 0) {
   process.exit(64);
 }
 
+// Releases that several files need are built once (packages/testkit/src/test-releases.ts).
+const releases = mkdtempSync(join(tmpdir(), 'bascule-test-releases-'));
+process.env['BASCULE_TEST_RELEASES'] = releases;
+process.on('exit', () => rmSync(releases, { recursive: true, force: true }));
+
 const total = { passed: 0, failed: 0, skipped: 0 };
 const failures: string[] = [];
+const durations: { file: string; seconds: number }[] = [];
 await round(
   files.filter((file) => !PROCESS_TESTS.test(file)),
   cpus().length,
@@ -42,6 +49,8 @@ if (!unitOnly)
     1,
   );
 
+const slowest = durations.toSorted((one, other) => other.seconds - one.seconds).slice(0, SLOWEST_SHOWN);
+process.stdout.write(`the slowest: ${slowest.map(({ file, seconds }) => `${file} ${seconds} s`).join(', ')}\n`);
 for (const failure of failures) process.stdout.write(`failed: ${failure}\n`);
 process.stdout.write(`${total.passed} passed, ${total.failed} failed${total.skipped > 0 ? `, ${total.skipped} skipped` : ''}\n`);
 process.exit(total.failed > 0 || total.passed === 0 ? 1 : 0);
@@ -54,7 +63,10 @@ async function round(batch: string[], concurrency: number): Promise<void> {
     if (event.todo === undefined) failures.push(`${event.name} (${event.file?.slice(checkout.length + 1) ?? '?'})`);
   });
   stream.on('test:summary', (event) => {
-    if (event.file !== undefined) return;
+    if (event.file !== undefined) {
+      durations.push({ file: event.file.slice(checkout.length + 1), seconds: Math.round(event.duration_ms / 1000) });
+      return;
+    }
     total.passed += event.counts.passed;
     total.failed += event.counts.tests - event.counts.passed - event.counts.skipped - event.counts.todo;
     total.skipped += event.counts.skipped;

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { chmodSync, cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { copyCheckout, runTool, type Changes } from './test-releases.ts';
+import { buildRelease, runTool, type Changes } from './test-releases.ts';
 import { waitUntil } from './wait-until.ts';
 
 /** Debian's own. */
@@ -33,9 +33,7 @@ export class PiecemealShop implements Disposable {
 
   /** Builds and publishes nothing yet. The first build makes the runtime too, which others at the same time would make again. */
   async build(kind: 'base' | 'site', { options = [], ...changes }: PlannedRelease): Promise<void> {
-    const source = await copyCheckout(join(this.directory, `source-${kind}-${changes.version}`), changes);
-    await runTool('release', [kind, changes.version, '--source', source, '--out', this.#out, ...options]);
-    rmSync(source, { recursive: true, force: true });
+    await buildRelease(kind, changes, this.#out, options);
   }
 
   /** Builds a licence of Muster AG. */

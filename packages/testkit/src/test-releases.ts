@@ -1,10 +1,24 @@
 import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { cpSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 
 const CHECKOUT = resolve(import.meta.dirname, '..', '..', '..');
 const COPIED = ['node_modules', 'apps', 'packages', 'tools', 'package.json', 'package-lock.json', 'tsconfig.json', 'LICENSE'];
+const MIGRATIONS = 'apps/site/src/settings/settings-migrations.ts';
 
 /** What a later release of the tests differs in from this checkout. */
 export interface Changes {
@@ -26,10 +40,52 @@ export async function copyCheckout(to: string, changes: Changes): Promise<string
   if (code !== 0)
     for (const name of COPIED) cpSync(join(CHECKOUT, name), join(to, name), { recursive: true, verbatimSymlinks: true });
   edit(to, 'package.json', (text) => text.replace(/"version": "[^"]+"/, `"version": "${changes.version}"`));
-  if (changes.migration !== undefined)
-    edit(to, 'apps/site/src/settings/settings-migrations.ts', withMigration(changes.migration));
+  if (changes.migration !== undefined) edit(to, MIGRATIONS, withMigration(changes.migration));
   for (const [file, change] of Object.entries(changes.edits ?? {})) edit(to, file, change);
   return to;
+}
+
+/**
+ * Builds base or site of the changed checkout into `out` by the release command. Within one run of the tests (`BASCULE_TEST_RELEASES` names its folder) the same
+ * release is built once, and the archive of the runtime too.
+ */
+export async function buildRelease(kind: 'base' | 'site', changes: Changes, out: string, options: string[] = []): Promise<void> {
+  const scratch = mkdtempSync(join(tmpdir(), 'bascule-source-'));
+  try {
+    const source = await copyCheckout(join(scratch, 'source'), changes);
+    const shared = process.env['BASCULE_TEST_RELEASES'];
+    if (shared === undefined) await runRelease(kind, changes.version, source, out, options);
+    else {
+      const built = join(shared, keyOf(kind, changes, source, options));
+      if (!existsSync(built)) {
+        const partial = `${built}.partial`;
+        const runtime = join(shared, 'runtime');
+        if (existsSync(runtime)) cpSync(realpathSync(runtime), join(partial, 'runtime'), { recursive: true });
+        await runRelease(kind, changes.version, source, partial, options);
+        renameSync(partial, built);
+        // Whole or not at all: builds may go on side by side.
+        if (!existsSync(runtime)) symlinkSync(join(built, 'runtime'), runtime);
+      }
+      cpSync(built, out, { recursive: true });
+    }
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+  }
+}
+
+async function runRelease(kind: string, version: string, source: string, out: string, options: string[]): Promise<void> {
+  await runTool('release', [kind, version, '--source', source, '--out', out, ...options]);
+}
+
+/** Of what makes one release differ from another within a run: the checkout itself stays the same. */
+function keyOf(kind: string, changes: Changes, source: string, options: string[]): string {
+  const changed = ['package.json', MIGRATIONS, ...Object.keys(changes.edits ?? {})].map((file) =>
+    readFileSync(join(source, file), 'utf8'),
+  );
+  return createHash('sha256')
+    .update(JSON.stringify([kind, options, changed]))
+    .digest('hex')
+    .slice(0, 16);
 }
 
 /** The list of migrations ends with `];`. Version 49 is the last of the settings' range, and none of theirs. */

@@ -7,7 +7,7 @@ import { z } from 'zod';
 import { foundTrust, updatesState, type Installation, type UpdatesState } from '@bascule/protocol/api/updates.ts';
 import { ApiClient } from './api-client.ts';
 import { launchAppliance, type LaunchedAppliance, type LaunchOptions } from './launch-appliance.ts';
-import { copyCheckout, runTool, type Changes } from './test-releases.ts';
+import { buildRelease, runTool, type Changes } from './test-releases.ts';
 import { TypingSession } from './typing-session.ts';
 import { waitUntil } from './wait-until.ts';
 
@@ -55,11 +55,9 @@ export class ReleaseShop implements Disposable {
     say: (line: string) => void = () => undefined,
     kinds: ('base' | 'site')[] = ['base', 'site'],
   ): Promise<void> {
-    const source = await copyCheckout(join(this.directory, `source-${changes.version}`), changes);
     for (const kind of kinds) {
       say(`Building ${kind} ${changes.version} ...`);
-      const out = join(this.directory, 'out');
-      await runTool('release', [kind, changes.version, '--source', source, '--out', out]);
+      await buildRelease(kind, changes, join(this.directory, 'out'));
       await runTool('release', [
         'publish',
         this.packageFile(kind, changes.version),
@@ -69,7 +67,6 @@ export class ReleaseShop implements Disposable {
         this.keys,
       ]);
     }
-    rmSync(source, { recursive: true, force: true });
   }
 
   packageFile(kind: 'base' | 'site', version: string): string {
