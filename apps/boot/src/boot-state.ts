@@ -95,10 +95,15 @@ export class BootClaim {
     this.#write();
   }
 
+  /** A full disk must not end boot: base is noted at its next start, and one that is not noted ends by its channel when boot does. */
   #write(): void {
     const next = `${this.#file}.${process.pid}`;
-    writeFileSync(next, JSON.stringify(this.#state), { mode: 0o644 });
-    renameSync(next, this.#file);
+    try {
+      writeFileSync(next, JSON.stringify(this.#state), { mode: 0o644 });
+      renameSync(next, this.#file);
+    } catch {
+      rmSync(next, { force: true });
+    }
   }
 
   release(): void {

@@ -361,9 +361,12 @@ export class SiteHost extends EventEmitter<SiteHostEvents> {
   #noteProcesses(): void {
     if (this.#warm !== undefined) return;
     const programs = [this.#pair, ...this.#candidates.values()].flatMap((pair) => pair.programs);
-    noteSitePrograms(
-      this.#pidFile,
-      programs.map(({ identity }) => identity).filter((identity) => identity !== undefined),
-    );
+    const identities = programs.map(({ identity }) => identity).filter((identity) => identity !== undefined);
+    try {
+      noteSitePrograms(this.#pidFile, identities);
+    } catch (error) {
+      // A full disk must not end base: those that are not noted end by their channel, and the generation shuts them out.
+      this.#options.log.warn({ err: error }, 'site.programs-not-noted');
+    }
   }
 }
