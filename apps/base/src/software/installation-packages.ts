@@ -160,19 +160,28 @@ export function snapshot(parts: PackageParts): StepWork {
     if (existsSync(directory)) return;
     const partial = `${directory}${SNAPSHOT_PARTIAL}`;
     rmSync(partial, { recursive: true, force: true });
-    mkdirSync(partial, { recursive: true, mode: 0o700 });
-    await parts.store.snapshot(join(partial, 'box.db'));
-    // A site that cannot start must be upgradable all the same; its database is not opened by anybody else.
-    if (parts.host.ready) await parts.host.snapshot(join(partial, 'site.db'));
-    else work.say('the site does not run: no snapshot of its database');
-    const { kind, fromVersion, toVersion, startedAtMs } = work.entry().installation;
-    writeFileSync(join(partial, 'about.json'), `${JSON.stringify({ kind, fromVersion, toVersion, startedAtMs })}\n`);
-    await syncFolders(partial);
-    renameSync(partial, directory);
+    try {
+      await fillSnapshot(parts, work, partial);
+      renameSync(partial, directory);
+    } catch (error) {
+      rmSync(partial, { recursive: true, force: true });
+      throw error;
+    }
     syncFolderSync(snapshots);
     work.say(`snapshots in ${directory}: ${sizes(directory)}`);
     removeOldSnapshots(snapshots, parts.settings().keepSnapshots);
   };
+}
+
+async function fillSnapshot(parts: PackageParts, work: Work, partial: string): Promise<void> {
+  mkdirSync(partial, { recursive: true, mode: 0o700 });
+  await parts.store.snapshot(join(partial, 'box.db'));
+  // A site that cannot start must be upgradable all the same; its database is not opened by anybody else.
+  if (parts.host.ready) await parts.host.snapshot(join(partial, 'site.db'));
+  else work.say('the site does not run: no snapshot of its database');
+  const { kind, fromVersion, toVersion, startedAtMs } = work.entry().installation;
+  writeFileSync(join(partial, 'about.json'), `${JSON.stringify({ kind, fromVersion, toVersion, startedAtMs })}\n`);
+  await syncFolders(partial);
 }
 
 /** Keeps the newest `keep`: ids of installations sort by time. */
