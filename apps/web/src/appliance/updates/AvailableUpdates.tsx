@@ -13,7 +13,7 @@ import { InstallDialog, type Intent } from './InstallDialog.tsx';
 import { OfferCard } from './OfferCard.tsx';
 import { UpgradePath } from './UpgradePath.tsx';
 import { packageName } from './update-texts.ts';
-import { availableOffers, backUpThenInstall } from './updates-model.ts';
+import { availableOffers, backUpThenInstall, isHeldBack, leftOf } from './updates-model.ts';
 import { useRefreshUpdates } from './updates-queries.ts';
 import classes from './updates.module.css';
 
@@ -36,6 +36,7 @@ export function AvailableUpdates({ state }: { state: UpdatesState }) {
   const isBusy = state.running !== null;
   const mayCheck = state.settings.serverUrl !== '' && state.trust !== null;
   const next = state.offers.find((offer) => offer.target === backUpThenInstall(state.path));
+  const isUrged = next !== undefined && !isHeldBack(state, next);
   return (
     <Section
       title={t('updates:available.title')}
@@ -52,7 +53,7 @@ export function AvailableUpdates({ state }: { state: UpdatesState }) {
     >
       <CheckResult state={state} />
       <FormFailure error={check.error} />
-      {next !== undefined && (
+      {isUrged && (
         <Alert role="note" title={t('updates:available.snapshotThenTitle', packageOf(next))} mb="sm">
           <Text mb="xs">{t('updates:available.snapshotThenNote')}</Text>
           <Button disabled={isBusy} onClick={() => setIntent({ operation: 'install', offer: next })}>
@@ -65,7 +66,7 @@ export function AvailableUpdates({ state }: { state: UpdatesState }) {
       )}
       <ul className={classes['offers']} aria-label={t('updates:available.title')}>
         {offers.map((offer) => (
-          <OfferCard key={offer.target} offer={offer} isBusy={isBusy} onIntent={setIntent} />
+          <OfferCard key={offer.target} offer={offer} left={leftOf(state, offer)} isBusy={isBusy} onIntent={setIntent} />
         ))}
       </ul>
       {offers.length === 0 && <p className={classes['nothing']}>{t('updates:available.none')}</p>}

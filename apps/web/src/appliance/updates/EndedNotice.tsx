@@ -6,6 +6,7 @@ import { history as historySchema, type Installation } from '@bascule/protocol/a
 import { useApi } from '../../shared/api-context.tsx';
 import { apiPaths } from '../../shared/paths.ts';
 import { causeTexts, packageName } from './update-texts.ts';
+import { hasGoneBack } from './updates-model.ts';
 import { HISTORY_KEY } from './updates-queries.ts';
 
 const COLORS: Partial<Record<Installation['outcome'], string>> = {
@@ -43,7 +44,11 @@ export function EndedNotice({ running }: { running: Installation | null }) {
       closeButtonLabel={t('shared:close')}
       onClose={() => setClosed(true)}
     >
-      <Text fw={600}>{t(`updates:ended.${ended.outcome}`, { name: packageName(t, ended.kind, ended.toVersion) })}</Text>
+      <Text fw={600}>
+        {t(`updates:ended.${hasGoneBack(ended) ? 'wentBack' : ended.outcome}`, {
+          name: packageName(t, ended.kind, ended.toVersion),
+        })}
+      </Text>
       {ended.outcome === 'failed' && ended.cause !== null && (
         <Text>
           {causeTexts(ended.cause).message} {causeTexts(ended.cause).advice}

@@ -4,7 +4,7 @@ import { Button } from '@mantine/core';
 import type { UpdatesState } from '@bascule/protocol/api/updates.ts';
 import { StateMark } from '../../shared/Section.tsx';
 import { operationText, packageName } from './update-texts.ts';
-import { headlineOf } from './updates-model.ts';
+import { headlineOf, wentBackTo } from './updates-model.ts';
 import classes from './updates.module.css';
 
 /** The state in one sentence. Its height never changes, so nothing below it jumps while base is replaced. */
@@ -12,10 +12,12 @@ export function Headline({ state, isSilent }: { state: UpdatesState; isSilent: b
   const { t } = useTranslation();
   const { kind, tone, count } = headlineOf(state, isSilent);
   const subject = state.running ?? state.rolledBack;
+  const gone = wentBackTo(state);
+  const goneName = gone === undefined ? '' : packageName(t, gone.kind, gone.version);
   const values = {
     count,
     operation: state.running === null ? '' : operationText(t, state.running),
-    name: subject === null ? '' : packageName(t, subject.kind, subject.toVersion),
+    name: subject === null ? goneName : packageName(t, subject.kind, subject.toVersion),
   };
   return (
     <div className={classes['headline']} data-tone={tone}>

@@ -11,8 +11,8 @@ import { useApi } from '../../shared/api-context.tsx';
 import { formatDuration, formatInstant } from '../../shared/format.ts';
 import { apiPaths } from '../../shared/paths.ts';
 import { LogDialog } from './LogDialog.tsx';
-import { causeTexts, packageName } from './update-texts.ts';
-import type { Tone } from './updates-model.ts';
+import { causeTexts, packageName, stepText } from './update-texts.ts';
+import { hasGoneBack, isForward, type Tone } from './updates-model.ts';
 import { HISTORY_KEY } from './updates-queries.ts';
 
 type Row = z.infer<typeof historySchema>['installations'][number];
@@ -48,7 +48,7 @@ export function HistoryPage() {
       {
         key: 'operation',
         header: t('updates:history.operation'),
-        cell: (row) => t(`updates:history.operations.${row.operation}`),
+        cell: (row) => t(`updates:history.operations.${isForward(row) ? 'change' : row.operation}`),
       },
       {
         key: 'package',
@@ -117,7 +117,7 @@ function Outcome({ row }: { row: Row }) {
       {row.cause !== null && (
         <span className="b-quiet">
           {' '}
-          {t(`updates:step.${row.step}`)}: {causeTexts(row.cause).message}
+          {stepText(t, row.step, row.operation)}: {causeTexts(row.cause).message}
         </span>
       )}
     </>
@@ -125,6 +125,6 @@ function Outcome({ row }: { row: Row }) {
 }
 
 /** A roll back by button that worked is an installation of the version before; here it is called what it was. */
-function outcomeText({ operation, outcome }: Row): Row['outcome'] | 'went-back' {
-  return operation === 'roll-back' && outcome === 'installed' ? 'went-back' : outcome;
+function outcomeText(row: Row): Row['outcome'] | 'went-back' {
+  return hasGoneBack(row) ? 'went-back' : row.outcome;
 }

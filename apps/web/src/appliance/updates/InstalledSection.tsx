@@ -1,4 +1,5 @@
 import { useMemo } from 'react';
+import type { TFunction } from 'i18next';
 import { useTranslation } from 'react-i18next';
 import { z } from 'zod';
 import { Button } from '@mantine/core';
@@ -10,6 +11,7 @@ import { useApi } from '../../shared/api-context.tsx';
 import { formatInstant, formatMinute } from '../../shared/format.ts';
 import { apiPaths } from '../../shared/paths.ts';
 import { packageName } from './update-texts.ts';
+import { isNewer } from './updates-model.ts';
 import { useRefreshUpdates } from './updates-queries.ts';
 
 type Installed = UpdatesState['installed'][number];
@@ -57,9 +59,9 @@ export function InstalledSection({ state }: { state: UpdatesState }) {
               variant="default"
               disabled={isBusy}
               onClick={() => askRollBack(row)}
-              aria-label={t('updates:installed.rollBackName', { name: packageName(t, row.kind, row.previousVersion) })}
+              aria-label={buttonName(t, row.kind, row.version, row.previousVersion)}
             >
-              {t('updates:installed.rollBack')}
+              {buttonText(t, row.version, row.previousVersion)}
             </Button>
           ),
       },
@@ -83,6 +85,17 @@ export function InstalledSection({ state }: { state: UpdatesState }) {
   );
 }
 
+/** After a way back the version before is the newer one: nobody rolls back to it. */
+function buttonText(t: TFunction, version: string, other: string): string {
+  return isNewer(other, version) ? t('updates:installed.change', { version: other }) : t('updates:installed.rollBack');
+}
+
+function buttonName(t: TFunction, kind: Installed['kind'], version: string, other: string): string {
+  return isNewer(other, version)
+    ? t('updates:installed.changeName', { version: other, kind: t(`appliance:packages.kinds.${kind}`) })
+    : t('updates:installed.rollBackName', { name: packageName(t, kind, other) });
+}
+
 /** Asks before the version before is put back, and says what follows. */
 function useRollBack() {
   const { t } = useTranslation();
@@ -91,12 +104,14 @@ function useRollBack() {
   const { ask, dialog } = useConfirm();
   const askRollBack = (row: Installed) => {
     if (row.kind === 'licence' || row.previousVersion === null) return;
-    const { kind } = row;
+    const { kind, version, previousVersion } = row;
+    const isChange = isNewer(previousVersion, version);
+    const name = packageName(t, kind, previousVersion);
     ask({
-      title: t('updates:installed.rollBackTitle', { name: packageName(t, kind, row.previousVersion) }),
-      consequences: t(`updates:installed.rollBackConsequences.${kind}`, { version: row.version }),
-      confirm: t('updates:installed.rollBack'),
-      dangerous: true,
+      title: t(isChange ? 'updates:installed.changeTitle' : 'updates:installed.rollBackTitle', { name }),
+      consequences: t(`updates:installed.${isChange ? 'changeConsequences' : 'rollBackConsequences'}.${kind}`, { version, name }),
+      confirm: buttonText(t, version, previousVersion),
+      dangerous: !isChange,
       act: async () => {
         await api.post(apiPaths.updatesAction('roll-back'), started, { kind });
         await refresh();

@@ -1,6 +1,6 @@
 import { useTranslation } from 'react-i18next';
 import { Button } from '@mantine/core';
-import type { Offer } from '@bascule/protocol/api/updates.ts';
+import type { Offer, UpdatesState } from '@bascule/protocol/api/updates.ts';
 import { StateMark } from '../../shared/Section.tsx';
 import { formatBytes, formatMinute } from '../../shared/format.ts';
 import type { Intent } from './InstallDialog.tsx';
@@ -10,13 +10,15 @@ import classes from './updates.module.css';
 
 interface OfferCardProps {
   offer: Offer;
+  /** What is installed now, when somebody went back to it from this version. */
+  left: UpdatesState['installed'][number] | undefined;
   /** Something is being installed: nothing else can be begun. */
   isBusy: boolean;
   onIntent: (intent: Intent) => void;
 }
 
 /** One available package: what it is, what it brings, what it does to those who work, and what can be done with it. */
-export function OfferCard({ offer, isBusy, onIntent }: OfferCardProps) {
+export function OfferCard({ offer, left, isBusy, onIntent }: OfferCardProps) {
   const { t } = useTranslation();
   const { manifest } = offer;
   const isBlocked = offer.state === 'blocked';
@@ -32,6 +34,11 @@ export function OfferCard({ offer, isBusy, onIntent }: OfferCardProps) {
         <span className="b-quiet">{t('updates:offer.revision', { revision: manifest.revision })}</span>
         <DownloadMark offer={offer} />
       </div>
+      {left !== undefined && (
+        <p className="b-quiet">
+          {t('updates:offer.left', { at: left.installedAtMs === null ? '–' : formatMinute(left.installedAtMs) })}
+        </p>
+      )}
       {isBlocked && (
         <ul className={classes['blocked']}>
           {blockedTexts(t, offer).map((text) => (
@@ -47,7 +54,7 @@ export function OfferCard({ offer, isBusy, onIntent }: OfferCardProps) {
           <li key={effect}>{t(`updates:effect.${effect}`)}</li>
         ))}
       </ul>
-      <OfferActions offer={offer} name={name} isBusy={isBusy} onIntent={onIntent} />
+      <OfferActions offer={offer} left={left} name={name} isBusy={isBusy} onIntent={onIntent} />
     </li>
   );
 }
@@ -64,13 +71,14 @@ function DownloadMark({ offer }: { offer: Offer }) {
   );
 }
 
-function OfferActions({ offer, name, isBusy, onIntent }: OfferCardProps & { name: string }) {
+function OfferActions({ offer, left, name, isBusy, onIntent }: OfferCardProps & { name: string }) {
   const { t } = useTranslation();
   const isBlocked = offer.state === 'blocked';
   const isHere = offer.downloadedAtMs !== null;
   return (
     <div className={classes['offerActions']}>
       <Button
+        variant={left === undefined ? 'filled' : 'default'}
         disabled={isBlocked || isBusy}
         onClick={() => onIntent({ operation: 'install', offer })}
         aria-label={t('updates:offer.installName', { name })}

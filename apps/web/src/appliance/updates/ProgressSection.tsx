@@ -9,7 +9,7 @@ import { useApi } from '../../shared/api-context.tsx';
 import { formatDuration, formatInstant } from '../../shared/format.ts';
 import { apiPaths } from '../../shared/paths.ts';
 import { StepRow } from './StepRow.tsx';
-import { operationText, packageName } from './update-texts.ts';
+import { operationText, packageName, stepText } from './update-texts.ts';
 import { noReturnBefore, shownSteps } from './updates-model.ts';
 import { useRefreshUpdates } from './updates-queries.ts';
 import { useTickingNow } from './use-ticking-now.ts';
@@ -36,20 +36,26 @@ export function ProgressSection({ running, nowMs, isSilent }: { running: Install
           {t('updates:progress.spoken', {
             index: current + 1,
             total: steps.length,
-            step: t(`updates:step.${running.step}`),
+            step: stepText(t, running.step, running.operation),
           })}
         </span>
-        <StepList steps={steps} tickingMs={tickingMs} isReversible={running.operation === 'install'} />
+        <StepList steps={steps} tickingMs={tickingMs} operation={running.operation} />
         <CancelNote running={running} />
       </div>
     </Section>
   );
 }
 
+interface StepListProps {
+  steps: StepState[];
+  tickingMs: number;
+  operation: Installation['operation'];
+}
+
 /** The steps, with the point of no return as a line between two of them. */
-export function StepList({ steps, tickingMs, isReversible }: { steps: StepState[]; tickingMs: number; isReversible: boolean }) {
+export function StepList({ steps, tickingMs, operation }: StepListProps) {
   const { t } = useTranslation();
-  const lineBefore = isReversible ? noReturnBefore(steps) : undefined;
+  const lineBefore = isChange(operation) ? noReturnBefore(steps) : undefined;
   return (
     <ol className={classes['steps']}>
       {steps.map((step) => (
@@ -59,7 +65,7 @@ export function StepList({ steps, tickingMs, isReversible }: { steps: StepState[
               <span>{t('updates:progress.noReturn')}</span>
             </li>
           )}
-          <StepRow step={step} tickingMs={tickingMs} />
+          <StepRow step={step} tickingMs={tickingMs} operation={operation} />
         </Fragment>
       ))}
     </ol>
@@ -97,14 +103,19 @@ function CancelButton({ running, isSilent }: { running: Installation; isSilent: 
 function CancelNote({ running }: { running: Installation }) {
   const { t } = useTranslation();
   // Base packages have no `freeze`: what is named must be a step that is shown.
-  const step = t(`updates:step.${noReturnBefore(shownSteps(running.steps)) ?? POINT_OF_NO_RETURN}`);
+  const step = stepText(t, noReturnBefore(shownSteps(running.steps)) ?? POINT_OF_NO_RETURN, running.operation);
   let text = t('updates:progress.notCancellable');
   if (running.cancelRequestedBy !== null) text = t('updates:progress.cancelAsked', { who: running.cancelRequestedBy });
-  else if (running.mayCancel && running.operation === 'install') text = t('updates:progress.cancelUntil', { step });
+  else if (running.mayCancel && isChange(running.operation)) text = t('updates:progress.cancelUntil', { step });
   else if (running.mayCancel) text = t('updates:progress.cancelAnyTime');
   return (
     <Text className="b-quiet" mt="xs">
       {text}
     </Text>
   );
+}
+
+/** What changes the software in use, and so has a point of no return. */
+function isChange(operation: Installation['operation']): boolean {
+  return operation === 'install' || operation === 'roll-back';
 }

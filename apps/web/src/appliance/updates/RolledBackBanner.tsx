@@ -8,7 +8,7 @@ import { formatInstant } from '../../shared/format.ts';
 import { notifyDone, notifyFailure } from '../../shared/notify.ts';
 import { apiPaths } from '../../shared/paths.ts';
 import { LogDialog } from './LogDialog.tsx';
-import { causeTexts, packageName } from './update-texts.ts';
+import { causeTexts, packageName, stepText } from './update-texts.ts';
 import { useRefreshUpdates } from './updates-queries.ts';
 
 /** Says until somebody acknowledges it that an installation was undone: at which step, why, that nothing is lost, and what to do. */
@@ -37,7 +37,7 @@ export function RolledBackBanner({ rolledBack }: { rolledBack: Installation }) {
       <Stack gap="xs">
         <Text>
           {t('updates:rolledBack.step', {
-            step: t(`updates:step.${rolledBack.step}`),
+            step: stepText(t, rolledBack.step, rolledBack.operation),
             at: formatInstant(rolledBack.endedAtMs ?? rolledBack.startedAtMs),
           })}
           {rolledBack.fromVersion !== null && ` ${t('updates:rolledBack.runs', { version: rolledBack.fromVersion })}`}

@@ -1,7 +1,8 @@
 import { useTranslation } from 'react-i18next';
 import { Progress } from '@mantine/core';
-import type { StepState } from '@bascule/protocol/api/updates.ts';
+import type { Installation, StepState } from '@bascule/protocol/api/updates.ts';
 import { formatBytes, formatDuration } from '../../shared/format.ts';
+import { stepNote, stepText } from './update-texts.ts';
 import classes from './updates.module.css';
 
 const MARKS: Record<StepState['state'], string> = {
@@ -13,8 +14,14 @@ const MARKS: Record<StepState['state'], string> = {
   undone: '↶',
 };
 
+interface StepRowProps {
+  step: StepState;
+  tickingMs: number;
+  operation: Installation['operation'];
+}
+
 /** One step: a mark whose shape says its state, its name, how far it is, how long it took. Rows keep their height in all states. */
-export function StepRow({ step, tickingMs }: { step: StepState; tickingMs: number }) {
+export function StepRow({ step, tickingMs, operation }: StepRowProps) {
   const { t } = useTranslation();
   const { startedAtMs, endedAtMs, state } = step;
   const lengthMs = startedAtMs === null ? undefined : (endedAtMs ?? tickingMs) - startedAtMs;
@@ -24,9 +31,9 @@ export function StepRow({ step, tickingMs }: { step: StepState; tickingMs: numbe
         {MARKS[state]}
       </span>
       <span className={classes['stepName']}>
-        {t(`updates:step.${step.step}`)} <span className="b-visually-hidden">{t(`updates:stepState.${state}`)}</span>
+        {stepText(t, step.step, operation)} <span className="b-visually-hidden">{t(`updates:stepState.${state}`)}</span>
       </span>
-      <span className={classes['stepProgress']}>{state === 'running' && <StepProgress step={step} />}</span>
+      <span className={classes['stepProgress']}>{state === 'running' && <StepProgress step={step} operation={operation} />}</span>
       <span className={classes['stepTime']}>{lengthMs === undefined ? '' : stepLength(lengthMs)}</span>
     </li>
   );
@@ -38,9 +45,9 @@ function stepLength(lengthMs: number): string {
   return lengthMs < SHORT_MS ? `${Math.max(0, Math.round(lengthMs))} ms` : formatDuration(lengthMs);
 }
 
-function StepProgress({ step: { step, progress } }: { step: StepState }) {
+function StepProgress({ step: { step, progress }, operation }: Omit<StepRowProps, 'tickingMs'>) {
   const { t } = useTranslation();
-  if (progress === null) return <span>{t(`updates:stepNote.${step}`)}</span>;
+  if (progress === null) return <span>{stepNote(t, step, operation)}</span>;
   const isBytes = progress.unit === 'bytes';
   const amount = (value: number) => (isBytes ? formatBytes(value) : String(Math.floor(value)));
   const parts = [
@@ -58,7 +65,7 @@ function StepProgress({ step: { step, progress } }: { step: StepState }) {
         <Progress
           className={classes['stepBar'] ?? ''}
           value={Math.min(100, (progress.done / progress.total) * 100)}
-          aria-label={t(`updates:step.${step}`)}
+          aria-label={stepText(t, step, operation)}
         />
       )}
       <span>{parts.filter(Boolean).join(' · ')}</span>

@@ -9,7 +9,7 @@ import { useApi } from '../../shared/api-context.tsx';
 import { formatMinute } from '../../shared/format.ts';
 import { apiPaths } from '../../shared/paths.ts';
 import { packageName, verificationText } from './update-texts.ts';
-import type { Tone } from './updates-model.ts';
+import { hasGoneBack, type Tone } from './updates-model.ts';
 import { useRefreshUpdates } from './updates-queries.ts';
 import classes from './updates.module.css';
 
@@ -37,7 +37,7 @@ export function VerificationSection({ installation, isBusy }: { installation: In
   return (
     <Section
       title={t('updates:verify.title')}
-      note={t('updates:verify.note', {
+      note={t(hasGoneBack(installation) ? 'updates:verify.noteBack' : 'updates:verify.note', {
         name: packageName(t, installation.kind, installation.toVersion),
         at: formatMinute(installation.endedAtMs ?? installation.startedAtMs),
       })}

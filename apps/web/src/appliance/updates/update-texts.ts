@@ -1,7 +1,15 @@
 import i18next, { type TFunction } from 'i18next';
-import type { Installation, Offer, PathStep, PreflightLine, VerificationLine } from '@bascule/protocol/api/updates.ts';
+import type {
+  Installation,
+  InstallationStep,
+  Offer,
+  PathStep,
+  PreflightLine,
+  VerificationLine,
+} from '@bascule/protocol/api/updates.ts';
 import type { PackageKind, PackageManifest } from '@bascule/protocol/package-manifest.ts';
 import { formatMinute } from '../../shared/format.ts';
+import { isForward } from './updates-model.ts';
 
 /** `Site 0.2.0`. */
 export function packageName(t: TFunction, kind: PackageKind, version: string): string {
@@ -42,6 +50,13 @@ export function pathText(t: TFunction, step: PathStep): string {
 
 /** A preflight line in the person's language, else as the appliance wrote it (English, with more detail than a translation has). */
 export function preflightText(line: PreflightLine): { text: string; advice: string } {
+  const sessions = line.params['sessions'];
+  // Counted things have a singular in every language, English too.
+  if (line.code === 'sessions' && typeof sessions === 'number') {
+    const outcome = sessions === 0 ? 'none' : line.outcome;
+    const text = translated(`updates:preflight.sessions.${outcome}`, { ...line.params, count: sessions });
+    return { text: text ?? line.text, advice: line.advice };
+  }
   if (i18next.language === 'en') return line;
   return {
     text: translated(`updates:preflight.${line.code}.${line.outcome}`, line.params) ?? line.text,
@@ -51,7 +66,7 @@ export function preflightText(line: PreflightLine): { text: string; advice: stri
 
 /** The text with its values; undefined when there is none, or when a value for it is missing (another version of base may give others). */
 function translated(key: string, params: PreflightLine['params']): string | undefined {
-  if (!i18next.exists(key)) return undefined;
+  if (!i18next.exists(key, params)) return undefined;
   const text = i18next.t(key, params);
   return text.includes('{{') ? undefined : text;
 }
@@ -76,7 +91,23 @@ export function causeTexts(cause: Pick<Cause, 'code' | 'message' | 'advice'>): {
   return { message: `${i18next.t(key)} (${cause.message})`, advice: cause.advice };
 }
 
+/** What a step is called; where nothing new comes in, no step speaks of a new version. */
+export function stepText(t: TFunction, step: InstallationStep, operation: Installation['operation']): string {
+  const isOther = operation === 'roll-back' && (step === 'candidate' || step === 'health');
+  return isOther ? t(`updates:stepBack.${step}`) : t(`updates:step.${step}`);
+}
+
+/** What a step does, in a few words. */
+export function stepNote(t: TFunction, step: InstallationStep, operation: Installation['operation']): string {
+  const isOther = operation === 'roll-back' && (step === 'switch' || step === 'commit');
+  return isOther ? t(`updates:stepNoteBack.${step}`) : t(`updates:stepNote.${step}`);
+}
+
+type Operation = Pick<Installation, 'operation' | 'kind' | 'fromVersion' | 'toVersion'>;
+
 /** What an installation does, with its package: `Installing Site 0.2.0`. */
-export function operationText(t: TFunction, installation: Pick<Installation, 'operation' | 'kind' | 'toVersion'>): string {
-  return t(`updates:operation.${installation.operation}`, { name: packageName(t, installation.kind, installation.toVersion) });
+export function operationText(t: TFunction, installation: Operation): string {
+  return t(`updates:operation.${isForward(installation) ? 'change' : installation.operation}`, {
+    name: packageName(t, installation.kind, installation.toVersion),
+  });
 }

@@ -9,7 +9,7 @@ import {
   type StepState,
   type UpdatesState,
 } from '@bascule/protocol/api/updates.ts';
-import type { PackageManifest } from '@bascule/protocol/package-manifest.ts';
+import type { PackageKind, PackageManifest } from '@bascule/protocol/package-manifest.ts';
 
 const POLL_BUSY_MS = 1_000;
 /** Short enough that a second administrator sees an installation begin. */
@@ -26,22 +26,71 @@ export type HeadlineKind =
   | 'checking'
   | 'checkFailed'
   | 'ready'
+  | 'wentBack'
   | 'neverChecked'
   | 'upToDate';
 
 /** What the page says first, and how it looks. What is going on outranks what went wrong, which outranks what could be done. */
 export function headlineOf(state: UpdatesState, isSilent: boolean): { kind: HeadlineKind; tone: Tone; count: number } {
-  const count = state.offers.filter((offer) => offer.state === 'installable').length;
+  const installable = state.offers.filter((offer) => offer.state === 'installable');
+  const count = installable.filter((offer) => leftOf(state, offer) === undefined).length;
   const say = (kind: HeadlineKind, tone: Tone) => ({ kind, tone, count });
   if (isSilent) return isBaseBeingReplaced(state.running) ? say('baseReplaced', 'ok') : say('silent', 'warn');
   if (state.running !== null) return say('installing', 'ok');
   if (state.rolledBack !== null) return say('rolledBack', 'warn');
-  if (count > 0) return say('ready', 'ok');
+  if (installable.length > 0)
+    return count === 0 || wentBackLast(state) !== undefined ? say('wentBack', 'off') : say('ready', 'ok');
   if (state.settings.serverUrl === '') return say('noServer', 'off');
   if (state.trust === null) return say('trustMissing', 'warn');
   if (state.isChecking) return say('checking', 'ok');
   if (state.lastCheck === null) return say('neverChecked', 'off');
   return state.lastCheck.error === null ? say('upToDate', 'ok') : say('checkFailed', 'warn');
+}
+
+type Change = Pick<Installation, 'operation' | 'fromVersion' | 'toVersion'>;
+type Installed = UpdatesState['installed'][number];
+
+/** Whether version `a` is newer than `b`, number by number. */
+export function isNewer(a: string, b: string): boolean {
+  return a.localeCompare(b, 'en', { numeric: true }) > 0;
+}
+
+/** Whether a `roll-back` goes to a newer version: the one before is the newer one once somebody went back. */
+export function isForward({ operation, fromVersion, toVersion }: Change): boolean {
+  return operation === 'roll-back' && fromVersion !== null && isNewer(toVersion, fromVersion);
+}
+
+/** Whether this is a way back by button that went well. */
+export function hasGoneBack(installation: Change & Pick<Installation, 'outcome'>): boolean {
+  return installation.operation === 'roll-back' && installation.outcome === 'installed' && !isForward(installation);
+}
+
+/** The last change of this appliance, when that was a way back by button. */
+export function wentBackLast({ lastInstalled }: Pick<UpdatesState, 'lastInstalled'>): Installation | undefined {
+  return lastInstalled !== null && hasGoneBack(lastInstalled) ? lastInstalled : undefined;
+}
+
+/** What is installed now instead of the version of `offer`, from which somebody went back. */
+export function leftOf(
+  { installed }: Pick<UpdatesState, 'installed'>,
+  { manifest }: Pick<Offer, 'manifest'>,
+): Installed | undefined {
+  return installed.find(
+    ({ kind, version, previousVersion }) =>
+      kind === manifest.kind && previousVersion === manifest.version && isNewer(previousVersion, version),
+  );
+}
+
+/** What the headline `wentBack` names. */
+export function wentBackTo(state: UpdatesState): { kind: PackageKind; version: string } | undefined {
+  const last = wentBackLast(state);
+  if (last !== undefined) return { kind: last.kind, version: last.toVersion };
+  return state.installed.find(({ version, previousVersion }) => previousVersion !== null && isNewer(previousVersion, version));
+}
+
+/** Whether the page holds back from urging `offer`: somebody went back from it, or went back with this kind just now. */
+export function isHeldBack(state: UpdatesState, offer: Offer): boolean {
+  return leftOf(state, offer) !== undefined || wentBackLast(state)?.kind === offer.manifest.kind;
 }
 
 /** Whether the appliance is silent because a base package is going in (or a base version back), which is expected. */
@@ -53,7 +102,7 @@ function isBaseBeingReplaced(running: Installation | null): boolean {
   );
 }
 
-export type Effect = 'nothingRestarts' | 'baseReplaced' | 'siteSwitched' | 'clientsUpgrade' | 'clientsStay';
+export type Effect = 'nothingRestarts' | 'baseReplaced' | 'siteSwitched' | 'newInstallers' | 'clientsStay';
 
 /** What an installation does to those who work, in the order in which it matters. */
 export function effectsOf(manifest: Pick<PackageManifest, 'kind' | 'upgradesClients' | 'restartsBox'>): Effect[] {
@@ -61,7 +110,7 @@ export function effectsOf(manifest: Pick<PackageManifest, 'kind' | 'upgradesClie
   if (manifest.restartsBox) effects.push('baseReplaced');
   if (manifest.kind === 'site') effects.push('siteSwitched');
   if (effects.length === 0) effects.push('nothingRestarts');
-  effects.push(manifest.upgradesClients ? 'clientsUpgrade' : 'clientsStay');
+  effects.push(manifest.upgradesClients ? 'newInstallers' : 'clientsStay');
   return effects;
 }
 
@@ -102,10 +151,11 @@ export function shownSteps(steps: readonly StepState[]): StepState[] {
   return steps.filter((step) => step.state !== 'skipped');
 }
 
-/** Before which of the shown steps the point of no return lies; undefined for what never passes it. */
+/** Before which of the shown steps the point of no return lies; undefined for what never passes it, and for what begins behind it (base going back). */
 export function noReturnBefore(steps: readonly StepState[]): InstallationStep | undefined {
   const from = INSTALLATION_STEPS.indexOf(POINT_OF_NO_RETURN);
-  return steps.find((step, index) => index > 0 && INSTALLATION_STEPS.indexOf(step.step) >= from)?.step;
+  const index = steps.findIndex((step) => INSTALLATION_STEPS.indexOf(step.step) >= from);
+  return index > 0 ? steps[index]?.step : undefined;
 }
 
 /** Whether the installation may begin: nothing red, and every amber line ticked. */

@@ -8,13 +8,19 @@ import {
   countdown,
   effectsOf,
   grouped,
+  hasGoneBack,
   headlineOf,
+  isForward,
+  isHeldBack,
+  isNewer,
   isTrustToConfirm,
   mayBegin,
+  leftOf,
   noReturnBefore,
   missingBytes,
   pollIntervalMs,
   signedOffset,
+  wentBackTo,
 } from './updates-model.ts';
 
 const quiet = {
@@ -22,6 +28,7 @@ const quiet = {
   trust: {},
   lastCheck: { error: null },
   isChecking: false,
+  installed: [],
   offers: [],
   path: [],
   uploads: [],
@@ -34,7 +41,7 @@ const running = (change: Partial<Installation>) =>
   ({ kind: 'base', operation: 'install', step: 'switch', ...change }) as Installation;
 
 test('the headline says what is going on before what went wrong, and that before what could be done', () => {
-  const offers = [{ state: 'installable' }, { state: 'blocked' }];
+  const offers = [{ state: 'installable', manifest: {} }, { state: 'blocked' }];
   assert.equal(headlineOf(quiet, false).kind, 'upToDate');
   assert.deepEqual(headlineOf(state({ offers }), false), { kind: 'ready', tone: 'ok', count: 1 });
   assert.equal(headlineOf(state({ offers, rolledBack: {} }), false).kind, 'rolledBack');
@@ -81,7 +88,7 @@ test('a snapshot and the package after it are one offer only when they come next
 
 test('effects are said for each kind of package', () => {
   assert.deepEqual(effectsOf({ kind: 'base', upgradesClients: false, restartsBox: true }), ['baseReplaced', 'clientsStay']);
-  assert.deepEqual(effectsOf({ kind: 'site', upgradesClients: true, restartsBox: false }), ['siteSwitched', 'clientsUpgrade']);
+  assert.deepEqual(effectsOf({ kind: 'site', upgradesClients: true, restartsBox: false }), ['siteSwitched', 'newInstallers']);
   assert.deepEqual(effectsOf({ kind: 'licence', upgradesClients: false, restartsBox: false }), [
     'nothingRestarts',
     'clientsStay',
@@ -101,6 +108,8 @@ test('the point of no return stands before the first step that cannot be cancell
   assert.equal(noReturnBefore(steps('download', 'health', 'freeze', 'switch')), 'freeze');
   assert.equal(noReturnBefore(steps('download', 'switch', 'watch')), 'switch');
   assert.equal(noReturnBefore(steps('download', 'verify')), undefined);
+  assert.equal(noReturnBefore(steps('candidate', 'health', 'freeze')), 'freeze');
+  assert.equal(noReturnBefore(steps('switch', 'drain')), undefined, 'all of it lies behind the point of no return');
 });
 
 test('trust is asked for when there is a server, or a file that is here whole', () => {
@@ -153,4 +162,37 @@ test('of the path only that is counted which is not here', () => {
   assert.equal(missingBytes(step, [{ target: 'a', downloadedBytes: 4 } as Offer]), 6);
   assert.equal(missingBytes(step, [{ target: 'a', downloadedBytes: 10 } as Offer]), 0);
   assert.equal(missingBytes({ ...step, action: 'back-up' }, []), 0);
+});
+
+test('after a way back the version that was left is not urged upon anybody', () => {
+  const offerOf = (kind: string, version: string) => ({ state: 'installable', manifest: { kind, version } }) as Offer;
+  const lastInstalled = { kind: 'site', operation: 'roll-back', outcome: 'installed', fromVersion: '0.10.0', toVersion: '0.9.0' };
+  const installed = [
+    { kind: 'base', version: '0.9.0', previousVersion: '0.8.0' },
+    { kind: 'site', version: '0.9.0', previousVersion: '0.10.0' },
+  ];
+  const left = offerOf('site', '0.10.0');
+  const base = offerOf('base', '0.10.0');
+  const gone = state({ installed, lastInstalled, offers: [left, base] });
+  assert.equal(headlineOf(gone, false).kind, 'wentBack');
+  assert.deepEqual(wentBackTo(gone), { kind: 'site', version: '0.9.0' });
+  assert.equal(leftOf(gone, left)?.version, '0.9.0');
+  assert.equal(leftOf(gone, base), undefined);
+  assert.equal(isHeldBack(gone, left), true);
+  assert.equal(isHeldBack(gone, base), false);
+
+  const later = { ...gone, lastInstalled: { ...lastInstalled, kind: 'base', operation: 'install' } as Installation };
+  assert.deepEqual(headlineOf(later, false), { kind: 'ready', tone: 'ok', count: 1 });
+  assert.equal(headlineOf({ ...later, offers: [left] }, false).kind, 'wentBack');
+  assert.equal(isHeldBack(later, left), true);
+  assert.equal(isHeldBack(later, offerOf('site', '0.11.0')), false);
+});
+
+test('a roll back to a newer version is a change, not a way back', () => {
+  const back = { operation: 'roll-back', outcome: 'installed', fromVersion: '0.2.0', toVersion: '0.1.0' } as const;
+  const forward = { ...back, fromVersion: '0.1.0', toVersion: '0.2.0' };
+  assert.equal(isNewer('0.10.0', '0.9.1'), true);
+  assert.deepEqual([hasGoneBack(back), isForward(back)], [true, false]);
+  assert.deepEqual([hasGoneBack(forward), isForward(forward)], [false, true]);
+  assert.equal(hasGoneBack({ ...back, outcome: 'rolled-back' }), false);
 });
