@@ -1,15 +1,18 @@
 /** The part of `npm run appliance` about updates: what /appliance > Updates does, with the web down. */
 import { existsSync, readFileSync, realpathSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
 import { ask, running } from './control.mjs';
 import { plain, Stop, say } from './say.mjs';
-import { amount, blockedSentence, span, stepLine, whenText } from './updates-lines.mjs';
+import { amount, blockedSentence, pathLine, sentences, span, stepLine, whenText } from './updates-lines.mjs';
 
 const ANSWER_WAIT_LIMIT_MS = 10_000;
 /** Looking for updates asks two servers; verifying a file of gigabytes reads it twice. */
 const CHECK_WAIT_LIMIT_MS = 150_000;
 const IMPORT_WAIT_LIMIT_MS = 35 * 60_000;
 const LOOK_EVERY_MS = 500;
+/** What is looked at after an installation takes seconds. */
+const VERIFICATION_WAIT_LIMIT_MS = 20_000;
 /** A base that is replaced is away for a second or two; one that stays away for so long needs somebody. */
 const BASE_AWAY_LIMIT_MS = 180_000;
 
@@ -82,7 +85,8 @@ export async function acceptTime(home) {
 /** @param {string} home  @param {string} id */
 export async function installationLog(home, id) {
   needRunning(home);
-  process.stdout.write(plain((await asked(home, { kind: 'updates-installation', id }, ANSWER_WAIT_LIMIT_MS)).installationLog));
+  const { installationLog: text } = await asked(home, { kind: 'updates-installation', id }, ANSWER_WAIT_LIMIT_MS);
+  process.stdout.write(plain(text.endsWith('\n') ? text : `${text}\n`));
   return 0;
 }
 
@@ -105,21 +109,44 @@ async function follow(home, id) {
       if (answer) {
         heardMs = Date.now();
         screen.show(answer.installationState);
-        if (answer.installationState.outcome !== 'running') return ended(answer.installationState, screen);
+        if (answer.installationState.outcome !== 'running')
+          return ended(await verified(home, answer.installationState, watched.signal), screen);
       } else if (Date.now() - heardMs > BASE_AWAY_LIMIT_MS) {
         screen.clear();
         throw new Stop(
           `base has not answered for ${span(BASE_AWAY_LIMIT_MS)}. boot brings it back by itself; see: npm run appliance -- log`,
         );
       } else screen.away();
-      await new Promise((wake) => {
-        setTimeout(wake, LOOK_EVERY_MS);
-        watched.signal.addEventListener('abort', wake, { once: true });
-      });
+      await pause(watched.signal);
     }
   } finally {
     process.off('SIGINT', leave);
   }
+}
+
+/** Until the next look, or at once when `signal` says so; leaves no listener behind. @param {AbortSignal} signal */
+async function pause(signal) {
+  await wait(LOOK_EVERY_MS, undefined, { signal }).catch(() => undefined);
+}
+
+/**
+ * `installation` once its verification list is complete, or as far as it is when that takes too long.
+ * @param {string} home  @param {any} installation  @param {AbortSignal} signal
+ */
+async function verified(home, installation, signal) {
+  const untilMs = Date.now() + VERIFICATION_WAIT_LIMIT_MS;
+  let latest = installation;
+  while (latest.outcome === 'installed' && !isVerified(latest) && !signal.aborted && Date.now() < untilMs) {
+    await pause(signal);
+    const answer = await ask(home, { kind: 'updates-installation', id: latest.id }, ANSWER_WAIT_LIMIT_MS).catch(() => undefined);
+    if (answer?.ok) latest = answer.installationState;
+  }
+  return latest;
+}
+
+/** @param {any} installation */
+function isVerified({ verification }) {
+  return verification.length > 0 && verification.every((/** @type {any} */ { state }) => !['waiting', 'running'].includes(state));
 }
 
 /** @param {string} id  @param {Screen} screen */
@@ -132,14 +159,16 @@ function left(id, screen) {
 }
 
 /** @param {any} installation  @param {Screen} screen */
-function ended({ id, outcome, operation, kind, toVersion, fromVersion, cause, preflight, verification, unavailableMs }, screen) {
+function ended(installation, screen) {
+  const { id, outcome, operation, kind, toVersion, fromVersion, cause, preflight, verification, unavailableMs } = installation;
   screen.clear();
   if (outcome === 'installed') {
     const away = unavailableMs === null ? '' : ` Requests were held for ${span(unavailableMs)}.`;
     say(
       `${operation === 'roll-back' ? 'Rolled back' : 'Installed'}: ${kind} ${toVersion}${fromVersion ? ` after ${fromVersion}` : ''}.${away}`,
     );
-    for (const { state, text } of verification) say(`  ${state.padEnd(8)} ${text}`);
+    if (isVerified(installation)) for (const { state, text } of verification) say(`  ${state.padEnd(8)} ${text}`);
+    else say(`It is still being verified; the result will be in: npm run appliance -- log ${id}`);
     return 0;
   }
   for (const { outcome: colour, code, text, advice, overruledBy } of preflight)
@@ -148,9 +177,7 @@ function ended({ id, outcome, operation, kind, toVersion, fromVersion, cause, pr
     outcome === 'rolled-back'
       ? `Not installed: ${fromVersion ?? 'the version before'} runs again, nothing was lost.`
       : `Not installed (${outcome}).`;
-  process.stderr.write(
-    plain(`${[what, cause?.message, cause?.advice].filter(Boolean).join(' ')}\nIts log: npm run appliance -- log ${id}\n`),
-  );
+  process.stderr.write(plain(`${sentences(what, cause?.message, cause?.advice)}\nIts log: npm run appliance -- log ${id}\n`));
   return 1;
 }
 
@@ -194,7 +221,7 @@ function show(state) {
   if (state.trust === null) say('No update root is confirmed yet: /appliance > Updates > Settings.');
   const { lastCheck } = state;
   if (lastCheck?.error)
-    say(`Last check ${whenText(lastCheck.atMs)} failed: ${lastCheck.error.message} ${lastCheck.error.advice}`);
+    say(`Last check ${whenText(lastCheck.atMs)} failed: ${sentences(lastCheck.error.message, lastCheck.error.advice)}`);
   else if (lastCheck) say(`Last check ${whenText(lastCheck.atMs)}.`);
   if (['behind', 'off'].includes(state.clock.state)) say(`The clock is ${state.clock.state}: check Networking > NTP.`);
   if (state.clock.state === 'behind')
@@ -210,10 +237,7 @@ function show(state) {
   }
   if (state.path.length > 1) {
     say('Upgrade path:');
-    for (const { action, kind, version } of state.path)
-      say(
-        `  ${{ install: 'install', 'wait-for-clients': 'let clients upgrade to', 'back-up': 'make a backup before' }[action]} ${kind} ${version}`,
-      );
+    for (const part of state.path) say(`  ${pathLine(part)}`);
   }
   if (state.running) {
     say(`Running: ${state.running.kind} ${state.running.toVersion}, started by ${state.running.startedBy}`);
@@ -221,7 +245,7 @@ function show(state) {
   }
   if (state.rolledBack)
     say(
-      `Rolled back: ${state.rolledBack.kind} ${state.rolledBack.toVersion}. ${state.rolledBack.cause?.message ?? ''} ${state.rolledBack.cause?.advice ?? ''}`,
+      `Rolled back: ${state.rolledBack.kind} ${state.rolledBack.toVersion}. ${sentences(state.rolledBack.cause?.message, state.rolledBack.cause?.advice)}`,
     );
 }
 

@@ -113,6 +113,55 @@ describe('updates on the command line', { timeout: 30_000 }, () => {
     );
   });
 
+  it('show the verification list when it is complete', async () => {
+    const verification = [{ code: 'test-session', state: 'running', text: '', params: {} }];
+    answers = [
+      { ok: true, installation: 'ins_1' },
+      { ok: true, installationState: installation('installed', { verification }) },
+      { ok: true, installationState: installation('installed') },
+    ];
+    const { code, text } = await run('install', 'site');
+    assert.equal(code, 0, text);
+    assert.match(text, /Installed: site 0\.2\.0.*\n {2}passed +A test session ran\.\n$/);
+    assert.equal(requests.length, 3);
+  });
+
+  it('follow for minutes without a warning of Node', async () => {
+    const running = { ok: true, installationState: installation('running') };
+    answers = [
+      { ok: true, installation: 'ins_1' },
+      ...Array(12).fill(running),
+      { ok: true, installationState: installation('installed') },
+    ];
+    const { text } = await run('install', 'site');
+    assert.doesNotMatch(text, /Warning/);
+  });
+
+  it('give their own usage, whatever the command', async () => {
+    for (const command of ['log', 'install']) {
+      const { code, text } = await run(command, '--help');
+      assert.equal(code, 0);
+      assert.match(text, /^npm run appliance -- status .*/);
+    }
+  });
+
+  it('name base and site in the status, since they are updated apart', async () => {
+    mkdirSync(join(home, 'box'), { recursive: true });
+    answers = [
+      { ok: true, status: { address: 'https://x:1', version: '0.3.0', ready: true, processes: [] } },
+      {
+        ok: true,
+        updates: {
+          installed: [
+            { kind: 'base', version: '0.3.0' },
+            { kind: 'site', version: '0.2.0' },
+          ],
+        },
+      },
+    ];
+    assert.match((await run('status')).text, /^Running at https:\/\/x:1, base 0\.3\.0 and site 0\.2\.0, state in /);
+  });
+
   it('show what the appliance refuses', async () => {
     answers = [{ ok: false, error: 'The licence agreement must be accepted.' }];
     const { code, text } = await run('install', 'base');
@@ -123,7 +172,7 @@ describe('updates on the command line', { timeout: 30_000 }, () => {
     answers = [{ ok: false, error: 'refused: \u001b]0;owned\u0007\u009b2J\r\nGo on.' }];
     const { text } = await run('check');
     assert.equal(text, 'bascule: refused: \uFFFD]0;owned\uFFFD\uFFFD2J\uFFFD\nGo on.\n');
-    answers = [{ ok: true, installationState: installation('installed'), installationLog: 'a\u001b[2Jb\n' }];
+    answers = [{ ok: true, installationState: installation('installed'), installationLog: 'a\u001b[2Jb' }];
     assert.equal((await run('log', 'ins_1')).text, 'a\uFFFD[2Jb\n');
   });
 

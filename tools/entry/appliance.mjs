@@ -32,6 +32,10 @@ const ANSWER_WAIT_LIMIT_MS = 10_000;
 const LOG_TAIL_BYTES = 64 * 1024;
 
 await runMain(async () => {
+  if (process.argv.slice(2).some((argument) => argument === '--help' || argument === '-h')) {
+    say(USAGE);
+    return 0;
+  }
   const { words, rest } = split(process.argv.slice(2));
   const own = takeOwnOptions(words[0], rest);
   const home = chooseHome(parseOptions(own.rest, process.env));
@@ -103,12 +107,19 @@ async function status(home) {
     return 1;
   }
   const { address, version, ready, processes } = answer.status;
-  say(`${ready ? 'Running' : 'Starting'} at ${address}, version ${version}, state in ${home}`);
+  say(`${ready ? 'Running' : 'Starting'} at ${address}, ${await versions(home, version)}, state in ${home}`);
   for (const { name, pid, user, state, restarts } of processes)
     say(
       `  ${name.padEnd(7)} ${String(pid).padStart(8)}  ${user.padEnd(10)} ${state}${restarts ? `, restarted ${restarts} times since ${name === 'base' || name === 'helper' ? 'boot' : 'base'} started` : ''}`,
     );
   return ready ? 0 : 1;
+}
+
+/** `base 0.1.0 and site 0.2.0`: they are updated apart. @param {string} home  @param {string} version what base says of itself */
+async function versions(home, version) {
+  const answer = await ask(home, { kind: 'updates' }, ANSWER_WAIT_LIMIT_MS).catch(() => undefined);
+  const programs = (answer?.updates?.installed ?? []).filter((/** @type {any} */ { kind }) => ['base', 'site'].includes(kind));
+  return programs.map((/** @type {any} */ one) => `${one.kind} ${one.version}`).join(' and ') || `base ${version}`;
 }
 
 /** @param {string} home  @param {'reset-password' | 'reset-second-factor'} verb  @param {string[]} words */

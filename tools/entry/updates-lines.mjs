@@ -2,6 +2,7 @@
 
 const UNITS = ['B', 'kB', 'MB', 'GB', 'TB'];
 const MARKS = { done: 'ok', running: '...', failed: 'FAILED', undone: 'undone', waiting: '' };
+const PATH_WORDS = { install: 'install', 'wait-for-clients': 'let clients upgrade to', 'back-up': 'a snapshot is taken before' };
 
 /** @param {number} bytes  @returns {string} `12.3 MB` */
 export function amount(bytes) {
@@ -50,4 +51,17 @@ export function blockedSentence({ reason, kind, version, range, atMs }) {
   if (reason === 'not-yet-offered')
     return atMs === null ? 'It is not offered to this appliance yet.' : `It is offered from ${whenText(atMs)} on.`;
   return version === null ? `It needs ${kind} ${range}.` : `Install ${kind} ${version} first.`;
+}
+
+/** @param {any} part one of `path` of the API  @returns {string} */
+export function pathLine({ action, kind, version }) {
+  return `${PATH_WORDS[/** @type {keyof typeof PATH_WORDS} */ (action)]} ${kind} ${version}`;
+}
+
+/** One after another, each with its full stop. @param {(string | null | undefined)[]} parts  @returns {string} */
+export function sentences(...parts) {
+  return parts
+    .filter((part) => part)
+    .map((part) => (/[.!?]$/.test(part ?? '') ? part : `${part}.`))
+    .join(' ');
 }

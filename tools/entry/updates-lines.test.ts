@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { amount, blockedSentence, span, stepLine } from './updates-lines.mjs';
+import { amount, blockedSentence, pathLine, sentences, span, stepLine } from './updates-lines.mjs';
 
 describe('lines about updates', () => {
   it('names amounts and spans in the unit that fits', () => {
@@ -18,6 +18,11 @@ describe('lines about updates', () => {
       '  drain       ...    3 of 5 clients cannot be cancelled',
     );
     assert.equal(stepLine({ ...step, state: 'done', endedAtMs: 1_200, progress: null }), '  download    ok     1.2 s');
+  });
+
+  it('says the way, and one sentence after another', () => {
+    assert.equal(pathLine({ action: 'back-up', kind: 'site', version: '0.2.0' }), 'a snapshot is taken before site 0.2.0');
+    assert.equal(sentences('It refused: who are you', null, 'Register.'), 'It refused: who are you. Register.');
   });
 
   it('says what must come first', () => {

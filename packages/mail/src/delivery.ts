@@ -16,6 +16,9 @@ const ANSWER_MAX_BYTES = 64 * 1024;
 /** Of the server's words, in what people are shown. */
 const REASON_MAX_CHARACTERS = 500;
 
+/** Codes of the operating system (errno(3), getaddrinfo(3)), in the message because nodemailer puts a code of its own in their place. */
+const NOBODY_ANSWERED = /\b(ECONNREFUSED|EHOSTUNREACH|ENETUNREACH|ETIMEDOUT|ENOTFOUND|EAI_AGAIN)\b/;
+
 export interface OutgoingMail {
   /** Stable over all attempts: a mail that arrives twice can be told by it. */
   id: string;
@@ -60,11 +63,11 @@ export async function deliver(
   const limit = setTimeout(() => stop(`no end after ${DELIVERY_TIMEOUT_MS / 1000} s`), DELIVERY_TIMEOUT_MS);
   const abort = (): void => stop('sending was stopped');
   signal.addEventListener('abort', abort, { once: true });
-  connection.on('error', (error: Error) => ended.reject(serverFault(error)));
+  connection.on('error', (error: Error) => ended.reject(connectFault(error, settings)));
   connection.on('end', () => ended.reject(new DeliveryError('server', false, 'the server closed the connection')));
   try {
     const step = <T>(work: Promise<T>): Promise<T> => Promise.race([work, ended.promise]);
-    await step(connected(connection));
+    await step(connected(connection, settings));
     checkSecurity(connection, settings);
     if (settings.account !== '') await step(loggedIn(connection, settings.account, password ?? ''));
     await step(accepted(connection, { from: settings.from, to: mail.recipient }, message));
@@ -119,9 +122,9 @@ function checkSecurity(connection: SMTPConnection, { security, certificateSha256
     );
 }
 
-function connected(connection: SMTPConnection): Promise<void> {
+function connected(connection: SMTPConnection, settings: MailSettings): Promise<void> {
   return new Promise((resolve, reject) => {
-    connection.connect((error) => (error ? reject(serverFault(error)) : resolve()));
+    connection.connect((error) => (error ? reject(connectFault(error, settings)) : resolve()));
   });
 }
 
@@ -141,6 +144,13 @@ interface SmtpFault extends Error {
   /** The server's own line. */
   response?: string | undefined;
   responseCode?: number | undefined;
+}
+
+/** Whoever did not answer said nothing: that is told in our words, everything else in the server's own. */
+function connectFault(error: SmtpFault, { host, port }: MailSettings): DeliveryError {
+  const code = error.message === 'Connection timeout' ? 'ETIMEDOUT' : NOBODY_ANSWERED.exec(error.message)?.[0];
+  if (code === undefined || error.response !== undefined) return serverFault(error);
+  return new DeliveryError('server', false, `No mail server answers at ${host}:${port} (${code}).`, error);
 }
 
 function serverFault(error: SmtpFault): DeliveryError {

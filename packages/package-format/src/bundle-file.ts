@@ -70,8 +70,8 @@ export class BundleMirror implements Mirror {
     this.#index = index;
   }
 
-  /** Opens a bundle; `close` it. Throws `BUNDLE_MALFORMED` (no bundle, or altered) or `BUNDLE_INCOMPLETE` (cut short, or a package is missing). */
-  static async open(file: string): Promise<BundleMirror> {
+  /** Opens a bundle, `name` to people; `close` it. Throws `BUNDLE_MALFORMED` (no bundle, or altered) or `BUNDLE_INCOMPLETE` (cut short, or a package is missing). */
+  static async open(file: string, name: string = basename(file)): Promise<BundleMirror> {
     const handle = await open(file, 'r');
     try {
       const { about, index } = await readIndex(handle);
@@ -79,7 +79,7 @@ export class BundleMirror implements Mirror {
         const entry = index.get(`targets/${consistentPath(target, sha256)}`);
         if (entry?.bytes !== lengthBytes) throw incomplete(`${printable(target)} is missing`);
       }
-      return new BundleMirror(basename(file), handle, about, index);
+      return new BundleMirror(name, handle, about, index);
     } catch (error) {
       await handle.close();
       if (!(error instanceof TarFault)) throw error;

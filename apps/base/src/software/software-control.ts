@@ -1,4 +1,4 @@
-import { notFound } from '@bascule/errors/app-error.ts';
+import { AppError } from '@bascule/errors/app-error.ts';
 import type { ControlAnswer, ControlRequest } from '@bascule/protocol/appliance-control.ts';
 import { SYSTEM, type Context } from '@bascule/store/store.ts';
 import type { Software } from './software.ts';
@@ -25,6 +25,7 @@ export function controlVerbs(software: Software): ControlVerbs {
     },
     'updates-install': ({ target: name, overrule, acceptEula }) => {
       const target = software.targetOf(name);
+      if (!updates.offers().some((offer) => offer.target === target)) throw noPackage(target);
       if (acceptEula !== undefined)
         updates.acceptEula(COMMAND_LINE, { target, sha256: updates.eula(target).sha256, name: acceptEula });
       return { ok: true, installation: software.install(COMMAND_LINE, target, overrule) };
@@ -38,9 +39,21 @@ export function controlVerbs(software: Software): ControlVerbs {
     'updates-installation': ({ id }) => {
       const found =
         engine.running()?.id === id ? engine.running() : engine.history(HISTORY_LOOKED_AT).find((one) => one.id === id);
-      if (found === undefined) throw notFound();
+      if (found === undefined) throw noInstallation(id);
       return { ok: true, installationState: found, installationLog: engine.logOf(id) };
     },
     'updates-download-key': () => ({ ok: true, downloadKey: updates.makeDownloadKey(COMMAND_LINE).text }),
   };
+}
+
+function noPackage(target: string): AppError {
+  return new AppError('not-found', 'NOT_FOUND', `There is no package ${target} here; npm run appliance -- updates names them.`);
+}
+
+function noInstallation(id: string): AppError {
+  return new AppError(
+    'not-found',
+    'NOT_FOUND',
+    `There is no installation ${id}; the history under /appliance > Updates names them.`,
+  );
 }

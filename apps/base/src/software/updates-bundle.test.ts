@@ -71,7 +71,10 @@ describe('a file that answers a download key', () => {
         return bytes;
       },
     });
-    await assert.rejects(updates.imports.importFile(SYSTEM, altered), { code: 'PACKAGE_HASH' });
+    await assert.rejects(updates.imports.importFile(SYSTEM, altered, 'from-usb.bascule-update'), {
+      code: 'PACKAGE_HASH',
+      message: 'from-usb.bascule-update: A package in this file was damaged or altered. Fetch the file again.',
+    });
     assert.equal(updates.offer(site).downloadedBytes < updates.offer(site).downloadBytes, true);
     const forged = await redeem(fixture, key(), {
       alter: (bytes) => {

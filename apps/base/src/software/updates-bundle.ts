@@ -20,6 +20,8 @@ export interface Imported {
 
 export interface BundleContext {
   client: UpdateClient;
+  /** What people call the file. */
+  name: string;
   applianceId: string;
   installed(): SoftwareHere;
   nowMs(): number;
@@ -38,7 +40,7 @@ export function newNonce(): string {
  */
 export async function importBundle(file: string, context: BundleContext, stop: AbortSignal): Promise<Imported> {
   const signal = AbortSignal.any([stop, AbortSignal.timeout(BUNDLE_IMPORT_LIMIT_MS)]);
-  const bundle = await BundleMirror.open(file).catch((error: unknown) => {
+  const bundle = await BundleMirror.open(file, context.name).catch((error: unknown) => {
     throw error instanceof AppError ? error : unreadable(file, error);
   });
   try {
@@ -49,7 +51,7 @@ export async function importBundle(file: string, context: BundleContext, stop: A
     const { validUntilMs } = await context.client.refresh(bundle, signal);
     const releases = bundle.about.packages.map(({ target }) => release(target, context.client));
     checkNewer(releases, context.installed());
-    await takeAll(neededTargets(releases, context), bundle, context.client, signal);
+    await takeAll(neededTargets(releases, context), bundle, context, signal);
     const packages = releases.filter(({ manifest }) => manifest !== undefined);
     return { about: bundle.about, targets: packages.map(({ target }) => target), validUntilMs };
   } finally {
@@ -120,24 +122,32 @@ function neededTargets(releases: Release[], { client, installed }: BundleContext
 }
 
 /** All of them or, when one is no good, none: what a refused file brought does not stay. */
-async function takeAll(targets: string[], bundle: BundleMirror, client: UpdateClient, signal: AbortSignal): Promise<void> {
+async function takeAll(targets: string[], bundle: BundleMirror, context: BundleContext, signal: AbortSignal): Promise<void> {
   const taken: string[] = [];
   try {
     for (const target of targets) {
-      await take(target, bundle, client, signal);
+      await take(target, bundle, context, signal);
       taken.push(target);
     }
   } catch (error) {
-    for (const target of taken) await client.discard(target);
+    for (const target of taken) await context.client.discard(target);
     throw error;
   }
 }
 
-async function take(target: string, bundle: BundleMirror, client: UpdateClient, signal: AbortSignal): Promise<void> {
+async function take(target: string, bundle: BundleMirror, { client, name }: BundleContext, signal: AbortSignal): Promise<void> {
   try {
     await client.obtain(target, bundle, { signal });
   } catch (error) {
-    if (!(error instanceof AppError) || error.code !== 'MIRROR_TARGET_MISSING') throw error;
+    if (!(error instanceof AppError)) throw error;
+    if (error.code === 'PACKAGE_HASH')
+      throw new AppError(
+        'invalid',
+        'PACKAGE_HASH',
+        `${name}: A package in this file was damaged or altered. Fetch the file again.`,
+        { params: { name, target }, cause: error },
+      );
+    if (error.code !== 'MIRROR_TARGET_MISSING') throw error;
     throw new AppError(
       'invalid',
       'UPDATE_FILE_INCOMPLETE',

@@ -123,8 +123,10 @@ export class UpdateChecker extends EventEmitter<{ change: []; checked: [] }> {
     const { serverUrl } = settings();
     const signal = AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(CHECK_WAIT_MS)]);
     const before = readCheck(store);
+    let hasMetadata = false;
     try {
       const { validUntilMs } = await client.refresh(mirror, signal);
+      hasMetadata = true;
       const answer = await askForOffers(serverUrl, question(), signal);
       this.#note(context, mirror, {
         ...this.#result(),
@@ -143,7 +145,8 @@ export class UpdateChecker extends EventEmitter<{ change: []; checked: [] }> {
         // What was known stays known: packages that are here can still be installed.
         validUntilMs: before?.validUntilMs ?? null,
         maintainedUntilMs: before?.maintainedUntilMs ?? null,
-        offeredFromMs: before?.offeredFromMs ?? null,
+        // Releases that are known now, but of which the server did not say that this appliance may have them, are not offered.
+        offeredFromMs: before?.offeredFromMs ?? (hasMetadata || before === undefined ? {} : null),
       });
       throw new AppError('unavailable', failure.code, `${failure.message} ${failure.advice}`, { cause: error });
     }

@@ -39,6 +39,20 @@ describe('failures of looking for updates (B67, B68)', () => {
     assert.deepEqual(explainFailure(verdict, right, URL).code, 'METADATA_EXPIRED');
   });
 
+  it('sends an appliance that nobody registered to whoever runs the server, and says nothing about a clock that may be right', () => {
+    const refusal = (params: Record<string, string | number>) =>
+      new AppError('unavailable', 'UPDATE_SERVER_REFUSED', 'The update server refused: who are you.', { params });
+    const unchecked = { ...right, state: 'unchecked' as const };
+    const advice = "Give this appliance's public key (Updates > Settings) to whoever runs the update server.";
+    for (const params of [{ status: 401, serverCode: 'APPLIANCE_UNKNOWN' }, { status: 401 }])
+      assert.equal(explainFailure(refusal(params), unchecked, URL).advice, advice);
+    const late = explainFailure(refusal({ status: 401, serverCode: 'QUESTION_TIME' }), unchecked, URL).advice;
+    assert.match(late, /^Nobody confirms the appliance's clock/);
+    assert.doesNotMatch(explainFailure(network('ENOTFOUND'), unchecked, URL).advice, /clock/);
+    const expired = new AppError('invalid', 'METADATA_EXPIRED', 'The list of releases has expired.');
+    assert.match(explainFailure(expired, unchecked, URL).advice, /clock/);
+  });
+
   it('puts a wrong clock first', () => {
     const behind = { ...right, state: 'behind' as const, systemMs: 0, highestSeenMs: 3 * 60 * 60_000 };
     assert.match(explainFailure(network('CERT_NOT_YET_VALID'), behind, URL).advice, /^The appliance's clock is 3 h behind/);

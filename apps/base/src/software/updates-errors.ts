@@ -12,6 +12,7 @@ export interface ExplainedFailure {
 export const CLOCK_SUSPECT_MS = 60_000;
 
 const BY_HAND = 'Or bring the packages by hand: Updates > Appliance Download Key, then Manual Installation.';
+const REGISTER = "Give this appliance's public key (Updates > Settings) to whoever runs the update server.";
 const UNREACHABLE_CODES: Record<string, string> = {
   ENOTFOUND: 'its name is not known',
   EAI_AGAIN: 'the name service does not answer',
@@ -25,15 +26,20 @@ const UNREACHABLE_CODES: Record<string, string> = {
   UND_ERR_BODY_TIMEOUT: 'it stopped answering',
   UND_ERR_SOCKET: 'the connection was cut',
 };
+/** What the update server's own code says when nobody registered the appliance there. */
+const UNKNOWN_APPLIANCE = 'APPLIANCE_UNKNOWN';
+const UNAUTHENTICATED_STATUS = 401;
+/** Failures of TLS, of the metadata and of the signed question that a wrong clock brings about. */
+const TIME_CODE = /EXPIRED|NOT_YET_VALID|_TIME$/;
 const CERTIFICATE_CODE = /^(CERT_|ERR_TLS_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_)/;
 
 /**
- * Explains `error`, met while something was fetched from or asked of the update server at `serverUrl`. The clock's state is part of it, since half of what
- * fails here fails because of the time (B78, B80).
+ * Explains `error`, met while something was fetched from or asked of the update server at `serverUrl`. The clock's state is part of it
+ * when it is wrong, or when it is the time that the failure is about (B78, B80).
  */
 export function explainFailure(error: unknown, clock: ClockState, serverUrl: string): ExplainedFailure {
-  const time = clockAdvice(clock);
   const system = systemCode(error);
+  const time = isWrong(clock) || isAboutTime(error, system) ? clockAdvice(clock) : undefined;
   const reason = system === undefined ? undefined : UNREACHABLE_CODES[system];
   if (reason !== undefined)
     return {
@@ -56,6 +62,8 @@ export function explainFailure(error: unknown, clock: ClockState, serverUrl: str
       message: 'The disk of the appliance is full.',
       advice: 'Free some space, then check again. Nothing was changed.',
     };
+  if (error instanceof AppError && isUnknownAppliance(error))
+    return { code: error.code, message: 'This update server does not know this appliance.', advice: sentences(time, REGISTER) };
   if (error instanceof AppError)
     return {
       code: error.code,
@@ -67,6 +75,26 @@ export function explainFailure(error: unknown, clock: ClockState, serverUrl: str
     message: `Looking for updates failed: ${error instanceof Error ? error.message : String(error)}.`,
     advice: advice('The log says more. Check again.', time),
   };
+}
+
+function isWrong({ state }: ClockState): boolean {
+  return state === 'behind' || state === 'off';
+}
+
+function isAboutTime(error: unknown, system: string | undefined): boolean {
+  const codes = error instanceof AppError ? [system, error.code, error.params['serverCode']] : [system];
+  return codes.some((code) => typeof code === 'string' && TIME_CODE.test(code));
+}
+
+function isUnknownAppliance({ code, params }: AppError): boolean {
+  if (code !== 'UPDATE_SERVER_REFUSED') return false;
+  const { serverCode, status } = params;
+  return serverCode === undefined ? status === UNAUTHENTICATED_STATUS : serverCode === UNKNOWN_APPLIANCE;
+}
+
+/** `text` with a full stop, unless it ends a sentence already. */
+export function asSentence(text: string): string {
+  return /[.!?]$/.test(text) ? text : `${text}.`;
 }
 
 /** What the clock has to do with it; undefined when it is known to be right. */
@@ -91,7 +119,14 @@ export function inWords(ms: number): string {
 }
 
 function advice(next: string, time: string | undefined): string {
-  return [time, next, BY_HAND].filter((part) => part !== undefined).join(' ');
+  return sentences(time, next, BY_HAND);
+}
+
+function sentences(...parts: (string | undefined)[]): string {
+  return parts
+    .filter((part) => part !== undefined)
+    .map(asSentence)
+    .join(' ');
 }
 
 /** The code of the operating system, of TLS or of the HTTP client, wherever in the chain of causes it is. */

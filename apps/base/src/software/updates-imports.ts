@@ -82,7 +82,7 @@ export class UpdateImports extends EventEmitter<{ change: [] }> {
     const isOwnKey = (nonce: string): boolean => rows.hasKey(store, nonce);
     let imported: Imported;
     try {
-      imported = await importBundle(file, { client, applianceId, installed, nowMs, isOwnKey }, signal);
+      imported = await importBundle(file, { client, name, applianceId, installed, nowMs, isOwnKey }, signal);
     } catch (error) {
       const failure = explainFailure(error, clock.state(), name);
       store.transact(context, updateFileRefused({ name, code: failure.code, reason: failure.message }), () => undefined);

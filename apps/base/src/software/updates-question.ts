@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { AppError } from '@bascule/errors/app-error.ts';
 import { signQuestion } from '@bascule/package-format/appliance-question.ts';
 import { instantMs } from '@bascule/protocol/text.ts';
+import { asSentence } from './updates-errors.ts';
 
 /** Below the server's address. A server without it is a plain mirror, from which everybody may have everything. */
 export const QUESTION_PATH = 'api/question';
@@ -29,7 +30,7 @@ const refusal = z.object({ error: z.object({ code: z.string().max(100), message:
 
 /**
  * Asks the update server at `serverUrl` what this appliance may have. Undefined for a plain mirror (404). Throws `UPDATE_SERVER_REFUSED` with the server's own
- * sentence, `UPDATE_SERVER_ANSWER` for what is no such answer, and what `fetch` throws.
+ * sentence (and its code in `params.serverCode`), `UPDATE_SERVER_ANSWER` for what is no such answer, and what `fetch` throws.
  */
 export async function askForOffers(
   serverUrl: string,
@@ -50,7 +51,7 @@ export async function askForOffers(
     return undefined;
   }
   const answer = await readJson(response);
-  if (!response.ok) throw refused(response.status, refusal.safeParse(answer).data?.error.message);
+  if (!response.ok) throw refused(response.status, refusal.safeParse(answer).data?.error);
   const parsed = offersAnswer.safeParse(answer);
   if (!parsed.success)
     throw new AppError(
@@ -61,14 +62,14 @@ export async function askForOffers(
   return parsed.data;
 }
 
-function refused(status: number, sentence: string | undefined): AppError {
+function refused(status: number, said: { code: string; message: string } | undefined): AppError {
   // It is shown on pages, in mails and in root's terminal.
-  const message = sentence?.replace(/[\p{Cc}\s]+/gu, ' ').trim();
+  const message = said?.message.replace(/[\p{Cc}\s]+/gu, ' ').trim();
   return new AppError(
     'unavailable',
     'UPDATE_SERVER_REFUSED',
-    message === undefined ? `The update server failed (HTTP ${status}).` : `The update server refused: ${message}`,
-    { params: { status } },
+    message === undefined ? `The update server failed (HTTP ${status}).` : asSentence(`The update server refused: ${message}`),
+    { params: { status, ...(said !== undefined && { serverCode: said.code }) } },
   );
 }
 

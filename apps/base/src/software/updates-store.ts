@@ -25,7 +25,7 @@ export const checkResult = z.object({
   validUntilMs: instantMs.nullable(),
   source: z.enum(['server', 'file']),
   maintainedUntilMs: instantMs.nullable(),
-  /** Per target, from when on this appliance may have it; null when the source says nothing: everything is offered. */
+  /** Per target, from when on this appliance may have it; null when the source is a plain mirror: everything is offered. Without an answer, nothing is. */
   offeredFromMs: z.record(z.string(), instantMs.nullable()).nullable(),
 });
 export type CheckResult = z.infer<typeof checkResult>;

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { readDownloadKey } from '@bascule/package-format/download-key.ts';
 import { SYSTEM, type Context } from '@bascule/store/store.ts';
-import { RUNTIME, SITE_BYTES, UpdatesFixture } from '../../test/updates-fixture.ts';
+import { redeem, RUNTIME, SITE_BYTES, UpdatesFixture } from '../../test/updates-fixture.ts';
 
 const EVE: Context = { actor: { kind: 'box-administrator', id: 'box_1', name: 'eve' }, address: '192.0.2.1' };
 const signal = new AbortController().signal;
@@ -157,6 +157,36 @@ describe('looking for updates', () => {
     const error = updates.state().lastCheck?.error;
     assert.match(error?.advice ?? '', /clock is 3 h behind.*Download Key/);
     fixture.systemMs = undefined;
+  });
+});
+
+describe('a server that does not know this appliance', () => {
+  it('offers nothing but what came in a file or is installed, until it answers; a plain mirror offers everything', async () => {
+    await using fixture = await UpdatesFixture.open();
+    await trusting(fixture);
+    const { updates, base, site, server } = fixture;
+    const reasons = (): unknown[] => updates.offers().map(({ state, blockedBy }) => [state, blockedBy[0]?.reason]);
+    const withheld = [
+      ['blocked', 'not-yet-offered'],
+      ['blocked', 'not-yet-offered'],
+      ['installed', undefined],
+    ];
+    server.answer = { status: 401, message: 'Unknown' };
+    for (const _look of [1, 2]) {
+      await assert.rejects(updates.check(EVE), { code: 'UPDATE_SERVER_REFUSED' });
+      assert.deepEqual(reasons(), withheld);
+    }
+    server.answer = undefined;
+    await updates.check(EVE);
+    assert.deepEqual(reasons()[0], ['installable', undefined]);
+    server.answer = { status: 401, message: 'Unknown' };
+    await assert.rejects(updates.check(EVE));
+    assert.deepEqual(reasons(), withheld, 'what a mirror gave to everybody was not allowed by an answer');
+    await updates.imports.importFile(EVE, await redeem(fixture, updates.makeDownloadKey(EVE).text));
+    assert.deepEqual(
+      [updates.offer(base).state, updates.offer(site).blockedBy.map(({ reason }) => reason)],
+      ['installable', ['requires']],
+    );
   });
 });
 
