@@ -9,6 +9,7 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { AppError } from '@bascule/errors/app-error.ts';
 import { promisify } from 'node:util';
 import { createLog } from '@bascule/log/log.ts';
 import { SMTP_ACCOUNT, SMTP_PASSWORD, startSmtpServer } from '@bascule/mail/testing.ts';
@@ -316,6 +317,19 @@ describe('the update server', () => {
     assert.match(changes, /<ul><li>one<\/li><li>two<\/li><\/ul>/);
   });
 
+  /** Publishes while the server, which renews its own roles, may do so too: opened again and repeated, as the refusal asks. */
+  async function publishBeside(add: () => Promise<unknown>): Promise<void> {
+    for (let tries = 1; ; tries++) {
+      repository.author = await TufAuthor.open({ directory: repository.directory, now: Date.now });
+      try {
+        await add();
+        return void (await repository.publish());
+      } catch (error) {
+        if (!(error instanceof AppError) || error.code !== 'TUF_CHANGED_MEANWHILE' || tries === 5) throw error;
+      }
+    }
+  }
+
   test('a release that arrives is offered without a restart, and told by mail once', async () => {
     const smtp = await startSmtpServer();
     try {
@@ -345,24 +359,31 @@ describe('the update server', () => {
         '--to',
         'bob@example.org',
       );
-      repository.author = await TufAuthor.open({ directory: repository.directory, now: Date.now });
-      await repository.addPackage('site', '0.3.0', 'site three', {
-        releasedAtMs: Date.now(),
-        runtime: RUNTIME_2,
-        requires: { base: '>=0.2.0' },
-      });
-      await repository.publish();
-      const mail = (await smtp.received(1))[0] ?? '';
-      assert.match(mail, /^To: ada@example\.org\r?$/m);
-      assert.match(mail, /sito 0\.3\.0/);
+      await publishBeside(() =>
+        repository.addPackage('site', '0.3.0', 'site three', {
+          releasedAtMs: Date.now(),
+          runtime: RUNTIME_2,
+          requires: { base: '>=0.2.0' },
+        }),
+      );
+      // What was there before is told in a mail of its own when the schedule is looked at just now.
+      const telling = async (what: RegExp): Promise<string[]> => {
+        for (let count = 1; ; count++) {
+          const mails = await smtp.received(count);
+          if (mails.some((mail) => what.test(mail))) return mails;
+        }
+      };
+      const first = (await telling(/sito 0\.3\.0/)).find((mail) => mail.includes('sito 0.3.0')) ?? '';
+      assert.match(first, /^To: ada@example\.org\r?$/m);
       await command('mail', 'test', '--state', state);
-      repository.author = await TufAuthor.open({ directory: repository.directory, now: Date.now });
-      await repository.addPackage('base', '0.3.0', 'base three', { releasedAtMs: Date.now(), runtime: RUNTIME_2 });
-      await repository.publish();
-      const mails = await smtp.received(3);
-      assert.match(mails[1] ?? '', /^To: bob@example\.org\r?$/m);
-      assert.match(mails[2] ?? '', /base 0\.3\.0/);
-      assert.doesNotMatch(mails[2] ?? '', /0\.2\.0/);
+      await telling(/^To: bob@example\.org\r?$/m);
+      await publishBeside(() =>
+        repository.addPackage('base', '0.3.0', 'base three', { releasedAtMs: Date.now(), runtime: RUNTIME_2 }),
+      );
+      const mails = await telling(/base 0\.3\.0/);
+      const times = (release: string): number => mails.filter((mail) => mail.includes(`- ${release}`)).length;
+      assert.deepEqual([times('sito 0.3.0'), times('base 0.3.0')], [1, 1], 'each is told once');
+      assert.ok(times('sito 0.2.0') <= 1 && times('base 0.2.0') <= 1);
     } finally {
       await smtp.stop();
     }
