@@ -54,6 +54,6 @@ function noInstallation(id: string): AppError {
   return new AppError(
     'not-found',
     'NOT_FOUND',
-    `There is no installation ${id}; the history under /appliance > Updates names them.`,
+    `There is no installation ${id}; the history under /appliance > Updates lists them all.`,
   );
 }

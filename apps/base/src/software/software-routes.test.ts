@@ -260,4 +260,16 @@ describe('routes of updates', () => {
       ['needs-attention'],
     );
   });
+
+  it('name a package or an installation that is not here, on the command line', async () => {
+    const verbs = software.controlVerbs();
+    const install = async (): Promise<unknown> =>
+      verbs['updates-install']({ kind: 'updates-install', target: 'foo', overrule: [] });
+    await assert.rejects(install, {
+      code: 'NOT_FOUND',
+      message: 'There is no package foo here; npm run appliance -- updates names them.',
+    });
+    const look = async (): Promise<unknown> => verbs['updates-installation']({ kind: 'updates-installation', id: 'ins_nope' });
+    await assert.rejects(look, { code: 'NOT_FOUND', message: /^There is no installation ins_nope; the history / });
+  });
 });

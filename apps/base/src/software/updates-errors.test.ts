@@ -44,7 +44,7 @@ describe('failures of looking for updates (B67, B68)', () => {
       new AppError('unavailable', 'UPDATE_SERVER_REFUSED', 'The update server refused: who are you.', { params });
     const unchecked = { ...right, state: 'unchecked' as const };
     const advice = "Give this appliance's public key (Updates > Settings) to whoever runs the update server.";
-    for (const params of [{ status: 401, serverCode: 'APPLIANCE_UNKNOWN' }, { status: 401 }])
+    for (const params of [{ status: 401, serverCode: 'APPLIANCE_UNKNOWN' }, { status: 401 }] as Record<string, string | number>[])
       assert.equal(explainFailure(refusal(params), unchecked, URL).advice, advice);
     const late = explainFailure(refusal({ status: 401, serverCode: 'QUESTION_TIME' }), unchecked, URL).advice;
     assert.match(late, /^Nobody confirms the appliance's clock/);
