@@ -122,6 +122,14 @@ export class UpdatesPage {
       .waitFor({ timeout: INSTALLATION_LIMIT_MS });
   }
 
+  /** Waits until this page, which saw it running, says that the appliance went back. */
+  async wentBack(name: string): Promise<void> {
+    await this.page
+      .getByRole('status')
+      .filter({ hasText: text('updates:ended.wentBack', { name }) })
+      .waitFor({ timeout: INSTALLATION_LIMIT_MS });
+  }
+
   /** Every line of the verification, when none is under way any more. */
   async verification(): Promise<string[]> {
     const heading = this.page.getByRole('heading', { name: text('updates:verify.title'), exact: true });

@@ -9,7 +9,16 @@ import { CHECKOUT } from '@bascule/testkit/launch-appliance.ts';
 import { waitUntil } from '@bascule/testkit/wait-until.ts';
 import { text } from './pages.ts';
 import { FixtureServer } from './updates-fixture/fixture-server.ts';
-import { installationAt, MIB, PREFLIGHT, RED_LINE, rolledBackAt, stateOf, stateWithOffers } from './updates-fixture/states.ts';
+import {
+  installationAt,
+  MIB,
+  offerOf,
+  PREFLIGHT,
+  RED_LINE,
+  rolledBackAt,
+  stateOf,
+  stateWithOffers,
+} from './updates-fixture/states.ts';
 
 let fixture: FixtureServer;
 let browser: TestBrowser;
@@ -152,6 +161,43 @@ describe('updates', { concurrency: false }, () => {
       .getByRole('button', { name: text('updates:installed.rollBack'), exact: true })
       .click();
     await waitUntil('the roll back is asked for', () => askedFor('/updates/roll-back').length === 1);
+  });
+
+  it('shows the way back as one, and does not urge the version that was left', async () => {
+    const back = { operation: 'roll-back', fromVersion: '0.2.0', toVersion: '0.1.0' } as const;
+    const underWay = installationAt('candidate', back);
+    const fetched = underWay.steps.findIndex(({ step }) => step === 'candidate');
+    const steps = underWay.steps.map((step, index) => (index < fetched ? { ...step, state: 'skipped' as const } : step));
+    fixture.updates = stateOf({ running: { ...underWay, steps } });
+    await open();
+    await page
+      .getByRole('listitem')
+      .filter({ hasText: text('updates:stepBack.candidate') })
+      .waitFor();
+    await page.getByText(text('updates:progress.noReturn')).waitFor();
+
+    const ended = installationAt('commit', { ...back, outcome: 'installed', endedAtMs: Date.now() });
+    const left = offerOf('site', '0.2.0');
+    const installed = { kind: 'site', version: '0.1.0', revision: 'b2174f8', installedAtMs: Date.now() } as const;
+    fixture.history = [ended];
+    fixture.updates = stateOf({
+      installed: [{ ...installed, previousVersion: '0.2.0' }],
+      lastInstalled: ended,
+      offers: [left],
+      path: [
+        { action: 'back-up', kind: null, version: null, target: null, downloadBytes: null, reason: 'B58' },
+        { action: 'install', kind: 'site', version: '0.2.0', target: left.target, downloadBytes: 1, reason: '' },
+      ],
+    });
+    await headline('wentBack', { name: 'Site 0.1.0' }).first().waitFor();
+    await page.getByText(text('updates:ended.wentBack', { name: 'Site 0.1.0' })).waitFor();
+    const card = page.getByRole('listitem', { name: 'Site 0.2.0', exact: true });
+    await card.getByText(text('updates:offer.left', { at: '' }).replace(/[ .]*$/, '')).waitFor();
+    assert.equal(await button('updates:available.snapshotThen', { name: 'Site 0.2.0' }).count(), 0);
+    await button('updates:installed.changeName', { version: '0.2.0', kind: 'Site' }).click();
+    const dialog = page.getByRole('dialog');
+    await dialog.getByRole('button', { name: text('updates:installed.change', { version: '0.2.0' }), exact: true }).click();
+    await waitUntil('the change is asked for', () => askedFor('/updates/roll-back').length === 1);
   });
 
   it('tells a refusal from silence', async () => {

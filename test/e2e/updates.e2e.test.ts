@@ -114,14 +114,21 @@ describe('a new operator', { concurrency: false }, () => {
     await on('go back', async () => {
       await updates.rollBack('Site 0.1.0');
       await updates.progress('Site 0.1.0', 'roll-back').waitFor();
-      await updates.installed('Site 0.1.0');
-      await updates.button('updates:installed.rollBackName', { name: SITE }).waitFor();
+      await updates.wentBack('Site 0.1.0');
+      await updates.headline('wentBack', { name: 'Site 0.1.0' }).first().waitFor();
+      assert.equal(
+        await updates.button('updates:available.snapshotThen', { name: SITE }).count(),
+        0,
+        'the version left is not urged',
+      );
+      await updates.button('updates:installed.changeName', { version: NEXT_VERSION, kind: 'Site' }).waitFor();
     });
     await on('history', async () => {
       const rows = (await updates.history()).map((cells) => [cells[1], cells[2], cells[3], cells[6]]);
       const installed = text('updates:history.outcomes.installed');
+      const wentBack = text('updates:history.outcomes.went-back');
       assert.deepEqual(rows, [
-        [text('updates:history.operations.roll-back'), `Site ${NEXT_VERSION} → 0.1.0`, 'admin', installed],
+        [text('updates:history.operations.roll-back'), `Site ${NEXT_VERSION} → 0.1.0`, 'admin', wentBack],
         [text('updates:history.operations.install'), `Site 0.1.0 → ${NEXT_VERSION}`, 'admin', installed],
         [text('updates:history.operations.install'), `Base 0.1.0 → ${NEXT_VERSION}`, 'admin', installed],
       ]);
