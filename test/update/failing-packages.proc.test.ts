@@ -144,6 +144,13 @@ const FAILING: FailingPackage[] = [
   },
 ];
 
+const LEFT = 'npm run faults does it';
+
+/** A limit of a minute is waited for by `npm run faults` alone. */
+function isTried({ isSlow, onlyWithAll }: FailingPackage): boolean {
+  return isAll || (isSlow !== true && onlyWithAll !== true);
+}
+
 describe('packages that are no good', { concurrency: true }, () => {
   let shop: ReleaseShop;
   let server: LaunchedUpdateServer;
@@ -152,8 +159,7 @@ describe('packages that are no good', { concurrency: true }, () => {
   before(async () => {
     try {
       shop = await ReleaseShop.open();
-      for (const failing of FAILING)
-        if (isAll || failing.onlyWithAll !== true) await shop.release(failing, undefined, [failing.kind]);
+      for (const failing of FAILING) if (isTried(failing)) await shop.release(failing, undefined, [failing.kind]);
       server = await LaunchedUpdateServer.start(shop);
       opened.resolve();
     } catch (error) {
@@ -167,39 +173,43 @@ describe('packages that are no good', { concurrency: true }, () => {
   });
 
   for (const isSlow of [false, true])
-    describe(isSlow ? 'and say nothing' : 'and say or do something', { concurrency: false }, () => {
-      let scene: FaultScene;
+    describe(
+      isSlow ? 'and say nothing' : 'and say or do something',
+      { concurrency: false, skip: isSlow && !isAll && LEFT },
+      () => {
+        let scene: FaultScene;
 
-      before(async () => {
-        await opened.promise;
-        scene = await FaultScene.start(server, WATCH_SECONDS);
-      });
-      after(async () => {
-        await scene?.[Symbol.asyncDispose]();
-      });
-
-      for (const failing of FAILING.filter((one) => (one.isSlow === true) === isSlow)) {
-        const skip = failing.onlyWithAll === true && !isAll && 'npm run faults does it';
-        it(failing.name, { skip }, async () => {
-          await checkTakenBack(scene, failing).catch((error: unknown) => scene.scene.appliance.fail(error));
+        before(async () => {
+          await opened.promise;
+          scene = await FaultScene.start(server, WATCH_SECONDS);
         });
-      }
-
-      if (!isSlow) {
-        it('an archive that was damaged on the server: it is not unpacked', async () => {
-          await checkDamaged(scene, shop);
+        after(async () => {
+          await scene?.[Symbol.asyncDispose]();
         });
-        it('a list of releases with a wrong signature: it is not believed', async () => {
-          await checkWrongSignature(scene, shop);
-        });
-      }
 
-      it('no byte of the session was lost, and its recording is whole (I1, I2)', async () => {
-        const { isLost, bytesLost, isRecordingWhole, typedBytes } = await scene.session.finish();
-        assert.ok(typedBytes > 100);
-        assert.deepEqual({ isLost, bytesLost, isRecordingWhole }, { isLost: false, bytesLost: 0, isRecordingWhole: true });
-      });
-    });
+        for (const failing of FAILING.filter((one) => (one.isSlow === true) === isSlow)) {
+          const skip = !isTried(failing) && LEFT;
+          it(failing.name, { skip }, async () => {
+            await checkTakenBack(scene, failing).catch((error: unknown) => scene.scene.appliance.fail(error));
+          });
+        }
+
+        if (!isSlow) {
+          it('an archive that was damaged on the server: it is not unpacked', async () => {
+            await checkDamaged(scene, shop);
+          });
+          it('a list of releases with a wrong signature: it is not believed', async () => {
+            await checkWrongSignature(scene, shop);
+          });
+        }
+
+        it('no byte of the session was lost, and its recording is whole (I1, I2)', async () => {
+          const { isLost, bytesLost, isRecordingWhole, typedBytes } = await scene.session.finish();
+          assert.ok(typedBytes > 100);
+          assert.deepEqual({ isLost, bytesLost, isRecordingWhole }, { isLost: false, bytesLost: 0, isRecordingWhole: true });
+        });
+      },
+    );
 });
 
 /** Installs it; afterwards the earlier version is in use, and the page tells what happened until somebody has acknowledged it. */
