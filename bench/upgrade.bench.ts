@@ -15,7 +15,8 @@ import { UpgradeRun } from '@bascule/testkit/upgrade-run.ts';
 import { LaunchedUpdateServer, NEXT_VERSION, ReleaseShop, SITE_PASSWORD, UpgradeScene } from '@bascule/testkit/upgrade-scene.ts';
 
 const SESSIONS = 200;
-const CLIENTS = 4;
+/** A Jump Item has at most 20 sessions. */
+const CLIENTS = 10;
 const DATABASE_BYTES = 1e9;
 /** 200 people who press a key every two seconds. */
 const KEY_EVERY_MS = 2000;
