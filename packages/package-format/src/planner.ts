@@ -372,7 +372,7 @@ function stepsOf(path: readonly KnownRelease[]): PathStep[] {
       action: 'wait-for-clients',
       ...named,
       downloadBytes: null,
-      reason: `Client programs fetch site ${version} before the next site package: wait at least 24 hours, and longer for those that are seldom online.`,
+      reason: `Client programs of site ${version} are renewed before the next site package: wait at least 24 hours, and longer for those that are seldom online.`,
     });
   }
   return steps;

@@ -34,7 +34,7 @@ export const de: PageTexts = {
     'Bringen Sie die Datei auf einen Rechner, von dem aus Sie die Appliance erreichen, und wählen Sie sie unter /appliance > Updates > Manuelle Installation.',
   changesTitle: 'Änderungsprotokoll',
   noChanges: 'Es ist noch nichts erschienen.',
-  upgradesClients: 'Client-Programme werden aktualisiert',
+  upgradesClients: 'bringt neue Client-Programme mit',
   serverTime: (time) => `Zeit dieses Servers: ${time}`,
   problems: {
     DOWNLOAD_KEY_MALFORMED:

@@ -34,7 +34,7 @@ export const en: PageTexts = {
     'Carry the file to a machine from which you reach the appliance, and choose it under /appliance > Updates > Manual Installation.',
   changesTitle: 'Change log',
   noChanges: 'Nothing has been released yet.',
-  upgradesClients: 'client programs upgrade',
+  upgradesClients: 'brings new client programs',
   serverTime: (time) => `Time of this server: ${time}`,
   problems: {},
 };

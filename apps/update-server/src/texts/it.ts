@@ -34,7 +34,7 @@ export const it: PageTexts = {
     'Portare il file su una macchina da cui si raggiunge l’appliance e sceglierlo in /appliance > Aggiornamenti > Installazione manuale.',
   changesTitle: 'Registro delle modifiche',
   noChanges: 'Non è ancora stato pubblicato nulla.',
-  upgradesClients: 'i programmi client si aggiornano',
+  upgradesClients: 'porta nuovi programmi client',
   serverTime: (time) => `Ora di questo server: ${time}`,
   problems: {
     DOWNLOAD_KEY_MALFORMED:

@@ -34,7 +34,7 @@ export const nl: PageTexts = {
     'Breng het bestand naar een computer vanwaar u de appliance bereikt, en kies het onder /appliance > Updates > Handmatige installatie.',
   changesTitle: 'Wijzigingslogboek',
   noChanges: 'Er is nog niets uitgebracht.',
-  upgradesClients: 'clientprogramma’s worden bijgewerkt',
+  upgradesClients: 'brengt nieuwe clientprogramma’s mee',
   serverTime: (time) => `Tijd van deze server: ${time}`,
   problems: {
     DOWNLOAD_KEY_MALFORMED:
