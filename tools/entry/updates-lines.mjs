@@ -2,7 +2,11 @@
 
 const UNITS = ['B', 'kB', 'MB', 'GB', 'TB'];
 const MARKS = { done: 'ok', running: '...', failed: 'FAILED', undone: 'undone', waiting: '' };
-const PATH_WORDS = { install: 'install', 'wait-for-clients': 'wait 24 hours for clients of', 'back-up': 'a snapshot is taken before' };
+const PATH_WORDS = {
+  install: 'install',
+  'wait-for-clients': 'wait 24 hours for clients of',
+  'back-up': 'a snapshot is taken before',
+};
 
 /** @param {number} bytes  @returns {string} `12.3 MB` */
 export function amount(bytes) {
