@@ -8,8 +8,8 @@ import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
 import { parseInstallerToken, type ClientFacts } from '@bascule/protocol/control-link.ts';
 import { BackOff } from '@bascule/wire/back-off.ts';
-import { ControlLink } from '../apps/jump-client/src/control-link.ts';
-import { enrolVerified, readAuthority } from '../apps/jump-client/src/enrol.ts';
+import { ControlLink } from '@bascule/client/control-link.ts';
+import { enrolVerified, readAuthority } from '@bascule/client/enrol.ts';
 
 /** Source addresses are spread, for the appliance counts handshakes per address. */
 const SOURCE_ADDRESSES = 200;

@@ -19,15 +19,20 @@ const PACKAGES: Record<string, string[]> = {
   http: ['core', 'errors', 'log', 'protocol', 'store'],
   mail: ['core', 'errors', 'log', 'protocol', 'store', 'accounts', 'http'],
   'package-format': ['core', 'errors', 'log', 'protocol'],
+  // What all client programs share: enrolment, links, the home, how they upgrade themselves.
+  client: ['core', 'errors', 'log', 'protocol', 'wire', 'package-format'],
 };
-const ALL = Object.keys(PACKAGES);
+/** The appliance's programs never hold a client's code. */
+const ALL = Object.keys(PACKAGES).filter((name) => name !== 'client');
 
 /** What each program may import of ours. Programs never import each other. */
 const APPS: Record<string, string[]> = {
   boot: ['core'],
   base: ['core', 'errors', 'log', 'protocol', 'wire', 'store', 'accounts', 'http', 'mail', 'package-format'],
   site: ALL,
-  'jump-client': ['core', 'errors', 'log', 'protocol', 'wire'],
+  'jump-client': ['core', 'errors', 'log', 'protocol', 'wire', 'client'],
+  jumpoint: ['core', 'errors', 'log', 'protocol', 'wire', 'client'],
+  console: ['core', 'errors', 'log', 'protocol', 'wire', 'client'],
   'update-server': ['core', 'errors', 'log', 'protocol', 'store', 'http', 'mail', 'package-format'],
   web: ['core', 'errors', 'protocol', 'wire'],
 };
@@ -45,6 +50,9 @@ const DOMAINS: Record<string, string[]> = {
     'jump',
     'access-session',
     'relay',
+    'fleet',
+    'installers',
+    'console',
     'reports',
     'http',
     'life',

@@ -1,5 +1,5 @@
 import type { Log } from '@bascule/log/log.ts';
-import { ClientHome } from './client-home.ts';
+import { ClientHome } from '@bascule/client/client-home.ts';
 import { JumpClient } from './jump-client.ts';
 import { readOptions } from './options.ts';
 

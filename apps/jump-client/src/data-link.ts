@@ -11,8 +11,8 @@ import {
   encodeOutput,
   type Frame,
 } from '@bascule/wire/frames.ts';
-import { dial, type DialTarget, type DialTls } from './dial.ts';
-import { openWebSocket, type LinkSocket } from './link-socket.ts';
+import { dial, type DialTarget, type DialTls } from '@bascule/client/dial.ts';
+import { openWebSocket, type LinkSocket } from '@bascule/client/link-socket.ts';
 
 /** Frames handed to the connection and not yet with the kernel, at most; then output waits in the replay buffer. */
 const IN_FLIGHT_LIMIT_BYTES = 1024 * 1024;

@@ -3,10 +3,11 @@ import { after, before, test } from 'node:test';
 import { createLog } from '@bascule/log/log.ts';
 import { ADMINISTRATOR, TestSite } from '../../site/src/jump/testing.ts';
 import { compose } from './compose.ts';
-import { UsageError, readOptions } from './options.ts';
-import { plainLog, sentenceOf } from './plain-log.ts';
-import { SaidSeldom } from './said-seldom.ts';
-import { newHomeDirectory } from './testing.ts';
+import { UsageError } from '@bascule/client/usage-error.ts';
+import { readOptions } from './options.ts';
+import { plainLog, sentenceOf } from '@bascule/client/plain-log.ts';
+import { SaidSeldom } from '@bascule/client/said-seldom.ts';
+import { newHomeDirectory } from '@bascule/client/testing.ts';
 
 let site: TestSite;
 before(async () => (site = await TestSite.open()));

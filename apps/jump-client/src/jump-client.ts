@@ -4,12 +4,13 @@ import { must } from '@bascule/core/must.ts';
 import type { Log } from '@bascule/log/log.ts';
 import { BackOff } from '@bascule/wire/back-off.ts';
 import { PROTOCOL_VERSIONS, type FromClient, type ToClient } from '@bascule/protocol/control-link.ts';
-import type { ClientHome, StoredIdentity } from './client-home.ts';
-import { ControlLink } from './control-link.ts';
-import { RefusedError, WrongIdentityError, enrol } from './enrol.ts';
-import { readFacts } from './facts.ts';
-import { UsageError, type ClientOptions } from './options.ts';
-import { SaidSeldom } from './said-seldom.ts';
+import type { ClientHome, StoredIdentity } from '@bascule/client/client-home.ts';
+import { ControlLink } from '@bascule/client/control-link.ts';
+import { RefusedError, WrongIdentityError, enrol } from '@bascule/client/enrol.ts';
+import { readFacts } from '@bascule/client/facts.ts';
+import { UsageError } from '@bascule/client/usage-error.ts';
+import type { ClientOptions } from './options.ts';
+import { SaidSeldom } from '@bascule/client/said-seldom.ts';
 import { Sessions } from './sessions.ts';
 
 /** wire 3.8 */
@@ -182,10 +183,15 @@ export class JumpClient {
         this.#returnUntilMs = performance.now() + message.afterMs + message.withinMs + RETURN_LIMIT_MS;
         this.#returnPauses.reset();
         break;
-      case 'enrolled':
+      case 'session-open':
+      case 'ticket':
+      case 'session-end':
+      case 'session-forget':
+        this.#sessions.received(message);
         break;
       default:
-        this.#sessions.received(message);
+        // Messages for parts that this program has not got.
+        break;
     }
   }
 

@@ -1,7 +1,7 @@
 import { createLog } from '@bascule/log/log.ts';
 import { compose } from './compose.ts';
-import { UsageError } from './options.ts';
-import { plainLog } from './plain-log.ts';
+import { UsageError } from '@bascule/client/usage-error.ts';
+import { plainLog } from '@bascule/client/plain-log.ts';
 
 /** Exit code when a person has to mend something first. */
 const EXIT_USAGE = 2;

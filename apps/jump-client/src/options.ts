@@ -1,6 +1,8 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import type { ProxyOptions } from '@bascule/client/dial.ts';
+import { UsageError } from '@bascule/client/usage-error.ts';
 import { parseInstallerToken } from '@bascule/protocol/control-link.ts';
 
 export interface ClientOptions {
@@ -16,16 +18,6 @@ export interface ClientOptions {
   /** Only enrol, then end (the installer does so before it starts the service). */
   enrolOnly: boolean;
 }
-
-export interface ProxyOptions {
-  host: string;
-  port: number;
-  /** Value of `Proxy-Authorization`, or undefined. */
-  authorization: string | undefined;
-}
-
-/** A wrong option or a state that a person has to mend: printed as one sentence, exit code 2. */
-export class UsageError extends Error {}
 
 /** How to call this program: `command` is what the person typed, from BASCULE_COMMAND. */
 const usage = (command = 'bascule-jump-client') =>

@@ -1,6 +1,6 @@
 import type { FromClient, HeldSession, ToClient } from '@bascule/protocol/control-link.ts';
 import type { Log } from '@bascule/log/log.ts';
-import type { DialTarget, DialTls } from './dial.ts';
+import type { DialTarget, DialTls } from '@bascule/client/dial.ts';
 import { ShellSession } from './shell-session.ts';
 
 /** Sessions at one time; also what `hello` may name. */

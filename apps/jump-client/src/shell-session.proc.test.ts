@@ -22,7 +22,7 @@ import {
 } from '@bascule/wire/records.ts';
 import { WebSocketServer, type WebSocket } from 'ws';
 import { ADMINISTRATOR, TestSite } from '../../site/src/jump/testing.ts';
-import { newHomeDirectory } from './testing.ts';
+import { newHomeDirectory } from '@bascule/client/testing.ts';
 
 const MAIN = join(import.meta.dirname, 'main.ts');
 const ORIGIN = '0123456789abcdef0123456789abcdef';

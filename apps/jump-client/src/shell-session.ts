@@ -19,7 +19,7 @@ import {
 } from '@bascule/wire/records.ts';
 import type { Log } from '@bascule/log/log.ts';
 import { DataLink } from './data-link.ts';
-import type { DialTarget, DialTls } from './dial.ts';
+import type { DialTarget, DialTls } from '@bascule/client/dial.ts';
 import { readLoginUser, shellEnvironment, type LoginUser } from './login-user.ts';
 import { PtyProcess } from './pty-process.ts';
 

@@ -13,6 +13,10 @@ export const ID_PREFIX = {
   accessSession: 'acs',
   auditEvent: 'aud',
   installation: 'ins',
+  clientUpgrade: 'upg',
+  rollout: 'rol',
+  installer: 'ist',
+  consoleLogin: 'cln',
 } as const;
 export type IdKind = keyof typeof ID_PREFIX;
 

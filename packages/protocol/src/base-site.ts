@@ -3,6 +3,7 @@
  * and the preamble in front of every connection that base makes to a site's socket. base N works with sites N-1 to N+1: only add.
  */
 import { z } from 'zod';
+import { losses, plannedChange } from './losses.ts';
 
 /** What base gives a site's program at its start, in the environment variable `BASCULE_SITE`, as JSON. */
 export const siteStart = z.object({
@@ -28,6 +29,12 @@ export const siteStart = z.object({
    * `trial`: as `serve` on a scratch copy in `siteDir`, without jobs, links or listening; says `ready` and what it measured (B49).
    */
   mode: z.enum(['serve', 'prepare', 'trial']).optional(),
+  /** Where base keeps a copy of the update metadata that it trusts, for client programs: `1.root.json` ..., `timestamp.json` and so on. Absent: no trust yet. */
+  updateMetadataDir: z.string().optional(),
+  /** Where base keeps the signed archives of runtimes, `<sha256>.tar.zst`. */
+  runtimeArchivesDir: z.string().optional(),
+  /** This version's watch period is over (or there was none): client programs may be upgraded. Absent: yes. */
+  isCommitted: z.boolean().optional(),
 });
 export type SiteStart = z.infer<typeof siteStart>;
 
@@ -53,6 +60,14 @@ export const toSite = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('preflight'), nonce: z.number().int() }),
   /** To main: a real session by the system to a connected Jump Client, recorded and ended (B215). */
   z.object({ kind: z.literal('test-session'), nonce: z.number().int() }),
+  /** To main: the watch period of this version is over, and it stays: client programs may be upgraded now. */
+  z.object({ kind: z.literal('committed') }),
+  /** To main: the copy of the update metadata (`updateMetadataDir`) was renewed. */
+  z.object({ kind: z.literal('update-metadata') }),
+  /** To main: how far the client programs are with this version, for the planner (B82-B89). */
+  z.object({ kind: z.literal('fleet'), nonce: z.number().int() }),
+  /** To main: which clients would have trouble with a change that is about to be made (I6). */
+  z.object({ kind: z.literal('who-would-i-lose'), nonce: z.number().int(), change: plannedChange }),
 ]);
 export type ToSite = z.infer<typeof toSite>;
 
@@ -117,6 +132,27 @@ export const fromSite = z.discriminatedUnion('kind', [
     item: z.string().optional(),
     session: z.string().optional(),
     ms: z.number().optional(),
+    error: z.string().optional(),
+  }),
+  z.object({
+    kind: z.literal('fleet'),
+    nonce: z.number().int(),
+    /** Of clients seen in the last 30 days; `absent` of them are not connected, and `pending` run an older version. */
+    total: z.number().int(),
+    current: z.number().int(),
+    pending: z.number().int(),
+    absent: z.number().int(),
+    failed: z.number().int(),
+    /** In order: nobody would be left behind by the next site package. */
+    isSettled: z.boolean(),
+    /** One sentence for a person, in English. */
+    text: z.string().max(500),
+    error: z.string().optional(),
+  }),
+  z.object({
+    kind: z.literal('who-would-i-lose'),
+    nonce: z.number().int(),
+    losses: losses.optional(),
     error: z.string().optional(),
   }),
   /** The program cannot work and says why in one sentence; it exits next. */

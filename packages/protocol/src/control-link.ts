@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { byteCount, id, instantMs, reported, sha256Hex, terminalSize } from './text.ts';
+import { clientSettings, clientSoftware, upgradeOrder, upgradeReport } from './client-program.ts';
 import { endReasons } from './end-reason.ts';
 
 export const LINK_ALPN = 'bascule-link/1';
@@ -65,6 +66,12 @@ export const fromClient = z.discriminatedUnion('kind', [
     instance: z.string().regex(/^[0-9a-f]{32}$/),
     facts: clientFacts,
     sessions: z.array(heldSession).max(256),
+    /** Absent of clients older than 0.2.0. */
+    software: clientSoftware.optional(),
+    /** The order it works at, or an outcome that the site has not noted yet. */
+    upgrade: upgradeReport.optional(),
+    /** What the site last signed about this client, for a site that does not know it (any more). */
+    record: z.string().max(4096).optional(),
   }),
   /** The data link of `session` broke or is to be opened: asks for a new one-time ticket. */
   z.object({ kind: z.literal('ticket-request'), session: id('accessSession') }),
@@ -74,6 +81,9 @@ export const fromClient = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('session-gone'), session: id('accessSession') }),
   /** The client stops on purpose; its sessions end with it. */
   z.object({ kind: z.literal('goodbye') }),
+  z.object({ kind: z.literal('upgrade-status'), ...upgradeReport.shape }),
+  /** The answer to `uninstall`, before it removes itself; nothing comes after it. `failed`: a sentence why it cannot. */
+  z.object({ kind: z.literal('uninstalling'), failed: reported(500).optional() }),
 ]);
 export type FromClient = z.infer<typeof fromClient>;
 
@@ -125,6 +135,11 @@ export const toClient = z.discriminatedUnion('kind', [
     serverTimeMs: instantMs,
     /** A certificate with a later end, when the present one has less than a third of its life left. */
     certificate: z.string().max(8192).optional(),
+    /** PEM of the site identity in force, when the client trusts one before it: it replaces what the client trusts. */
+    authority: z.string().max(16384).optional(),
+    /** What the site signs about this client, to be kept and shown in `hello`. */
+    record: z.string().max(4096).optional(),
+    settings: clientSettings.optional(),
   }),
   z.object({
     kind: z.literal('refused'),
@@ -154,6 +169,16 @@ export const toClient = z.discriminatedUnion('kind', [
     afterMs: z.number().int().nonnegative().max(600_000),
     withinMs: z.number().int().nonnegative().max(600_000),
   }),
+  z.object({ kind: z.literal('upgrade'), ...upgradeOrder.shape }),
+  /** The order is void: what was fetched is kept, and nothing is switched. */
+  z.object({ kind: z.literal('upgrade-cancel'), order: id('clientUpgrade') }),
+  /** The outcome of the order is in the site's database: the client forgets it. */
+  z.object({ kind: z.literal('upgrade-noted'), order: id('clientUpgrade') }),
+  z.object({ kind: z.literal('settings'), settings: clientSettings }),
+  /** To a passive client: there is nothing to do for it now; it closes, and checks in again as its settings say. */
+  z.object({ kind: z.literal('check-in-over') }),
+  /** The client removes itself from the machine, without a trace (B89). */
+  z.object({ kind: z.literal('uninstall') }),
 ]);
 export type ToClient = z.infer<typeof toClient>;
 

@@ -1,4 +1,5 @@
 import type { Log } from '@bascule/log/log.ts';
+import type { ClientSoftware } from '@bascule/protocol/client-program.ts';
 import type { ClientFacts } from '@bascule/protocol/control-link.ts';
 import { defineAuditEvent } from '@bascule/store/audit.ts';
 import { SYSTEM, type Store } from '@bascule/store/store.ts';
@@ -23,7 +24,7 @@ export class ClientNotes {
   #store: Store;
   #changes: ItemChanges;
   #log: Log;
-  #facts = new Map<string, ClientFacts>();
+  #facts = new Map<string, { facts: ClientFacts; software: ClientSoftware | undefined }>();
   #seen = new Map<string, number>();
   #timer: NodeJS.Timeout;
 
@@ -34,8 +35,8 @@ export class ClientNotes {
     this.#timer = setInterval(() => this.#write(), NOTES_INTERVAL_MS).unref();
   }
 
-  noteFacts(clientId: string, facts: ClientFacts): void {
-    this.#facts.set(clientId, facts);
+  noteFacts(clientId: string, facts: ClientFacts, software: ClientSoftware | undefined): void {
+    this.#facts.set(clientId, { facts, software });
   }
 
   noteSeen(clientId: string, atMs: number): void {
@@ -44,7 +45,7 @@ export class ClientNotes {
 
   /** Facts that are not written yet. */
   factsOf(clientId: string): ClientFacts | undefined {
-    return this.#facts.get(clientId);
+    return this.#facts.get(clientId)?.facts;
   }
 
   /** A last-seen time that is not written yet. */
@@ -68,10 +69,13 @@ export class ClientNotes {
     const facts = [...this.#facts].slice(0, NOTES_BATCH);
     const seen = [...this.#seen].slice(0, NOTES_BATCH);
     if (facts.length + seen.length === 0) return;
-    const hosts = facts.slice(0, 20).map(([client, { hostName }]) => ({ client, hostName }));
+    const hosts = facts.slice(0, 20).map(([client, noted]) => ({ client, hostName: noted.facts.hostName }));
     try {
       this.#store.transact(SYSTEM, notesWritten({ facts: facts.length, seen: seen.length, hosts }), (tx) => {
-        for (const [id, value] of facts) rows.updateFacts(tx, id, value);
+        for (const [id, noted] of facts) {
+          rows.updateFacts(tx, id, noted.facts);
+          if (noted.software !== undefined) rows.updateSoftware(tx, id, noted.software);
+        }
         for (const [id, atMs] of seen) rows.updateLastSeen(tx, id, atMs);
       });
     } catch (error) {

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { mock, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { PROTOCOL_VERSIONS, type FromClient, type HeldSession } from '@bascule/protocol/control-link.ts';
-import { ScriptedLink, enrolledClient, newHomeDirectory } from '../../../jump-client/src/testing.ts';
+import { ScriptedLink, enrolledClient, newHomeDirectory } from '@bascule/client/testing.ts';
 import { MESSAGES_PER_ROUND } from './control-links.ts';
 import { SiteIdentity } from './jump.ts';
 import { ADMINISTRATOR, TestSite } from './testing.ts';

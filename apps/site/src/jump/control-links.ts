@@ -1,5 +1,5 @@
 import type { Server } from 'node:https';
-import type { IncomingMessage } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { TLSSocket } from 'node:tls';
@@ -19,6 +19,7 @@ import type { ClientState } from './jump-store.ts';
 import {
   Link,
   parseFromClient,
+  type AcceptedExtras,
   type Enrol,
   type Hello,
   type LinkCertificate,
@@ -106,6 +107,7 @@ export class ControlLinks {
     this.#server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) =>
       this.#upgrade(request, socket as TLSSocket, head),
     );
+    this.#server.on('request', (request: IncomingMessage, response: ServerResponse) => this.#request(request, response));
     this.#wheel = new LinkWheel(() => this.#onTick());
   }
 
@@ -256,6 +258,19 @@ export class ControlLinks {
     );
   }
 
+  /** Plain HTTP over the client's own mutual TLS, beside its link. Whoever is not let in as a client finds nothing. */
+  #request(request: IncomingMessage, response: ServerResponse): void {
+    const socket = request.socket as TLSSocket;
+    const certificate = readCertificate(socket);
+    const clientId = certificate && /^CN=(\S+)$/m.exec(certificate.subject)?.[1];
+    const isClient = socket.authorized && clientId !== undefined && CLIENT_ID.test(clientId) && certificate!.endMs > this.#now();
+    if (!isClient || socket.alpnProtocol !== LINK_ALPN || this.#closing) {
+      response.writeHead(404, { connection: 'close' }).end();
+      return;
+    }
+    this.#directory.request(clientId, request, response);
+  }
+
   #opened(webSocket: LinkSocket, socket: TLSSocket, certificate: LinkCertificate | undefined): void {
     const link = new Link(webSocket, socket, certificate, this.#owner);
     link.phase = certificate === undefined ? 'enrolling' : 'new';
@@ -359,7 +374,7 @@ export class ControlLinks {
   /** What the site makes of the client; undefined when it could not be stored, and the link was refused: a full disk must not end the site. */
   #admit(link: Link, hello: Hello): ClientState | undefined {
     try {
-      return this.#directory.admit(link.clientId, hello.facts, () => link.publicKey(), link.address);
+      return this.#directory.admit(link.clientId, hello, () => link.publicKey(), link.address);
     } catch (error) {
       this.#log.error({ err: error, client: link.clientId }, 'client-not-admitted');
       this.#refuse(link, 'busy', 'This Jump Client could not be stored: try again later.');
@@ -370,31 +385,37 @@ export class ControlLinks {
   #makeLive(link: Link, hello: Hello, version: number, state: Exclude<ClientState, 'revoked'>): void {
     link.phase = 'live';
     this.#links.set(link.clientId, link);
-    this.#accepted(link, version, state, hello.sessions.length);
+    this.#accepted(link, version, state, hello, this.#directory.extras(link.clientId, hello));
     void this.#renewCertificate(link, hello, version, state);
-    this.#directory.linked(link.clientId, hello.sessions);
+    this.#directory.linked(link.clientId, hello);
   }
 
   /** A client whose certificate nears its end gets a new one; when that fails, it is tried again at its next connect. */
   async #renewCertificate(link: Link, hello: Hello, version: number, state: LinkState): Promise<void> {
     try {
       const renewed = await this.#directory.renew(link.clientId, link.certificate?.endMs ?? 0, () => link.publicKey());
-      if (renewed !== undefined && link.phase === 'live') this.#accepted(link, version, state, hello.sessions.length, renewed);
+      if (renewed !== undefined && link.phase === 'live') this.#accepted(link, version, state, hello, { certificate: renewed });
     } catch (error) {
       this.#log.error({ err: error, client: link.clientId }, 'client-certificate-not-renewed');
     }
   }
 
-  #accepted(link: Link, version: number, state: LinkState, sessions: number, certificate?: string): void {
+  #accepted(
+    link: Link,
+    version: number,
+    state: LinkState,
+    hello: Hello,
+    extras: AcceptedExtras & { certificate?: string } = {},
+  ): void {
     const reconnect = reconnectWindows(this.#directory.clientCount());
-    this.#log.debug({ client: link.clientId, state, sessions }, 'client-linked');
+    this.#log.debug({ client: link.clientId, state, sessions: hello.sessions.length }, 'client-linked');
     this.#send(link, {
       kind: 'accepted',
       version,
       state,
       reconnect,
       serverTimeMs: this.#now(),
-      ...(certificate === undefined ? {} : { certificate }),
+      ...extras,
     });
   }
 
@@ -410,7 +431,7 @@ export class ControlLinks {
     link.phase = 'held';
     link.hello = hello;
     this.#held.set(clientId, link);
-    this.#accepted(link, version, 'held', hello.sessions.length);
+    this.#accepted(link, version, 'held', hello);
     const older = this.#links.get(clientId)!;
     this.#probes.set(clientId, this.#wheel.tick);
     older.socket.ping();

@@ -58,4 +58,15 @@ export const jumpMigrations: Migration[] = [
       ) STRICT;
     `,
   },
+  {
+    version: 21,
+    name: 'jump client software',
+    up: `
+      ALTER TABLE jump_clients ADD COLUMN program TEXT NOT NULL DEFAULT 'jump-client';
+      ALTER TABLE jump_clients ADD COLUMN revision TEXT NOT NULL DEFAULT '';
+      ALTER TABLE jump_clients ADD COLUMN mode TEXT NOT NULL DEFAULT 'active';
+      ALTER TABLE jump_clients ADD COLUMN tags TEXT NOT NULL DEFAULT '[]';
+      ALTER TABLE jump_clients ADD COLUMN software TEXT NOT NULL DEFAULT '';
+    `,
+  },
 ];

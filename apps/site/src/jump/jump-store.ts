@@ -1,3 +1,4 @@
+import type { ClientMode, ClientSoftware } from '@bascule/protocol/client-program.ts';
 import type { ClientFacts } from '@bascule/protocol/control-link.ts';
 import type { Reader, Tx } from '@bascule/store/store.ts';
 
@@ -19,6 +20,13 @@ export interface ClientRow {
   version: string;
   tokenId: string | null;
   lastSeenAtMs: number | null;
+  program: 'jump-client' | 'jumpoint';
+  revision: string;
+  mode: ClientMode;
+  /** JSON list. */
+  tags: string;
+  /** JSON of what it last said about its software; empty when it never did. */
+  software: string;
   duplicateName: number;
 }
 
@@ -39,7 +47,8 @@ export interface TokenRow {
 }
 
 const CLIENT_COLUMNS = `c.id, c.name, c.group_id AS groupId, g.name AS groupName, c.state, c.comment, c.host_name AS hostName, c.os, c.arch, c.addresses,
-  c.runs_as AS runsAs, c.version, c.token_id AS tokenId, c.last_seen_at_ms AS lastSeenAtMs`;
+  c.runs_as AS runsAs, c.version, c.token_id AS tokenId, c.last_seen_at_ms AS lastSeenAtMs,
+  c.program, c.revision, c.mode, c.tags, c.software`;
 const TOKEN_COLUMNS = `t.id, t.lookup, t.secret_sha256 AS secretSha256, t.name, t.group_id AS groupId, g.name AS groupName, t.created_by AS createdBy,
   t.created_at_ms AS createdAtMs, t.valid_until_ms AS validUntilMs, t.uses, t.uses_left AS usesLeft, t.approve_each AS approveEach, t.revoked`;
 /** Tokens shown in the list at most; older ones that are no longer valid fall off. */
@@ -63,12 +72,12 @@ export function isEnrolledBy(reader: Reader, id: string, tokenName: string): boo
 /** What is compared at every connect; without the joins of a list's row. */
 export type AdmissionRow = Pick<
   ClientRow,
-  'state' | 'hostName' | 'os' | 'arch' | 'addresses' | 'runsAs' | 'version' | 'lastSeenAtMs'
+  'state' | 'hostName' | 'os' | 'arch' | 'addresses' | 'runsAs' | 'version' | 'lastSeenAtMs' | 'software'
 >;
 
 export function admissionOf(reader: Reader, id: string): AdmissionRow | undefined {
   return reader.get<AdmissionRow>(
-    `SELECT state, host_name AS hostName, os, arch, addresses, runs_as AS runsAs, version, last_seen_at_ms AS lastSeenAtMs
+    `SELECT state, host_name AS hostName, os, arch, addresses, runs_as AS runsAs, version, last_seen_at_ms AS lastSeenAtMs, software
      FROM jump_clients WHERE id = ?`,
     id,
   );
@@ -159,6 +168,22 @@ export function updateFacts(tx: Tx, id: string, facts: ClientFacts): void {
     JSON.stringify(facts.addresses),
     facts.user,
     facts.version,
+    id,
+  );
+}
+
+/** What the client said about its software, as text to compare. Free space is left out: it changes all the time and is kept in memory. */
+export function softwareText(software: ClientSoftware | undefined): string {
+  return software === undefined ? '' : JSON.stringify({ ...software, freeBytes: null });
+}
+
+export function updateSoftware(tx: Tx, id: string, software: ClientSoftware): void {
+  tx.run(
+    `UPDATE jump_clients SET program = ?, revision = ?, mode = ?, software = ? WHERE id = ?`,
+    software.program === 'jumpoint' ? 'jumpoint' : 'jump-client',
+    software.revision,
+    software.mode,
+    softwareText(software),
     id,
   );
 }

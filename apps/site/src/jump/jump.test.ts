@@ -3,7 +3,7 @@ import { statSync } from 'node:fs';
 import { test } from 'node:test';
 import { newId } from '@bascule/core/ids.ts';
 import { jumpItems } from '@bascule/protocol/api/jump.ts';
-import { enrolledClient } from '../../../jump-client/src/testing.ts';
+import { enrolledClient } from '@bascule/client/testing.ts';
 import { CHANGE_RING_LIMIT, ItemChanges } from './item-changes.ts';
 import { insertClient } from './jump-store.ts';
 import { reconnectWindows } from './reconnect-pacing.ts';
@@ -136,7 +136,7 @@ test('an action in the wrong state is a conflict and changes nothing', () =>
 test('facts that changed are written shortly after the connect, without a transaction for each client', async () => {
   const site = await TestSite.open();
   const client = await enrolledClient(site.target, site.token());
-  const { ScriptedLink } = await import('../../../jump-client/src/testing.ts');
+  const { ScriptedLink } = await import('@bascule/client/testing.ts');
   const facts = { hostName: 'renamed', os: 'x', arch: 'x64', addresses: [], user: 'eve', version: '2' };
   const link = await ScriptedLink.hello(site.target, client, 'a'.repeat(32), { facts });
   await link.next('accepted');

@@ -1,13 +1,15 @@
 import { hkdfSync } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { notFound } from '@bascule/errors/app-error.ts';
 import type { Log } from '@bascule/log/log.ts';
-import type { ClientFacts, FromClient, HeldSession, ToClient } from '@bascule/protocol/control-link.ts';
+import type { ClientSoftware } from '@bascule/protocol/client-program.ts';
+import type { FromClient, HeldSession, ToClient } from '@bascule/protocol/control-link.ts';
 import type { JumpItem } from '@bascule/protocol/api/jump.ts';
 import { defineAuditEvent } from '@bascule/store/audit.ts';
 import { SYSTEM, type Context, type Store } from '@bascule/store/store.ts';
 import { ControlLinks } from './control-links.ts';
-import type { ClientMessage, LinkDirectory } from './link.ts';
+import type { AcceptedExtras, ClientMessage, Hello, LinkDirectory } from './link.ts';
 import { ClientNotes } from './client-notes.ts';
 import { enrolClient, sha256 } from './enrolment.ts';
 import { InstallerTokens, LOCAL_TOKEN_NAME } from './installer-tokens.ts';
@@ -23,10 +25,10 @@ import { readTicketKeys } from './ticket-keys.ts';
 
 export { jumpMigrations } from './jump-migrations.ts';
 export { SiteIdentity, type LinkTls } from './site-identity.ts';
-export { type ClientMessage } from './link.ts';
+export { type AcceptedExtras, type ClientMessage, type Hello } from './link.ts';
 export { Installer } from './installer.ts';
 export { jumpRoutes } from './jump-routes.ts';
-export { type ClientState } from './jump-store.ts';
+export { type ClientRow, type ClientState } from './jump-store.ts';
 
 /** A last-seen time in the database that is younger than this is not written again at a connect. */
 const LAST_SEEN_FRESH_MS = 60 * 60_000;
@@ -99,6 +101,16 @@ export class Jump {
   #messageListeners: ((clientId: string, message: ClientMessage) => void)[] = [];
   #cutListeners: ((clientId: string, reason: ClientCutReason) => void)[] = [];
   #conflictListeners: (() => void)[] = [];
+  #helloListeners: ((clientId: string, hello: Hello) => void)[] = [];
+  #extras: ((clientId: string, hello: Hello) => AcceptedExtras)[] = [];
+  #onRequest: (clientId: string, request: IncomingMessage, response: ServerResponse) => void = (_client, _request, response) =>
+    void response.writeHead(404).end();
+  #upgradeView: (row: ClientRow) => Pick<JumpItem, 'upgrade' | 'upgradePlace'> = () => ({
+    upgrade: 'current',
+    upgradePlace: null,
+  });
+  /** Of connected clients. */
+  #software = new Map<string, ClientSoftware>();
   readonly groups: JumpGroups;
   readonly tokens: InstallerTokens;
   readonly #leaf: LinkLeaf;
@@ -165,6 +177,30 @@ export class Jump {
   /** At every connect: the sessions the client still holds a process for. */
   onClientSessions(listener: (clientId: string, held: HeldSession[]) => void): void {
     this.#sessionListeners.push(listener);
+  }
+  /** At every connect, after `onClientSessions`: the whole `hello`. */
+  onClientHello(listener: (clientId: string, hello: Hello) => void): void {
+    this.#helloListeners.push(listener);
+  }
+  /** What goes with `accepted`; asked at every connect, so it must be quick. */
+  addAcceptedExtras(provider: (clientId: string, hello: Hello) => AcceptedExtras): void {
+    this.#extras.push(provider);
+  }
+  /** Who answers requests that clients make over mutual TLS beside their links; without it they find nothing. */
+  serveRequests(handler: (clientId: string, request: IncomingMessage, response: ServerResponse) => void): void {
+    this.#onRequest = handler;
+  }
+  /** Who knows how far each client is in the upgrade queue. */
+  showUpgrades(view: (row: ClientRow) => Pick<JumpItem, 'upgrade' | 'upgradePlace'>): void {
+    this.#upgradeView = view;
+  }
+  /** The item's place in the queue or its state there changed. */
+  noteUpgrade(clientId: string): void {
+    this.#changes.note(clientId);
+  }
+  /** What a connected client said about its software. */
+  softwareOf(clientId: string): ClientSoftware | undefined {
+    return this.#software.get(clientId);
   }
   /** Every message of an accepted client but `hello`. */
   onClientMessage(listener: (clientId: string, message: ClientMessage) => void): void {
@@ -374,6 +410,11 @@ export class Jump {
       duplicateName: row.duplicateName === 1,
       comment: row.comment,
       sessions: this.#sessionCounts.get(row.id) ?? 0,
+      program: row.program,
+      revision: row.revision,
+      mode: row.mode,
+      tags: JSON.parse(row.tags) as string[],
+      ...this.#upgradeView(row),
     };
   }
 
@@ -388,17 +429,23 @@ export class Jump {
 
   #directory(): LinkDirectory {
     return {
-      admit: (clientId, facts, publicKey, address) => this.#admit(clientId, facts, publicKey, address),
+      admit: (clientId, hello, publicKey, address) => this.#admit(clientId, hello, publicKey, address),
+      extras: (clientId, hello) =>
+        Object.assign({}, ...this.#extras.map((provider) => provider(clientId, hello))) as AcceptedExtras,
+      request: (clientId, request, response) => this.#onRequest(clientId, request, response),
       enrol: (message, challenge, address) => this.#enrol(message, challenge, address),
       renew: (clientId, endMs, publicKey) => this.#renew(clientId, endMs, publicKey),
       clientCount: () => this.#clientCount,
-      linked: (clientId, sessions) => {
+      linked: (clientId, hello) => {
+        if (hello.software !== undefined) this.#software.set(clientId, hello.software);
         this.#changes.note(clientId);
         for (const listener of this.#linkListeners) listener(clientId, true);
-        for (const listener of this.#sessionListeners) listener(clientId, sessions);
+        for (const listener of this.#sessionListeners) listener(clientId, hello.sessions);
+        for (const listener of this.#helloListeners) listener(clientId, hello);
       },
       unlinked: (clientId) => {
         this.#notes.noteSeen(clientId, this.#now());
+        this.#software.delete(clientId);
         this.#changes.note(clientId);
         for (const listener of this.#linkListeners) listener(clientId, false);
       },
@@ -417,7 +464,7 @@ export class Jump {
     };
   }
 
-  #admit(clientId: string, facts: ClientFacts, publicKey: () => Buffer, address: string): ClientState {
+  #admit(clientId: string, { facts, software }: Hello, publicKey: () => Buffer, address: string): ClientState {
     const nowMs = this.#now();
     const row = rows.admissionOf(this.#store, clientId);
     if (row === undefined) {
@@ -444,7 +491,8 @@ export class Jump {
       return 'to-be-confirmed';
     }
     if (row.state !== 'revoked') {
-      if (!rows.sameFacts(row, facts) || this.#notes.factsOf(clientId) !== undefined) this.#notes.noteFacts(clientId, facts);
+      const isSame = rows.sameFacts(row, facts) && (software === undefined || rows.softwareText(software) === row.software);
+      if (!isSame || this.#notes.factsOf(clientId) !== undefined) this.#notes.noteFacts(clientId, facts, software);
       if (nowMs - (row.lastSeenAtMs ?? 0) > LAST_SEEN_FRESH_MS) this.#notes.noteSeen(clientId, nowMs);
     }
     return row.state;

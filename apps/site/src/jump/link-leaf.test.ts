@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { X509Certificate } from 'node:crypto';
 import { mock, test } from 'node:test';
-import { ScriptedLink, enrolledClient } from '../../../jump-client/src/testing.ts';
+import { ScriptedLink, enrolledClient } from '@bascule/client/testing.ts';
 import { LEAF_CHECK_INTERVAL_MS } from './link-leaf.ts';
 import { TestSite } from './testing.ts';
 

@@ -22,27 +22,24 @@ export function linkContext(tls: LinkTls, ticketKeys: Buffer) {
 }
 
 /**
- * The TLS and HTTP side of control links (wire 3.1); it does not listen, connections are handed to it. The caller takes `upgrade`. Who has not asked for one within
+ * The TLS and HTTP side of control links (wire 3.1); it does not listen, connections are handed to it. The caller takes `upgrade` and `request`. Who has not asked for one within
  * `requestLimitMs` of the handshake is dropped.
  */
 export function createLinkServer(tls: LinkTls, ticketKeys: Buffer, log: Log, requestLimitMs = HANDSHAKE_LIMIT_MS): Server {
-  const server = createServer(
-    {
-      ...linkContext(tls, ticketKeys),
-      ALPNProtocols: [LINK_ALPN],
-      requestCert: true,
-      // Checked at the upgrade, where it can be audited.
-      rejectUnauthorized: false,
-      handshakeTimeout: HANDSHAKE_LIMIT_MS,
-      headersTimeout: requestLimitMs,
-      requestTimeout: requestLimitMs,
-      connectionsCheckingInterval: requestLimitMs / 2,
-      maxHeaderSize: REQUEST_HEAD_LIMIT_BYTES,
-      keepAlive: false,
-      noDelay: true,
-    },
-    (_request, response) => response.writeHead(426, { connection: 'close' }).end(),
-  );
+  const server = createServer({
+    ...linkContext(tls, ticketKeys),
+    ALPNProtocols: [LINK_ALPN],
+    requestCert: true,
+    // Checked at the upgrade, where it can be audited.
+    rejectUnauthorized: false,
+    handshakeTimeout: HANDSHAKE_LIMIT_MS,
+    headersTimeout: requestLimitMs,
+    requestTimeout: requestLimitMs,
+    connectionsCheckingInterval: requestLimitMs / 2,
+    maxHeaderSize: REQUEST_HEAD_LIMIT_BYTES,
+    keepAlive: false,
+    noDelay: true,
+  });
   server.on('tlsClientError', (error, socket) => {
     log.debug({ err: error.message, address: socket.remoteAddress }, 'link-handshake-failed');
     socket.destroy();

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { TLSSocket } from 'node:tls';
 import { must } from '@bascule/core/must.ts';
-import { fromClient, type ClientFacts, type FromClient, type HeldSession } from '@bascule/protocol/control-link.ts';
+import { fromClient, type FromClient, type ToClient } from '@bascule/protocol/control-link.ts';
 import type { LinkSocket as PlainSocket } from '@bascule/wire/web-socket.ts';
 import type { ClientState } from './jump-store.ts';
 import type { WheelLink } from './link-wheel.ts';
@@ -13,6 +14,9 @@ export type Hello = Extract<FromClient, { kind: 'hello' }>;
 export type Enrol = Extract<FromClient, { kind: 'enrol' }>;
 export type ClientMessage = Exclude<FromClient, { kind: 'hello' | 'enrol' }>;
 
+/** The parts of `accepted` that other domains provide. */
+export type AcceptedExtras = Partial<Pick<Extract<ToClient, { kind: 'accepted' }>, 'authority' | 'record' | 'settings'>>;
+
 /** What is kept of a client's certificate. */
 export interface LinkCertificate {
   subject: string;
@@ -23,13 +27,17 @@ export interface LinkCertificate {
 /** What the links need to know and to tell; the class Jump provides it. */
 export interface LinkDirectory {
   /** What the site makes of the client, or why not. `revoked` also stands for deleted. */
-  admit(clientId: string, facts: ClientFacts, publicKey: () => Buffer, address: string): ClientState;
+  admit(clientId: string, hello: Hello, publicKey: () => Buffer, address: string): ClientState;
+  /** What goes with `accepted`: settings, a newer authority, a signed record. */
+  extras(clientId: string, hello: Hello): AcceptedExtras;
+  /** A request over a client's own connection, beside the links: a parcel. */
+  request(clientId: string, request: IncomingMessage, response: ServerResponse): void;
   enrol(message: Enrol, challenge: string, address: string): Promise<{ client: string; certificate: string; authority: string }>;
   /** A certificate with a later end, when the present one nears its end. */
   renew(clientId: string, endMs: number, publicKey: () => Buffer): Promise<string> | undefined;
   /** How many clients there are, for pacing their reconnects. */
   clientCount(): number;
-  linked(clientId: string, sessions: HeldSession[]): void;
+  linked(clientId: string, hello: Hello): void;
   unlinked(clientId: string): void;
   conflictsChanged(clientId: string): void;
   /** The older link of a decided conflict was given up: its sessions are over. */

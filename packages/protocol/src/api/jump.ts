@@ -1,6 +1,8 @@
 /** Jump Items, Jump Groups, installer tokens. */
 import { z } from 'zod';
+import { clientMode } from '../client-program.ts';
 import { id, instantMs, line, optionalLine } from '../text.ts';
+import { upgradeState } from './fleet.ts';
 
 export const clientState = z.enum(['waiting-for-approval', 'approved', 'to-be-confirmed', 'revoked']);
 /** GET jump/items: everything this user may see, as one list (ten thousand rows are one answer of about 3 MB, compressed). */
@@ -24,6 +26,14 @@ export const jumpItem = z.object({
   comment: z.string(),
   /** Live access sessions on it. */
   sessions: z.number().int(),
+  program: z.enum(['jump-client', 'jumpoint']),
+  /** Of its software (B108); empty for clients older than 0.2.0. */
+  revision: z.string(),
+  mode: clientMode,
+  tags: z.array(z.string()),
+  upgrade: upgradeState,
+  /** Its place in the upgrade queue, from 1; null when it does not wait. */
+  upgradePlace: z.number().int().nullable(),
 });
 export type JumpItem = z.infer<typeof jumpItem>;
 /** `revision` goes up with every change; GET jump/items?since=REVISION answers only what changed. */
@@ -37,7 +47,50 @@ export const changeJumpItemBody = z.object({
   name: line(128).optional(),
   groupId: id('jumpGroup').nullable().optional(),
   comment: optionalLine(500).optional(),
+  tags: z.array(line(40)).max(20).optional(),
+  mode: clientMode.optional(),
 });
+
+export const jumpItemSort = z.enum(['name', 'group', 'host', 'state', 'version', 'since']);
+/** GET jump/items/search: one page of what this user may see; quick with 100,000 rows. */
+export const searchJumpItemsQuery = z.object({
+  /** Part of name, host name, address, comment or tag. */
+  text: z.string().max(100).default(''),
+  groupId: z.union([id('jumpGroup'), z.literal('none')]).optional(),
+  tag: z.string().max(40).optional(),
+  state: clientState.optional(),
+  online: z.stringbool({ truthy: ['true'], falsy: ['false'] }).optional(),
+  upgrade: upgradeState.optional(),
+  sort: jumpItemSort.default('name'),
+  descending: z.stringbool({ truthy: ['true'], falsy: ['false'] }).default(false),
+  offset: z.coerce.number().int().min(0).max(1_000_000).default(0),
+  limit: z.coerce.number().int().min(1).max(500).default(100),
+});
+export const jumpItemsPage = z.object({
+  /** Rises with every change of any item. */
+  revision: z.number().int(),
+  total: z.number().int(),
+  items: z.array(jumpItem),
+  /** Over everything this user may see, whatever the filter: for the groups and tags beside the list. */
+  groups: z.array(z.object({ id: id('jumpGroup').nullable(), name: z.string().nullable(), items: z.number().int() })),
+  tags: z.array(z.object({ tag: z.string(), items: z.number().int() })).max(500),
+});
+export type JumpItemsPage = z.infer<typeof jumpItemsPage>;
+/** POST jump/items/bulk (administrators): on the named items, or on all that a search finds (`search`), at most 100,000. All or nothing. */
+export const bulkJumpItemsBody = z.object({
+  ids: z.array(id('jumpClient')).max(10_000).optional(),
+  search: searchJumpItemsQuery.omit({ sort: true, descending: true, offset: true, limit: true }).partial().optional(),
+  action: z.discriminatedUnion('kind', [
+    z.object({ kind: z.literal('group'), groupId: id('jumpGroup').nullable() }),
+    z.object({ kind: z.literal('tags'), add: z.array(line(40)).max(20), remove: z.array(line(40)).max(20) }),
+    z.object({ kind: z.literal('mode'), mode: clientMode }),
+    z.object({ kind: z.literal('approve') }),
+    z.object({ kind: z.literal('confirm') }),
+    z.object({ kind: z.literal('revoke') }),
+    z.object({ kind: z.literal('delete') }),
+  ]),
+});
+export const bulkJumpItemsDone = z.object({ changed: z.number().int(), skipped: z.number().int() });
 /** POST jump/items/:id/approve | revoke | delete | confirm */
 
 export const jumpGroup = z.object({

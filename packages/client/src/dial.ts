@@ -2,7 +2,13 @@ import { request } from 'node:http';
 import { connect as connectTcp, type Socket } from 'node:net';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { LINK_SERVER_NAME } from '@bascule/protocol/control-link.ts';
-import type { ProxyOptions } from './options.ts';
+
+export interface ProxyOptions {
+  host: string;
+  port: number;
+  /** Value of `Proxy-Authorization`, or undefined. */
+  authorization: string | undefined;
+}
 
 /** From the first packet to the end of the TLS handshake. */
 export const DIAL_LIMIT_MS = 20_000;

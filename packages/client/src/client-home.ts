@@ -3,7 +3,7 @@ import { chmodSync, closeSync, existsSync, mkdirSync, openSync, readFileSync, un
 import { connect, createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { writeFileDurablySync } from '@bascule/core/durable-file.ts';
-import { UsageError } from './options.ts';
+import { UsageError } from './usage-error.ts';
 
 export interface StoredIdentity {
   client: string;

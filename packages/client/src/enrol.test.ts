@@ -6,11 +6,11 @@ import { connect, createServer, type AddressInfo } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
 import { after, before, test } from 'node:test';
 import { LINK_ALPN } from '@bascule/protocol/control-link.ts';
-import { ADMINISTRATOR, TestSite } from '../../site/src/jump/testing.ts';
-import { SiteIdentity } from '../../site/src/jump/jump.ts';
+import { ADMINISTRATOR, TestSite } from '../../../apps/site/src/jump/testing.ts';
+import { SiteIdentity } from '../../../apps/site/src/jump/jump.ts';
 import { ClientHome } from './client-home.ts';
 import { RefusedError, WrongIdentityError, enrol } from './enrol.ts';
-import { UsageError } from './options.ts';
+import { UsageError } from './usage-error.ts';
 import { FACTS, ScriptedLink, enrolledClient, newHomeDirectory, silent } from './testing.ts';
 
 let site: TestSite;
