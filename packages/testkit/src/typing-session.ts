@@ -102,9 +102,14 @@ export class TypingSession implements Disposable {
     sentAtMs = [];
   }
 
+  /** No key is pressed from here on; what was typed is still under way. */
+  stopTyping(): void {
+    this.#stopping = true;
+  }
+
   /** Stops typing, waits until everything has arrived, ends the session and compares what every party holds. */
   async finish(): Promise<TypingOutcome> {
-    this.#stopping = true;
+    this.stopTyping();
     await this.#typing;
     const typed = Buffer.from(this.#text.slice(0, this.#typed), 'latin1');
     try {

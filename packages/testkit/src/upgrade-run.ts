@@ -3,6 +3,8 @@ import { Poller, type PollerFigures } from './poller.ts';
 import type { TypingOutcome, TypingSession } from './typing-session.ts';
 import type { UpgradeScene } from './upgrade-scene.ts';
 
+const FINISHED_AT_ONCE = 10;
+
 /** What one installation looked like from outside. */
 export interface UpgradeFigures {
   what: string;
@@ -58,11 +60,15 @@ export class UpgradeRun {
     };
   }
 
-  /** Ends the sessions and compares every byte. */
+  /** Ends the sessions, some side by side, and compares every byte. */
   async finish(): Promise<TypingOutcome[]> {
     await this.#poller.stop();
+    for (const session of this.#sessions) session.stopTyping();
     const outcomes: TypingOutcome[] = [];
-    for (const session of this.#sessions) outcomes.push(await session.finish());
+    for (let from = 0; from < this.#sessions.length; from += FINISHED_AT_ONCE) {
+      const part = this.#sessions.slice(from, from + FINISHED_AT_ONCE);
+      outcomes.push(...(await Promise.all(part.map((session) => session.finish()))));
+    }
     return outcomes;
   }
 }
