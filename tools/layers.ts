@@ -53,6 +53,7 @@ const DOMAINS: Record<string, string[]> = {
     'fleet',
     'installers',
     'console',
+    'trust',
     'reports',
     'http',
     'life',

@@ -33,6 +33,8 @@ export const siteStart = z.object({
   updateMetadataDir: z.string().optional(),
   /** Where base keeps the signed archives of runtimes, `<sha256>.tar.zst`. */
   runtimeArchivesDir: z.string().optional(),
+  /** Client programs of a site package that is downloaded and not installed: a folder per version. */
+  nextProgramsDir: z.string().optional(),
   /** This version's watch period is over (or there was none): client programs may be upgraded. Absent: yes. */
   isCommitted: z.boolean().optional(),
 });
