@@ -9,6 +9,7 @@ import { acceptWithPreamble } from '@bascule/wire/preamble.ts';
 import { AccessSessions, accessSessionRoutes } from './access-session/access-session.ts';
 import { auditRoutes, signHeadsHourly } from './audit/audit.ts';
 import { siteUrl, type SiteConfig } from './config/config.ts';
+import { ConsoleLogins, consoleLoginRoutes } from './console/console.ts';
 import { Events, openSiteInterface, RecordingsSpace, siteRoutes } from './http/http.ts';
 import { accountRoutes, openUsers } from './identity/identity.ts';
 import { Installer } from './jump/installer.ts';
@@ -212,6 +213,7 @@ async function openParts(store: Store, { config, log, now = Date.now }: SiteOpti
     ...siteMailRoutes(mail),
     ...auditRoutes(store, identity.certificatePem),
     ...jumpRoutes({ jump, policy, installer }),
+    ...consoleLoginRoutes(new ConsoleLogins({ store, accounts, now })),
     ...accessSessionRoutes({ sessions, policy, target: (id) => jump.target(id) }),
     ...reportRoutes({ reports, policy, verifyTool: config.verifyTool }),
     ...siteRoutes({ ...config, jump, sessions, policy, events, space: new RecordingsSpace(paths.recordings, now), now }),

@@ -5,10 +5,10 @@ import type { Log } from '@bascule/log/log.ts';
 import { SYSTEM, type Context, type Store } from '@bascule/store/store.ts';
 import * as errors from './account-errors.ts';
 import * as events from './account-events.ts';
-import { actorKindOf, type AccountKind, type AccountParts } from './account-parts.ts';
+import { actorKindOf, type AccountKind, type AccountParts, type Visitor } from './account-parts.ts';
 import * as rows from './account-store.ts';
 import type { KeyWrap } from './key-wrap.ts';
-import { LoginSessions, type LoginSessionsEnded } from './login-sessions.ts';
+import { LoginSessions, type LoginSessionsEnded, type NewLogin } from './login-sessions.ts';
 import { Logins } from './logins.ts';
 import { Passkeys } from './passkeys.ts';
 import { PasswordHasher } from './password-hash.ts';
@@ -88,6 +88,14 @@ export class Accounts implements LoginAuthority {
   /** The principal of a login cookie's value, or undefined; counts as a sign of life of its login session, unless it is a page's own refreshing. */
   authenticate(cookie: string | undefined, background = false): Principal | undefined {
     return this.sessions.authenticate(cookie, background);
+  }
+
+  /**
+   * Makes a whole login session for a console that the account `id` confirmed from a login session of its own; `visitor` is the console. Undefined when the account
+   * may not log in any more.
+   */
+  startGranted(id: string, visitor: Visitor): NewLogin | undefined {
+    return this.logins.startGranted(id, visitor);
   }
 
   /** Heard after every end of login sessions: logout, reset, disabling, change of password, limits. */

@@ -95,6 +95,18 @@ export class Logins {
     return this.#sessions.start(tx, account, visitor, true);
   }
 
+  /** A console that the account confirmed from a whole login session: it gets one of its own. Undefined when the account may not log in any more. */
+  startGranted(id: string, visitor: Visitor): NewLogin | undefined {
+    const { store, kind } = this.#parts;
+    const account = rows.accountById(store, id);
+    if (account === undefined || !this.maySignIn(account) || account.mustChangePassword === 1) return undefined;
+    const event = (login: NewLogin) =>
+      events.loggedIn({ ...whoIs(account), loginSession: login.principal.loginSession, by: 'the browser, for a console' });
+    return store.transact(contextOf(kind, account, visitor.address), event, (tx) =>
+      this.#sessions.start(tx, account, visitor, true),
+    );
+  }
+
   /** To be called inside the transaction that removes a second factor. */
   factorRemoved(tx: Tx, account: AccountRow): void {
     this.#sessions.endPendingWithoutFactor(tx, account);

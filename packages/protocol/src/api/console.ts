@@ -1,5 +1,6 @@
 /** Site interface: the installed console `bascule` logs in through the browser, and asks which build it should be (B90-B93). */
 import { z } from 'zod';
+import { clientPlatform } from '../client-program.ts';
 import { id, instantMs, line, sha256Hex } from '../text.ts';
 
 /** POST console/logins (no login): begins. The console keeps `secret`; a person confirms `code` in the browser. */
@@ -29,15 +30,28 @@ export const consoleLoginAsked = z.object({
   machine: z.string(),
   version: z.string(),
   address: z.string(),
+  /** The console asks from the address that the browser has: usually the same desk. */
+  sameAddress: z.boolean(),
   askedAtMs: instantMs,
 });
 export const decideConsoleLoginBody = z.object({ grant: z.boolean() });
 
+/** What the console that asks says of itself; all absent: only what the site has is wanted. */
+export const consoleAboutQuery = z.object({
+  version: line(64).optional(),
+  platform: clientPlatform.optional(),
+  /** SHA-256 of the runtime's signed archive, when it is known. */
+  runtime: sha256Hex.optional(),
+});
 /** GET console/about (no login): which console this site has, and who vouches for its certificate. */
 export const consoleAbout = z.object({
   site: z.string(),
   version: z.string(),
   revision: z.string(),
+  /** Whether this site still talks to the console that asks; false: it must be upgraded first. */
+  supported: z.boolean(),
+  /** The version of `bundle`: the next one for the console that asks. */
+  bundleVersion: z.string().nullable(),
   /** What to fetch (GET console/parcels/:sha256, no login; signed like every bundle); null when there is none. */
   bundle: z
     .object({ target: z.string(), sha256: sha256Hex, parcel: z.object({ sha256: sha256Hex, bytes: z.number().int() }) })
@@ -45,6 +59,8 @@ export const consoleAbout = z.object({
   runtime: z
     .object({ target: z.string(), sha256: sha256Hex, parcel: z.object({ sha256: sha256Hex, bytes: z.number().int() }) })
     .nullable(),
+  /** The trusted root (base64), for a console that has none yet: what the site vouches for. */
+  root: z.string().max(40_000).nullable(),
   tls: z.enum(['refuse', 'site-identity']),
 });
 /** POST console/vouch {nonce, keySha256}: the site identity signs `"bascule-vouch/1\n" + nonce + "\n" + keySha256` for the web key in force (no login). */
