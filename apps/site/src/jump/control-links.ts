@@ -1,19 +1,9 @@
-import type { Server } from 'node:https';
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { TLSSocket } from 'node:tls';
-import { idPattern } from '@bascule/core/ids.ts';
 import type { Log } from '@bascule/log/log.ts';
-import {
-  CONTROL_MESSAGE_MAX_BYTES,
-  LINK_ALPN,
-  PROTOCOL_VERSIONS,
-  type RefusalCode,
-  type ToClient,
-} from '@bascule/protocol/control-link.ts';
+import { PROTOCOL_VERSIONS, type RefusalCode, type ToClient } from '@bascule/protocol/control-link.ts';
 import { CloseCode } from '@bascule/protocol/data-link.ts';
-import { acceptWebSocket, refuseUpgrade } from '@bascule/wire/web-socket.ts';
 import { EnrolmentRefused } from './jump-errors.ts';
 import type { ClientState } from './jump-store.ts';
 import {
@@ -25,11 +15,12 @@ import {
   type LinkCertificate,
   type LinkDirectory,
   type LinkOwner,
-  type LinkSide,
   type LinkSocket,
   type LinkState,
 } from './link.ts';
-import { createLinkServer, linkContext } from './link-server.ts';
+import { clientIdOf } from './link-certificate.ts';
+import { LinkConflicts, type LinkConflict } from './link-conflicts.ts';
+import { LinkGate } from './link-gate.ts';
 import { LinkWheel } from './link-wheel.ts';
 import { WindowLimit } from './window-limit.ts';
 import { reconnectWindows, returnWindows } from './reconnect-pacing.ts';
@@ -45,8 +36,6 @@ export const FIRST_MESSAGE_LIMIT_S = 10;
 export const MESSAGES_PER_ROUND = 1000;
 /** What may wait in one link's send buffer; a client that reads slower than that is dropped. */
 export const SEND_BUFFER_LIMIT_BYTES = 1024 * 1024;
-/** An older link that does not answer within this makes way for a newer one with the same identity. */
-export const CONFLICT_PROBE_S = 5;
 const RETRY_MS = {
   revoked: 60 * 60_000,
   'token-invalid': 0,
@@ -55,11 +44,6 @@ const RETRY_MS = {
   malformed: 60_000,
   busy: 5_000,
 } as const;
-/** Refused instances of decided conflicts that are remembered. */
-const DECIDED_LIMIT = 1000;
-/** What is kept, and written to the audit, of a certificate's subject. */
-const SUBJECT_MAX_LENGTH = 200;
-const CLIENT_ID = idPattern('jumpClient');
 /** How long the close frames get to leave when the program stops. */
 const CLOSE_FLUSH_MS = 100;
 const CLOSE_CHECK_MS = 2;
@@ -70,17 +54,14 @@ export class ControlLinks {
   #log: Log;
   #now: () => number;
   #appliance: string;
-  #server: Server;
-  #ticketKeys: Buffer;
+  #gate: LinkGate;
   #wheel: LinkWheel<Link>;
   #links = new Map<string, Link>();
-  #held = new Map<string, Link>();
+  #conflicts = new LinkConflicts();
   /** Links before their first message, oldest first, and the tick at which each was opened: pings of theirs do not count. */
   #pending = new Map<Link, number>();
   #all = new Set<Link>();
   #enrolling = 0;
-  #probes = new Map<string, number>();
-  #decided = new Set<string>();
   #enrolmentLimit: WindowLimit;
   #closing = false;
   #owner: LinkOwner = {
@@ -102,12 +83,14 @@ export class ControlLinks {
     this.#now = options.now;
     this.#appliance = options.appliance;
     this.#enrolmentLimit = new WindowLimit({ windowMs: 1000, perKey: 200, inAll: 500, now: options.now });
-    this.#ticketKeys = options.ticketKeys;
-    this.#server = createLinkServer(options.tls, options.ticketKeys, options.log);
-    this.#server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) =>
-      this.#upgrade(request, socket as TLSSocket, head),
-    );
-    this.#server.on('request', (request: IncomingMessage, response: ServerResponse) => this.#request(request, response));
+    this.#gate = new LinkGate({
+      ...options,
+      hasRoom: (hasCertificate) =>
+        this.#all.size < LINKS_LIMIT && (hasCertificate || this.#enrolling < ENROLLING_LIMIT) && !this.#closing,
+      opened: (webSocket, socket, certificate) => this.#opened(webSocket, socket, certificate),
+      request: (clientId, request, response) => this.#directory.request(clientId, request, response),
+      refused: (event) => this.#directory.refused(event),
+    });
     this.#wheel = new LinkWheel(() => this.#onTick());
   }
 
@@ -117,15 +100,12 @@ export class ControlLinks {
       socket.destroy();
       return;
     }
-    socket.on('error', () => socket.destroy());
-    socket.setNoDelay(true);
-    if (head.length > 0) socket.unshift(head);
-    this.#server.emit('connection', socket);
+    this.#gate.accept(socket, head);
   }
 
   /** New connections get this certificate; links that stand keep theirs. */
   setTls(tls: LinkTls): void {
-    this.#server.setSecureContext(linkContext(tls, this.#ticketKeys));
+    this.#gate.setTls(tls);
   }
 
   get online(): number {
@@ -155,39 +135,32 @@ export class ControlLinks {
 
   /** Cuts every link of the client off at once, saying why. */
   cut(clientId: string): void {
-    for (const link of [this.#links.get(clientId), this.#held.get(clientId)]) {
+    for (const link of [this.#links.get(clientId), this.#conflicts.heldLink(clientId)]) {
       if (link !== undefined) this.#refuse(link, 'revoked', 'An administrator has revoked or deleted this Jump Client.');
     }
   }
 
   /** Both sides of every conflict; the older side's facts are with the directory. */
-  conflicts(): { clientId: string; olderSinceMs: number; olderAddress: string; newer: LinkSide }[] {
-    const found = [];
-    for (const [clientId, link] of this.#held) {
-      const older = this.#links.get(clientId);
-      if (older === undefined || link.hello === undefined) continue;
-      const facts = link.hello.facts;
-      found.push({
-        clientId,
-        olderSinceMs: older.sinceMs,
-        olderAddress: older.address,
-        newer: { hostName: facts.hostName, os: facts.os, user: facts.user, address: link.address, sinceMs: link.sinceMs },
-      });
-    }
-    return found;
+  conflicts(): LinkConflict[] {
+    return this.#conflicts.list((clientId) => this.#links.get(clientId));
+  }
+
+  /** Whether two links of the client stand. */
+  hasConflict(clientId: string): boolean {
+    return this.#conflicts.heldLink(clientId) !== undefined;
   }
 
   get conflictCount(): number {
-    return this.#held.size;
+    return this.#conflicts.count;
   }
 
   /** Ends a conflict: the other side is refused, and its running program not let in again. False when there is none. */
   decide(clientId: string, keep: 'older' | 'newer'): boolean {
-    const newer = this.#held.get(clientId);
+    const newer = this.#conflicts.heldLink(clientId);
     const older = this.#links.get(clientId);
     if (newer === undefined || older === undefined) return false;
     const loser = keep === 'older' ? newer : older;
-    this.#rememberDecided(clientId + loser.instance);
+    this.#conflicts.rememberLoser(loser);
     if (keep === 'newer') this.#directory.replaced(clientId);
     this.#refuse(
       loser,
@@ -215,7 +188,7 @@ export class ControlLinks {
     const endMs = performance.now() + CLOSE_FLUSH_MS;
     while (this.#all.size > 0 && performance.now() < endMs) await delay(CLOSE_CHECK_MS);
     for (const link of this.#all) link.socket.terminate();
-    this.#server.close();
+    this.#gate.close();
   }
 
   #callBack(hasSession: (clientId: string) => boolean): void {
@@ -227,48 +200,6 @@ export class ControlLinks {
     const { first, rest } = returnWindows(urgent.length, others.length);
     for (const link of urgent) this.#send(link, { kind: 'come-back', ...first });
     for (const link of others) this.#send(link, { kind: 'come-back', ...rest });
-  }
-
-  #rememberDecided(key: string): void {
-    if (this.#decided.size >= DECIDED_LIMIT) this.#decided.delete(this.#decided.values().next().value!);
-    this.#decided.add(key);
-  }
-
-  #upgrade(request: IncomingMessage, socket: TLSSocket, head: Buffer): void {
-    const certificate = readCertificate(socket);
-    if (request.url !== '/link' || socket.alpnProtocol !== LINK_ALPN) return refuseUpgrade(socket, 404);
-    if (certificate !== undefined && !socket.authorized) {
-      this.#directory.refused({
-        reason: String(socket.authorizationError),
-        address: socket.remoteAddress ?? '',
-        certificate: certificate.subject,
-      });
-      return refuseUpgrade(socket, 403);
-    }
-    if (this.#all.size >= LINKS_LIMIT || (certificate === undefined && this.#enrolling >= ENROLLING_LIMIT))
-      return refuseUpgrade(socket, 503);
-    // The answer and `welcome` leave in one TLS record.
-    socket.cork();
-    acceptWebSocket(request, socket, head, { maxMessageBytes: CONTROL_MESSAGE_MAX_BYTES }).then(
-      (webSocket) => {
-        this.#opened(webSocket, socket, certificate);
-        socket.uncork();
-      },
-      (error: Error) => this.#log.debug({ reason: error.message }, 'link-upgrade-failed'),
-    );
-  }
-
-  /** Plain HTTP over the client's own mutual TLS, beside its link. Whoever is not let in as a client finds nothing. */
-  #request(request: IncomingMessage, response: ServerResponse): void {
-    const socket = request.socket as TLSSocket;
-    const certificate = readCertificate(socket);
-    const clientId = certificate && /^CN=(\S+)$/m.exec(certificate.subject)?.[1];
-    const isClient = socket.authorized && clientId !== undefined && CLIENT_ID.test(clientId) && certificate!.endMs > this.#now();
-    if (!isClient || socket.alpnProtocol !== LINK_ALPN || this.#closing) {
-      response.writeHead(404, { connection: 'close' }).end();
-      return;
-    }
-    this.#directory.request(clientId, request, response);
   }
 
   #opened(webSocket: LinkSocket, socket: TLSSocket, certificate: LinkCertificate | undefined): void {
@@ -335,10 +266,10 @@ export class ControlLinks {
 
   #hello(link: Link, hello: Hello): void {
     const certificate = link.certificate;
-    const clientId = certificate && /^CN=(\S+)$/m.exec(certificate.subject)?.[1];
+    const clientId = clientIdOf(certificate);
     const address = link.address;
     this.#pending.delete(link);
-    if (certificate === undefined || clientId === undefined || !CLIENT_ID.test(clientId)) {
+    if (certificate === undefined || clientId === undefined) {
       this.#directory.refused({ reason: 'no client id in the certificate', address, certificate: certificate?.subject ?? '' });
       return this.#refuse(link, 'revoked', 'The certificate names no Jump Client.');
     }
@@ -350,7 +281,7 @@ export class ControlLinks {
     const version = negotiatedVersion(hello);
     if (version < 0)
       return this.#refuse(link, 'version-unsupported', `This appliance speaks protocol version ${PROTOCOL_VERSIONS.join(', ')}.`);
-    if (this.#decided.has(clientId + hello.instance)) {
+    if (this.#conflicts.hasLost(clientId, hello.instance)) {
       return this.#refuse(
         link,
         'duplicate-identity',
@@ -422,30 +353,22 @@ export class ControlLinks {
   /** wire 3.5: the newer of two links with one identity waits for a decision, while the older one is asked whether it lives. */
   #hold(link: Link, hello: Hello, version: number): void {
     const clientId = link.clientId;
-    const waiting = this.#held.get(clientId);
+    const waiting = this.#conflicts.heldLink(clientId);
     if (waiting !== undefined) {
       if (waiting.instance !== link.instance)
         return this.#refuse(link, 'duplicate-identity', 'Two other machines already use this identity.');
       this.#abandon(waiting, CloseCode.replaced);
     }
-    link.phase = 'held';
-    link.hello = hello;
-    this.#held.set(clientId, link);
+    this.#conflicts.hold(link, hello, this.#links.get(clientId)!, this.#wheel.tick);
     this.#accepted(link, version, 'held', hello);
-    const older = this.#links.get(clientId)!;
-    this.#probes.set(clientId, this.#wheel.tick);
-    older.socket.ping();
     this.#directory.conflictsChanged(clientId);
   }
 
   /** The older link is gone: the held one takes its place. */
   #promote(clientId: string): void {
-    const link = this.#held.get(clientId);
-    if (link?.hello === undefined) return;
-    const hello = link.hello;
-    this.#held.delete(clientId);
-    this.#probes.delete(clientId);
-    link.hello = undefined;
+    const held = this.#conflicts.take(clientId);
+    if (held === undefined) return;
+    const { link, hello } = held;
     const state = this.#admit(link, hello);
     if (state === undefined) return;
     if (state === 'revoked') return this.#refuse(link, 'revoked', 'An administrator has revoked or deleted this Jump Client.');
@@ -459,11 +382,9 @@ export class ControlLinks {
       if (tick - openedTick < FIRST_MESSAGE_LIMIT_S) break;
       link.socket.terminate();
     }
-    for (const [clientId, since] of this.#probes) {
-      if (tick - since < CONFLICT_PROBE_S) continue;
-      this.#probes.delete(clientId);
+    for (const [clientId, askedTick] of this.#conflicts.dueProbes(tick)) {
       const older = this.#links.get(clientId);
-      if (older !== undefined && older.heardTick < since) older.socket.terminate();
+      if (older !== undefined && older.heardTick < askedTick) older.socket.terminate();
     }
   }
 
@@ -471,7 +392,7 @@ export class ControlLinks {
   #abandon(link: Link, code: number): void {
     link.phase = 'closed';
     if (this.#links.get(link.clientId) === link) this.#links.delete(link.clientId);
-    if (this.#held.get(link.clientId) === link) this.#held.delete(link.clientId);
+    this.#conflicts.remove(link);
     link.socket.close(code);
   }
 
@@ -494,9 +415,7 @@ export class ControlLinks {
       this.#links.delete(clientId);
       this.#directory.unlinked(clientId);
       this.#promote(clientId);
-    } else if (this.#held.get(clientId) === link) {
-      this.#held.delete(clientId);
-      this.#probes.delete(clientId);
+    } else if (this.#conflicts.remove(link)) {
       this.#directory.conflictsChanged(clientId);
     }
   }
@@ -523,11 +442,4 @@ export class ControlLinks {
 /** The newest version that both sides speak; -1 when there is none. */
 function negotiatedVersion(hello: Hello): number {
   return Math.max(-1, ...PROTOCOL_VERSIONS.filter((ours) => hello.versions.includes(ours)));
-}
-
-/** Read once for each link: making the certificate's object takes Node a tenth of a millisecond. */
-function readCertificate(socket: TLSSocket): LinkCertificate | undefined {
-  const certificate = socket.getPeerX509Certificate();
-  if (certificate === undefined) return undefined;
-  return { subject: certificate.subject.slice(0, SUBJECT_MAX_LENGTH), endMs: certificate.validToDate.getTime() };
 }
