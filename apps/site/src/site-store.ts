@@ -1,6 +1,7 @@
 import type { Log } from '@bascule/log/log.ts';
 import { Store, type Migration, type OnMigration, type StoreCheck } from '@bascule/store/store.ts';
 import { accessSessionMigrations } from './access-session/access-session.ts';
+import { fleetMigrations } from './fleet/fleet-migrations.ts';
 import { accountMigrations } from './identity/identity.ts';
 import { jumpMigrations } from './jump/jump.ts';
 import { mailMigrations } from './mail/mail.ts';
@@ -13,6 +14,7 @@ const migrations: Migration[] = [
   ...accessSessionMigrations,
   ...settingsMigrations,
   ...mailMigrations,
+  ...fleetMigrations,
 ];
 
 /** Looks at site.db without writing. Throws as `Store.check`. */

@@ -5,6 +5,7 @@ import { readSetting, writeSetting } from './settings-store.ts';
 
 export { settingsMigrations } from './settings-migrations.ts';
 export { settingsRoutes } from './settings-routes.ts';
+export { readSetting, writeSetting } from './settings-store.ts';
 
 const SECURITY = 'security';
 export const DEFAULT_SECURITY_SETTINGS: SecuritySettings = {
