@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { Metadata, MetadataKind } from '@tufjs/models';
 import { syncFolder } from '@bascule/core/durable-file.ts';
 import { diskFault, writeOrSayWhy } from './disk-fault.ts';
+import type { MetadataFile } from './metadata-copy.ts';
 
 /** Each file of these must be in place before the next: a power cut between two leaves what a refused update would leave. */
 const TOP_LEVEL = ['root', 'timestamp', 'snapshot', 'targets'] as const;
@@ -36,6 +37,20 @@ export class MetadataStore {
     return readIfThere(join(this.metadata, fileName(role)));
   }
 
+  /** All files as a mirror with consistent snapshots names them; every kept root. Verifies nothing: for a store whose view is whole. */
+  async consistentFiles(): Promise<MetadataFile[]> {
+    const files: MetadataFile[] = [];
+    for (const name of await readdir(this.#roots))
+      if (/^\d+\.root\.json$/.test(name)) files.push({ name, bytes: await readFile(join(this.#roots, name)) });
+    for (const name of await this.#names()) {
+      if (name === 'root.json') continue;
+      const bytes = await readFile(join(this.metadata, name));
+      const version = aboutMetadata(bytes, name)?.version;
+      if (version !== undefined) files.push({ name: name === 'timestamp.json' ? name : `${version}.${name}`, bytes });
+    }
+    return files;
+  }
+
   /** Makes `bytes` the trusted root and forgets all else: a person decided so. */
   async reset(bytes: Uint8Array, version: number): Promise<void> {
     for (const folder of [this.metadata, this.#roots]) {
@@ -64,9 +79,10 @@ export class MetadataStore {
 
   /**
    * Takes over what tuf-js verified and wrote in `scratch`, file by file in the order root, timestamp, snapshot, targets, delegated. Stops before the first
-   * that has expired at `nowMs`, the root apart: an expired root is followed by nothing.
+   * that has expired at `nowMs`, the root apart: an expired root is followed by nothing. `roots` are those that tuf-js read on its way: the ones up to the root
+   * that it wrote were verified one by the other, and are kept for those who follow later.
    */
-  async takeOver(scratch: string, nowMs: number): Promise<void> {
+  async takeOver(scratch: string, nowMs: number, roots: ReadonlyMap<number, Buffer> = new Map()): Promise<void> {
     const names = (await readdir(scratch)).filter((name) => name.endsWith('.json'));
     const top = TOP_LEVEL.map(fileName).filter((name) => names.includes(name));
     const delegated = names.filter((name) => !top.includes(name)).toSorted();
@@ -78,7 +94,10 @@ export class MetadataStore {
       if (isExpired && name !== 'root.json') return;
       const old = await readIfThere(join(this.metadata, name));
       if (!old?.equals(bytes)) await writeOrSayWhy(join(this.metadata, name), bytes);
-      if (name === 'root.json') await this.#keepRoot(bytes, about.version);
+      if (name === 'root.json') {
+        for (const [version, passed] of roots) if (version < about.version) await this.#keepRoot(passed, version);
+        await this.#keepRoot(bytes, about.version);
+      }
       if (isExpired) return;
     }
   }

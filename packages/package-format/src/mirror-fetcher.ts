@@ -14,6 +14,8 @@ export class MirrorFetcher extends BaseFetcher {
   failure: unknown;
   /** The file that the mirror should have and does not. */
   missing: string | undefined;
+  /** Every root that it gave, by version, unverified: tuf-js keeps the last one alone. */
+  readonly roots = new Map<number, Buffer>();
 
   constructor(mirror: Mirror, signal?: AbortSignal) {
     super();
@@ -28,9 +30,11 @@ export class MirrorFetcher extends BaseFetcher {
   override async downloadBytes(url: string, maxLength: number): Promise<Buffer> {
     const name = url.slice(FETCHER_BASE_URL.length);
     const bytes = await this.#read(name, maxLength);
+    const root = /^(\d+)\.root\.json$/.exec(name);
+    if (bytes !== undefined && root) this.roots.set(Number(root[1]), bytes);
     if (bytes !== undefined) return bytes;
     // Told as HTTP would: that is how tuf-js learns that there is no newer root.
-    if (!/^\d+\.root\.json$/.test(name)) this.missing = name;
+    if (!root) this.missing = name;
     throw new DownloadHTTPError(`${name} is not there`, 404);
   }
 

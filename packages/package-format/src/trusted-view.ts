@@ -3,7 +3,6 @@ import { Metadata, MetadataKind, type Root, type Snapshot, type TargetFile, type
 import type { Log } from '@bascule/log/log.ts';
 import { packageManifest, type PackageManifest } from '@bascule/protocol/package-manifest.ts';
 import { sha256Hex } from '@bascule/protocol/text.ts';
-import type { MetadataStore } from './metadata-store.ts';
 import { isSafePath, printable, TAR_ENTRY_LIMIT_BYTES } from './tar-format.ts';
 import { DELEGATED_ROLES, type DelegatedRole } from './tuf-keys.ts';
 import { compareVersions } from './version.ts';
@@ -18,6 +17,12 @@ export interface Release {
   manifest: PackageManifest | undefined;
 }
 
+/** Where the files of trusted metadata are: the store, or a copy of them. */
+export interface TrustedFiles {
+  /** The file of a role (`root`, `timestamp`, `client`); undefined when there is none. */
+  read(role: string): Promise<Buffer | undefined>;
+}
+
 export interface TrustedView {
   root: { bytes: Buffer; version: number; validUntilMs: number };
   /** The earliest expiry of all roles that count, and which role that is; undefined when the files are no whole set. */
@@ -28,9 +33,14 @@ export interface TrustedView {
 
 /**
  * Reads the trusted metadata. Each file must be signed as its delegator says, and have the version that the file before it names: after an update that was cut
- * short, what is of another version than the snapshot says does not count. Expired metadata counts; the caller judges. Undefined without a root.
+ * short, what is of another version than the snapshot says does not count. Of the delegated roles only `wanted` are read. Expired metadata counts; the caller
+ * judges. Undefined without a root.
  */
-export async function readTrusted(store: MetadataStore, log: Log): Promise<TrustedView | undefined> {
+export async function readTrusted(
+  store: TrustedFiles,
+  log: Log,
+  wanted: readonly DelegatedRole[] = DELEGATED_ROLES,
+): Promise<TrustedView | undefined> {
   const bytes = await store.read('root');
   if (bytes === undefined) return undefined;
   const root = parseRoot(bytes);
@@ -44,7 +54,7 @@ export async function readTrusted(store: MetadataStore, log: Log): Promise<Trust
   if (top === undefined) return view;
   const roles: [string, Metadata<Root | Timestamp | Snapshot | Targets>][] = [['root', root], ...Object.entries(top)];
   const releases: Release[] = [];
-  for (const role of delegatedRoles(top.targets)) {
+  for (const role of delegatedRoles(top.targets).filter((known) => wanted.includes(known))) {
     const version = top.snapshot.signed.meta[`${role}.json`]?.version;
     // What the snapshot does not name at all is of no moment that anybody vouches for.
     const delegate = version && (await readRole(store, role, MetadataKind.Targets, top.targets, version));
@@ -80,7 +90,7 @@ export function delegatedRoles(targets: Metadata<Targets>): DelegatedRole[] {
 }
 
 async function readTopLevel(
-  store: MetadataStore,
+  store: TrustedFiles,
   root: Metadata<Root>,
 ): Promise<{ timestamp: Metadata<Timestamp>; snapshot: Metadata<Snapshot>; targets: Metadata<Targets> } | undefined> {
   const timestamp = (await readRole(store, 'timestamp', MetadataKind.Timestamp, root)) as Metadata<Timestamp> | undefined;
@@ -96,7 +106,7 @@ async function readTopLevel(
 }
 
 async function readRole(
-  store: MetadataStore,
+  store: TrustedFiles,
   role: string,
   kind: MetadataKind,
   delegator: Metadata<Root> | Metadata<Targets>,

@@ -8,11 +8,12 @@ import { AppError } from '@bascule/errors/app-error.ts';
 import type { Log } from '@bascule/log/log.ts';
 import { consistentPath } from './consistent-path.ts';
 import { downloadSigned, hasHashes, wrongHash, type DownloadOptions } from './download.ts';
+import type { MetadataFile } from './metadata-copy.ts';
 import { MetadataStore } from './metadata-store.ts';
 import type { Mirror } from './mirror.ts';
 import { printable } from './tar-format.ts';
 import { parseRoot, readTrusted, type Release, type TrustedView } from './trusted-view.ts';
-import { DELEGATED_ROLES } from './tuf-keys.ts';
+import { DELEGATED_ROLES, type DelegatedRole } from './tuf-keys.ts';
 import { expiredMetadata, withTufSession } from './tuf-session.ts';
 
 export type { Mirror } from './mirror.ts';
@@ -37,6 +38,13 @@ export interface UpdateClientOptions {
   /** Effective time: never below the highest time seen. */
   now(): number;
   log: Log;
+  /** The delegated roles that are read and verified; all when absent. A client program reads `CLIENT_ROLES`, a parcel holds no others. */
+  roles?: readonly DelegatedRole[];
+  /**
+   * Dates count for nothing: signatures, thresholds, hashes, and versions that never go back. For client programs, whose appliance sees to freshness: one that
+   * was without a connection for a year must not strand them (package-format 9.4).
+   */
+  ignoresExpiry?: boolean;
 }
 
 export class UpdateClient {
@@ -60,7 +68,7 @@ export class UpdateClient {
     const store = await MetadataStore.open({ metadata: below('metadata'), roots: below('roots'), scratch: below('scratch') });
     await mkdir(below('packages'), { recursive: true, mode: 0o700 });
     const client = new UpdateClient(options, store, below('packages'));
-    client.#view = await readTrusted(store, options.log);
+    client.#view = await readTrusted(store, options.log, options.roles);
     return client;
   }
 
@@ -96,7 +104,7 @@ export class UpdateClient {
     await this.#inTurn(async () => {
       if (this.#view?.root.bytes.equals(rootBytes)) return;
       await this.#store.reset(rootBytes, signed.version);
-      this.#view = await readTrusted(this.#store, this.#options.log);
+      this.#view = await readTrusted(this.#store, this.#options.log, this.#options.roles);
     });
   }
 
@@ -117,22 +125,31 @@ export class UpdateClient {
    */
   async refresh(mirror: Mirror, signal?: AbortSignal): Promise<{ validUntilMs: number }> {
     return this.#inTurn(async () => {
-      const { now } = this.#options;
+      const { now, roles = DELEGATED_ROLES, ignoresExpiry = false } = this.#options;
       try {
-        await withTufSession(this.#store, { mirror, now, signal }, async (session) => {
+        await withTufSession(this.#store, { mirror, now, signal, ignoresExpiry }, async (session) => {
           await session.refresh();
           // A path of each role makes tuf-js load and verify the role.
-          for (const role of DELEGATED_ROLES) await session.lookUp(`${role}/-`);
+          for (const role of roles) await session.lookUp(`${role}/-`);
         });
       } finally {
         await this.#look();
       }
       const { root, validUntil } = this.#view ?? {};
+      if (ignoresExpiry && validUntil !== undefined) return { validUntilMs: validUntil.ms };
       if (root && root.validUntilMs <= now()) throw expiredMetadata(mirror.describe(), 'root');
       if (validUntil === undefined || validUntil.ms <= now())
         throw expiredMetadata(mirror.describe(), validUntil?.role ?? 'metadata');
       return { validUntilMs: validUntil.ms };
     });
+  }
+
+  /**
+   * The trusted metadata as a mirror with consistent snapshots names it, with every root since the first that was trusted: for `renewMetadataCopy`. Undefined
+   * until there is a whole set.
+   */
+  async trustedFiles(): Promise<MetadataFile[] | undefined> {
+    return this.#inTurn(async () => (this.#view?.validUntil === undefined ? undefined : await this.#store.consistentFiles()));
   }
 
   /** All releases of the trusted metadata, by role, version and name; also when it has expired. */
@@ -207,8 +224,8 @@ export class UpdateClient {
       return file;
     }
     const { validUntil } = this.#view ?? {};
-    if (validUntil === undefined || validUntil.ms <= this.#options.now())
-      throw expiredMetadata(mirror.describe(), validUntil?.role ?? 'metadata');
+    const isFresh = validUntil !== undefined && (this.#options.ignoresExpiry || validUntil.ms > this.#options.now());
+    if (!isFresh) throw expiredMetadata(mirror.describe(), validUntil?.role ?? 'metadata');
     const { target: name, lengthBytes, sha256: hash } = release;
     await downloadSigned(
       file,
@@ -221,7 +238,7 @@ export class UpdateClient {
 
   /** After an update that was cut short the last whole set stands, as long as it is valid: withholding files gains nobody more than withholding all. */
   async #look(): Promise<void> {
-    const view = await readTrusted(this.#store, this.#options.log);
+    const view = await readTrusted(this.#store, this.#options.log, this.#options.roles);
     this.#view = view && view.validUntil === undefined && this.#view ? { ...this.#view, root: view.root } : view;
   }
 
