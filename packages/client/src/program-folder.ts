@@ -21,6 +21,9 @@ export const outcomeFile = z.object({
 });
 export type Outcome = z.infer<typeof outcomeFile>;
 
+/** The part of `trial.json` that the program reads; the supervisor alone writes it. */
+const trialFile = z.object({ folder: z.string(), order: id('clientUpgrade'), version: z.string().max(VERSION_LIMIT) });
+
 export class ProgramFolder {
   readonly directory: string;
 
@@ -76,6 +79,11 @@ export class ProgramFolder {
     syncFolderSync(this.directory);
   }
 
+  /** What the supervisor is trying now. */
+  trial(): z.infer<typeof trialFile> | undefined {
+    return trialFile.safeParse(this.#json('trial.json')).data;
+  }
+
   settings(): SettingsFile {
     return settingsFile.catch(settingsFile.parse({})).parse(this.#json('settings.json') ?? {});
   }
@@ -91,8 +99,7 @@ export class ProgramFolder {
 
   /** Removes bundles and runtimes that neither `current`, `previous` nor a trial needs, and what a cut left half made. */
   removeUnneeded(keep: readonly string[] = []): void {
-    const trial = z.object({ folder: z.string() }).safeParse(this.#json('trial.json')).data?.folder;
-    const needed = new Set([this.pointer('current'), this.pointer('previous'), trial, ...keep]);
+    const needed = new Set([this.pointer('current'), this.pointer('previous'), this.trial()?.folder, ...keep]);
     for (const name of this.#names('bundles')) {
       if (!needed.has(name)) rmSync(this.bundle(name), { recursive: true, force: true });
     }
