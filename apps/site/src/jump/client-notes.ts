@@ -9,6 +9,8 @@ import * as rows from './jump-store.ts';
 /** Facts and last-seen times are written together, this often, at most so many clients in one transaction. */
 const NOTES_INTERVAL_MS = 1000;
 const NOTES_BATCH = 500;
+/** As many at a time when the program ends: each transaction waits for the disk. */
+const LAST_BATCH = 20_000;
 
 const notesWritten = defineAuditEvent(
   'JUMP_CLIENTS_NOTED',
@@ -23,16 +25,19 @@ const notesWritten = defineAuditEvent(
 export class ClientNotes {
   #store: Store;
   #changes: ItemChanges;
+  #written: (clientIds: string[]) => void;
   #log: Log;
   #facts = new Map<string, { facts: ClientFacts; software: ClientSoftware | undefined }>();
   #seen = new Map<string, number>();
   #timer: NodeJS.Timeout;
 
-  constructor(options: { store: Store; changes: ItemChanges; log: Log }) {
+  /** `written`: these clients' rows are others now. */
+  constructor(options: { store: Store; changes: ItemChanges; written(clientIds: string[]): void; log: Log }) {
     this.#store = options.store;
+    this.#written = (clientIds) => options.written(clientIds);
     this.#changes = options.changes;
     this.#log = options.log;
-    this.#timer = setInterval(() => this.#write(), NOTES_INTERVAL_MS).unref();
+    this.#timer = setInterval(() => this.#write(NOTES_BATCH), NOTES_INTERVAL_MS).unref();
   }
 
   noteFacts(clientId: string, facts: ClientFacts, software: ClientSoftware | undefined): void {
@@ -61,13 +66,13 @@ export class ClientNotes {
   /** Writes everything that is still to be written. */
   close(): void {
     clearInterval(this.#timer);
-    while (this.#facts.size + this.#seen.size > 0) this.#write();
+    while (this.#facts.size + this.#seen.size > 0) this.#write(LAST_BATCH);
   }
 
   /** Writes a batch; the rest waits for the next turn. */
-  #write(): void {
-    const facts = [...this.#facts].slice(0, NOTES_BATCH);
-    const seen = [...this.#seen].slice(0, NOTES_BATCH);
+  #write(batch: number): void {
+    const facts = firstOf(this.#facts, batch);
+    const seen = firstOf(this.#seen, batch);
     if (facts.length + seen.length === 0) return;
     const hosts = facts.slice(0, 20).map(([client, noted]) => ({ client, hostName: noted.facts.hostName }));
     try {
@@ -84,8 +89,16 @@ export class ClientNotes {
     }
     for (const [id, value] of facts) {
       if (this.#facts.get(id) === value) this.#facts.delete(id);
-      this.#changes.note(id);
     }
     for (const [id, atMs] of seen) if (this.#seen.get(id) === atMs) this.#seen.delete(id);
+    const ids = facts.map(([id]) => id);
+    this.#written(ids);
+    this.#changes.noteMany(ids);
   }
+}
+
+function firstOf<Key, Value>(map: Map<Key, Value>, count: number): [Key, Value][] {
+  const first: [Key, Value][] = [];
+  for (const entry of map) if (first.push(entry) >= count) break;
+  return first;
 }

@@ -21,7 +21,7 @@ import {
 import { clientIdOf } from './link-certificate.ts';
 import { LinkConflicts, type LinkConflict } from './link-conflicts.ts';
 import { LinkGate } from './link-gate.ts';
-import { LinkWheel } from './link-wheel.ts';
+import { LinkWheel, LONGEST_ROUND_TICKS } from './link-wheel.ts';
 import { WindowLimit } from './window-limit.ts';
 import { reconnectWindows, returnWindows } from './reconnect-pacing.ts';
 import type { LinkTls } from './site-identity.ts';
@@ -32,7 +32,7 @@ export const LINKS_LIMIT = 19_000;
 export const ENROLLING_LIMIT = 256;
 /** A link that has not said `enrol` or `hello` by then is dropped. */
 export const FIRST_MESSAGE_LIMIT_S = 10;
-/** Messages of one link in one round of pings (30 s). */
+/** Messages of one link in the longest round of pings (30 s); fewer in a shorter one. */
 export const MESSAGES_PER_ROUND = 1000;
 /** What may wait in one link's send buffer; a client that reads slower than that is dropped. */
 export const SEND_BUFFER_LIMIT_BYTES = 1024 * 1024;
@@ -106,6 +106,11 @@ export class ControlLinks {
   /** New connections get this certificate; links that stand keep theirs. */
   setTls(tls: LinkTls): void {
     this.#gate.setTls(tls);
+  }
+
+  /** A client that was silent so long is dropped; it is asked three times before. */
+  setSilenceLimit(seconds: number): void {
+    this.#wheel.setSilenceLimit(seconds);
   }
 
   get online(): number {
@@ -215,8 +220,9 @@ export class ControlLinks {
   #heard(link: Link): boolean {
     link.heardTick = this.#wheel.tick;
     link.messages += 1;
-    if (link.messages <= MESSAGES_PER_ROUND) return true;
-    this.#refuse(link, 'busy', `More than ${MESSAGES_PER_ROUND} messages in 30 seconds.`);
+    const limit = Math.ceil((MESSAGES_PER_ROUND * this.#wheel.roundTicks) / LONGEST_ROUND_TICKS);
+    if (link.messages <= limit) return true;
+    this.#refuse(link, 'busy', `More than ${limit} messages in ${this.#wheel.roundTicks} seconds.`);
     return false;
   }
 
@@ -324,7 +330,8 @@ export class ControlLinks {
   /** A client whose certificate nears its end gets a new one; when that fails, it is tried again at its next connect. */
   async #renewCertificate(link: Link, hello: Hello, version: number, state: LinkState): Promise<void> {
     try {
-      const renewed = await this.#directory.renew(link.clientId, link.certificate?.endMs ?? 0, () => link.publicKey());
+      if (link.certificate === undefined) return;
+      const renewed = await this.#directory.renew(link.clientId, link.certificate, () => link.publicKey());
       if (renewed !== undefined && link.phase === 'live') this.#accepted(link, version, state, hello, { certificate: renewed });
     } catch (error) {
       this.#log.error({ err: error, client: link.clientId }, 'client-certificate-not-renewed');

@@ -19,6 +19,12 @@ export function unknownMember(): AppError {
   });
 }
 
+export function bulkNeedsItems(): AppError {
+  return new AppError('invalid', 'JUMP_BULK_ITEMS', 'Name the Jump Clients, or the search that finds them: one of both.', {
+    field: 'body.ids',
+  });
+}
+
 export function wrongState(state: string): AppError {
   return new AppError('conflict', 'JUMP_CLIENT_STATE', `This Jump Client is ${state}: reload the list and choose again.`, {
     params: { state },

@@ -4,6 +4,7 @@ import { defineAuditEvent } from '@bascule/store/audit.ts';
 import type { Context, Store } from '@bascule/store/store.ts';
 import type { ItemChanges } from './item-changes.ts';
 import { groupNameTaken, unknownMember } from './jump-errors.ts';
+import type { ItemIndex } from './item-index.ts';
 import * as rows from './jump-store.ts';
 
 const groupCreated = defineAuditEvent('JUMP_GROUP_CREATED', 'Created Jump Group {name}');
@@ -14,12 +15,20 @@ const groupDeleted = defineAuditEvent('JUMP_GROUP_DELETED', 'Deleted Jump Group 
 export class JumpGroups {
   #store: Store;
   #changes: ItemChanges;
+  #index: ItemIndex;
   #userName: (id: string) => string | undefined;
   #now: () => number;
   #accessListeners: (() => void)[] = [];
 
-  constructor(options: { store: Store; changes: ItemChanges; userName(id: string): string | undefined; now: () => number }) {
+  constructor(options: {
+    store: Store;
+    changes: ItemChanges;
+    index: ItemIndex;
+    userName(id: string): string | undefined;
+    now: () => number;
+  }) {
     this.#store = options.store;
+    this.#index = options.index;
     this.#changes = options.changes;
     this.#userName = (id) => options.userName(id);
     this.#now = options.now;
@@ -45,7 +54,8 @@ export class JumpGroups {
       list.push({ id: userId, name });
       members.set(groupId, list);
     }
-    return rows.allGroups(this.#store).map((group) => ({ ...group, members: members.get(group.id) ?? [] }));
+    const itemsOf = (id: string) => (this.#index.isReady ? this.#index.groupCount(id).items : rows.countInGroup(this.#store, id));
+    return rows.groupNames(this.#store).map(({ id, name }) => ({ id, name, items: itemsOf(id), members: members.get(id) ?? [] }));
   }
 
   create(context: Context, name: string): string {

@@ -3,6 +3,8 @@ import { notFound } from '@bascule/errors/app-error.ts';
 import { PUBLIC_ACTION, route, type AnyRoute } from '@bascule/http/route.ts';
 import { ok } from '@bascule/protocol/api/common.ts';
 import {
+  bulkJumpItemsBody,
+  bulkJumpItemsDone,
   changeJumpGroupBody,
   changeJumpItemBody,
   conflicts,
@@ -14,6 +16,8 @@ import {
   jumpGroups,
   jumpItem,
   jumpItems,
+  jumpItemsPage,
+  searchJumpItemsQuery,
 } from '@bascule/protocol/api/jump.ts';
 import { id } from '@bascule/protocol/text.ts';
 import type { Policy } from '../policy/policy.ts';
@@ -49,6 +53,22 @@ function itemRoutes(jump: Jump, policy: Policy): AnyRoute[] {
       query: sinceQuery,
       answer: jumpItems,
       handle: ({ principal, query }) => jump.items(query.since, policy.itemFilter(principal)),
+    }),
+    route({
+      method: 'GET',
+      url: '/jump/items/search',
+      action: 'jump-items.list',
+      query: searchJumpItemsQuery,
+      answer: jumpItemsPage,
+      handle: ({ principal, query }) => jump.search(query, policy.itemFilter(principal)),
+    }),
+    route({
+      method: 'POST',
+      url: '/jump/items/bulk',
+      action: 'jump-items.manage',
+      body: bulkJumpItemsBody,
+      answer: bulkJumpItemsDone,
+      handle: ({ context, body }) => jump.bulk(context, body),
     }),
     route({
       method: 'PATCH',

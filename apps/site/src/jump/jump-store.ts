@@ -83,6 +83,34 @@ export function admissionOf(reader: Reader, id: string): AdmissionRow | undefine
   );
 }
 
+/** The clients of these ids, in no order, without the duplicate mark. */
+export function clientsById(reader: Reader, ids: readonly string[]): ClientRow[] {
+  return reader.all<ClientRow>(
+    `SELECT ${CLIENT_COLUMNS}, 0 AS duplicateName FROM json_each(?) wanted
+     CROSS JOIN jump_clients c ON c.id = wanted.value LEFT JOIN jump_groups g ON g.id = c.group_id`,
+    JSON.stringify(ids),
+  );
+}
+
+/** The clients of these ids, in no order, as a list shows them. */
+export function markedClientsById(reader: Reader, ids: readonly string[]): ClientRow[] {
+  return reader.all<ClientRow>(
+    `SELECT ${CLIENT_COLUMNS}, EXISTS (SELECT 1 FROM jump_clients d WHERE d.name = c.name AND d.id <> c.id) AS duplicateName
+     FROM json_each(?) wanted CROSS JOIN jump_clients c ON c.id = wanted.value LEFT JOIN jump_groups g ON g.id = c.group_id`,
+    JSON.stringify(ids),
+  );
+}
+
+/** The next clients by id, without the duplicate mark. */
+export function clientsAfter(reader: Reader, id: string, limit: number): ClientRow[] {
+  return reader.all<ClientRow>(
+    `SELECT ${CLIENT_COLUMNS}, 0 AS duplicateName
+     FROM jump_clients c LEFT JOIN jump_groups g ON g.id = c.group_id WHERE c.id > ? ORDER BY c.id LIMIT ?`,
+    id,
+    limit,
+  );
+}
+
 /** All clients, in one pass over both tables. */
 export function allClients(reader: Reader): IterableIterator<ClientRow> {
   return reader.iterate<ClientRow>(
@@ -102,8 +130,15 @@ export function clientIdByKey(
   );
 }
 
-export function idsWithName(reader: Reader, name: string): string[] {
-  return reader.all<{ id: string }>(`SELECT id FROM jump_clients WHERE name = ?`, name).map((row) => row.id);
+/** The only other client that is named so; undefined when there is none, or more than one. */
+export function onlyOtherNamed(reader: Reader, name: string, id: string): string | undefined {
+  const others = reader.all<{ id: string }>(`SELECT id FROM jump_clients WHERE name = ? AND id <> ? LIMIT 2`, name, id);
+  return others.length === 1 ? others[0]!.id : undefined;
+}
+
+/** The mode that the site wants of the client, and whether it ever said what it runs as. */
+export function modeOf(reader: Reader, id: string): { mode: ClientMode; isReported: number } | undefined {
+  return reader.get(`SELECT mode, software <> '' AS isReported FROM jump_clients WHERE id = ?`, id);
 }
 
 export function countClients(reader: Reader): { total: number; waiting: number } {
@@ -177,9 +212,10 @@ export function softwareText(software: ClientSoftware | undefined): string {
   return software === undefined ? '' : JSON.stringify({ ...software, freeBytes: null });
 }
 
+/** The mode is the site's, once the client has said the first time what it was installed as. */
 export function updateSoftware(tx: Tx, id: string, software: ClientSoftware): void {
   tx.run(
-    `UPDATE jump_clients SET program = ?, revision = ?, mode = ?, software = ? WHERE id = ?`,
+    `UPDATE jump_clients SET program = ?, revision = ?, mode = CASE WHEN software = '' THEN ? ELSE mode END, software = ? WHERE id = ?`,
     software.program === 'jumpoint' ? 'jumpoint' : 'jump-client',
     software.revision,
     software.mode,
@@ -192,12 +228,22 @@ export function updateLastSeen(tx: Tx, id: string, atMs: number): void {
   tx.run(`UPDATE jump_clients SET last_seen_at_ms = ? WHERE id = ?`, atMs, id);
 }
 
-export function updateClient(tx: Tx, id: string, change: { name: string; groupId: string | null; comment: string }): void {
+export interface ItemChange {
+  name: string;
+  groupId: string | null;
+  comment: string;
+  tags: string[];
+  mode: ClientMode;
+}
+
+export function updateClient(tx: Tx, id: string, change: ItemChange): void {
   tx.run(
-    `UPDATE jump_clients SET name = ?, group_id = ?, comment = ? WHERE id = ?`,
+    `UPDATE jump_clients SET name = ?, group_id = ?, comment = ?, tags = ?, mode = ? WHERE id = ?`,
     change.name,
     change.groupId,
     change.comment,
+    JSON.stringify(change.tags),
+    change.mode,
     id,
   );
 }
@@ -212,6 +258,10 @@ export function deleteClient(tx: Tx, client: { id: string; name: string }, nowMs
   tx.run(`INSERT INTO jump_deleted_clients (id, name, deleted_at_ms) VALUES (?, ?, ?)`, client.id, client.name, nowMs);
 }
 
+export function groupNames(reader: Reader): { id: string; name: string }[] {
+  return reader.all(`SELECT id, name FROM jump_groups ORDER BY name`);
+}
+
 export function groupName(reader: Reader, id: string): string | undefined {
   return reader.get<{ name: string }>(`SELECT name FROM jump_groups WHERE id = ?`, id)?.name;
 }
@@ -220,10 +270,8 @@ export function groupIdByName(reader: Reader, name: string): string | undefined 
   return reader.get<{ id: string }>(`SELECT id FROM jump_groups WHERE name = ?`, name)?.id;
 }
 
-export function allGroups(reader: Reader): { id: string; name: string; items: number }[] {
-  return reader.all(
-    `SELECT g.id, g.name, (SELECT count(*) FROM jump_clients c WHERE c.group_id = g.id) AS items FROM jump_groups g ORDER BY g.name`,
-  );
+export function countInGroup(reader: Reader, id: string): number {
+  return reader.get<{ count: number }>(`SELECT count(*) AS count FROM jump_clients WHERE group_id = ?`, id)!.count;
 }
 
 export function allGroupMembers(reader: Reader): { groupId: string; userId: string }[] {

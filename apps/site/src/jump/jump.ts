@@ -3,25 +3,29 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { notFound } from '@bascule/errors/app-error.ts';
 import type { Log } from '@bascule/log/log.ts';
-import type { ClientSoftware } from '@bascule/protocol/client-program.ts';
-import type { FromClient, HeldSession, ToClient } from '@bascule/protocol/control-link.ts';
+import type { ClientSettings, ClientSoftware } from '@bascule/protocol/client-program.ts';
+import type { HeldSession, ToClient } from '@bascule/protocol/control-link.ts';
 import type { JumpItem } from '@bascule/protocol/api/jump.ts';
-import { defineAuditEvent } from '@bascule/store/audit.ts';
+import { defineAuditEvent, type AuditEvent } from '@bascule/store/audit.ts';
 import { SYSTEM, type Context, type Store } from '@bascule/store/store.ts';
-import { ControlLinks } from './control-links.ts';
-import type { AcceptedExtras, ClientMessage, Hello, LinkDirectory } from './link.ts';
+import { CheckIns } from './check-ins.ts';
+import { ClientAdmission } from './client-admission.ts';
 import { ClientNotes } from './client-notes.ts';
-import { enrolClient, sha256 } from './enrolment.ts';
+import { checkClientRules, DEFAULT_CLIENT_RULES, type ClientRules } from './client-settings.ts';
+import { ControlLinks } from './control-links.ts';
 import { InstallerTokens, LOCAL_TOKEN_NAME } from './installer-tokens.ts';
+import { ItemActs, type BulkRequest } from './item-acts.ts';
 import { ItemChanges } from './item-changes.ts';
-import { EnrolmentRefused, unknownGroup, wrongState } from './jump-errors.ts';
+import { ItemList, type ItemSearch, type MayList, type UpgradeView } from './item-list.ts';
 import { JumpGroups } from './jump-groups.ts';
+import { JumpListeners, type ClientCutReason } from './jump-listeners.ts';
 import * as rows from './jump-store.ts';
-import type { ClientRow, ClientState } from './jump-store.ts';
+import type { ClientState } from './jump-store.ts';
+import type { AcceptedExtras, ClientMessage, Hello, LinkDirectory } from './link.ts';
 import { LinkLeaf } from './link-leaf.ts';
-import { WindowLimit } from './window-limit.ts';
-import { CLIENT_CERTIFICATE_LIFE_MS, type LinkTls, type SiteIdentity } from './site-identity.ts';
+import type { LinkTls, SiteIdentity } from './site-identity.ts';
 import { readTicketKeys } from './ticket-keys.ts';
+import { WindowLimit } from './window-limit.ts';
 
 export { jumpMigrations } from './jump-migrations.ts';
 export { SiteIdentity, type LinkTls } from './site-identity.ts';
@@ -29,22 +33,14 @@ export { type AcceptedExtras, type ClientMessage, type Hello } from './link.ts';
 export { Installer } from './installer.ts';
 export { jumpRoutes } from './jump-routes.ts';
 export { type ClientRow, type ClientState } from './jump-store.ts';
+export { type ClientCutReason } from './jump-listeners.ts';
+export { type ClientRules } from './client-settings.ts';
 
-/** A last-seen time in the database that is younger than this is not written again at a connect. */
-const LAST_SEEN_FRESH_MS = 60 * 60_000;
 const AUDIT_WINDOW_MS = 60_000;
+/** The lists are made ready so long after the start, when nobody asked for them before: clients come back first. */
+const LISTS_READY_AFTER_MS = 2000;
 
-const approved = defineAuditEvent('JUMP_CLIENT_APPROVED', 'Approved Jump Client {name}');
-const confirmed = defineAuditEvent('JUMP_CLIENT_CONFIRMED', 'Confirmed Jump Client {name}');
-const revoked = defineAuditEvent('JUMP_CLIENT_REVOKED', 'Revoked Jump Client {name}');
-const deleted = defineAuditEvent('JUMP_CLIENT_DELETED', 'Deleted Jump Client {name}');
-const changed = defineAuditEvent('JUMP_ITEM_CHANGED', 'Changed Jump Item {name}');
-const unknownListed = defineAuditEvent(
-  'JUMP_CLIENT_UNKNOWN',
-  'Jump Client {client} on {hostName} has a valid certificate but is unknown here: listed to be confirmed',
-);
 const linkRefused = defineAuditEvent('JUMP_LINK_REFUSED', 'Refused a control link from {address}: {reason}');
-const enrolmentRefused = defineAuditEvent('JUMP_ENROLMENT_REFUSED', 'Refused an enrolment from {address}: {reason}');
 const conflictSeen = defineAuditEvent(
   'JUMP_CLIENT_DUPLICATED',
   'Two machines use the identity of Jump Client {client}: the newer one is held',
@@ -53,8 +49,6 @@ const conflictDecided = defineAuditEvent(
   'JUMP_CONFLICT_DECIDED',
   'Decided for the {keep} of two machines that use the identity of Jump Client {name}',
 );
-
-export type ClientCutReason = 'revoked' | 'deleted' | 'replaced';
 
 export interface JumpOptions {
   store: Store;
@@ -79,6 +73,8 @@ export interface JumpTarget {
   runsAs: string;
   state: ClientState;
   online: boolean;
+  /** When a passive client that is away checks in at the latest; null for any other. */
+  nextCheckInMs: number | null;
 }
 
 /**
@@ -86,48 +82,42 @@ export interface JumpTarget {
  * every connection that base hands over.
  */
 export class Jump {
-  #options: JumpOptions;
-  #store: Store;
-  #now: () => number;
-  #log: Log;
-  #links: ControlLinks;
-  #changes: ItemChanges;
-  #sessionCounts = new Map<string, number>();
-  #notes: ClientNotes;
+  readonly #store: Store;
+  readonly #now: () => number;
+  readonly #log: Log;
+  readonly #links: ControlLinks;
+  readonly #changes: ItemChanges;
+  readonly #notes: ClientNotes;
+  readonly #list: ItemList;
+  readonly #acts: ItemActs;
+  readonly #admission: ClientAdmission;
+  readonly #checkIns: CheckIns;
+  readonly #auditLimit: WindowLimit;
+  readonly #listeners = new JumpListeners();
+  readonly #extras: ((clientId: string, hello: Hello) => AcceptedExtras)[] = [];
+  readonly #checkInVetoes: ((clientId: string) => boolean)[] = [];
   #clientCount: number;
-  #auditLimit: WindowLimit;
-  #linkListeners: ((clientId: string, connected: boolean) => void)[] = [];
-  #sessionListeners: ((clientId: string, held: HeldSession[]) => void)[] = [];
-  #messageListeners: ((clientId: string, message: ClientMessage) => void)[] = [];
-  #cutListeners: ((clientId: string, reason: ClientCutReason) => void)[] = [];
-  #conflictListeners: (() => void)[] = [];
-  #helloListeners: ((clientId: string, hello: Hello) => void)[] = [];
-  #extras: ((clientId: string, hello: Hello) => AcceptedExtras)[] = [];
+  #rules: ClientRules = DEFAULT_CLIENT_RULES;
   #onRequest: (clientId: string, request: IncomingMessage, response: ServerResponse) => void = (_client, _request, response) =>
     void response.writeHead(404).end();
-  #upgradeView: (row: ClientRow) => Pick<JumpItem, 'upgrade' | 'upgradePlace'> = () => ({
-    upgrade: 'current',
-    upgradePlace: null,
-  });
   /** Of connected clients. */
-  #software = new Map<string, ClientSoftware>();
+  readonly #software = new Map<string, ClientSoftware>();
   readonly groups: JumpGroups;
   readonly tokens: InstallerTokens;
   readonly #leaf: LinkLeaf;
   readonly #dataTicketKeys: Buffer;
+  readonly #listsTimer: NodeJS.Timeout;
 
   private constructor(options: JumpOptions, leaf: LinkLeaf) {
-    this.#options = options;
-    this.#store = options.store;
+    const { store, identity, log } = options;
+    this.#store = store;
     this.#now = options.now ?? Date.now;
-    this.#log = options.log;
+    this.#log = log;
     this.#leaf = leaf;
     this.#changes = new ItemChanges(this.#now());
-    const common = { store: options.store, now: this.#now };
-    this.groups = new JumpGroups({ ...common, changes: this.#changes, userName: options.userName });
-    this.tokens = new InstallerTokens({ ...common, identity: options.identity });
-    this.#notes = new ClientNotes({ store: options.store, changes: this.#changes, log: options.log });
-    this.#clientCount = rows.countClients(options.store).total;
+    const common = { store, now: this.#now };
+    this.#notes = new ClientNotes({ store, changes: this.#changes, written: (ids) => this.#list.index.refresh(ids), log });
+    this.#clientCount = rows.countClients(store).total;
     this.#auditLimit = new WindowLimit({ windowMs: AUDIT_WINDOW_MS, perKey: 1, inAll: 60, now: this.#now });
     const ticketKeys = readTicketKeys(options.keysDir, this.#now());
     this.#dataTicketKeys = Buffer.from(hkdfSync('sha256', ticketKeys, '', 'bascule data links', ticketKeys.length));
@@ -136,10 +126,22 @@ export class Jump {
       tls: leaf.tls,
       ticketKeys,
       appliance: options.appliance,
-      log: options.log,
+      log,
+      now: this.#now,
+    });
+    const changes = this.#changes;
+    this.#list = new ItemList({ store, changes, notes: this.#notes, links: this.#links, rules: () => this.#rules });
+    this.groups = new JumpGroups({ ...common, changes, index: this.#list.index, userName: options.userName });
+    this.tokens = new InstallerTokens({ ...common, identity });
+    this.#acts = this.#makeActs();
+    this.#admission = this.#makeAdmission(identity);
+    this.#checkIns = new CheckIns({
+      isWanted: (clientId) => this.#checkInVetoes.some((veto) => veto(clientId)),
+      end: (clientId) => void this.#links.send(clientId, { kind: 'check-in-over' }),
       now: this.#now,
     });
     leaf.onRenewed((tls) => this.#links.setTls(tls));
+    this.#listsTimer = setTimeout(() => void this.listsReady(), LISTS_READY_AFTER_MS).unref();
   }
 
   /** Makes the part ready, with a link certificate of this start. */
@@ -160,9 +162,13 @@ export class Jump {
 
   /** Ends all links and writes what is still to be noted. `hasSession`: the site is back in a moment, and clients are told to be so too, those with a session first. */
   async close(hasSession?: (clientId: string) => boolean): Promise<void> {
+    clearTimeout(this.#listsTimer);
     this.#leaf.close();
+    this.#checkIns.close();
     await this.#links.close(hasSession);
+    this.#list.index.close();
     this.#notes.close();
+    this.#changes.close();
   }
 
   /** Takes over a connection with ALPN `bascule-link/1`; `head` is what base read of it. */
@@ -172,15 +178,15 @@ export class Jump {
 
   /** A client's link came (`connected`) or went. At a link that came, `onClientSessions` follows. */
   onClientLink(listener: (clientId: string, connected: boolean) => void): void {
-    this.#linkListeners.push(listener);
+    this.#listeners.link.push(listener);
   }
   /** At every connect: the sessions the client still holds a process for. */
   onClientSessions(listener: (clientId: string, held: HeldSession[]) => void): void {
-    this.#sessionListeners.push(listener);
+    this.#listeners.sessions.push(listener);
   }
   /** At every connect, after `onClientSessions`: the whole `hello`. */
   onClientHello(listener: (clientId: string, hello: Hello) => void): void {
-    this.#helloListeners.push(listener);
+    this.#listeners.hello.push(listener);
   }
   /** What goes with `accepted`; asked at every connect, so it must be quick. */
   addAcceptedExtras(provider: (clientId: string, hello: Hello) => AcceptedExtras): void {
@@ -190,27 +196,41 @@ export class Jump {
   serveRequests(handler: (clientId: string, request: IncomingMessage, response: ServerResponse) => void): void {
     this.#onRequest = handler;
   }
-  /** Who knows how far each client is in the upgrade queue. */
-  showUpgrades(view: (row: ClientRow) => Pick<JumpItem, 'upgrade' | 'upgradePlace'>): void {
-    this.#upgradeView = view;
+  /** Who knows how far each client is in the upgrade queue; it is asked for every client then. */
+  showUpgrades(view: UpgradeView): void {
+    this.#list.showUpgrades(view).catch((error: unknown) => this.#log.error({ err: error }, 'jump-lists-not-ready'));
   }
   /** The item's place in the queue or its state there changed. */
   noteUpgrade(clientId: string): void {
+    this.#list.index.refresh([clientId]);
     this.#changes.note(clientId);
+  }
+  /** `keep`: somebody has something for this passive client to do, so that its check-in is not over; asked every few seconds while it is connected. */
+  keepCheckIn(keep: (clientId: string) => boolean): void {
+    this.#checkInVetoes.push(keep);
+  }
+  /** Heartbeat and check-ins of all clients (B104-B107); connected ones are told. Throws JUMP_CLIENT_RULES. */
+  setClientRules(rules: ClientRules): void {
+    checkClientRules(rules);
+    const before = this.#rules;
+    this.#rules = { ...rules };
+    this.#links.setSilenceLimit(rules.offlineAfterSeconds);
+    if (before.checkInHours === rules.checkInHours && before.toleratesDates === rules.toleratesDates) return;
+    for (const [clientId] of this.#software) this.#tellSettings(clientId);
   }
   /** What a connected client said about its software. */
   softwareOf(clientId: string): ClientSoftware | undefined {
     return this.#software.get(clientId);
   }
-  /** Every message of an accepted client but `hello`. */
+  /** Every message of an accepted client but `hello`; none of a link that is held or was cut. */
   onClientMessage(listener: (clientId: string, message: ClientMessage) => void): void {
-    this.#messageListeners.push(listener);
+    this.#listeners.message.push(listener);
   }
   /** The client was revoked, deleted, or lost against another with its identity: its sessions end now. */
   onClientCut(listener: (clientId: string, reason: ClientCutReason) => void): void {
-    this.#cutListeners.push(listener);
+    this.#listeners.cut.push(listener);
   }
-  /** Some Jump Item changed (rows, presence): lists are to be fetched again. */
+  /** Some Jump Items changed (rows, presence): lists are to be fetched again. Called ten times a second at most. */
   onItemsChanged(listener: () => void): void {
     this.#changes.onChange(listener);
   }
@@ -219,7 +239,7 @@ export class Jump {
     this.groups.onAccessChanged(listener);
   }
   onConflictsChanged(listener: () => void): void {
-    this.#conflictListeners.push(listener);
+    this.#listeners.conflicts.push(listener);
   }
 
   /** Sends to the client's live link; false when it has none, or its buffer is full. */
@@ -243,13 +263,26 @@ export class Jump {
 
   /** For the list: how many access sessions live on the client. */
   noteSessionCount(clientId: string, count: number): void {
-    if (count === 0) this.#sessionCounts.delete(clientId);
-    else this.#sessionCounts.set(clientId, count);
+    this.#list.noteSessionCount(clientId, count);
     this.#changes.note(clientId);
   }
 
   counts(): { online: number; total: number; waiting: number; conflicts: number } {
-    return { ...rows.countClients(this.#store), online: this.#links.online, conflicts: this.#links.conflictCount };
+    const { index } = this.#list;
+    const { total, waiting } = index.isReady ? index.counts(() => true) : rows.countClients(this.#store);
+    return { total, waiting, online: this.#links.online, conflicts: this.#links.conflictCount };
+  }
+
+  /** How many items `mayList` allows, and of them those that one can jump to now. */
+  async countsFor(mayList: MayList): Promise<{ online: number; total: number }> {
+    await this.listsReady();
+    const { online, total } = this.#list.index.counts(mayList);
+    return { online, total };
+  }
+
+  /** Searches, groups and counts can be answered. Made ready in the background after the start; waits for it. */
+  async listsReady(): Promise<void> {
+    await this.#list.index.ready();
   }
 
   /** The Jump Item `id`, or undefined. Whether a user may see it is policy's. */
@@ -264,6 +297,7 @@ export class Jump {
       runsAs: row.runsAs,
       state: row.state,
       online: this.isOnline(id),
+      nextCheckInMs: this.#list.nextCheckInMs(row),
     };
   }
 
@@ -272,75 +306,38 @@ export class Jump {
     return this.groups.idsOfUser(userId);
   }
 
-  /**
-   * The list for one viewer: complete, or what changed after revision `since`. `mayList` decides per item; what it turns down is named in
-   * `removed` when something about it changed, just like a deleted one.
-   */
-  items(since: number | undefined, mayList: (item: { groupId: string | null }) => boolean) {
-    const revision = this.#changes.revision;
-    const ids = since === undefined ? undefined : this.#changes.since(since);
-    const items: JumpItem[] = [];
-    const removed: string[] = [];
-    if (ids === undefined) {
-      for (const row of rows.allClients(this.#store)) if (mayList(row)) items.push(this.#toItem(row));
-      return { revision, complete: true, items, removed };
-    }
-    for (const id of ids) {
-      const row = rows.clientById(this.#store, id);
-      if (row !== undefined && mayList(row)) items.push(this.#toItem(row));
-      else removed.push(id);
-    }
-    return { revision, complete: false, items, removed };
+  /** GET jump/items: see `ItemList.items`. */
+  items(since: number | undefined, mayList: MayList) {
+    return this.#list.items(since, mayList);
+  }
+
+  /** GET jump/items/search: see `ItemList.search`. */
+  search(query: ItemSearch, mayList: MayList) {
+    return this.#list.search(query, mayList);
   }
 
   item(id: string): JumpItem | undefined {
-    const row = rows.clientById(this.#store, id);
-    return row && this.#toItem(row);
+    return this.#list.item(id);
   }
 
-  /** Renames, moves or comments an item. */
-  changeItem(context: Context, id: string, change: { name?: string; groupId?: string | null; comment?: string }): JumpItem {
-    const row = this.#row(id);
-    if (change.groupId !== undefined && change.groupId !== null && rows.groupName(this.#store, change.groupId) === undefined)
-      throw unknownGroup('body.groupId');
-    const next = {
-      name: change.name ?? row.name,
-      groupId: change.groupId === undefined ? row.groupId : change.groupId,
-      comment: change.comment ?? row.comment,
-    };
-    this.#store.transact(context, changed({ client: id, before: row.name, ...next }), (tx) => rows.updateClient(tx, id, next));
-    this.#noteNames(id, row.name, next.name);
-    if (next.groupId !== row.groupId) this.groups.noteAccessChanged();
-    return this.item(id)!;
+  /** What administrators do with items: see `ItemActs`. */
+  changeItem(context: Context, id: string, change: Parameters<ItemActs['change']>[2]): JumpItem {
+    return this.#acts.change(context, id, change);
   }
-
-  /** waiting-for-approval → approved. */
   approve(context: Context, id: string): JumpItem {
-    return this.#admitRow(context, id, 'waiting-for-approval', approved);
+    return this.#acts.approve(context, id);
   }
-
-  /** to-be-confirmed → approved: an identity that the database did not know (restored, failed over). */
   confirm(context: Context, id: string): JumpItem {
-    return this.#admitRow(context, id, 'to-be-confirmed', confirmed);
+    return this.#acts.confirm(context, id);
   }
-
-  /** The client stays listed, and is refused from now on; its link and its sessions end at once. */
   revoke(context: Context, id: string): JumpItem {
-    const row = this.#row(id);
-    if (row.state === 'revoked') throw wrongState(row.state);
-    this.#store.transact(context, revoked({ client: id, name: row.name }), (tx) => rows.updateClientState(tx, id, 'revoked'));
-    this.#cut(id, 'revoked');
-    return this.item(id)!;
+    return this.#acts.revoke(context, id);
   }
-
-  /** As `revoke`, and the client is no longer listed. */
   delete(context: Context, id: string): void {
-    const row = this.#row(id);
-    this.#store.transact(context, deleted({ client: id, name: row.name }), (tx) => rows.deleteClient(tx, row, this.#now()));
-    this.#clientCount -= 1;
-    this.#cut(id, 'deleted');
-    this.#notes.forget(id);
-    this.#noteNames(id, row.name, row.name);
+    this.#acts.delete(context, id);
+  }
+  bulk(context: Context, request: BulkRequest): Promise<{ changed: number; skipped: number }> {
+    return this.#acts.bulk(context, request);
   }
 
   /** A token for the client on this very machine: one use, ten minutes, approved at once. */
@@ -360,68 +357,65 @@ export class Jump {
 
   /** Ends a conflict; the other machine has to be enrolled anew. */
   decideConflict(context: Context, clientId: string, keep: 'older' | 'newer'): void {
-    if (!this.#links.conflicts().some((conflict) => conflict.clientId === clientId)) throw notFound();
-    this.#store.transact(context, conflictDecided({ client: clientId, name: this.#row(clientId).name, keep }), () => undefined);
+    if (!this.#links.hasConflict(clientId)) throw notFound();
+    const { name } = this.#acts.row(clientId);
+    this.#store.transact(context, conflictDecided({ client: clientId, name, keep }), () => undefined);
     this.#links.decide(clientId, keep);
   }
 
-  #row(id: string): ClientRow {
-    const row = rows.clientById(this.#store, id);
-    if (row === undefined) throw notFound();
-    return row;
+  #makeActs(): ItemActs {
+    return new ItemActs({
+      store: this.#store,
+      list: this.#list,
+      changes: this.#changes,
+      now: this.#now,
+      cut: (id, reason) => {
+        this.#listeners.wasCut(id, reason);
+        this.#links.cut(id);
+        if (reason === 'revoked') return;
+        this.#clientCount -= 1;
+        this.#notes.forget(id);
+      },
+      admitted: (id) => this.#links.tellState(id, 'approved'),
+      modeChanged: (id) => this.#tellSettings(id),
+      accessChanged: () => this.groups.noteAccessChanged(),
+    });
   }
 
-  #admitRow(context: Context, id: string, from: ClientState, event: typeof approved): JumpItem {
-    const row = this.#row(id);
-    if (row.state !== from) throw wrongState(row.state);
-    this.#store.transact(context, event({ client: id, name: row.name }), (tx) => rows.updateClientState(tx, id, 'approved'));
-    this.#changes.note(id);
-    this.#links.tellState(id, 'approved');
-    return this.item(id)!;
+  #makeAdmission(identity: SiteIdentity): ClientAdmission {
+    return new ClientAdmission({
+      store: this.#store,
+      identity,
+      notes: this.#notes,
+      now: this.#now,
+      listed: (clientId, name) => {
+        this.#clientCount += 1;
+        this.#acts.noteNames(clientId, name, name);
+      },
+      audit: (event, address) => this.#audit(event, address),
+    });
   }
 
-  #cut(id: string, reason: ClientCutReason): void {
-    for (const listener of this.#cutListeners) listener(id, reason);
-    this.#links.cut(id);
-    this.#changes.note(id);
+  /** The mode that an administrator chose, else the one it was installed with. */
+  #settingsOf(clientId: string, software: ClientSoftware): ClientSettings {
+    const row = rows.modeOf(this.#store, clientId);
+    const mode = row === undefined || row.isReported === 0 ? software.mode : row.mode;
+    return { mode, checkInHours: this.#rules.checkInHours, toleratesDates: this.#rules.toleratesDates };
   }
 
-  /** The mark 'duplicate name' changes on others, too. */
-  #noteNames(id: string, before: string, after: string): void {
-    for (const other of new Set([id, ...rows.idsWithName(this.#store, before), ...rows.idsWithName(this.#store, after)]))
-      this.#changes.note(other);
+  #tellSettings(clientId: string): void {
+    const software = this.#software.get(clientId);
+    if (software === undefined) return;
+    const settings = this.#settingsOf(clientId, software);
+    this.#links.send(clientId, { kind: 'settings', settings });
+    if (settings.mode === 'passive') this.#checkIns.begin(clientId);
+    else this.#checkIns.forget(clientId);
   }
 
-  #toItem(row: ClientRow): JumpItem {
-    const onlineSinceMs = this.#links.onlineSinceMs(row.id);
-    return {
-      id: row.id,
-      name: row.name,
-      groupId: row.groupId,
-      groupName: row.groupName,
-      hostName: row.hostName,
-      os: row.os,
-      addresses: JSON.parse(row.addresses) as string[],
-      runsAs: row.runsAs,
-      version: row.version,
-      state: row.state,
-      online: onlineSinceMs !== undefined,
-      sinceMs: onlineSinceMs ?? this.#notes.seenAtMs(row.id) ?? row.lastSeenAtMs,
-      duplicateName: row.duplicateName === 1,
-      comment: row.comment,
-      sessions: this.#sessionCounts.get(row.id) ?? 0,
-      program: row.program,
-      revision: row.revision,
-      mode: row.mode,
-      tags: JSON.parse(row.tags) as string[],
-      ...this.#upgradeView(row),
-    };
-  }
-
-  #audit(event: Parameters<Store['transact']>[1] & object, address: string): void {
+  #audit(event: AuditEvent, address: string): void {
     if (!this.#auditLimit.take(address)) return;
     try {
-      this.#store.transact({ ...SYSTEM, address }, event as never, () => undefined);
+      this.#store.transact({ ...SYSTEM, address }, event, () => undefined);
     } catch (error) {
       this.#log.warn({ err: error }, 'refusal-not-audited');
     }
@@ -429,99 +423,43 @@ export class Jump {
 
   #directory(): LinkDirectory {
     return {
-      admit: (clientId, hello, publicKey, address) => this.#admit(clientId, hello, publicKey, address),
-      extras: (clientId, hello) =>
-        Object.assign({}, ...this.#extras.map((provider) => provider(clientId, hello))) as AcceptedExtras,
+      admit: (clientId, hello, publicKey, address) => this.#admission.admit(clientId, hello, publicKey, address),
+      extras: (clientId, hello) => {
+        const settings = hello.software && { settings: this.#settingsOf(clientId, hello.software) };
+        return Object.assign({}, settings, ...this.#extras.map((provider) => provider(clientId, hello))) as AcceptedExtras;
+      },
       request: (clientId, request, response) => this.#onRequest(clientId, request, response),
-      enrol: (message, challenge, address) => this.#enrol(message, challenge, address),
-      renew: (clientId, endMs, publicKey) => this.#renew(clientId, endMs, publicKey),
+      enrol: (message, challenge, address) => this.#admission.enrol(message, challenge, address),
+      renew: (clientId, certificate, publicKey) => this.#admission.renew(clientId, certificate, publicKey),
       clientCount: () => this.#clientCount,
-      linked: (clientId, hello) => {
-        if (hello.software !== undefined) this.#software.set(clientId, hello.software);
-        this.#changes.note(clientId);
-        for (const listener of this.#linkListeners) listener(clientId, true);
-        for (const listener of this.#sessionListeners) listener(clientId, hello.sessions);
-        for (const listener of this.#helloListeners) listener(clientId, hello);
-      },
-      unlinked: (clientId) => {
-        this.#notes.noteSeen(clientId, this.#now());
-        this.#software.delete(clientId);
-        this.#changes.note(clientId);
-        for (const listener of this.#linkListeners) listener(clientId, false);
-      },
+      linked: (clientId, hello) => this.#linked(clientId, hello),
+      unlinked: (clientId) => this.#unlinked(clientId),
       conflictsChanged: (clientId) => {
-        if (this.#links.conflicts().some((conflict) => conflict.clientId === clientId))
-          this.#audit(conflictSeen({ client: clientId }), clientId);
-        for (const listener of this.#conflictListeners) listener();
+        if (this.#links.hasConflict(clientId)) this.#audit(conflictSeen({ client: clientId }), clientId);
+        this.#listeners.conflictsChanged();
       },
-      replaced: (clientId) => {
-        for (const listener of this.#cutListeners) listener(clientId, 'replaced');
-      },
-      message: (clientId, message) => {
-        for (const listener of this.#messageListeners) listener(clientId, message);
-      },
+      replaced: (clientId) => this.#listeners.wasCut(clientId, 'replaced'),
+      message: (clientId, message) => this.#listeners.received(clientId, message),
       refused: (event) => this.#audit(linkRefused(event), event.address),
     };
   }
 
-  #admit(clientId: string, { facts, software }: Hello, publicKey: () => Buffer, address: string): ClientState {
-    const nowMs = this.#now();
-    const row = rows.admissionOf(this.#store, clientId);
-    if (row === undefined) {
-      if (rows.isDeleted(this.#store, clientId)) return 'revoked';
-      const keySha256 = sha256(publicKey());
-      const name = facts.hostName.trim() || 'unnamed';
-      this.#store.transact(
-        { actor: { kind: 'jump-client', id: clientId, name }, address },
-        unknownListed({ client: clientId, hostName: facts.hostName }),
-        (tx) =>
-          rows.insertClient(tx, {
-            id: clientId,
-            name,
-            groupId: null,
-            state: 'to-be-confirmed',
-            facts,
-            keySha256,
-            tokenId: null,
-            nowMs,
-          }),
-      );
-      this.#clientCount += 1;
-      this.#noteNames(clientId, name, name);
-      return 'to-be-confirmed';
+  #linked(clientId: string, hello: Hello): void {
+    if (hello.software !== undefined) {
+      this.#software.set(clientId, hello.software);
+      if (this.#settingsOf(clientId, hello.software).mode === 'passive') this.#checkIns.begin(clientId);
     }
-    if (row.state !== 'revoked') {
-      const isSame = rows.sameFacts(row, facts) && (software === undefined || rows.softwareText(software) === row.software);
-      if (!isSame || this.#notes.factsOf(clientId) !== undefined) this.#notes.noteFacts(clientId, facts, software);
-      if (nowMs - (row.lastSeenAtMs ?? 0) > LAST_SEEN_FRESH_MS) this.#notes.noteSeen(clientId, nowMs);
-    }
-    return row.state;
+    this.#list.index.notePresence(clientId);
+    this.#changes.note(clientId);
+    this.#listeners.linked(clientId, hello);
   }
 
-  async #enrol(message: Extract<FromClient, { kind: 'enrol' }>, challenge: string, address: string) {
-    try {
-      const enrolled = await enrolClient({
-        store: this.#store,
-        identity: this.#options.identity,
-        message,
-        challenge,
-        address,
-        nowMs: this.#now(),
-      });
-      if (enrolled.isNew) {
-        this.#clientCount += 1;
-        this.#noteNames(enrolled.client, enrolled.name, enrolled.name);
-      }
-      return { client: enrolled.client, certificate: enrolled.certificate, authority: this.#options.identity.certificatePem };
-    } catch (error) {
-      if (error instanceof EnrolmentRefused)
-        this.#audit(enrolmentRefused({ address, reason: error.reason, hostName: message.facts.hostName }), address);
-      throw error;
-    }
-  }
-
-  #renew(clientId: string, endMs: number, publicKey: () => Buffer): Promise<string> | undefined {
-    if (endMs - this.#now() > CLIENT_CERTIFICATE_LIFE_MS / 3) return undefined;
-    return this.#options.identity.issueClientCertificate(clientId, publicKey());
+  #unlinked(clientId: string): void {
+    this.#notes.noteSeen(clientId, this.#now());
+    this.#software.delete(clientId);
+    this.#checkIns.forget(clientId);
+    this.#list.index.notePresence(clientId);
+    this.#changes.note(clientId);
+    this.#listeners.unlinked(clientId);
   }
 }

@@ -1,9 +1,8 @@
 import { CONTROL_SILENCE_LIMIT_MS } from '@bascule/protocol/control-link.ts';
 
 const TICK_MS = 1000;
-/** Every link is visited once in this many ticks: wire 3.7, a ping every 30 s. */
-export const WHEEL_SLOTS = CONTROL_SILENCE_LIMIT_MS / 3 / TICK_MS;
-const SILENCE_LIMIT_TICKS = CONTROL_SILENCE_LIMIT_MS / TICK_MS;
+/** wire 3.7: a ping every 30 s, for the other side gives up a link that is silent for 90 s; more often when the site gives up earlier. */
+export const LONGEST_ROUND_TICKS = CONTROL_SILENCE_LIMIT_MS / 3 / TICK_MS;
 
 export interface WheelLink {
   /** The tick at which something was last heard of it. */
@@ -16,7 +15,8 @@ export interface WheelLink {
 
 /** One timer for the pings of all links: each link sits in one of 30 slots, and each second one slot is visited (wire 3.7). */
 export class LinkWheel<Link extends WheelLink> {
-  #slots: Set<Link>[] = Array.from({ length: WHEEL_SLOTS }, () => new Set<Link>());
+  #slots = emptySlots<Link>(LONGEST_ROUND_TICKS);
+  #silenceLimitTicks = CONTROL_SILENCE_LIMIT_MS / TICK_MS;
   #tick = 0;
   #onTick: () => void;
   #timer: NodeJS.Timeout;
@@ -30,11 +30,25 @@ export class LinkWheel<Link extends WheelLink> {
     return this.#tick;
   }
 
+  /** Every link is visited once in this many ticks. */
+  get roundTicks(): number {
+    return this.#slots.length;
+  }
+
+  /** A link that is silent for so long is dropped, at its next visit; links are visited three times within it. */
+  setSilenceLimit(seconds: number): void {
+    this.#silenceLimitTicks = (seconds * 1000) / TICK_MS;
+    const roundTicks = Math.min(LONGEST_ROUND_TICKS, Math.max(1, Math.floor(this.#silenceLimitTicks / 3)));
+    if (roundTicks === this.#slots.length) return;
+    const links = this.#slots.flatMap((slot) => [...slot]);
+    this.#slots = emptySlots(roundTicks);
+    for (const [index, link] of links.entries()) this.#put(link, index % roundTicks);
+  }
+
   /** Adds a link; its first ping comes a whole round later. */
   add(link: Link): void {
-    link.slot = this.#tick % WHEEL_SLOTS;
     link.heardTick = this.#tick;
-    this.#slots[link.slot]!.add(link);
+    this.#put(link, this.#tick % this.#slots.length);
   }
 
   remove(link: Link): void {
@@ -45,12 +59,21 @@ export class LinkWheel<Link extends WheelLink> {
     clearInterval(this.#timer);
   }
 
+  #put(link: Link, slot: number): void {
+    link.slot = slot;
+    this.#slots[slot]!.add(link);
+  }
+
   #advance(): void {
     this.#tick += 1;
-    for (const link of this.#slots[this.#tick % WHEEL_SLOTS]!) {
-      if (this.#tick - link.heardTick >= SILENCE_LIMIT_TICKS) link.drop();
+    for (const link of this.#slots[this.#tick % this.#slots.length]!) {
+      if (this.#tick - link.heardTick >= this.#silenceLimitTicks) link.drop();
       else link.ping();
     }
     this.#onTick();
   }
+}
+
+function emptySlots<Link>(count: number): Set<Link>[] {
+  return Array.from({ length: count }, () => new Set<Link>());
 }

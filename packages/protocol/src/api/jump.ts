@@ -5,7 +5,7 @@ import { id, instantMs, line, optionalLine } from '../text.ts';
 import { upgradeState } from './fleet.ts';
 
 export const clientState = z.enum(['waiting-for-approval', 'approved', 'to-be-confirmed', 'revoked']);
-/** GET jump/items: everything this user may see, as one list (ten thousand rows are one answer of about 3 MB, compressed). */
+/** GET jump/items: everything this user may see, as one list, of at most 20,000; GET jump/items/search for more. */
 export const jumpItem = z.object({
   id: id('jumpClient'),
   name: z.string(),
@@ -34,6 +34,8 @@ export const jumpItem = z.object({
   upgrade: upgradeState,
   /** Its place in the upgrade queue, from 1; null when it does not wait. */
   upgradePlace: z.number().int().nullable(),
+  /** When a passive client that is away checks in at the latest; null for one that is online, active, or was never seen. */
+  nextCheckInMs: instantMs.nullable().default(null),
 });
 export type JumpItem = z.infer<typeof jumpItem>;
 /** `revision` goes up with every change; GET jump/items?since=REVISION answers only what changed. */
@@ -51,7 +53,8 @@ export const changeJumpItemBody = z.object({
   mode: clientMode.optional(),
 });
 
-export const jumpItemSort = z.enum(['name', 'group', 'host', 'state', 'version', 'since']);
+/** `state`: what one can jump to first. `attention`: what waits for a decision first. */
+export const jumpItemSort = z.enum(['name', 'group', 'host', 'state', 'attention', 'version', 'since', 'os', 'user']);
 /** GET jump/items/search: one page of what this user may see; quick with 100,000 rows. */
 export const searchJumpItemsQuery = z.object({
   /** Part of name, host name, address, comment or tag. */
@@ -72,11 +75,19 @@ export const jumpItemsPage = z.object({
   total: z.number().int(),
   items: z.array(jumpItem),
   /** Over everything this user may see, whatever the filter: for the groups and tags beside the list. */
-  groups: z.array(z.object({ id: id('jumpGroup').nullable(), name: z.string().nullable(), items: z.number().int() })),
+  groups: z.array(
+    z.object({
+      id: id('jumpGroup').nullable(),
+      name: z.string().nullable(),
+      items: z.number().int(),
+      /** Of them, those that one can jump to now. */
+      online: z.number().int(),
+    }),
+  ),
   tags: z.array(z.object({ tag: z.string(), items: z.number().int() })).max(500),
 });
 export type JumpItemsPage = z.infer<typeof jumpItemsPage>;
-/** POST jump/items/bulk (administrators): on the named items, or on all that a search finds (`search`), at most 100,000. All or nothing. */
+/** POST jump/items/bulk (administrators): on the named items, or on all that a search finds (`search`), at most 100,000. All or nothing for 10,000 at a time. */
 export const bulkJumpItemsBody = z.object({
   ids: z.array(id('jumpClient')).max(10_000).optional(),
   search: searchJumpItemsQuery.omit({ sort: true, descending: true, offset: true, limit: true }).partial().optional(),
