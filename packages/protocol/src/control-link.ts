@@ -113,7 +113,13 @@ export type RefusalCode = (typeof RefusalCode)[keyof typeof RefusalCode];
 
 export const toClient = z.discriminatedUnion('kind', [
   /** Sent by the server at once after the upgrade. */
-  z.object({ kind: z.literal('welcome'), challenge: z.string().max(200), appliance: z.string().max(100) }),
+  z.object({
+    kind: z.literal('welcome'),
+    challenge: z.string().max(200),
+    appliance: z.string().max(100),
+    /** Of the site's software; absent before 0.2.0. Clients that were installed ahead of the site wait for it (B97). */
+    version: z.string().max(64).optional(),
+  }),
   z.object({
     kind: z.literal('enrolled'),
     client: id('jumpClient'),

@@ -3,6 +3,7 @@ import { defineAuditEvent, type AuditEvent } from '@bascule/store/audit.ts';
 import type { FromClient } from '@bascule/protocol/control-link.ts';
 import type { ClientNotes } from './client-notes.ts';
 import { enrolClient, sha256 } from './enrolment.ts';
+import type { TokenRules } from './installer-tokens.ts';
 import { EnrolmentRefused } from './jump-errors.ts';
 import * as rows from './jump-store.ts';
 import type { ClientState } from './jump-store.ts';
@@ -26,6 +27,8 @@ export interface ClientAdmissionOptions {
   /** A client has a row now. */
   listed(clientId: string, name: string): void;
   audit(event: AuditEvent, address: string): void;
+  /** What goes with a token besides its group. */
+  rulesOf(tokenId: string): TokenRules | undefined;
 }
 
 /** Who comes in: clients that are known, clients with a certificate that are not, and those that enrol. */
@@ -56,9 +59,9 @@ export class ClientAdmission {
 
   /** Enrols a client (wire 3.3). Throws EnrolmentRefused, which is audited. */
   async enrol(message: Extract<FromClient, { kind: 'enrol' }>, challenge: string, address: string) {
-    const { store, identity, now } = this.#options;
+    const { store, identity, now, rulesOf } = this.#options;
     try {
-      const enrolled = await enrolClient({ store, identity, message, challenge, address, nowMs: now() });
+      const enrolled = await enrolClient({ store, identity, message, challenge, address, nowMs: now(), rulesOf });
       if (enrolled.isNew) this.#options.listed(enrolled.client, enrolled.name);
       return { client: enrolled.client, certificate: enrolled.certificate, authority: identity.certificatePem };
     } catch (error) {

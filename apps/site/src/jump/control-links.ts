@@ -54,6 +54,7 @@ export class ControlLinks {
   #log: Log;
   #now: () => number;
   #appliance: string;
+  #version: string | undefined;
   #gate: LinkGate;
   #wheel: LinkWheel<Link>;
   #links = new Map<string, Link>();
@@ -75,6 +76,7 @@ export class ControlLinks {
     tls: LinkTls;
     ticketKeys: Buffer;
     appliance: string;
+    version?: string;
     log: Log;
     now: () => number;
   }) {
@@ -82,6 +84,7 @@ export class ControlLinks {
     this.#log = options.log;
     this.#now = options.now;
     this.#appliance = options.appliance;
+    this.#version = options.version;
     this.#enrolmentLimit = new WindowLimit({ windowMs: 1000, perKey: 200, inAll: 500, now: options.now });
     this.#gate = new LinkGate({
       ...options,
@@ -214,7 +217,12 @@ export class ControlLinks {
     this.#all.add(link);
     this.#pending.set(link, this.#wheel.tick);
     this.#wheel.add(link);
-    this.#send(link, { kind: 'welcome', challenge: link.challenge, appliance: this.#appliance });
+    this.#send(link, {
+      kind: 'welcome',
+      challenge: link.challenge,
+      appliance: this.#appliance,
+      ...(this.#version !== undefined && { version: this.#version }),
+    });
   }
 
   #heard(link: Link): boolean {
@@ -258,10 +266,11 @@ export class ControlLinks {
       link.socket.close(1000);
     } catch (error) {
       if (error instanceof EnrolmentRefused) {
+        const { message: told, retryAfterMs = 0 } = error.told ?? {};
         this.#refuse(
           link,
-          'token-invalid',
-          'The installer token is not valid (any more), or not for this appliance: ask an administrator for a new one.',
+          retryAfterMs > 0 ? 'busy' : 'token-invalid',
+          told ?? 'The installer token is not valid (any more), or not for this appliance: ask an administrator for a new one.',
         );
       } else {
         this.#log.error({ err: error }, 'enrolment-failed');

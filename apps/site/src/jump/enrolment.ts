@@ -5,6 +5,7 @@ import { defineAuditEvent } from '@bascule/store/audit.ts';
 import type { Store } from '@bascule/store/store.ts';
 import { EnrolmentRefused } from './jump-errors.ts';
 import { clientIdByKey, insertClient, takeTokenUse, tokenByLookup, type TokenRow } from './jump-store.ts';
+import type { TokenRules } from './installer-tokens.ts';
 import type { SiteIdentity } from './site-identity.ts';
 
 const clientEnrolled = defineAuditEvent(
@@ -83,6 +84,8 @@ export async function enrolClient(options: {
   challenge: string;
   address: string;
   nowMs: number;
+  /** What goes with a token besides its group. */
+  rulesOf(tokenId: string): TokenRules | undefined;
 }): Promise<Enrolled> {
   const { store, identity, message, nowMs } = options;
   const { token, secret } = readToken(store, message.token, identity);
@@ -92,6 +95,8 @@ export async function enrolClient(options: {
   if (!verify('sha256', proofText, key, Buffer.from(message.proof, 'base64'))) throw new EnrolmentRefused('wrong-proof');
   if (token.revoked === 1) throw new EnrolmentRefused('revoked');
   if (token.validUntilMs <= nowMs) throw new EnrolmentRefused('expired');
+  const rules = options.rulesOf(token.id);
+  if (rules?.refuse !== undefined) throw new EnrolmentRefused(rules.refuse.reason, rules.refuse);
 
   const keySha256 = sha256(spki);
   const name = (message.name ?? message.facts.hostName).trim() || 'unnamed';
@@ -119,7 +124,7 @@ export async function enrolClient(options: {
     // Read again: the group may have been deleted since.
     const groupId = tokenByLookup(tx, token.lookup)?.groupId ?? null;
     const state = token.approveEach === 1 ? 'waiting-for-approval' : 'approved';
-    insertClient(tx, { id: client, name, groupId, state, facts: message.facts, keySha256, tokenId: token.id, nowMs });
+    insertClient(tx, { id: client, name, groupId, state, facts: message.facts, keySha256, tokenId: token.id, nowMs, rules });
   });
   return { client, certificate, isNew: true, name };
 }

@@ -1,6 +1,6 @@
 import { notFound } from '@bascule/errors/app-error.ts';
 import { defineAuditEvent } from '@bascule/store/audit.ts';
-import { SYSTEM, type Context, type Store } from '@bascule/store/store.ts';
+import { SYSTEM, type AuditEvent, type Context, type Store, type Tx } from '@bascule/store/store.ts';
 import { newToken } from './enrolment.ts';
 import { tooManyTokens, unknownGroup } from './jump-errors.ts';
 import * as rows from './jump-store.ts';
@@ -16,11 +16,22 @@ export const LOCAL_TOKEN_NAME = 'This machine';
 const tokenCreated = defineAuditEvent('JUMP_TOKEN_CREATED', 'Created installer token {name}, {uses:use,uses}');
 const tokenRevoked = defineAuditEvent('JUMP_TOKEN_REVOKED', 'Revoked installer token {name}');
 
+/** What goes with a token besides its group: from the installer that it belongs to. */
+export interface TokenRules {
+  program: 'jump-client' | 'jumpoint';
+  mode: 'active' | 'passive';
+  tags: string[];
+  comment: string;
+  /** Nobody enrols with it now. `message` is for whoever has proved to hold the token; `retryAfterMs` 0: it never comes right. */
+  refuse?: { reason: 'outdated' | 'early'; message: string; retryAfterMs: number };
+}
+
 /** Installer tokens: what enrols Jump Clients. Only the SHA-256 of a secret is stored. */
 export class InstallerTokens {
   #store: Store;
   #identity: SiteIdentity;
   #now: () => number;
+  #judge: (tokenId: string) => TokenRules | undefined = () => undefined;
 
   constructor(options: { store: Store; identity: SiteIdentity; now: () => number }) {
     this.#store = options.store;
@@ -33,10 +44,21 @@ export class InstallerTokens {
     return rows.latestTokens(this.#store).map((row) => this.#toToken(row));
   }
 
-  /** Makes an installer token; its text is in the answer and nowhere else. */
+  /** Who knows what goes with a token. */
+  judgeBy(judge: (tokenId: string) => TokenRules | undefined): void {
+    this.#judge = judge;
+  }
+
+  /** What goes with the token; undefined for a plain one. */
+  rulesOf(tokenId: string): TokenRules | undefined {
+    return this.#judge(tokenId);
+  }
+
+  /** Makes an installer token; its text is in the answer and nowhere else. `owner` makes the row that the token belongs to, in the same transaction, and tells the event. */
   create(
     context: Context,
     options: { name: string; validForMs: number; uses: number; groupId: string | null; approveEach: boolean },
+    owner?: { event: AuditEvent; insert(tx: Tx, tokenId: string, text: string): void },
   ) {
     const nowMs = this.#now();
     if (options.groupId !== null && rows.groupName(this.#store, options.groupId) === undefined)
@@ -44,7 +66,7 @@ export class InstallerTokens {
     if (rows.countValidTokens(this.#store, nowMs) >= VALID_TOKENS_LIMIT) throw tooManyTokens(VALID_TOKENS_LIMIT);
     const { text, ...made } = newToken({ identity: this.#identity, nowMs });
     const event = tokenCreated({ tokenId: made.id, name: options.name, uses: options.uses, approveEach: options.approveEach });
-    this.#store.transact(context, event, (tx) =>
+    this.#store.transact(context, owner?.event ?? event, (tx) => {
       rows.insertToken(tx, {
         ...made,
         name: options.name,
@@ -54,15 +76,20 @@ export class InstallerTokens {
         validUntilMs: nowMs + options.validForMs,
         uses: options.uses,
         approveEach: options.approveEach ? 1 : 0,
-      }),
-    );
+      });
+      owner?.insert(tx, made.id, text);
+    });
     return { token: this.#toToken(rows.tokenById(this.#store, made.id)!), text };
   }
 
-  revoke(context: Context, id: string): void {
+  /** The token enrols nobody any more. `owner`: what else changes in the same transaction, and its event. */
+  revoke(context: Context, id: string, owner?: { event: AuditEvent; change(tx: Tx): void }): void {
     const token = rows.tokenById(this.#store, id);
     if (token === undefined) throw notFound();
-    this.#store.transact(context, tokenRevoked({ tokenId: id, name: token.name }), (tx) => rows.revokeToken(tx, id));
+    this.#store.transact(context, owner?.event ?? tokenRevoked({ tokenId: id, name: token.name }), (tx) => {
+      rows.revokeToken(tx, id);
+      owner?.change(tx);
+    });
   }
 
   /** A token for the client on this very machine: one use, ten minutes, approved at once. */

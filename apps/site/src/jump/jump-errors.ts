@@ -46,7 +46,7 @@ export function notReadyYet(): AppError {
   );
 }
 
-/** Why an enrolment is refused; the client is told only that its token is not valid, the audit log says which of these it was. */
+/** Why an enrolment is refused; strangers are told only that the token is not valid, the audit log says which of these it was. */
 export class EnrolmentRefused extends Error {
   readonly reason:
     | 'unknown-token'
@@ -57,9 +57,14 @@ export class EnrolmentRefused extends Error {
     | 'wrong-identity'
     | 'wrong-proof'
     | 'malformed-token'
-    | 'wrong-key';
-  constructor(reason: EnrolmentRefused['reason']) {
+    | 'wrong-key'
+    | 'outdated'
+    | 'early';
+  /** What the client is told after all, since it has proved that it holds the token; and when it may try again (0: never). */
+  readonly told: { message: string; retryAfterMs: number } | undefined;
+  constructor(reason: EnrolmentRefused['reason'], told?: EnrolmentRefused['told']) {
     super(reason);
     this.reason = reason;
+    this.told = told;
   }
 }

@@ -1,6 +1,7 @@
 import type { ClientMode, ClientSoftware } from '@bascule/protocol/client-program.ts';
 import type { ClientFacts } from '@bascule/protocol/control-link.ts';
 import type { Reader, Tx } from '@bascule/store/store.ts';
+import type { TokenRules } from './installer-tokens.ts';
 
 export type ClientState = 'waiting-for-approval' | 'approved' | 'to-be-confirmed' | 'revoked';
 
@@ -160,16 +161,19 @@ export interface NewClient {
   keySha256: string;
   tokenId: string | null;
   nowMs: number;
+  /** What the installer of its token says. */
+  rules?: Pick<TokenRules, 'program' | 'mode' | 'tags' | 'comment'>;
 }
 
 export function insertClient(tx: Tx, client: NewClient): void {
   tx.run(
-    `INSERT INTO jump_clients (id, name, group_id, state, comment, host_name, os, arch, addresses, runs_as, version, key_sha256, token_id, enrolled_at_ms, last_seen_at_ms)
-     VALUES (?, ?, ?, ?, '', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    `INSERT INTO jump_clients (id, name, group_id, state, comment, host_name, os, arch, addresses, runs_as, version, key_sha256, token_id, enrolled_at_ms, last_seen_at_ms, program, mode, tags)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     client.id,
     client.name,
     client.groupId,
     client.state,
+    client.rules?.comment ?? '',
     client.facts.hostName,
     client.facts.os,
     client.facts.arch,
@@ -180,6 +184,9 @@ export function insertClient(tx: Tx, client: NewClient): void {
     client.tokenId,
     client.nowMs,
     client.nowMs,
+    client.rules?.program ?? 'jump-client',
+    client.rules?.mode ?? 'active',
+    JSON.stringify(client.rules?.tags ?? []),
   );
 }
 

@@ -31,6 +31,7 @@ export { jumpMigrations } from './jump-migrations.ts';
 export { SiteIdentity, type LinkTls } from './site-identity.ts';
 export { type AcceptedExtras, type ClientMessage, type Hello } from './link.ts';
 export { Installer } from './installer.ts';
+export type { TokenRules } from './installer-tokens.ts';
 export { jumpRoutes } from './jump-routes.ts';
 export { type ClientRow, type ClientState } from './jump-store.ts';
 export { type ClientCutReason } from './jump-listeners.ts';
@@ -55,6 +56,8 @@ export interface JumpOptions {
   identity: SiteIdentity;
   keysDir: string;
   appliance: string;
+  /** Of the site, for clients that were installed ahead of it; such clients wait when it is absent. */
+  version?: string;
   log: Log;
   /** The names of users, for the members of Jump Groups. */
   userName(id: string): string | undefined;
@@ -126,6 +129,7 @@ export class Jump {
       tls: leaf.tls,
       ticketKeys,
       appliance: options.appliance,
+      ...(options.version !== undefined && { version: options.version }),
       log,
       now: this.#now,
     });
@@ -393,6 +397,7 @@ export class Jump {
         this.#acts.noteNames(clientId, name, name);
       },
       audit: (event, address) => this.#audit(event, address),
+      rulesOf: (tokenId) => this.tokens.rulesOf(tokenId),
     });
   }
 
