@@ -6,10 +6,14 @@ import { ConsoleError, ExitCode } from './exit-code.ts';
 import { jump, resume } from './jump.ts';
 import { listItems } from './jump-items.ts';
 import { logIn, logOut } from './login.ts';
-import { USAGE, type ConsoleOptions } from './options.ts';
+import { USAGE, type Command, type ConsoleOptions } from './options.ts';
 import { SiteConnection, SiteRefusal } from './site-connection.ts';
 import { fingerprintText, isFingerprintOf, type ShownCertificate } from './site-trust.ts';
+import { upgradeFirst } from './upgrade.ts';
 import { aboutThisConsole } from './version.ts';
+
+/** The console upgrades itself before these; the others must work whatever the site has. */
+const UPGRADING_COMMANDS: ReadonlySet<Command> = new Set(['login', 'ls', 'jump', 'resume']);
 
 /** Standard error: what is for the person, and never for a program that reads standard output. */
 function say(text: string): void {
@@ -20,8 +24,15 @@ function print(text: string): void {
   process.stdout.write(`${text}\n`);
 }
 
+export interface CommandSurroundings {
+  argv: readonly string[];
+  env: NodeJS.ProcessEnv;
+  /** Called when this version has shown that it does its work. */
+  worked(): void;
+}
+
 /** Carries out one command. Returns the exit code; throws ConsoleError or SiteRefusal. */
-export async function runCommand(options: ConsoleOptions, env: NodeJS.ProcessEnv): Promise<number> {
+export async function runCommand(options: ConsoleOptions, { argv, env, worked }: CommandSurroundings): Promise<number> {
   if (options.command === 'help') {
     process.stdout.write(USAGE);
     return ExitCode.done;
@@ -29,7 +40,8 @@ export async function runCommand(options: ConsoleOptions, env: NodeJS.ProcessEnv
   const home = new ConsoleHome(consoleFolder(env));
   const connection = connect(options, home);
   try {
-    return await new Commands(options, home, connection).run();
+    if (UPGRADING_COMMANDS.has(options.command)) await upgradeFirst({ connection, argv, env, say });
+    return await new Commands(options, home, connection, worked).run();
   } finally {
     connection.close();
   }
@@ -50,8 +62,10 @@ class Commands {
   readonly #options: ConsoleOptions;
   readonly #home: ConsoleHome;
   readonly #connection: SiteConnection;
+  readonly #worked: () => void;
 
-  constructor(options: ConsoleOptions, home: ConsoleHome, connection: SiteConnection) {
+  constructor(options: ConsoleOptions, home: ConsoleHome, connection: SiteConnection, worked: () => void) {
+    this.#worked = worked;
     this.#options = options;
     this.#home = home;
     this.#connection = connection;
@@ -59,7 +73,7 @@ class Commands {
 
   async run(): Promise<number> {
     const { command, argument, escape, isNew } = this.#options;
-    const jumping = { connection: this.#connection, escape, isNew, say };
+    const jumping = { connection: this.#connection, escape, isNew, say, worked: this.#worked };
     switch (command) {
       case 'login':
         await this.#logIn();

@@ -21,6 +21,8 @@ export interface JumpOptions {
   isNew: boolean;
   /** Standard error, for the person. */
   say(text: string): void;
+  /** Called when a shell is there. */
+  worked(): void;
 }
 
 const END_TEXTS: Partial<Record<EndReason, string>> = {
@@ -111,13 +113,13 @@ function waitingText(name: string, place: string): string {
 }
 
 async function runShell(
-  { connection, escape, say }: JumpOptions,
+  { connection, escape, say, worked }: JumpOptions,
   terminal: Terminal,
   { session, name }: { session: string; name: string },
 ): Promise<number> {
   // On the terminal itself words would stand in the far program's screen; there the title line tells.
   const sayBeside = process.stderr.isTTY ? () => undefined : say;
-  const end = await new Shell({ connection, session, name, terminal, escape, say: sayBeside }).run();
+  const end = await new Shell({ connection, session, name, terminal, escape, say: sayBeside, worked }).run();
   return tellEnd(end, name, say);
 }
 

@@ -1,12 +1,25 @@
+import { readBundleAbout } from '@bascule/client/program-folder.ts';
 import { runCommand } from './commands.ts';
 import { ConsoleError, ExitCode } from './exit-code.ts';
 import { readOptions } from './options.ts';
+import { installedPlace, markWorked } from './place.ts';
 import { SiteRefusal } from './site-connection.ts';
 
-try {
-  process.exitCode = await runCommand(readOptions(process.argv.slice(2), process.env), process.env);
-} catch (error) {
-  process.exitCode = tell(error);
+const argv = process.argv.slice(2);
+/** Asked by the version before, ahead of a switch: whether this one starts, and what it is. */
+if (argv[0] === '--self-check') process.stdout.write(`${JSON.stringify(readBundleAbout(import.meta.dirname))}\n`);
+else process.exitCode = await run();
+
+async function run(): Promise<number> {
+  const place = installedPlace();
+  let exitCode;
+  try {
+    exitCode = await runCommand(readOptions(argv, process.env), { argv, env: process.env, worked: () => markWorked(place) });
+  } catch (error) {
+    exitCode = tell(error);
+  }
+  if (exitCode !== ExitCode.internal) markWorked(place);
+  return exitCode;
 }
 
 /** Says what went wrong, and gives the exit code. */

@@ -36,6 +36,8 @@ export interface ShellOptions {
   escape: boolean;
   /** Says something outside of the screen: standard error when that is not the terminal itself. */
   say(text: string): void;
+  /** Called when the session is there. */
+  worked(): void;
 }
 
 /** One access session in the person's own terminal: every key is passed on once, whatever happens to the way between. */
@@ -132,6 +134,7 @@ export class Shell {
   #status(status: ViewerStatus): void {
     if (status === 'ended') return void this.#givenUp();
     this.#isLinked = status === 'live';
+    if (this.#isLinked) this.#options.worked();
     this.#tell();
   }
 
