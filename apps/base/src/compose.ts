@@ -35,6 +35,8 @@ export interface Prepared {
   host: SiteHost;
   /** The certificate that the web is served with; another one takes its place when it is renewed. */
   web: { certificate: WebCertificate };
+  /** Whether that version of the site is past its watch period; the engine knows, once it is open. */
+  commits: { isCommitted(siteVersion: string): boolean };
 }
 
 /** base, put together. */
@@ -163,6 +165,7 @@ export class Base {
       log: this.#log,
     });
     this.#software = software;
+    this.#prepared.commits.isCommitted = (version) => software.isCommitted(version);
     return software;
   }
 
@@ -288,19 +291,24 @@ function ownCertificate({ paths, hosts }: BaseConfig): Promise<WebCertificate> {
 
 function load(config: BaseConfig, log: Log, certificate: WebCertificate): Prepared {
   const web = { certificate };
+  const commits = { isCommitted: (_version: string): boolean => true };
   const host = new SiteHost({
     paths: config.paths,
     software: () => siteSoftware(config),
-    siteStart: () => ({
+    siteStart: (version) => ({
       applianceName: config.applianceName,
       publicHost: config.publicHost,
       publicPort: config.port,
       hosts: config.hosts,
       webKeyPin: web.certificate.keyPin,
+      updateMetadataDir: config.paths.clientSupplies.updateMetadata,
+      runtimeArchivesDir: config.paths.clientSupplies.runtimeArchives,
+      nextProgramsDir: config.paths.clientSupplies.next,
+      isCommitted: commits.isCommitted(version),
     }),
     log,
   });
-  return { host, web };
+  return { host, web, commits };
 }
 
 /** The folder of software/base that this process runs from; undefined from a checkout. */

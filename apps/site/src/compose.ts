@@ -12,9 +12,11 @@ import { siteUrl, type SiteConfig } from './config/config.ts';
 import { ConsoleLogins, consoleLoginRoutes } from './console/console.ts';
 import { Events, openSiteInterface, RecordingsSpace, siteRoutes } from './http/http.ts';
 import { accountRoutes, openUsers } from './identity/identity.ts';
+import { ClientPrograms } from './fleet/client-programs.ts';
 import { Installer } from './jump/installer.ts';
 import { jumpRoutes } from './jump/jump-routes.ts';
 import { Jump, SiteIdentity } from './jump/jump.ts';
+import type { FleetQuestions } from './life/fleet-questions.ts';
 import { TestSession, type TestSessionResult } from './life/test-session.ts';
 import { openSiteMail, siteMailRoutes, type Mailer } from './mail/mail.ts';
 import { Policy } from './policy/policy.ts';
@@ -50,6 +52,9 @@ interface Parts {
   installer: Installer;
   http: HttpServer;
   test: TestSession;
+  programs: ClientPrograms;
+  /** Who answers what base asks about clients. */
+  fleetQuestions: FleetQuestions;
 }
 
 /** Whoever reached base's control socket: base's own user or root, on this machine. */
@@ -120,6 +125,16 @@ export class Site {
   /** The web is served with another key now. */
   setWebKeyPin(webKeyPin: string): void {
     this.#config.webKeyPin = webKeyPin;
+  }
+
+  /** This version's watch period is over: client programs may be upgraded. */
+  committed(): void {
+    this.parts.fleetQuestions.fleet?.committed();
+  }
+
+  /** Base renewed what it keeps for client programs. */
+  updateMetadataRenewed(): void {
+    void this.parts.programs.renewed();
   }
 
   /** What base shows of this program's health. */
@@ -205,6 +220,18 @@ async function openParts(store: Store, { config, log, now = Date.now }: SiteOpti
     webKeyPin: () => config.webKeyPin,
     log,
   });
+  const programs = await ClientPrograms.open({
+    filesDir: paths.files,
+    softwareDir: config.softwareDir,
+    version: config.version,
+    updateMetadataDir: config.updateMetadataDir,
+    runtimeArchivesDir: config.runtimeArchivesDir,
+    nextDir: config.nextProgramsDir,
+    runtimeDir: config.runtimeDir,
+    log,
+    now,
+  });
+  const fleetQuestions: FleetQuestions = {};
   connectParts({ settings, accounts, jump, sessions, events });
   const reports = new Reports({ sessions, store, recordingsDir: paths.recordings });
   const routes = [
@@ -219,7 +246,22 @@ async function openParts(store: Store, { config, log, now = Date.now }: SiteOpti
     ...siteRoutes({ ...config, jump, sessions, policy, events, space: new RecordingsSpace(paths.recordings, now), now }),
   ];
   const http = await openSiteInterface({ config, accounts, policy, routes, log, now });
-  return { store, settings, mail, accounts, identity, jump, sessions, events, policy, installer, http, test };
+  return {
+    store,
+    settings,
+    mail,
+    accounts,
+    identity,
+    jump,
+    sessions,
+    events,
+    policy,
+    installer,
+    http,
+    test,
+    programs,
+    fleetQuestions,
+  };
 }
 
 /** What happens in one domain and matters in another. */
@@ -236,6 +278,7 @@ function connectParts({
     events.endLoginSessions(ended.loginSessions);
   });
   accounts.users.onRoleChanged(() => sessions.rightsChanged());
+  jump.keepCheckIn((client) => sessions.isOnClient(client));
   jump.onAccessChanged(() => sessions.rightsChanged());
   jump.onLinkTlsChanged(() => sessions.settingsChanged());
   jump.onItemsChanged(() => {

@@ -84,6 +84,11 @@ function hear(config: SiteConfig, message: ToSite, socket: Socket | undefined): 
     case 'web-key':
       config.webKeyPin = message.webKeyPin;
       return site?.setWebKeyPin(message.webKeyPin);
+    case 'committed':
+      config.isCommitted = true;
+      return site?.committed();
+    case 'update-metadata':
+      return site?.updateMetadataRenewed();
     case 'health':
       return tell({ kind: 'health', nonce: message.nonce, ok: true, detail: site?.health() ?? { prepared: true } });
     default:

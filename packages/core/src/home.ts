@@ -22,6 +22,12 @@ export function homePaths(home: string) {
     baseTrial: join(software, 'base', 'trial.json'),
     /** Trusted TUF metadata, packages being downloaded or verified, and the appliance's update key. */
     updates: join(box, 'updates'),
+    /** What base keeps for the site's client programs: trusted metadata, runtimes, programs of the version to come. Below box, since software belongs to root. */
+    clientSupplies: {
+      updateMetadata: join(box, 'clients', 'update-metadata'),
+      runtimeArchives: join(box, 'clients', 'runtimes'),
+      next: join(box, 'clients', 'next'),
+    },
     /** Snapshots of both databases, one folder per installation. Below box, which base's user owns. */
     snapshots: join(box, 'snapshots'),
     /** Root's (or the starter's): boot.json says who runs here. */

@@ -45,6 +45,14 @@ export interface ArchiveSummary {
   fileCount: number;
 }
 
+export interface UnpackOptions {
+  signal?: AbortSignal;
+  /** Gets the bytes unpacked so far. */
+  onProgress?(bytes: number): void;
+  /** Which entries are wanted, by path. */
+  only?(path: string): boolean;
+}
+
 export interface ArchiveLimits {
   unpackedBytes: number;
   fileCount: number;
@@ -86,13 +94,13 @@ export async function packArchive(files: ArchiveFile[], target: string): Promise
  * Unpacks `archive` into `into`, which is new or empty; files get mode 0644 or 0755 and are on disk when it returns. Memory stays bounded, and it stops as soon
  * as a limit is passed. What it made until a failure stays there: the caller removes `into`. Throws `ARCHIVE_UNREADABLE`, `ARCHIVE_TRUNCATED`,
  * `ARCHIVE_MALFORMED`, `ARCHIVE_ENTRY_REFUSED` (links, devices, paths that lead elsewhere, names twice), `ARCHIVE_TOO_LARGE`, `ARCHIVE_NOT_EMPTY`, `DISK_FULL`.
- * `onProgress` gets the bytes unpacked so far.
+ * With `only`, other entries are checked like all and not written.
  */
 export async function unpackArchive(
   archive: string,
   into: string,
   limits: ArchiveLimits,
-  options: { signal?: AbortSignal; onProgress?(bytes: number): void } = {},
+  options: UnpackOptions = {},
 ): Promise<void> {
   await mkdir(into, { recursive: true });
   if ((await readdir(into)).length > 0)
@@ -121,14 +129,14 @@ export async function unpackArchive(
 class TreeWriter {
   readonly #into: string;
   readonly #limits: ArchiveLimits;
-  readonly #options: { signal?: AbortSignal; onProgress?(bytes: number): void };
+  readonly #options: UnpackOptions;
   readonly #files = new Set<string>();
   readonly #folders = new Set<string>(['']);
   readonly #syncing = new Set<Promise<void>>();
   #syncFailure: { error: unknown } | undefined;
   #bytes = 0;
 
-  constructor(into: string, limits: ArchiveLimits, options: { signal?: AbortSignal; onProgress?(bytes: number): void }) {
+  constructor(into: string, limits: ArchiveLimits, options: UnpackOptions) {
     this.#into = into;
     this.#limits = { ...limits, fileCount: Math.min(limits.fileCount, ARCHIVE_FILE_COUNT_LIMIT) };
     this.#options = options;
@@ -142,8 +150,10 @@ class TreeWriter {
       if (entry === undefined) break;
       last = entry.path;
       this.#checkLimits(entry);
-      await this.#makeFolders(entry.path);
-      await this.#writeFile(entry, reader);
+      if (this.#options.only?.(entry.path) ?? true) {
+        await this.#makeFolders(entry.path);
+        await this.#writeFile(entry, reader);
+      } else for await (const _ of reader.pieces(entry.bytes)) this.#options.signal?.throwIfAborted();
       const padding = await reader.take(tarPadding(entry.bytes));
       if (padding.some((byte) => byte !== 0)) throw new TarFault('malformed', 'something is hidden between its files');
     }

@@ -1,6 +1,6 @@
 /** A client parcel (package-format 9): a mirror in one file with the trusted metadata and one target, as clients fetch it for an upgrade. */
 import { createHash } from 'node:crypto';
-import { createReadStream, createWriteStream } from 'node:fs';
+import { createWriteStream } from 'node:fs';
 import { open, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import { Transform } from 'node:stream';
@@ -11,6 +11,7 @@ import { AppError } from '@bascule/errors/app-error.ts';
 import { byteCount, sha256Hex } from '@bascule/protocol/text.ts';
 import { consistentPath } from './consistent-path.ts';
 import { diskFault } from './disk-fault.ts';
+import { sha256OfFile } from './file-hash.ts';
 import {
   incomplete,
   malformed,
@@ -47,9 +48,7 @@ export interface ParcelContent {
 export async function writeClientParcel(content: ParcelContent, to: string): Promise<{ bytes: number; sha256: string }> {
   const { target, file, metadataDir } = content;
   const lengthBytes = (await stat(file)).size;
-  const targetHash = createHash('sha256');
-  await pipeline(createReadStream(file), targetHash);
-  const sha256 = targetHash.digest('hex');
+  const sha256 = await sha256OfFile(file);
   const metadata = await readMetadataCopy(metadataDir, CLIENT_ROLES);
   if (metadata === undefined)
     throw new AppError('conflict', 'TRUST_MISSING', 'There is no trusted update metadata: clients could not verify anything.');

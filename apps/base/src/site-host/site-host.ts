@@ -6,6 +6,7 @@ import { AppError } from '@bascule/errors/app-error.ts';
 import type { Log } from '@bascule/log/log.ts';
 import type { ProcessState } from '@bascule/protocol/appliance-control.ts';
 import type { FromSite } from '@bascule/protocol/base-site.ts';
+import type { Losses, PlannedChange } from '@bascule/protocol/losses.ts';
 import { raiseGeneration, readGeneration } from '@bascule/store/generation-file.ts';
 import { endLeftovers, noteSitePrograms } from './site-leftovers.ts';
 import { FREEZE_LIMIT_MS, newRunDir, SitePair, type SitePairOptions, type SiteSoftware } from './site-pair.ts';
@@ -274,6 +275,21 @@ export class SiteHost extends EventEmitter<SiteHostEvents> {
   /** A real session by the system (B215). Throws as `snapshot`. */
   async testSession(): Promise<Extract<FromSite, { kind: 'test-session' }>> {
     return await questions.testSession(this.main);
+  }
+
+  /** How far client programs are with this version. Throws as `snapshot`; a site before 0.2.0 is late. */
+  async fleet(): Promise<Extract<FromSite, { kind: 'fleet' }>> {
+    return await questions.fleet(this.main);
+  }
+
+  /** Which clients would have trouble with `change`. Throws as `fleet`. */
+  async whoWouldILose(change: PlannedChange): Promise<Losses> {
+    return await questions.whoWouldILose(this.main, change);
+  }
+
+  /** Tells main of the version in force. One that is not running is told by its start. */
+  tellMain(kind: 'committed' | 'update-metadata'): void {
+    this.main.send({ kind });
   }
 
   /** Tells both programs that the web is served with another key now. */

@@ -34,7 +34,9 @@ export interface SitePairOptions {
   /** Of this start's sockets; undefined for the site's own `run`. */
   runDir: string | undefined;
   /** All of BASCULE_SITE that does not come from the software. */
-  siteStart(): Omit<SiteStart, 'generation' | 'version' | 'softwareDir' | 'runtimeDir' | 'siteDir' | 'runDir' | 'mode'>;
+  siteStart(
+    version: string,
+  ): Omit<SiteStart, 'generation' | 'version' | 'softwareDir' | 'runtimeDir' | 'siteDir' | 'runDir' | 'mode'>;
   log: Log;
   healthIntervalMs?: number;
   healthSilenceLimitMs?: number;
@@ -56,7 +58,7 @@ export class SitePair {
     const shared = {
       node: software.node,
       siteStart: () => ({
-        ...options.siteStart(),
+        ...options.siteStart(software.version),
         siteDir,
         generation: this.#generation,
         version: software.version,

@@ -1,5 +1,6 @@
 import { AppError } from '@bascule/errors/app-error.ts';
 import type { FromSite, ToSite } from '@bascule/protocol/base-site.ts';
+import type { Losses, PlannedChange } from '@bascule/protocol/losses.ts';
 import type { SupervisedProgram } from './site-program.ts';
 
 /** How long the site's main program may take to answer a question of base's. */
@@ -10,6 +11,10 @@ export const SNAPSHOT_WAIT_MS = 31 * 60_000;
 /** Integrity is read through the whole database. */
 export const PREFLIGHT_WAIT_MS = 5 * 60_000;
 export const TEST_SESSION_WAIT_MS = 60_000;
+/** Known at once; sites before 0.2.0 never answer. */
+export const FLEET_WAIT_MS = 5_000;
+/** Every client is looked at. */
+export const LOSSES_WAIT_MS = 30_000;
 
 type Answer<K extends FromSite['kind']> = Extract<FromSite, { kind: K }>;
 
@@ -57,6 +62,17 @@ export async function preflight(main: SupervisedProgram): Promise<Answer<'prefli
 
 export async function testSession(main: SupervisedProgram): Promise<Answer<'test-session'>> {
   return await ask(main, (nonce) => ({ kind: 'test-session', nonce }), 'test-session', TEST_SESSION_WAIT_MS);
+}
+
+export async function fleet(main: SupervisedProgram): Promise<Answer<'fleet'>> {
+  const answer = await ask(main, (nonce) => ({ kind: 'fleet', nonce }), 'fleet', FLEET_WAIT_MS);
+  if (answer.error !== undefined) throw refused(answer.error);
+  return answer;
+}
+
+export async function whoWouldILose(main: SupervisedProgram, change: PlannedChange): Promise<Losses> {
+  const answer = await ask(main, (nonce) => ({ kind: 'who-would-i-lose', nonce, change }), 'who-would-i-lose', LOSSES_WAIT_MS);
+  return wanted(answer.losses, answer.error);
 }
 
 /** Asks `main` and waits for the answer with the same number. Throws `SITE_UNAVAILABLE` when main is not ready, dies, or is late. */

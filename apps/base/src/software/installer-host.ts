@@ -1,9 +1,12 @@
 import type { ProcessState } from '@bascule/protocol/appliance-control.ts';
 import type { FromSite } from '@bascule/protocol/base-site.ts';
+import type { Losses, PlannedChange } from '@bascule/protocol/losses.ts';
 import type { SiteCandidate, SiteSoftware, TrialReport } from '../site-host/site-host.ts';
 
 export type SitePreflight = Extract<FromSite, { kind: 'preflight' }>;
 export type SiteHealth = Extract<FromSite, { kind: 'health' }>;
+/** How far the clients are with the site's version. */
+export type FleetState = Omit<Extract<FromSite, { kind: 'fleet' }>, 'kind' | 'nonce' | 'error'>;
 export type TestSession = Extract<FromSite, { kind: 'test-session' }>;
 
 /** The site's host, as the engine needs it; `SiteHost` is the one, tests script another. */
@@ -34,4 +37,10 @@ export interface InstallerHost {
   snapshot(target: string): Promise<number>;
   sitePreflight(): Promise<SitePreflight>;
   testSession(): Promise<TestSession>;
+  /** How far client programs are with this version. Throws `SITE_UNAVAILABLE`, also of a site that does not know the question. */
+  fleet(): Promise<FleetState>;
+  /** Which clients would have trouble with `change` (I6). Throws as `fleet`. */
+  whoWouldILose(change: PlannedChange): Promise<Losses>;
+  /** Tells main, when it runs: the watch period of its version is over, or what base keeps for clients was renewed. */
+  tellMain(kind: 'committed' | 'update-metadata'): void;
 }

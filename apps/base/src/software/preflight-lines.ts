@@ -1,7 +1,11 @@
 /** The lines of the preflight, each from facts alone: green, amber (a person may overrule it by name) or red, with what to do. */
 import type { ClockState, Offer, PreflightLine } from '@bascule/protocol/api/updates.ts';
+import type { Losses } from '@bascule/protocol/losses.ts';
+import type { FleetCondition } from './fleet-condition.ts';
 import { CLOCK_SUSPECT_MS, clockAdvice, inWords } from './updates-errors.ts';
 
+/** Clients that are named. */
+export const LOST_NAMED_MAX = 20;
 const DAY_MS = 24 * 60 * 60_000;
 const MEGABYTE = 1024 * 1024;
 /** A certificate or metadata that ends sooner is amber. */
@@ -183,6 +187,77 @@ export function sessionsLine(
       : `${sessions.length} access ${sessions.length === 1 ? 'session is' : 'sessions are'} running: they go on, and are recorded without a gap.`;
   const details = sessions.map(({ user, item, startedAtMs }) => `${user}: ${item}, since ${new Date(startedAtMs).toISOString()}`);
   return line('sessions', 'green', text, { params, details });
+}
+
+/** Whether somebody would be left behind (B82-B89): amber until clients are through with the present version, or a person overrules it. */
+export function clientsPendingLine(condition: FleetCondition): PreflightLine {
+  if (condition.state === 'no-site')
+    return line('clients-pending', 'green', 'The site does not run: nobody can tell how far its clients are.', {
+      params: { pending: 0, total: 0 },
+    });
+  if (condition.state === 'unknown') {
+    const hours = Math.ceil(condition.leftMs / 3_600_000);
+    if (hours === 0)
+      return line('clients-pending', 'green', 'The present site was installed more than 24 hours ago.', {
+        params: { pending: 0, total: 0 },
+      });
+    return line(
+      'clients-pending',
+      'amber',
+      `The present site does not say how far its clients are, and was installed less than 24 hours ago: ${hours} h are left.`,
+      { params: { hours }, advice: 'Wait until the 24 hours are over, so that its clients can be upgraded first.' },
+    );
+  }
+  const { total, current, pending, absent, failed, text } = condition.fleet;
+  const params = { total, current, pending, absent, failed };
+  const details = text === '' ? [] : [text];
+  if (condition.state === 'settled')
+    return line(
+      'clients-pending',
+      'green',
+      `No client is waiting to be upgraded to the present version (${current} of ${total}).`,
+      {
+        params,
+        details,
+      },
+    );
+  const away = absent === 0 ? '' : `, ${absent} of them away`;
+  return line(
+    'clients-pending',
+    'amber',
+    `${pending} of ${total} clients are not upgraded to the present version yet${away}; ${failed} failed.`,
+    {
+      params,
+      details,
+      advice:
+        'Wait until they are upgraded: /login > Jump > Jump Clients shows how far they are. If you overrule this, they catch up one version after the other when they come back.',
+    },
+  );
+}
+
+/** 'Who would I lose?' for the package (I6). */
+export function clientsLostLine(losses: Losses | undefined): PreflightLine {
+  if (losses === undefined)
+    return line('clients-lost', 'green', 'The site could not say which clients would have trouble with this package.', {
+      params: { lost: 0, trouble: 0 },
+    });
+  const { lost, trouble } = losses;
+  const params = { lost, trouble, connected: losses.connected, seenLately: losses.seenLately };
+  const details = losses.list
+    .slice(0, LOST_NAMED_MAX)
+    .map(({ name, severity, code, detail }) => `${name}: ${severity}, ${code}${detail === '' ? '' : ` (${detail})`}`);
+  if (lost === 0)
+    return line(
+      'clients-lost',
+      'green',
+      trouble === 0 ? 'No client would be lost.' : `No client would be lost; ${trouble} would have trouble.`,
+      { params, details },
+    );
+  return line('clients-lost', 'amber', `${lost} clients would be lost, and ${trouble} would have trouble.`, {
+    params,
+    details,
+    advice: 'Look at who they are under /login > Jump > Jump Clients, and mend what is named there first; or overrule this line.',
+  });
 }
 
 /** `current`: the folder of the version in use; undefined when the appliance runs from a checkout, which nothing can replace. */

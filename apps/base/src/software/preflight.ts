@@ -4,9 +4,11 @@ import type { homePaths } from '@bascule/core/home.ts';
 import { AppError } from '@bascule/errors/app-error.ts';
 import type { ClockState, Installation, Offer, PreflightLine } from '@bascule/protocol/api/updates.ts';
 import type { ProcessState } from '@bascule/protocol/appliance-control.ts';
+import type { Losses, PlannedChange } from '@bascule/protocol/losses.ts';
 import type { PackageManifest } from '@bascule/protocol/package-manifest.ts';
 import type { Reader } from '@bascule/store/store.ts';
 import { residentBytes } from '../box/box.ts';
+import type { FleetCondition } from './fleet-condition.ts';
 import type { SitePreflight } from './installer-host.ts';
 import * as lines from './preflight-lines.ts';
 import type { Slots } from './slots.ts';
@@ -30,6 +32,8 @@ export interface PreflightOptions {
   metadataValidUntilMs(): number | null;
   certificateNotAfterMs(): number;
   askSite(): Promise<SitePreflight>;
+  askFleet(): Promise<FleetCondition>;
+  whoWouldILose(change: PlannedChange): Promise<Losses>;
   processes(): ProcessState[];
   history(limit: number): Installation[];
 }
@@ -63,7 +67,22 @@ export async function preflight(target: string, options: PreflightOptions): Prom
     lines.memoryLine(availableMemoryBytes(), programBytes(kind, options.processes())),
     ...(kind === 'site' ? [lines.migrationLine(migrationFacts(target, answer, options))] : []),
     lines.sessionsLine(answer?.sessions ?? [], answer?.clientsOnline ?? 0),
+    ...(kind === 'site' ? await clientLines(offer.manifest.version, options) : []),
   ];
+}
+
+/** How far clients are with the site in use, and which of them the new one would lose (B82-B89, I6). */
+async function clientLines(version: string, { askFleet, whoWouldILose }: PreflightOptions): Promise<PreflightLine[]> {
+  const condition = await askFleet();
+  const pending = lines.clientsPendingLine(condition);
+  // A site that does not know the first question does not know the second one either.
+  if (condition.state === 'unknown' || condition.state === 'no-site') return [pending];
+  const losses = await whoWouldILose({ kind: 'package', version }).catch((error: unknown) => error);
+  return [pending, lines.clientsLostLine(isLosses(losses) ? losses : undefined)];
+}
+
+function isLosses(value: unknown): value is Losses {
+  return typeof value === 'object' && value !== null && 'lost' in value;
 }
 
 function isAnswer(value: unknown): value is SitePreflight {

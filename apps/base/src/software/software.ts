@@ -13,6 +13,8 @@ import type { InstallerHost } from './installer-host.ts';
 import { engineMigrations } from './journal-migrations.ts';
 import { preflight } from './preflight.ts';
 import { Slots } from './slots.ts';
+import { ClientSupplies } from './client-supplies.ts';
+import { FleetConditions } from './fleet-condition.ts';
 import { controlVerbs, type ControlVerbs } from './software-control.ts';
 import { softwareRoutes } from './software-routes.ts';
 import { chooseUnattended, UNATTENDED_LOOK_MS } from './unattended.ts';
@@ -55,6 +57,10 @@ export class Software extends EventEmitter<{ change: [] }> {
   readonly updates: Updates;
   readonly #options: SoftwareOptions;
   readonly #slots: Slots;
+  readonly #supplies: ClientSupplies;
+  readonly #fleet: FleetConditions;
+  #wasCommitted = true;
+  #isStopped = false;
   #timer: NodeJS.Timeout | undefined;
   /** Packages whose waiting licence agreement was told by mail. */
   readonly #toldEulas = new Set<string>();
@@ -103,27 +109,44 @@ export class Software extends EventEmitter<{ change: [] }> {
     this.updates = updates;
     this.engine = engine;
     this.#slots = slots;
-    updates.on('change', () => this.emit('change'));
-    updates.on('checked', () => this.lookUnattended());
+    this.#supplies = new ClientSupplies({
+      paths: options.paths.clientSupplies,
+      client: updates.client,
+      runtimes: () => runtimesOf(slots),
+      nextSite: () => this.#nextSite(),
+      onRenewed: () => options.host.tellMain('update-metadata'),
+      log: options.log,
+    });
+    this.#fleet = new FleetConditions({ host: options.host, site: () => this.#site(), nowMs: () => options.clock.now() });
+    updates.on('change', () => {
+      this.#supplies.renewSoon();
+      this.#noteCommit();
+      this.emit('change');
+    });
+    updates.on('checked', () => this.#askAndInstall());
   }
 
   /** Before the site is started: undoes or goes on with what a crash cut. */
   resume(): void {
     this.engine.resume();
+    this.#wasCommitted = this.isCommitted(this.#site().version);
   }
 
   /** After the site was started: goes on with an installation, looks for updates by itself, and installs unattended what it may. */
   start(): void {
     this.engine.continueAfterStart();
     this.updates.start();
+    void this.#supplies.renew();
     this.#timer = setInterval(() => this.#look(), UNATTENDED_LOOK_MS).unref();
   }
 
   /** Ends looking and downloading; what the engine was doing goes on at the next start. */
   async stop(): Promise<void> {
+    this.#isStopped = true;
     clearInterval(this.#timer);
     this.engine.stop();
     await this.updates.stop();
+    await this.#supplies.stop();
   }
 
   routes(): AnyRoute[] {
@@ -134,9 +157,17 @@ export class Software extends EventEmitter<{ change: [] }> {
     return controlVerbs(this);
   }
 
+  /** Whether `siteVersion` may upgrade clients: its watch period is over, or it was not installed just now. */
+  isCommitted(siteVersion: string): boolean {
+    const running = this.engine.running();
+    const isChange = running?.operation === 'install' || running?.operation === 'roll-back';
+    return !(isChange && running.kind === 'site' && running.toVersion === siteVersion);
+  }
+
   /** All that the page and the command line show. */
   state(): UpdatesState {
     const { engine, updates } = this;
+    this.#askFleet();
     const nowMs = this.#options.clock.now();
     const installed = engine.installed();
     return {
@@ -191,6 +222,8 @@ export class Software extends EventEmitter<{ change: [] }> {
       metadataValidUntilMs: () => this.updates.metadataValidUntilMs(),
       certificateNotAfterMs,
       askSite: () => host.sitePreflight(),
+      askFleet: () => this.#fleet.ask(),
+      whoWouldILose: (change) => host.whoWouldILose(change),
       processes,
       history: (limit) => this.engine.history(limit),
     });
@@ -208,14 +241,13 @@ export class Software extends EventEmitter<{ change: [] }> {
   lookUnattended(now: Date = new Date()): void {
     const { engine, updates } = this;
     if (engine.running() !== undefined || engine.rolledBack() !== undefined) return;
-    const installed = engine.installed();
     const choice = chooseUnattended({
       settings: updates.settings(),
       now,
       offers: updates.offers(),
       path: updates.path(),
       history: engine.history(HISTORY_LOOKED_AT),
-      siteInstalledAtMs: installed.find(({ kind }) => kind === 'site')?.installedAtMs ?? null,
+      fleet: this.#fleet.latest(),
     });
     if (choice === undefined) return;
     if (choice.do === 'tell-eula') this.#tellEula(choice.target);
@@ -224,9 +256,48 @@ export class Software extends EventEmitter<{ change: [] }> {
 
   /** What is done every few minutes: the disk is tidied, and what may be installed unattended is. */
   #look(): void {
-    if (this.engine.running() === undefined)
-      this.updates.imports.tidy().catch((error: unknown) => this.#options.log.warn({ err: error }, 'updates.not-tidied'));
-    this.lookUnattended();
+    if (this.engine.running() === undefined) void this.#tidy();
+    this.#askAndInstall();
+  }
+
+  async #tidy(): Promise<void> {
+    // Before the archive of a runtime goes: clients may need it.
+    await this.#supplies.renew();
+    await this.updates.imports.tidy().catch((error: unknown) => this.#options.log.warn({ err: error }, 'updates.not-tidied'));
+  }
+
+  #askAndInstall(): void {
+    void this.#fleet.ask().then(() => {
+      if (!this.#isStopped) this.lookUnattended();
+    });
+  }
+
+  /** The page shows what was known and, when the answer is another, is told to look again. */
+  #askFleet(): void {
+    const before = JSON.stringify(this.#fleet.latest());
+    void this.#fleet.askIfOld().then((asked) => {
+      if (asked && !this.#isStopped && JSON.stringify(this.#fleet.latest()) !== before) this.updates.changed();
+    });
+  }
+
+  #site(): { version: string; installedAtMs: number | null } {
+    const site = this.engine.installed().find(({ kind }) => kind === 'site');
+    return { version: site?.version ?? '', installedAtMs: site?.installedAtMs ?? null };
+  }
+
+  /** The first site package of the path that is here. */
+  #nextSite(): string | undefined {
+    const { client } = this.updates;
+    const step = this.updates
+      .path()
+      .find(({ action, kind, target }) => action === 'install' && kind === 'site' && client.pathOf(target ?? '') !== undefined);
+    return step?.target ?? undefined;
+  }
+
+  #noteCommit(): void {
+    const isCommitted = this.isCommitted(this.#site().version);
+    if (isCommitted && !this.#wasCommitted) this.#options.host.tellMain('committed');
+    this.#wasCommitted = isCommitted;
   }
 
   #installUnattended(target: string, lane: 'window' | 'emergency'): void {
@@ -263,10 +334,15 @@ function softwareHere(engine: InstallationEngine | undefined, slots: Slots): Sof
     requires: kind === 'licence' ? undefined : slots.current(kind)?.manifest.requires,
     holder: licence?.holder,
   }));
+  return { packages, runtimes: runtimesOf(slots) };
+}
+
+/** SHA-256 of the archives of the runtimes of all installed versions. */
+function runtimesOf(slots: Slots): string[] {
   const runtimes = (['base', 'site'] as const)
     .flatMap((kind) => slots.list(kind).map(({ manifest }) => manifest.runtime))
     .filter((runtime): runtime is string => runtime !== null && slots.hasRuntime(runtime));
-  return { packages, runtimes: [...new Set(runtimes)] };
+  return [...new Set(runtimes)];
 }
 
 function licensedUntilMs(engine: InstallationEngine | undefined): number | null {

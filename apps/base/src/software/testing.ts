@@ -117,6 +117,15 @@ export class ScriptedHost implements InstallerHost {
   async testSession() {
     return { kind: 'test-session' as const, nonce: 1, outcome: 'no-client' as const };
   }
+  async fleet() {
+    return { total: 0, current: 0, pending: 0, absent: 0, failed: 0, isSettled: true, text: '' };
+  }
+  async whoWouldILose() {
+    return { connected: 0, seenLately: 0, lost: 0, trouble: 0, list: [] };
+  }
+  tellMain(kind: string): void {
+    this.calls.push(`tell ${kind}`);
+  }
 }
 
 /** What outlives a process: the disk, and what boot and the operating system start again. */

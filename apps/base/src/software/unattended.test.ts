@@ -5,6 +5,8 @@ import { chooseUnattended, isInWindow, type UnattendedFacts } from './unattended
 
 /** A Sunday, 3 in the morning, local time. */
 const SUNDAY_3 = new Date(2026, 6, 5, 3);
+const COUNTS = { total: 5, current: 3, pending: 2, absent: 1, failed: 0, text: '' };
+const SETTLED = { state: 'settled', fleet: { ...COUNTS, isSettled: true } } as const;
 const window = { isOn: true, days: [0], fromHour: 2, hours: 4 };
 
 function offer(
@@ -54,7 +56,7 @@ function facts(offers: Offer[], more: Partial<UnattendedFacts> = {}): Unattended
       reason: '',
     })),
     history: [],
-    siteInstalledAtMs: null,
+    fleet: SETTLED,
     ...more,
   };
 }
@@ -109,10 +111,17 @@ describe('unattended installation', () => {
     assert.equal(chooseUnattended(facts([offer('0.2.1')], { history }))?.do, 'install');
   });
 
-  it('gives clients a day between two site versions (B86), base does not wait', () => {
-    const siteInstalledAtMs = SUNDAY_3.getTime() - 60 * 60_000;
-    assert.equal(chooseUnattended(facts([offer('0.2.0')], { siteInstalledAtMs })), undefined);
-    assert.equal(chooseUnattended(facts([offer('0.2.0', { kind: 'base' })], { siteInstalledAtMs }))?.do, 'install');
+  it('waits between two site versions until clients are through (B86), base does not wait', () => {
+    const pending = { state: 'pending', fleet: { ...COUNTS, isSettled: false } } as const;
+    assert.equal(chooseUnattended(facts([offer('0.2.0')], { fleet: pending })), undefined);
+    assert.equal(chooseUnattended(facts([offer('0.2.0', { kind: 'base' })], { fleet: pending }))?.do, 'install');
+    assert.equal(chooseUnattended(facts([offer('0.2.0')], { fleet: SETTLED }))?.do, 'install');
+  });
+
+  it('gives the clients of a site that does not say how far they are a day, and waits for none of a site that does not run', () => {
+    const unknown = (leftMs: number) => chooseUnattended(facts([offer('0.2.0')], { fleet: { state: 'unknown', leftMs } }))?.do;
+    assert.deepEqual([unknown(1), unknown(0)], [undefined, 'install']);
+    assert.equal(chooseUnattended(facts([offer('0.2.0')], { fleet: { state: 'no-site' } }))?.do, 'install');
   });
 
   it('leaves a licence agreement to a person', () => {

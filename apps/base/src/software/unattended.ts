@@ -1,9 +1,8 @@
 import type { Installation, Offer, PathStep, UpdateSettings } from '@bascule/protocol/api/updates.ts';
+import { mustWait, type FleetCondition } from './fleet-condition.ts';
 
 /** Between two looks whether something may be installed unattended. */
 export const UNATTENDED_LOOK_MS = 5 * 60_000;
-/** B86: after a site package whose clients upgrade, the next site package waits so long. */
-export const CLIENT_WAIT_MS = 24 * 60 * 60_000;
 const HOUR_MS = 60 * 60_000;
 
 export interface UnattendedFacts {
@@ -14,7 +13,8 @@ export interface UnattendedFacts {
   path: PathStep[];
   /** Newest first: what failed once is left to a person. */
   history: Pick<Installation, 'kind' | 'fromVersion' | 'toVersion' | 'outcome' | 'operation'>[];
-  siteInstalledAtMs: number | null;
+  /** B86: the next site package waits until clients are through with this one. */
+  fleet: FleetCondition;
 }
 
 /** What is to be done by itself now: install `target`, tell that its licence agreement waits for a person, or nothing. */
@@ -64,6 +64,6 @@ function hasFailed({ manifest }: Offer, { history }: UnattendedFacts): boolean {
   });
 }
 
-function waitsForClients({ manifest }: Offer, { siteInstalledAtMs, now }: UnattendedFacts): boolean {
-  return manifest.kind === 'site' && siteInstalledAtMs !== null && now.getTime() - siteInstalledAtMs < CLIENT_WAIT_MS;
+function waitsForClients({ manifest }: Offer, { fleet }: UnattendedFacts): boolean {
+  return manifest.kind === 'site' && mustWait(fleet);
 }

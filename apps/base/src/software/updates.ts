@@ -257,6 +257,11 @@ export class Updates extends EventEmitter<{ change: []; checked: [] }> {
     return { text, expiresAtMs };
   }
 
+  /** What is trusted and what is on the disk, for the copies that client programs need. */
+  get client(): UpdateClient {
+    return this.#client;
+  }
+
   /** Until when the verified list of releases holds, wherever it came from. */
   metadataValidUntilMs(): number | null {
     return this.#client.validUntilMs() ?? null;

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { syncFolder, writeNewFile } from '@bascule/core/durable-file.ts';
 import { readClientAbout } from '@bascule/package-format/client-build.ts';
+import { sha256OfFile } from '@bascule/package-format/file-hash.ts';
 import { compareVersions } from '@bascule/package-format/version.ts';
 import {
   CLIENT_PLATFORMS,
@@ -15,7 +16,6 @@ import {
 } from '@bascule/protocol/client-program.ts';
 import { packageVersion } from '@bascule/protocol/package-manifest.ts';
 import { byteCount, sha256Hex } from '@bascule/protocol/text.ts';
-import { sha256OfFile } from './parcels.ts';
 
 /** Two years of a release each month or so; three programs of a few hundred kilobytes each. A client that is older takes the oldest that is kept first. */
 export const CLIENT_VERSIONS_KEPT_MAX = 20;

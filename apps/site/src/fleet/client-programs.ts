@@ -8,6 +8,7 @@ import { buildClientArchive, BUILT_PLATFORMS, hasClientProgram } from '@bascule/
 import { CLIENT_ROLES } from '@bascule/package-format/client-parcel.ts';
 import { newestRoot, readMetadataCopy, trustedViewOf } from '@bascule/package-format/metadata-copy.ts';
 import type { Release } from '@bascule/package-format/update-client.ts';
+import { sha256OfFile } from '@bascule/package-format/file-hash.ts';
 import { compareVersions } from '@bascule/package-format/version.ts';
 import {
   CLIENT_PLATFORMS,
@@ -20,7 +21,7 @@ import {
 } from '@bascule/protocol/client-program.ts';
 import { packageVersion } from '@bascule/protocol/package-manifest.ts';
 import { keepSet, readKept, readPackageFacts, readProgramSet, supervisorIn, type ProgramSet } from './client-programs-kept.ts';
-import { Parcels, sha256OfFile } from './parcels.ts';
+import { Parcels } from './parcels.ts';
 
 /** As `upgradeOrder` limits it. */
 const ROOT_TEXT_LIMIT = 40_000;
@@ -193,13 +194,14 @@ export class ClientPrograms {
     this.#listeners.push(listener);
   }
 
-  /** Base renewed the metadata, or what lies beside it: reads both again. */
+  /** Base renewed the metadata, or what lies beside it: reads both again. Never rejects; the log says what failed. */
   async renewed(): Promise<void> {
     this.#turn = this.#turn.then(async () => {
       await this.#look();
-      await this.#parcels.renew();
       this.#orders.clear();
+      await this.#parcels.renew();
     });
+    this.#turn = this.#turn.catch((error: unknown) => this.#options.log.error({ err: error }, 'fleet.parcels-not-renewed'));
     await this.#turn;
     for (const listener of this.#listeners) listener();
   }

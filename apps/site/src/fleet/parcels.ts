@@ -1,9 +1,6 @@
 /** Parcels of client programs and runtimes, as clients fetch them: `files/clients/parcels/<sha256>.parcel`, made when first asked for. */
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { mkdir, readdir, rename, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
-import { pipeline } from 'node:stream/promises';
 import { writeClientParcel } from '@bascule/package-format/client-parcel.ts';
 import type { Parcel } from '@bascule/protocol/client-program.ts';
 
@@ -103,11 +100,4 @@ export class Parcels {
   #fileOf(sha256: string): string {
     return join(this.#folder, `${sha256}.parcel`);
   }
-}
-
-/** SHA-256 of a file, hex. */
-export async function sha256OfFile(file: string): Promise<string> {
-  const hash = createHash('sha256');
-  await pipeline(createReadStream(file), hash);
-  return hash.digest('hex');
 }

@@ -4,6 +4,7 @@ import { AppError } from '@bascule/errors/app-error.ts';
 import type { Log } from '@bascule/log/log.ts';
 import type { FromSite, ToSite } from '@bascule/protocol/base-site.ts';
 import type { Site } from '../compose.ts';
+import { fleetAnswer, lossesAnswer } from './fleet-questions.ts';
 
 const ANSWERS = {
   'reset-password': 'password-reset',
@@ -12,10 +13,13 @@ const ANSWERS = {
   snapshot: 'snapshot-taken',
   preflight: 'preflight',
   'test-session': 'test-session',
+  fleet: 'fleet',
+  'who-would-i-lose': 'who-would-i-lose',
 } as const satisfies Partial<Record<ToSite['kind'], FromSite['kind']>>;
 export type Question = Extract<ToSite, { kind: keyof typeof ANSWERS }>;
 
 const NO_FIGURES = { integrityProblems: [], databaseBytes: 0, clientsOnline: 0, sessions: [] };
+const NO_FLEET = { total: 0, current: 0, pending: 0, absent: 0, failed: 0, isSettled: false, text: '' };
 /** What the message may name. */
 const SESSIONS_NAMED_MAX = 1000;
 
@@ -51,11 +55,16 @@ async function answer(site: Site, question: Question): Promise<FromSite> {
       return { kind: 'preflight', nonce, ...(await preflight(site)) };
     case 'test-session':
       return { kind: 'test-session', nonce, ...(await site.testSession()) };
+    case 'fleet':
+      return { kind: 'fleet', nonce, ...(await fleetAnswer(site.parts.fleetQuestions)) };
+    case 'who-would-i-lose':
+      return { kind: 'who-would-i-lose', nonce, losses: await lossesAnswer(site.parts.fleetQuestions, question.change) };
   }
 }
 
 function refusal({ kind, nonce }: Question, error: string): FromSite {
   if (kind === 'preflight') return { kind, nonce, ...NO_FIGURES, error };
+  if (kind === 'fleet') return { kind, nonce, ...NO_FLEET, error };
   if (kind === 'test-session') return { kind, nonce, outcome: 'failed', error };
   return { kind: ANSWERS[kind], nonce, error };
 }
