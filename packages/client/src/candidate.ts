@@ -97,7 +97,10 @@ async function unpackTarget(wanted: TargetToUnpack, context: CandidateContext): 
     roles: CLIENT_ROLES,
     ignoresExpiry: true,
   });
-  if (updates.trust() === undefined && wanted.root !== null) await updates.confirmTrust(Buffer.from(wanted.root, 'base64'));
+  if (updates.trust() === undefined) {
+    const root = context.folder.trustedRoot() ?? (wanted.root === null ? undefined : Buffer.from(wanted.root, 'base64'));
+    if (root !== undefined) await updates.confirmTrust(root);
+  }
   const mirror = await openClientParcel(file);
   try {
     await updates.refresh(mirror, signal);

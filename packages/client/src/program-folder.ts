@@ -92,6 +92,15 @@ export class ProgramFolder {
     writeFileDurablySync(join(this.directory, 'settings.json'), `${JSON.stringify(settings, null, 2)}\n`);
   }
 
+  /** The root of trust in updates that the installer brought; undefined when the site had none then. */
+  trustedRoot(): Buffer | undefined {
+    try {
+      return readFileSync(join(this.directory, 'update-root.json'));
+    } catch {
+      return undefined;
+    }
+  }
+
   /** What the installer noted; undefined when this was not made by one. */
   installed(): InstalledFile | undefined {
     return installedFile.safeParse(this.#json('installed.json')).data;
