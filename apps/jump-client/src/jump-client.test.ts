@@ -2,12 +2,13 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { createLog } from '@bascule/log/log.ts';
 import { ADMINISTRATOR, TestSite } from '../../site/src/jump/testing.ts';
-import { compose } from './compose.ts';
+import { compose } from '@bascule/client/run-program.ts';
 import { UsageError } from '@bascule/client/usage-error.ts';
-import { readOptions } from './options.ts';
+import { readOptions } from '@bascule/client/options.ts';
 import { plainLog, sentenceOf } from '@bascule/client/plain-log.ts';
 import { SaidSeldom } from '@bascule/client/said-seldom.ts';
 import { newHomeDirectory } from '@bascule/client/testing.ts';
+import { jumpClientFace } from './jump-client-face.ts';
 
 let site: TestSite;
 before(async () => (site = await TestSite.open()));
@@ -35,7 +36,7 @@ test('in a terminal the client says in plain words what happens, and why it was 
   const home = newHomeDirectory();
   const address = `https://${site.target.host}:${site.target.port}`;
   const token = site.token({ approveEach: true });
-  const client = await compose(['--site', address, '--token', token, '--home', home], {}, log);
+  const client = await compose(jumpClientFace, ['--site', address, '--token', token, '--home', home], {}, log);
   const running = client.run();
   await said('Connected');
   const [item] = site.jump.items(undefined, () => true).items;
@@ -46,7 +47,7 @@ test('in a terminal the client says in plain words what happens, and why it was 
   await said('revoked');
   await client.stop();
   await running;
-  client.close();
+  await client.close();
   assert.deepEqual(sentences, [
     'Enrolled. The token is not needed any more.',
     `Connected to ${site.target.host}:${site.target.port}. An administrator must approve it under Jump > Jump Clients.`,
@@ -80,7 +81,7 @@ test('events without a sentence are left out, unless they are warnings; a senten
 test('usage names the command that was typed', () => {
   const usage = (env: NodeJS.ProcessEnv) => {
     try {
-      readOptions([], env);
+      readOptions([], env, jumpClientFace);
     } catch (error) {
       return error instanceof UsageError ? error.message : '';
     }

@@ -1,6 +1,5 @@
-import type { FromClient, HeldSession, ToClient } from '@bascule/protocol/control-link.ts';
-import type { Log } from '@bascule/log/log.ts';
-import type { DialTarget, DialTls } from '@bascule/client/dial.ts';
+import type { FaceSessions, SessionMessage, SessionsContext } from '@bascule/client/face.ts';
+import type { HeldSession } from '@bascule/protocol/control-link.ts';
 import { ShellSession } from './shell-session.ts';
 
 /** Sessions at one time; also what `hello` may name. */
@@ -9,17 +8,16 @@ const CHECK_INTERVAL_MS = 5000;
 /** How long shells wait for the site's answer to `goodbye` before they are ended all the same. */
 const GOODBYE_ANSWER_LIMIT_MS = 1000;
 
-type SessionMessage = Extract<ToClient, { kind: 'session-open' | 'ticket' | 'session-end' | 'session-forget' }>;
-
 /** The sessions of this client. They outlive every connection, and end with this program. */
-export class Sessions {
-  #options: { target: DialTarget; tls(): Omit<DialTls, 'alpn'>; send(message: FromClient): boolean; log: Log };
+export class Sessions implements FaceSessions {
+  #options: SessionsContext;
+  #idleListeners: (() => void)[] = [];
   #sessions = new Map<string, ShellSession>();
   /** Since when there is no control link; undefined while there is one. */
   #aloneSinceMs: number | undefined = performance.now();
   #timer: NodeJS.Timeout;
 
-  constructor(options: { target: DialTarget; tls(): Omit<DialTls, 'alpn'>; send(message: FromClient): boolean; log: Log }) {
+  constructor(options: SessionsContext) {
     this.#options = options;
     this.#timer = setInterval(() => this.#check(), CHECK_INTERVAL_MS).unref();
   }
@@ -62,6 +60,10 @@ export class Sessions {
     }
   }
 
+  onIdle(listener: () => void): void {
+    this.#idleListeners.push(listener);
+  }
+
   /** Ends every process and waits for the output to be complete, at most `limitMs`; then kills. */
   async endAll(limitMs: number): Promise<void> {
     const sessions = [...this.#sessions.values()];
@@ -97,8 +99,10 @@ export class Sessions {
 
   #forget(id: string): void {
     this.#sessions.get(id)?.forget();
-    if (this.#sessions.delete(id)) this.#options.log.info({ session: id }, 'session-forgotten');
+    const wasHeld = this.#sessions.delete(id);
+    if (wasHeld) this.#options.log.info({ session: id }, 'session-forgotten');
     this.#options.send({ kind: 'session-gone', session: id });
+    if (wasHeld && this.#sessions.size === 0) for (const listener of this.#idleListeners) listener();
   }
 
   /** Finds dead connections, and gives sessions up that no appliance has asked for too long. */

@@ -3,10 +3,9 @@ import { arch, hostname, networkInterfaces, release, type, userInfo } from 'node
 import type { ClientFacts } from '@bascule/protocol/control-link.ts';
 
 const ADDRESSES_LIMIT = 16;
-export const CLIENT_VERSION = '0.1.0';
 
-/** What this machine says about itself (protocol `clientFacts`). */
-export function readFacts(): ClientFacts {
+/** What this machine says about itself (protocol `clientFacts`); `version` is the program's. */
+export function readFacts(version: string): ClientFacts {
   return {
     hostName: hostname().slice(0, 255),
     os: osName().slice(0, 255),
@@ -18,7 +17,7 @@ export function readFacts(): ClientFacts {
       .sort()
       .slice(0, ADDRESSES_LIMIT),
     user: userInfo().username.slice(0, 64),
-    version: CLIENT_VERSION,
+    version,
   };
 }
 
