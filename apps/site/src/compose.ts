@@ -2,6 +2,7 @@ import { mkdirSync } from 'node:fs';
 import type { Server, Socket } from 'node:net';
 import { join } from 'node:path';
 import type { Accounts } from '@bascule/accounts/accounts.ts';
+import { openKeyWrap } from '@bascule/accounts/key-wrap.ts';
 import type { HttpServer } from '@bascule/http/http-server.ts';
 import type { Log } from '@bascule/log/log.ts';
 import { SYSTEM, type OnMigration, type Store } from '@bascule/store/store.ts';
@@ -13,7 +14,7 @@ import { ConsoleLogins, consoleLoginRoutes } from './console/console.ts';
 import { Events, openSiteInterface, RecordingsSpace, siteRoutes } from './http/http.ts';
 import { accountRoutes, openUsers } from './identity/identity.ts';
 import { ClientPrograms } from './fleet/client-programs.ts';
-import { Installer } from './jump/installer.ts';
+import { installerRoutes, Installers } from './installers/installers.ts';
 import { jumpRoutes } from './jump/jump-routes.ts';
 import { Jump, SiteIdentity } from './jump/jump.ts';
 import type { FleetQuestions } from './life/fleet-questions.ts';
@@ -49,7 +50,7 @@ interface Parts {
   sessions: AccessSessions;
   events: Events;
   policy: Policy;
-  installer: Installer;
+  installers: Installers;
   http: HttpServer;
   test: TestSession;
   programs: ClientPrograms;
@@ -183,6 +184,7 @@ async function openParts(store: Store, { config, log, now = Date.now }: SiteOpti
     identity,
     keysDir: paths.keys,
     appliance: config.applianceName,
+    version: config.version,
     log,
     userName: (id) => accounts.nameOf(id),
     now,
@@ -212,14 +214,6 @@ async function openParts(store: Store, { config, log, now = Date.now }: SiteOpti
     relaySocket: paths.relaySocket,
     log,
   });
-  const installer = new Installer({
-    filesDir: paths.files,
-    softwareDir: config.softwareDir,
-    nodeBinary: join(config.runtimeDir, 'bin', 'node'),
-    siteUrl: () => siteUrl(config),
-    webKeyPin: () => config.webKeyPin,
-    log,
-  });
   const programs = await ClientPrograms.open({
     filesDir: paths.files,
     softwareDir: config.softwareDir,
@@ -231,6 +225,17 @@ async function openParts(store: Store, { config, log, now = Date.now }: SiteOpti
     log,
     now,
   });
+  const installers = new Installers({
+    store,
+    jump,
+    programs,
+    keyWrap: openKeyWrap(config.keyFile),
+    filesDir: paths.files,
+    siteUrl: () => siteUrl(config),
+    webKeyPin: () => config.webKeyPin,
+    log,
+    now,
+  });
   const fleetQuestions: FleetQuestions = {};
   connectParts({ settings, accounts, jump, sessions, events });
   const reports = new Reports({ sessions, store, recordingsDir: paths.recordings });
@@ -239,7 +244,8 @@ async function openParts(store: Store, { config, log, now = Date.now }: SiteOpti
     ...settingsRoutes(settings),
     ...siteMailRoutes(mail),
     ...auditRoutes(store, identity.certificatePem),
-    ...jumpRoutes({ jump, policy, installer }),
+    ...jumpRoutes({ jump, policy }),
+    ...installerRoutes({ installers, jump }),
     ...consoleLoginRoutes(new ConsoleLogins({ store, accounts, now })),
     ...accessSessionRoutes({ sessions, policy, target: (id) => jump.target(id) }),
     ...reportRoutes({ reports, policy, verifyTool: config.verifyTool }),
@@ -256,7 +262,7 @@ async function openParts(store: Store, { config, log, now = Date.now }: SiteOpti
     sessions,
     events,
     policy,
-    installer,
+    installers,
     http,
     test,
     programs,

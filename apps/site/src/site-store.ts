@@ -3,6 +3,7 @@ import { Store, type Migration, type OnMigration, type StoreCheck } from '@bascu
 import { accessSessionMigrations } from './access-session/access-session.ts';
 import { fleetMigrations } from './fleet/fleet-migrations.ts';
 import { accountMigrations } from './identity/identity.ts';
+import { installersMigrations } from './installers/installers.ts';
 import { jumpMigrations } from './jump/jump.ts';
 import { mailMigrations } from './mail/mail.ts';
 import { settingsMigrations } from './settings/settings.ts';
@@ -14,6 +15,7 @@ const migrations: Migration[] = [
   ...accessSessionMigrations,
   ...settingsMigrations,
   ...mailMigrations,
+  ...installersMigrations,
   ...fleetMigrations,
 ];
 

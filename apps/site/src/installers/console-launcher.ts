@@ -20,7 +20,7 @@ put() { printf '%s\\n' "$2" > "$place/$1.$$" && mv -f "$place/$1.$$" "$place/$1"
 
 # A new version proves itself by doing its work once; after two starts without that the one before is taken again.
 if [ -n "$name" ] && [ "$(cat "$place/trial" 2>/dev/null)" = "$name" ]; then
-  if [ "$(wc -l < "$place/trial-starts" 2>/dev/null || echo 0)" -ge 2 ]; then
+  if [ "$({ wc -l < "$place/trial-starts"; } 2>/dev/null || echo 0)" -ge 2 ]; then
     former=$(cat "$place/previous" 2>/dev/null)
     if [ -n "$former" ] && [ -f "$place/bundles/$former/main.mjs" ] && put failed "$name" && put current "$former"; then
       rm -f "$place/trial" "$place/trial-starts"

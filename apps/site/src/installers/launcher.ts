@@ -45,8 +45,7 @@ start() {
   export LD_LIBRARY_PATH="$home/lib"
   exec "$home/runtimes/$runtime/bin/node" "$home/supervisor.mjs" "$@"
 }
-${enrolling(program)}
-start "$@"
+${enrolling(program)}start "$@"
 `;
 }
 

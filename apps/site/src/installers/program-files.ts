@@ -63,7 +63,8 @@ export function programEntries({ program, bundle, runtime, supervisor, trustedRo
   const text = (path: string, content: string): TarEntry => ({ path, mode: 0o644, content: Buffer.from(content) });
   return [
     { path: launcherName(program), mode: 0o755, content: Buffer.from(launcherScript(program)) },
-    { path: 'supervisor.mjs', mode: 0o644, content: supervisor },
+    // The console has none: its launcher does what it needs.
+    ...(program === 'console' ? [] : [{ path: 'supervisor.mjs', mode: 0o644, content: supervisor }]),
     ...(trustedRoot === undefined ? [] : [{ path: TRUSTED_ROOT_FILE, mode: 0o644, content: trustedRoot }]),
     ...bundle.files.map(({ name, bytes }) => ({ path: `${inBundle}/${name}`, mode: 0o644, content: bytes })),
     text(`${inBundle}/runtime.txt`, `${runtime.folder}\n`),

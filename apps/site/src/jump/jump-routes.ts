@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { notFound } from '@bascule/errors/app-error.ts';
-import { PUBLIC_ACTION, route, type AnyRoute } from '@bascule/http/route.ts';
+import { route, type AnyRoute } from '@bascule/http/route.ts';
 import { ok } from '@bascule/protocol/api/common.ts';
 import {
   bulkJumpItemsBody,
@@ -8,11 +8,8 @@ import {
   changeJumpGroupBody,
   changeJumpItemBody,
   conflicts,
-  createInstallerTokenBody,
   createJumpGroupBody,
-  createdInstallerToken,
   decideConflictBody,
-  installerTokens,
   jumpGroups,
   jumpItem,
   jumpItems,
@@ -21,26 +18,20 @@ import {
 } from '@bascule/protocol/api/jump.ts';
 import { id } from '@bascule/protocol/text.ts';
 import type { Policy } from '../policy/policy.ts';
-import type { Installer } from './installer.ts';
 import type { Jump } from './jump.ts';
 
-const HOUR_MS = 60 * 60_000;
 const clientParams = z.object({ id: id('jumpClient') });
 const groupParams = z.object({ id: id('jumpGroup') });
-const tokenParams = z.object({ id: id('installerToken') });
 const conflictParams = z.object({ clientId: id('jumpClient') });
-const archiveParams = z.object({ file: z.string().regex(/^(runtime|client)-[0-9a-f]{64}\.tar$/) });
 const sinceQuery = z.object({ since: z.coerce.number().int().nonnegative().optional() });
 const DONE = { ok: true as const };
 
-/** Everything of protocol/api/jump.ts, and the files that endpoints install from (public: they hold no secret, and are pinned by hash). */
-export function jumpRoutes(parts: { jump: Jump; policy: Policy; installer: Installer }): AnyRoute[] {
+/** Everything of protocol/api/jump.ts but installer tokens, which are the installers' domain's. */
+export function jumpRoutes(parts: { jump: Jump; policy: Policy }): AnyRoute[] {
   return [
     ...itemRoutes(parts.jump, parts.policy),
     ...groupRoutes(parts.jump, parts.policy),
-    ...tokenRoutes(parts.jump, parts.installer),
     ...conflictRoutes(parts.jump),
-    ...installerRoutes(parts.installer),
   ];
 }
 
@@ -159,42 +150,6 @@ function groupRoutes(jump: Jump, policy: Policy): AnyRoute[] {
   ];
 }
 
-function tokenRoutes(jump: Jump, installer: Installer): AnyRoute[] {
-  return [
-    route({
-      method: 'GET',
-      url: '/jump/tokens',
-      action: 'installer-tokens.manage',
-      answer: installerTokens,
-      handle: () => ({ tokens: jump.tokens.list() }),
-    }),
-    route({
-      method: 'POST',
-      url: '/jump/tokens',
-      action: 'installer-tokens.manage',
-      body: createInstallerTokenBody,
-      answer: createdInstallerToken,
-      handle: async ({ context, body }) => {
-        // First, for a token whose commands cannot be shown would be lost.
-        await installer.prepare();
-        const { token, text } = jump.tokens.create(context, { ...body, validForMs: body.validForHours * HOUR_MS });
-        return { token, secret: text, ...(await installer.commands(text)) };
-      },
-    }),
-    route({
-      method: 'POST',
-      url: '/jump/tokens/:id/revoke',
-      action: 'installer-tokens.manage',
-      params: tokenParams,
-      answer: ok,
-      handle: ({ context, params }) => {
-        jump.tokens.revoke(context, params.id);
-        return DONE;
-      },
-    }),
-  ];
-}
-
 function conflictRoutes(jump: Jump): AnyRoute[] {
   return [
     route({
@@ -214,35 +169,6 @@ function conflictRoutes(jump: Jump): AnyRoute[] {
       handle: ({ context, params, body }) => {
         jump.decideConflict(context, params.clientId, body.keep);
         return DONE;
-      },
-    }),
-  ];
-}
-
-function installerRoutes(installer: Installer): AnyRoute[] {
-  return [
-    route({
-      method: 'GET',
-      url: '/install/jump-client.sh',
-      absolute: true,
-      action: PUBLIC_ACTION,
-      handle: ({ reply }) => reply.type('text/x-shellscript; charset=utf-8').send(installer.script()),
-    }),
-    route({
-      method: 'GET',
-      url: '/install/:file',
-      absolute: true,
-      action: PUBLIC_ACTION,
-      params: archiveParams,
-      handle: async ({ params, request, reply }) => {
-        const archive = await installer.archive(params.file, /\bgzip\b/.test(request.headers['accept-encoding'] ?? ''));
-        if (archive === undefined) throw notFound();
-        reply.headers({
-          'content-length': archive.bytes,
-          vary: 'accept-encoding',
-          ...(archive.gzip && { 'content-encoding': 'gzip' }),
-        });
-        return reply.type('application/x-tar').send(archive.stream);
       },
     }),
   ];

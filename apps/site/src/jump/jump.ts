@@ -30,7 +30,6 @@ import { WindowLimit } from './window-limit.ts';
 export { jumpMigrations } from './jump-migrations.ts';
 export { SiteIdentity, type LinkTls } from './site-identity.ts';
 export { type AcceptedExtras, type ClientMessage, type Hello } from './link.ts';
-export { Installer } from './installer.ts';
 export type { TokenRules } from './installer-tokens.ts';
 export { jumpRoutes } from './jump-routes.ts';
 export { type ClientRow, type ClientState } from './jump-store.ts';
