@@ -1,6 +1,18 @@
 import { AppError } from '@bascule/errors/app-error.ts';
 
-export function itemOffline(name: string): AppError {
+function itemAwaitsCheckIn(name: string, nextCheckInMs: number): AppError {
+  const by = new Date(nextCheckInMs).toISOString().slice(0, 16).replace('T', ' ');
+  return new AppError(
+    'conflict',
+    'ACCESS_SESSION_ITEM_CHECKS_IN',
+    `${name} is passive and not connected: it checks in by ${by} UTC at the latest. Wait for it in the console, or run 'bascule-client check-in' on it.`,
+    { params: { name, nextCheckInMs } },
+  );
+}
+
+/** `nextCheckInMs`: when it comes by itself, for a passive client. */
+export function itemOffline(name: string, nextCheckInMs?: number): AppError {
+  if (nextCheckInMs !== undefined) return itemAwaitsCheckIn(name, nextCheckInMs);
   return new AppError(
     'conflict',
     'ACCESS_SESSION_ITEM_OFFLINE',

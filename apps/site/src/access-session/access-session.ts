@@ -31,6 +31,8 @@ export interface SessionTarget {
   runsAs: string;
   state: string;
   online: boolean;
+  /** When a passive client that is away checks in at the latest (B107). */
+  nextCheckInMs?: number | null;
 }
 
 export interface AccessSessionsOptions extends SessionKeeperOptions {
@@ -100,7 +102,7 @@ export class AccessSessions {
   async open(grant: AccessGrant<SessionTarget>, size: TerminalSize, context: Context): Promise<string> {
     const { principal: user, item: target } = grant;
     if (target.state !== 'approved') throw errors.itemNotApproved(target.name);
-    if (!target.online) throw errors.itemOffline(target.name);
+    if (!target.online) throw errors.itemOffline(target.name, target.nextCheckInMs ?? undefined);
     if (!this.relayReady) throw errors.relayAway();
     this.#checkLimits(user.id, target.id);
     const row = this.#newRow(user, target, size, context.address);

@@ -32,13 +32,13 @@ export function siteRoutes(options: SiteRoutesOptions): AnyRoute[] {
       async handle({ principal }) {
         const { freeBytes, usedBytes } = await space.read();
         const isAdministrator = principal.role === 'administrator';
-        const items = isAdministrator ? [] : jump.items(undefined, policy.itemFilter(principal)).items;
-        const own = { online: items.filter(({ online }) => online).length, total: items.length, waiting: 0, conflicts: 0 };
         return {
           applianceName: options.applianceName,
           version: options.version,
           nowMs: options.now(),
-          jumpClients: isAdministrator ? jump.counts() : own,
+          jumpClients: isAdministrator
+            ? jump.counts()
+            : { ...(await jump.countsFor(policy.itemFilter(principal))), waiting: 0, conflicts: 0 },
           activeSessions: isAdministrator ? sessions.count : sessions.active(principal.id).length,
           recordings: { ok: sessions.relayReady && freeBytes > FREE_SPACE_NEEDED_BYTES, freeBytes, usedBytes },
         };
