@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createLog } from '@bascule/log/log.ts';
 import { readAudit } from '@bascule/store/audit.ts';
-import { Store, type Context } from '@bascule/store/store.ts';
+import { Store, type Context, type Migration } from '@bascule/store/store.ts';
 import { Jump, SiteIdentity, jumpMigrations } from './jump.ts';
 
 export const ADMINISTRATOR: Context = { actor: { kind: 'user', id: null, name: 'ada' }, address: '192.0.2.1' };
@@ -27,12 +27,21 @@ export class TestSite {
     this.port = (parts.server.address() as AddressInfo).port;
   }
 
-  static async open(options: { now?: () => number; users?: Record<string, string>; directory?: string } = {}): Promise<TestSite> {
+  static async open(
+    options: {
+      now?: () => number;
+      users?: Record<string, string>;
+      directory?: string;
+      /** Of other domains. */
+      migrations?: Migration[];
+      version?: string;
+    } = {},
+  ): Promise<TestSite> {
     const directory = options.directory ?? mkdtempSync(join(tmpdir(), 'bascule-jump-'));
     const log = createLog('test', 'silent');
     const store = Store.open({
       path: join(directory, 'site.db'),
-      migrations: jumpMigrations,
+      migrations: [...jumpMigrations, ...(options.migrations ?? [])],
       appliance: 'test',
       log,
       now: options.now,
@@ -43,6 +52,7 @@ export class TestSite {
       identity,
       keysDir: join(directory, 'keys'),
       appliance: 'test',
+      ...(options.version !== undefined && { version: options.version }),
       log,
       userName: (id) => options.users?.[id],
       now: options.now,
