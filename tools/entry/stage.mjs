@@ -76,7 +76,17 @@ export function stage(home, restage) {
 
 /** The package version and a hash over all that would be staged. */
 function checkoutVersion() {
-  const folders = ['apps/boot', 'apps/base', 'apps/site', 'apps/jump-client', 'packages', 'apps/web/dist', 'tools/verify'];
+  const folders = [
+    'apps/boot',
+    'apps/base',
+    'apps/site',
+    'apps/jump-client',
+    'apps/jumpoint',
+    'apps/console',
+    'packages',
+    'apps/web/dist',
+    'tools/verify',
+  ];
   const files = folders.flatMap((folder) =>
     folder === 'apps/web/dist' ? built(join(checkout, folder)) : sources([join(checkout, folder)]),
   );

@@ -1,11 +1,24 @@
 /** Packages of this checkout: the same bytes from any folder, and programs that run from what was unpacked. */
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
-import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, utimesSync } from 'node:fs';
+import {
+  copyFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { unpackArchive } from '@bascule/package-format/archive.ts';
+import { hasClientProgram, readClientAbout } from '@bascule/package-format/client-build.ts';
+import { CLIENT_PROGRAMS, clientTarget } from '@bascule/protocol/client-program.ts';
 import { packageManifest } from '@bascule/protocol/package-manifest.ts';
 import { buildPackage } from './build.ts';
 import { readBuilt, type Built } from './built.ts';
@@ -16,6 +29,8 @@ const NODE = `node_modules/node-${process.platform}-${process.arch}`;
 /** Without git in the copies, these would come from the lock file's time. */
 const overrides = { revision: 'test', releasedAtMs: 1_800_000_000_000 };
 const VERSION = '0.9.7';
+/** What a client fetches for an ordinary upgrade stays below this, metadata included. */
+const CLIENT_BYTES_MAX = 700_000;
 
 let directory: string;
 before(() => {
@@ -105,16 +120,28 @@ describe('packages of base and site', { concurrency: false }, () => {
     assert.equal(run.status, 0, run.stderr);
   });
 
-  test('the client bundle is one program that needs nothing beside it', async () => {
-    const archive = join(directory, 'out', 'client', `jump-client-${VERSION}.tar.zst`);
-    const folder = join(directory, 'unpacked-client');
-    await unpackArchive(archive, folder, { unpackedBytes: 16 * 1024 * 1024, fileCount: 8 });
-    const run = spawnSync(process.execPath, [join(folder, 'main.mjs')], { encoding: 'utf8', cwd: '/', timeout: 20_000 });
-    assert.doesNotMatch(run.stdout + run.stderr, /Cannot find|ERR_/);
-    assert.ok(
-      readFileSync(archive).equals(readFileSync(join(directory, 'unpacked-site', 'client', `jump-client-${VERSION}.tar.zst`))),
-      'the site brings it too',
-    );
+  for (const program of CLIENT_PROGRAMS.filter((known) => hasClientProgram(CHECKOUT, known))) {
+    test(`${program} is one file for clients that needs nothing beside it`, async () => {
+      const target = clientTarget(program, 'linux-x64', VERSION);
+      const archive = join(directory, 'out', target);
+      const { companions } = await readBuilt(join(directory, 'out', 'site', `bascule-site-${VERSION}.tar.zst`));
+      assert.ok(companions.includes(target), 'it is published with the site');
+      const folder = join(directory, `unpacked-${program}`);
+      await unpackArchive(archive, folder, { unpackedBytes: 16 * 1024 * 1024, fileCount: 8 });
+      const about = { format: 'bascule-client/1', program, version: VERSION, revision: 'test', platform: 'linux-x64' };
+      assert.deepEqual(await readClientAbout(archive), about);
+      assert.equal(existsSync(join(folder, 'pty.node')), program === 'jump-client');
+      const run = spawnSync(process.execPath, [join(folder, 'main.mjs')], { encoding: 'utf8', cwd: '/', timeout: 20_000 });
+      assert.doesNotMatch(run.stdout + run.stderr, /Cannot find|ERR_/);
+      assert.ok(readFileSync(archive).equals(readFileSync(join(directory, 'unpacked-site', target))), 'the site brings it too');
+      assert.ok(statSync(archive).size < CLIENT_BYTES_MAX, `${statSync(archive).size} bytes`);
+    });
+  }
+
+  test('the site brings the supervisor, for installers', () => {
+    const name = join('client', 'supervisor.mjs');
+    const run = spawnSync(process.execPath, ['--check', join(directory, 'unpacked-site', name)], { encoding: 'utf8' });
+    assert.equal(run.status, 0, run.stderr);
   });
 
   test('an altered archive is not taken for what was built', async () => {

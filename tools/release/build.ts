@@ -6,7 +6,7 @@ import { pathToFileURL } from 'node:url';
 import { packArchive, type ArchiveFile } from '@bascule/package-format/archive.ts';
 import { packageManifest, type PackageKind, type PackageManifest } from '@bascule/protocol/package-manifest.ts';
 import { archiveOf, noteBuilt, type Built } from './built.ts';
-import { buildClientBundle } from './client-bundle.ts';
+import { buildClientBundles, SUPERVISOR, supervisorOf } from './client-bundle.ts';
 import { contentsOf } from './contents.mjs';
 import { manifestOf, migrationsOf, revisionOf } from './manifest.mjs';
 import { ReleaseError } from './release-error.ts';
@@ -29,7 +29,7 @@ export interface BuildOptions {
   isPrepared?: boolean;
 }
 
-/** Builds one package, and what goes with it: the runtime it names, a site's client bundle. The package itself comes first. */
+/** Builds one package, and what goes with it: the runtime it names, a site's client programs. The package itself comes first. */
 export async function buildPackage(options: BuildOptions): Promise<Built[]> {
   const { kind, version, out } = options;
   await mkdir(join(out, kind), { recursive: true });
@@ -37,14 +37,16 @@ export async function buildPackage(options: BuildOptions): Promise<Built[]> {
   const source = options.source;
   if (!options.isPrepared) await prepare(source);
   const runtime = await buildRuntime(source, out);
-  const { revision } = revisionOf(source);
-  const client = kind === 'site' ? await buildClientBundle(source, version, revision, out) : undefined;
+  const revision = options.overrides.revision ?? revisionOf(source).revision;
+  const clients = kind === 'site' ? await buildClientBundles(source, version, revision, out) : [];
   const contents = contentsOf(source, kind);
   const about = { name: 'bascule', version, private: true, type: 'module' };
   const files: ArchiveFile[] = [
     ...contents.files,
     { path: 'package.json', source: Buffer.from(`${JSON.stringify(about)}\n`), executable: false },
-    ...(client ? [{ path: client.target, source: archiveOf(out, client.target), executable: false }] : []),
+    ...clients.map(({ target }) => ({ path: target, source: archiveOf(out, target), executable: false })),
+    // It is no bundle: installers put it on endpoints, and no upgrade replaces it.
+    ...(kind === 'site' ? [{ path: SUPERVISOR.path, source: supervisorOf(source), executable: false }] : []),
   ];
   const manifest = manifestOf({
     source,
@@ -56,8 +58,9 @@ export async function buildPackage(options: BuildOptions): Promise<Built[]> {
     overrides: options.overrides,
   });
   const target = `${kind}/bascule-${kind}-${version}.tar.zst`;
-  const built = await pack(out, target, manifest, files);
-  return [built, runtime, ...(client ? [client] : [])];
+  const companions = clients.map((client) => client.target);
+  const built = await pack(out, target, manifest, files, companions);
+  return [built, runtime, ...clients];
 }
 
 /** A licence package holds nothing but its manifest. */
@@ -77,7 +80,13 @@ async function buildLicence({ source, version, out, overrides }: BuildOptions): 
   return await pack(out, `licence/${slugOf(holder)}-${version}.tar.zst`, manifest, []);
 }
 
-async function pack(out: string, target: string, draft: unknown, files: ArchiveFile[]): Promise<Built> {
+async function pack(
+  out: string,
+  target: string,
+  draft: unknown,
+  files: ArchiveFile[],
+  companions: string[] = [],
+): Promise<Built> {
   const parsed = packageManifest.safeParse(draft);
   if (!parsed.success) {
     const issue = parsed.error.issues[0];
@@ -87,7 +96,7 @@ async function pack(out: string, target: string, draft: unknown, files: ArchiveF
   const packed = await packArchive([...files, { path: MANIFEST_FILE, source: bytes, executable: false }], archiveOf(out, target));
   if (packed.unpackedBytes !== manifest.unpackedBytes || packed.fileCount !== manifest.fileCount)
     throw new ReleaseError(`The checkout changed while ${target} was packed. Build it again.`);
-  return await noteBuilt(out, { target, bytes: packed.bytes, sha256: packed.sha256, manifest });
+  return await noteBuilt(out, { target, bytes: packed.bytes, sha256: packed.sha256, manifest, companions });
 }
 
 /** The manifest with the counts of the whole archive, itself included. */

@@ -9,13 +9,16 @@ import { packageManifest } from '@bascule/protocol/package-manifest.ts';
 import { byteCount, sha256Hex } from '@bascule/protocol/text.ts';
 import { ReleaseError } from './release-error.ts';
 
+const target = z.string().regex(/^(base|site|licence|client|runtime)\/[a-z0-9.-]+\.tar\.zst$/);
 const built = z.object({
   /** The TUF target, such as `site/bascule-site-0.2.0.tar.zst`; its first part is the role that signs it. */
-  target: z.string().regex(/^(base|site|licence|client|runtime)\/[a-z0-9.-]+\.tar\.zst$/),
+  target,
   bytes: byteCount,
   sha256: sha256Hex,
   /** Of base, site and licence packages. */
   manifest: packageManifest.nullable(),
+  /** Of a site package: the client programs in it, which are published with it. */
+  companions: z.array(target).max(100).default([]),
 });
 export type Built = z.infer<typeof built>;
 

@@ -1,36 +1,32 @@
 import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { build } from 'esbuild';
-import { packArchive, type ArchiveFile } from '@bascule/package-format/archive.ts';
+import { BUILT_PLATFORMS, buildClientArchive, hasClientProgram } from '@bascule/package-format/client-build.ts';
+import { CLIENT_PROGRAMS, clientTarget } from '@bascule/protocol/client-program.ts';
 import { archiveOf, noteBuilt, type Built } from './built.ts';
 
+/** What keeps a client's program running and exchanges it, for installers (docs/spec/client-supervisor.md). */
+export const SUPERVISOR = { path: 'client/supervisor.mjs', source: 'packages/client/supervisor/supervisor.mjs' };
+
 /**
- * The Jump Client of a site release, as endpoints get it: everything in one main.mjs, and the native part of the pseudo-terminal. Target
- * `client/jump-client-VERSION.tar.zst` below `out`, signed in the role `client`, since clients verify it by themselves.
+ * The client programs of a site release, as endpoints get them, for every platform: `clientTarget` below `out`, signed in the role `client`, since clients
+ * verify them by themselves. Built by the same builder as a site uses that runs from a checkout.
  */
-export async function buildClientBundle(source: string, version: string, revision: string, out: string): Promise<Built> {
-  const bundle = await build({
-    entryPoints: ['apps/jump-client/src/main.ts'],
-    // Paths in the output are relative to this folder: the same wherever the checkout lies.
-    absWorkingDir: source,
-    bundle: true,
-    write: false,
-    platform: 'node',
-    format: 'esm',
-    target: 'node26',
-    minifySyntax: true,
-    logLevel: 'silent',
-    // Some of the bundled packages are CommonJS and ask for Node's own modules.
-    banner: { js: "import { createRequire as requireMaker } from 'node:module'; const require = requireMaker(import.meta.url);" },
-  });
-  const about = { format: 'bascule-client/1', program: 'jump-client', version, revision };
-  const files: ArchiveFile[] = [
-    { path: 'bascule-client.json', source: Buffer.from(`${JSON.stringify(about)}\n`), executable: false },
-    { path: 'main.mjs', source: bundle.outputFiles[0]!.contents, executable: false },
-    { path: 'pty.node', source: join(source, 'node_modules/@lydell/node-pty-linux-x64/pty.node'), executable: false },
-  ];
-  const target = `client/jump-client-${version}.tar.zst`;
-  await mkdir(join(out, 'client'), { recursive: true });
-  const { bytes, sha256 } = await packArchive(files, archiveOf(out, target));
-  return await noteBuilt(out, { target, bytes, sha256, manifest: null });
+export async function buildClientBundles(source: string, version: string, revision: string, out: string): Promise<Built[]> {
+  const bundles: Built[] = [];
+  for (const platform of BUILT_PLATFORMS)
+    for (const program of CLIENT_PROGRAMS) {
+      if (!hasClientProgram(source, program)) continue;
+      const target = clientTarget(program, platform, version);
+      const archive = archiveOf(out, target);
+      await mkdir(dirname(archive), { recursive: true });
+      const { bytes, sha256 } = await buildClientArchive({ source, program, platform, version, revision, build }, archive);
+      bundles.push(await noteBuilt(out, { target, bytes, sha256, manifest: null, companions: [] }));
+    }
+  return bundles;
+}
+
+/** The supervisor in `source`. */
+export function supervisorOf(source: string): string {
+  return join(source, SUPERVISOR.source);
 }

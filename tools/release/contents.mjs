@@ -11,7 +11,7 @@ import { join } from 'node:path';
  */
 export const PARTS = {
   base: { apps: ['base'], files: ['apps/web/dist/appliance', 'LICENSE'] },
-  site: { apps: ['site', 'jump-client'], files: ['apps/web/dist/site', 'tools/verify', 'LICENSE'] },
+  site: { apps: ['site', 'jump-client', 'jumpoint', 'console'], files: ['apps/web/dist/site', 'tools/verify', 'LICENSE'] },
   boot: { apps: ['boot', 'jump-client'], files: [] },
 };
 
@@ -28,7 +28,7 @@ export function contentsOf(source, kind) {
   const parts = PARTS[kind];
   const workspaces = reachedWorkspaces(
     source,
-    parts.apps.map((app) => `apps/${app}`),
+    parts.apps.map((app) => `apps/${app}`).filter((folder) => existsSync(join(source, folder, 'src', 'main.ts'))),
   );
   const files = [
     ...workspaces.flatMap((folder) => filesBelow(source, folder, isOurs)),

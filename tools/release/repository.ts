@@ -25,7 +25,7 @@ export async function createRepository(repository: string, keys: FoundKey[], roo
 }
 
 /**
- * Adds packages, each with the runtime and the client bundle that were built with it, and signs with the keys that fit. What is published never changes: the
+ * Adds packages, each with the runtime and the client programs that were built with it, and signs with the keys that fit. What is published never changes: the
  * same again is passed over, another file of the same name is refused. Gives the targets that were added, and whether snapshot and timestamp were signed too.
  */
 export async function publishPackages(
@@ -73,8 +73,11 @@ async function withCompanions(archives: string[]): Promise<string[]> {
   return [...wanted];
 }
 
-function companionsOf({ manifest }: Built): string[] {
+function companionsOf({ manifest, companions }: Built): string[] {
   if (manifest === null) return [];
   const runtime = manifest.runtime === null ? [] : [`runtime/${manifest.runtime}.tar.zst`];
-  return manifest.kind === 'site' ? [...runtime, `client/jump-client-${manifest.version}.tar.zst`] : runtime;
+  // Built before notes named them.
+  const clients =
+    manifest.kind === 'site' && companions.length === 0 ? [`client/jump-client-${manifest.version}.tar.zst`] : companions;
+  return [...runtime, ...clients];
 }

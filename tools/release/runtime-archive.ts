@@ -23,7 +23,7 @@ export async function buildRuntime(source: string, out: string): Promise<Built> 
     await copyFile(cached.file, `${archive}.new`);
     await rename(`${archive}.new`, archive);
   }
-  return await noteBuilt(out, { target, bytes: cached.bytes, sha256: cached.sha256, manifest: null });
+  return await noteBuilt(out, { target, bytes: cached.bytes, sha256: cached.sha256, manifest: null, companions: [] });
 }
 
 /** The line that tools/release/runtimes.json needs for this checkout's Node: the integrity hash of npm's package → the archive's SHA-256. */
