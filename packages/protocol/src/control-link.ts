@@ -11,6 +11,8 @@ export const LINK_ALPN = 'bascule-link/1';
 export const DATA_ALPN = 'bascule-data/1';
 /** The name in the leaf that the site and the relay show on links; it is no DNS name. */
 export const LINK_SERVER_NAME = 'link.bascule.internal';
+/** What a client asks for on the connection that only reads the chain (wire 3.3): the site identity in force is in it then, whatever was rotated. */
+export const ENROL_SERVER_NAME = 'enrol.bascule.internal';
 /** What a client signs to prove at enrolment that it holds the key: bound to the token and to this connection. */
 export const enrolmentProofText = (secret: string, challenge: string) => `bascule-enrol/1\n${secret}\n${challenge}`;
 /** The protocol versions this software speaks, oldest first. */

@@ -56,7 +56,7 @@ function readPublicKey(spki: Buffer): KeyObject {
 function readToken(store: Store, text: string, identity: SiteIdentity): { token: TokenRow; secret: string } {
   const parts = parseInstallerToken(text);
   if (parts === undefined) throw new EnrolmentRefused('malformed-token');
-  if (parts.identitySha256 !== identity.fingerprintSha256) throw new EnrolmentRefused('wrong-identity');
+  if (!identity.isPinned(parts.identitySha256)) throw new EnrolmentRefused('wrong-identity');
   const token = tokenByLookup(store, parts.lookup);
   if (token === undefined) throw new EnrolmentRefused('unknown-token');
   if (!timingSafeEqual(Buffer.from(sha256(parts.secret)), Buffer.from(token.secretSha256)))

@@ -10,7 +10,8 @@ const CLIENT_ID = idPattern('jumpClient');
 export function readCertificate(socket: TLSSocket): LinkCertificate | undefined {
   const certificate = socket.getPeerX509Certificate();
   if (certificate === undefined) return undefined;
-  return { subject: certificate.subject.slice(0, SUBJECT_MAX_LENGTH), endMs: certificate.validToDate.getTime() };
+  const { issuer, validToDate } = certificate;
+  return { subject: certificate.subject.slice(0, SUBJECT_MAX_LENGTH), issuer, endMs: validToDate.getTime() };
 }
 
 /** The client that a certificate of ours names; undefined when it names none. */

@@ -7,7 +7,7 @@ import { CONTROL_MESSAGE_MAX_BYTES, LINK_ALPN } from '@bascule/protocol/control-
 import { acceptWebSocket, refuseUpgrade } from '@bascule/wire/web-socket.ts';
 import { clientIdOf, readCertificate } from './link-certificate.ts';
 import type { LinkCertificate, LinkDirectory, LinkSocket } from './link.ts';
-import { createLinkServer, linkContext } from './link-server.ts';
+import { createLinkServer, setLinkTls } from './link-server.ts';
 import type { LinkTls } from './site-identity.ts';
 
 export interface LinkGateOptions extends Pick<LinkDirectory, 'request' | 'refused'> {
@@ -45,7 +45,7 @@ export class LinkGate {
 
   /** New connections get this certificate; links that stand keep theirs. */
   setTls(tls: LinkTls): void {
-    this.#server.setSecureContext(linkContext(tls, this.#options.ticketKeys));
+    setLinkTls(this.#server, tls, this.#options.ticketKeys);
   }
 
   /** Answers no request any more. */

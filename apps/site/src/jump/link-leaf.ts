@@ -5,7 +5,10 @@ import type { LinkTls, SiteIdentity } from './site-identity.ts';
 /** How often the end of the leaf is looked at. */
 export const LEAF_CHECK_INTERVAL_MS = 24 * 60 * 60_000;
 
-/** The certificate that links are secured with: made at each start, and renewed while the program runs when less than a third of its life is left. */
+/**
+ * The certificate that links are secured with: made at each start, and renewed while the program runs when less than a third of its life is left, or the site identity was
+ * rotated.
+ */
 export class LinkLeaf {
   readonly #identity: SiteIdentity;
   readonly #now: () => number;
@@ -20,6 +23,7 @@ export class LinkLeaf {
     this.#log = options.log;
     this.#tls = tls;
     this.#timer = setInterval(() => void this.check(), LEAF_CHECK_INTERVAL_MS).unref();
+    options.identity.onChanged(() => void this.#renew());
   }
 
   static async open(options: { identity: SiteIdentity; now: () => number; log: Log }): Promise<LinkLeaf> {
@@ -40,9 +44,14 @@ export class LinkLeaf {
     const { validFromDate, validToDate } = new X509Certificate(this.#tls.certificate);
     const leftMs = validToDate.getTime() - this.#now();
     if (leftMs >= (validToDate.getTime() - validFromDate.getTime()) / 3) return;
+    await this.#renew();
+  }
+
+  async #renew(): Promise<void> {
     try {
+      const formerEndsAtMs = new X509Certificate(this.#tls.certificate).validToDate.getTime();
       this.#tls = await this.#identity.issueLinkTls();
-      this.#log.info({ formerEndsAtMs: validToDate.getTime() }, 'link-leaf-renewed');
+      this.#log.info({ formerEndsAtMs }, 'link-leaf-renewed');
       for (const listener of this.#listeners) listener(this.#tls);
     } catch (error) {
       this.#log.error({ err: error }, 'link-leaf-not-renewed');

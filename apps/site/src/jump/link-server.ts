@@ -1,6 +1,7 @@
 import { createServer, type Server } from 'node:https';
+import { createSecureContext, type SecureContext } from 'node:tls';
 import type { Log } from '@bascule/log/log.ts';
-import { LINK_ALPN } from '@bascule/protocol/control-link.ts';
+import { ENROL_SERVER_NAME, LINK_ALPN } from '@bascule/protocol/control-link.ts';
 import type { LinkTls } from './site-identity.ts';
 
 const HANDSHAKE_LIMIT_MS = 10_000;
@@ -9,7 +10,7 @@ const REQUEST_HEAD_LIMIT_BYTES = 8 * 1024;
 const TLS_SESSION_LIFE_S = 12 * 60 * 60;
 
 /** What `setSecureContext` needs whole: with less of it, sessions of before could not be resumed. */
-export function linkContext(tls: LinkTls, ticketKeys: Buffer) {
+function linkContext(tls: LinkTls, ticketKeys: Buffer) {
   return {
     key: tls.key,
     cert: tls.certificate,
@@ -21,13 +22,27 @@ export function linkContext(tls: LinkTls, ticketKeys: Buffer) {
   } as const;
 }
 
+/** What is shown to a client that asks for `enrol.bascule.internal`: the identity that its token pins must be in the chain (wire 3.3). */
+function enrolContext(tls: LinkTls, ticketKeys: Buffer): SecureContext {
+  return createSecureContext({ ...linkContext(tls, ticketKeys), cert: tls.enrolCertificate });
+}
+
+const enrolContexts = new WeakMap<Server, SecureContext>();
+
+/** New connections get this certificate; those that stand keep theirs. */
+export function setLinkTls(server: Server, tls: LinkTls, ticketKeys: Buffer): void {
+  server.setSecureContext(linkContext(tls, ticketKeys));
+  enrolContexts.set(server, enrolContext(tls, ticketKeys));
+}
+
 /**
  * The TLS and HTTP side of control links (wire 3.1); it does not listen, connections are handed to it. The caller takes `upgrade` and `request`. Who has not asked for one within
  * `requestLimitMs` of the handshake is dropped.
  */
 export function createLinkServer(tls: LinkTls, ticketKeys: Buffer, log: Log, requestLimitMs = HANDSHAKE_LIMIT_MS): Server {
-  const server = createServer({
+  const server: Server = createServer({
     ...linkContext(tls, ticketKeys),
+    SNICallback: (name, callback) => callback(null, name === ENROL_SERVER_NAME ? enrolContexts.get(server) : undefined),
     ALPNProtocols: [LINK_ALPN],
     requestCert: true,
     // Checked at the upgrade, where it can be audited.
@@ -40,6 +55,7 @@ export function createLinkServer(tls: LinkTls, ticketKeys: Buffer, log: Log, req
     keepAlive: false,
     noDelay: true,
   });
+  enrolContexts.set(server, enrolContext(tls, ticketKeys));
   server.on('tlsClientError', (error, socket) => {
     log.debug({ err: error.message, address: socket.remoteAddress }, 'link-handshake-failed');
     socket.destroy();

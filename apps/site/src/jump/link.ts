@@ -20,6 +20,8 @@ export type AcceptedExtras = Partial<Pick<Extract<ToClient, { kind: 'accepted' }
 /** What is kept of a client's certificate. */
 export interface LinkCertificate {
   subject: string;
+  /** The subject of the site identity that issued it. */
+  issuer: string;
   /** Milliseconds since the epoch. */
   endMs: number;
 }
@@ -33,8 +35,8 @@ export interface LinkDirectory {
   /** A request over a client's own connection, beside the links: a parcel. */
   request(clientId: string, request: IncomingMessage, response: ServerResponse): void;
   enrol(message: Enrol, challenge: string, address: string): Promise<{ client: string; certificate: string; authority: string }>;
-  /** A certificate with a later end, when the present one nears its end. */
-  renew(clientId: string, endMs: number, publicKey: () => Buffer): Promise<string> | undefined;
+  /** Another certificate, when the present one nears its end or a former site identity has issued it. */
+  renew(clientId: string, certificate: LinkCertificate, publicKey: () => Buffer): Promise<string> | undefined;
   /** How many clients there are, for pacing their reconnects. */
   clientCount(): number;
   linked(clientId: string, hello: Hello): void;

@@ -1,99 +1,144 @@
-import 'reflect-metadata';
-import { createHash, sign as signBytes, verify as verifyBytes, X509Certificate as NodeCertificate } from 'node:crypto';
-import { chmodSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import * as x509 from '@peculiar/x509';
-import { writeFileDurablySync } from '@bascule/core/durable-file.ts';
+import { sign as signBytes, verify as verifyBytes, X509Certificate } from 'node:crypto';
 import { AppError } from '@bascule/errors/app-error.ts';
 import { LINK_SERVER_NAME } from '@bascule/protocol/control-link.ts';
+import {
+  fingerprintOf,
+  issueLeaf,
+  keyToPem,
+  makeAuthority,
+  newKeyPair,
+  pathLengthOf,
+  readCertificate,
+  readKeyPair,
+  readPublicKey,
+  rotatedName,
+  type KeyPair,
+} from './site-identity-certificates.ts';
+import { FORMER_KEPT_MAX, IdentityFiles, type FormerIdentity, type IdentityState } from './site-identity-files.ts';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
-const AUTHORITY_LIFE_MS = 20 * 365 * DAY_MS;
 const LINK_LEAF_LIFE_MS = 365 * DAY_MS;
 /** How long a client certificate is valid; the client gets a new one when a third is left (protocol: `accepted.certificate`). */
 export const CLIENT_CERTIFICATE_LIFE_MS = 2 * 365 * DAY_MS;
-/** Certificates begin a little in the past, so that an endpoint with a slow clock still trusts them. */
-const CLOCK_TOLERANCE_MS = DAY_MS;
-const KEY_ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
+/** So many rotations may pass while a client is away, and it still follows: their certificates are sent in every handshake. */
+export const ROTATIONS_FOLLOWED_MAX = 12;
 const SERVER_AUTH = '1.3.6.1.5.5.7.3.1';
 const CLIENT_AUTH = '1.3.6.1.5.5.7.3.2';
 
 export interface LinkTls {
   /** PEM, PKCS #8. */
   key: string;
-  /** PEM: the leaf, then the authority. */
+  /** PEM: the leaf, then what leads to each identity that a client may still trust. */
   certificate: string;
-  /** PEM of the authority. */
+  /** PEM: the leaf, then the identity in force, as installer tokens name it (wire 3.3). */
+  enrolCertificate: string;
+  /** PEM: every authority whose client certificates are good, the one in force first. */
   authority: string;
 }
 
-function toPem(label: string, der: ArrayBuffer | Uint8Array): string {
-  const base64 = Buffer.from(der instanceof Uint8Array ? der : new Uint8Array(der)).toString('base64');
-  return `-----BEGIN ${label}-----\n${base64.replace(/.{64}(?=.)/g, '$&\n')}\n-----END ${label}-----\n`;
-}
-
-function fromPem(text: string): Buffer<ArrayBuffer> {
-  return Buffer.from(text.replace(/-----[^-]+-----/g, '').replace(/\s/g, ''), 'base64');
-}
-
-function newSerialNumber(): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  bytes[0] = (bytes[0]! & 0x7f) | 0x40;
-  return Buffer.from(bytes).toString('hex');
+/** What an identity says of the one before it, signed with its own key: so a signature of before can be followed back (audit-export 2.3). */
+export function formerStatement(former: Pick<FormerIdentity, 'certificatePem' | 'sinceMs' | 'endedAtMs'>): string {
+  return `bascule-former/1\n${fingerprintOf(former.certificatePem)}\n${former.sinceMs}\n${former.endedAtMs}`;
 }
 
 /**
  * The site identity: a small P-256 certificate authority that is the root of all trust between clients and the site
- * (architecture section 5, "Trust"). It issues link certificates and client certificates, and signs audit heads.
+ * (architecture section 5, "Trust"). It issues link certificates and client certificates, and signs audit heads and client records.
+ * It can be rotated: the one in force signs the certificate of its successor and is destroyed (docs/decisions/0158).
  */
 export class SiteIdentity {
-  #keyPem: string;
-  #signingKey: CryptoKey;
-  #authority: x509.X509Certificate;
-  #now: () => number;
-  /** PEM of the authority's certificate. */
-  readonly certificatePem: string;
-  /** SHA-256 of the authority's certificate (DER), hex: what an installer token carries and a client pins (wire 3.3). */
-  readonly fingerprintSha256: string;
+  readonly #files: IdentityFiles;
+  readonly #now: () => number;
+  readonly #listeners: (() => void)[] = [];
+  #state: IdentityState;
+  #keys: KeyPair;
+  #isRotating = false;
 
-  private constructor(parts: { keyPem: string; signingKey: CryptoKey; certificatePem: string; now: () => number }) {
-    this.#keyPem = parts.keyPem;
-    this.#signingKey = parts.signingKey;
-    this.#authority = new x509.X509Certificate(parts.certificatePem);
-    this.#now = parts.now;
-    this.certificatePem = parts.certificatePem;
-    this.fingerprintSha256 = createHash('sha256').update(new Uint8Array(this.#authority.rawData)).digest('hex');
+  private constructor(files: IdentityFiles, state: IdentityState, keys: KeyPair, now: () => number) {
+    this.#files = files;
+    this.#state = state;
+    this.#keys = keys;
+    this.#now = now;
   }
 
-  /** Opens the identity in `keysDir`, or makes it when neither key nor certificate is there. Throws `SITE_IDENTITY_INCOMPLETE` when one is missing. */
+  /**
+   * Opens the identity in `keysDir`, or makes it. A rotation that was cut short is finished; the certificate of an authority of 0.1.0, which nothing can be signed
+   * below, is issued anew for the same key. Throws `SITE_IDENTITY_INCOMPLETE` and `SITE_IDENTITY_DAMAGED`.
+   */
   static async open(options: { keysDir: string; now?: () => number }): Promise<SiteIdentity> {
     const now = options.now ?? Date.now;
-    mkdirSync(options.keysDir, { recursive: true, mode: 0o700 });
-    chmodSync(options.keysDir, 0o700);
-    const keyFile = join(options.keysDir, 'identity.key');
-    const certificateFile = join(options.keysDir, 'identity.crt');
-    if (!existsSync(keyFile) && existsSync(certificateFile)) {
-      throw new AppError(
-        'internal',
-        'SITE_IDENTITY_INCOMPLETE',
-        `${certificateFile} has no key beside it: restore identity.key from a backup.`,
-      );
+    const files = new IdentityFiles(options.keysDir);
+    const state = await files.read(now());
+    const identity = new SiteIdentity(files, state, await readKeyPair(state.keyPem), now);
+    if (pathLengthOf(state.certificatePem) !== undefined) await identity.#reissue();
+    return identity;
+  }
+
+  /** PEM of the authority in force. */
+  get certificatePem(): string {
+    return this.#state.certificatePem;
+  }
+
+  /** SHA-256 of the authority's certificate (DER), hex: what an installer token carries and a client pins (wire 3.3). */
+  get fingerprintSha256(): string {
+    return fingerprintOf(this.#state.certificatePem);
+  }
+
+  /** The subject of the authority as it stands in `issuer` of what it signs. */
+  get subject(): string {
+    return new X509Certificate(this.#state.certificatePem).subject;
+  }
+
+  /** Since when this key is in force. */
+  get sinceMs(): number {
+    return this.#state.sinceMs;
+  }
+
+  get expiresAtMs(): number {
+    return readCertificate(this.#state.certificatePem).notAfter.getTime();
+  }
+
+  /** Those before it, newest first. */
+  get former(): readonly FormerIdentity[] {
+    return this.#state.former;
+  }
+
+  /** Heard after every rotation. */
+  onChanged(listener: () => void): void {
+    this.#listeners.push(listener);
+  }
+
+  /** Whether an installer token that pins `fingerprint` still leads to this key. After a rotation it does not: such tokens are outdated. */
+  isPinned(fingerprint: string): boolean {
+    return fingerprint === this.fingerprintSha256 || this.#sameKey().some((pem) => fingerprintOf(pem) === fingerprint);
+  }
+
+  /** Whether a client that trusts `fingerprint` follows; with `afterRotation`, also when the identity is rotated once more. */
+  isFollowedFrom(fingerprint: string, afterRotation = false): boolean {
+    if (fingerprint === this.fingerprintSha256) return true;
+    let rotations = afterRotation ? 1 : 0;
+    for (const former of this.#state.former) {
+      if (former.crossPem !== null) rotations += 1;
+      if (fingerprintOf(former.certificatePem) !== fingerprint) continue;
+      return rotations === 0 || (rotations <= ROTATIONS_FOLLOWED_MAX && pathLengthOf(former.certificatePem) === undefined);
     }
-    // The certificate is written last: a start that was cut between the two makes it again from the key.
-    if (!existsSync(keyFile)) {
-      const pair = await crypto.subtle.generateKey(KEY_ALGORITHM, true, ['sign', 'verify']);
-      writeFileDurablySync(keyFile, toPem('PRIVATE KEY', await crypto.subtle.exportKey('pkcs8', pair.privateKey)));
-    }
-    const keyPem = readFileSync(keyFile, 'utf8');
-    const signingKey = await crypto.subtle.importKey('pkcs8', fromPem(keyPem), KEY_ALGORITHM, true, ['sign']);
-    if (!existsSync(certificateFile)) writeFileDurablySync(certificateFile, await makeAuthority(signingKey, now()));
-    const certificatePem = readFileSync(certificateFile, 'utf8');
-    return new SiteIdentity({ keyPem, signingKey, certificatePem, now });
+    return false;
+  }
+
+  /**
+   * `accepted.authority` for a client that trusts `fingerprint`: PEM of the authority in force, then what leads to it from there. Undefined when there is nothing to be
+   * told, or when the client could not follow.
+   */
+  authorityFor(fingerprint: string): string | undefined {
+    if (fingerprint === this.fingerprintSha256 || !this.isFollowedFrom(fingerprint)) return undefined;
+    const before = this.#state.former.findIndex(({ certificatePem }) => fingerprintOf(certificatePem) === fingerprint);
+    const crosses = this.#state.former.slice(0, before + 1).flatMap(({ crossPem }) => crossPem ?? []);
+    return [this.#state.certificatePem, ...crosses].join('');
   }
 
   /** Issues a new leaf for links, with a new key: name `link.bascule.internal`, server authentication, one year (wire 3.1). */
   async issueLinkTls(): Promise<LinkTls> {
-    const pair = await crypto.subtle.generateKey(KEY_ALGORITHM, true, ['sign', 'verify']);
+    const pair = await newKeyPair();
     const leaf = await this.#issue({
       name: LINK_SERVER_NAME,
       publicKey: pair.publicKey,
@@ -101,70 +146,118 @@ export class SiteIdentity {
       lifeMs: LINK_LEAF_LIFE_MS,
       dnsName: LINK_SERVER_NAME,
     });
+    const { certificatePem, former } = this.#state;
+    const crosses = former.flatMap(({ crossPem }) => crossPem ?? []).slice(0, ROTATIONS_FOLLOWED_MAX);
+    const enrolCertificate = [leaf, certificatePem, ...this.#sameKey()].join('');
     return {
-      key: toPem('PRIVATE KEY', await crypto.subtle.exportKey('pkcs8', pair.privateKey)),
-      certificate: leaf + this.certificatePem,
-      authority: this.certificatePem,
+      key: await keyToPem(pair),
+      // Never the authority's own certificate beside those that lead to it: TLS libraries take the first that fits, and would end there.
+      certificate: crosses.length === 0 ? enrolCertificate : [leaf, ...crosses].join(''),
+      enrolCertificate,
+      authority: [certificatePem, ...former.map((one) => one.certificatePem)].join(''),
     };
   }
 
   /** Issues a certificate (PEM) that says: the holder of `publicKey` (SPKI DER, P-256) is the client `clientId` (wire 3.4). Throws when the key is no P-256 key. */
   async issueClientCertificate(clientId: string, publicKey: Uint8Array): Promise<string> {
-    const key = await crypto.subtle.importKey('spki', new Uint8Array(publicKey), KEY_ALGORITHM, true, ['verify']);
-    return await this.#issue({ name: clientId, publicKey: key, usage: CLIENT_AUTH, lifeMs: CLIENT_CERTIFICATE_LIFE_MS });
+    const key = await readPublicKey(publicKey);
+    return this.#issue({ name: clientId, publicKey: key, usage: CLIENT_AUTH, lifeMs: CLIENT_CERTIFICATE_LIFE_MS });
   }
 
-  /** Signs `bytes` (ECDSA, SHA-256; the signature in DER): for heads of the audit chain. */
+  /** Signs `bytes` (ECDSA, SHA-256; the signature in DER): heads of the audit chain, client records. */
   sign(bytes: Uint8Array): Uint8Array {
-    return signBytes('sha256', bytes, this.#keyPem);
+    return signBytes('sha256', bytes, this.#state.keyPem);
   }
 
-  /** Whether `signature` is this identity's signature over `bytes`. */
+  /** Whether `signature` over `bytes` is this identity's, or that of one before it. */
   verify(bytes: Uint8Array, signature: Uint8Array): boolean {
-    return verifyBytes('sha256', bytes, new NodeCertificate(this.certificatePem).publicKey, signature);
+    const pems = [this.#state.certificatePem, ...this.#state.former.map(({ certificatePem }) => certificatePem)];
+    return pems.some((pem) => verifyBytes('sha256', bytes, new X509Certificate(pem).publicKey, signature));
+  }
+
+  /**
+   * A new authority takes the place of the one in force, which signs its certificate and is destroyed. `commit` is called when the change is on disk and nothing has
+   * been done yet; when it throws, nothing will be. Links that stand go on. False when the files could not be put in their places yet (a full disk): the next start does
+   * it. Throws `IDENTITY_ROTATING` when one is under way.
+   */
+  async rotate(commit: (next: { formerSha256: string; fingerprintSha256: string }) => void = () => undefined): Promise<boolean> {
+    if (this.#isRotating)
+      throw new AppError('conflict', 'IDENTITY_ROTATING', 'The site identity is being rotated: wait a moment.');
+    this.#isRotating = true;
+    let isFinished: boolean;
+    try {
+      const keys = await newKeyPair();
+      const { state: former, nowMs } = { state: this.#state, nowMs: this.#now() };
+      const laterThanMs = readCertificate(former.certificatePem).notBefore.getTime();
+      const about = { name: await rotatedName(keys.publicKey), keys, nowMs, laterThanMs };
+      const certificatePem = await makeAuthority(about);
+      const crossPem = await makeAuthority({
+        ...about,
+        issuer: { certificatePem: former.certificatePem, privateKey: this.#keys.privateKey },
+      });
+      const keyPem = await keyToPem(keys);
+      isFinished = this.#decide({ keyPem, certificatePem, sinceMs: nowMs, crossPem }, keys, () =>
+        commit({ formerSha256: fingerprintOf(former.certificatePem), fingerprintSha256: fingerprintOf(certificatePem) }),
+      );
+    } finally {
+      this.#isRotating = false;
+    }
+    for (const listener of this.#listeners) listener();
+    return isFinished;
+  }
+
+  /** The same key without the limit on the path: clients that trust the certificate of before still verify what this one signs. */
+  async #reissue(): Promise<void> {
+    const { keyPem, sinceMs, certificatePem: before } = this.#state;
+    const laterThanMs = readCertificate(before).notBefore.getTime();
+    const certificatePem = await makeAuthority({ keys: this.#keys, nowMs: this.#now(), laterThanMs });
+    try {
+      this.#decide({ keyPem, certificatePem, sinceMs, crossPem: null }, this.#keys, () => undefined);
+    } catch {
+      // No room on the disk: the former certificate does its work, and the next start tries again.
+    }
+  }
+
+  #decide(
+    next: Pick<IdentityState, 'keyPem' | 'certificatePem' | 'sinceMs'> & { crossPem: string | null },
+    keys: KeyPair,
+    commit: () => void,
+  ): boolean {
+    const { crossPem, ...identity } = next;
+    const { certificatePem, sinceMs, former } = this.#state;
+    const ended = { certificatePem, crossPem, sinceMs, endedAtMs: this.#now() };
+    const vouch = signBytes('sha256', Buffer.from(formerStatement(ended)), identity.keyPem).toString('base64');
+    const state = { ...identity, former: [{ ...ended, vouch }, ...former].slice(0, FORMER_KEPT_MAX) };
+    this.#files.decide(state);
+    try {
+      commit();
+    } catch (error) {
+      this.#files.undecide();
+      throw error;
+    }
+    this.#state = state;
+    this.#keys = keys;
+    try {
+      this.#files.finish();
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  /** Earlier certificates of the key in force. */
+  #sameKey(): string[] {
+    const { former } = this.#state;
+    const rotatedAt = former.findIndex(({ crossPem }) => crossPem !== null);
+    return former.slice(0, rotatedAt < 0 ? former.length : rotatedAt).map(({ certificatePem }) => certificatePem);
   }
 
   async #issue(leaf: { name: string; publicKey: CryptoKey; usage: string; lifeMs: number; dnsName?: string }): Promise<string> {
-    const nowMs = this.#now();
-    const extensions: x509.Extension[] = [
-      new x509.BasicConstraintsExtension(false, undefined, true),
-      new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
-      new x509.ExtendedKeyUsageExtension([leaf.usage], true),
-    ];
-    if (leaf.dnsName !== undefined)
-      extensions.push(new x509.SubjectAlternativeNameExtension([{ type: 'dns', value: leaf.dnsName }]));
-    const certificate = await x509.X509CertificateGenerator.create({
-      serialNumber: newSerialNumber(),
-      issuer: this.#authority.subject,
-      subject: `CN=${leaf.name}`,
-      notBefore: new Date(nowMs - CLOCK_TOLERANCE_MS),
-      notAfter: new Date(Math.min(nowMs + leaf.lifeMs, this.#authority.notAfter.getTime())),
-      publicKey: leaf.publicKey,
-      signingKey: this.#signingKey,
-      signingAlgorithm: KEY_ALGORITHM,
-      extensions,
+    return issueLeaf({
+      ...leaf,
+      authority: readCertificate(this.#state.certificatePem),
+      signingKey: this.#keys.privateKey,
+      nowMs: this.#now(),
     });
-    return toPem('CERTIFICATE', certificate.rawData);
   }
-}
-
-async function makeAuthority(signingKey: CryptoKey, nowMs: number): Promise<string> {
-  const jwk = await crypto.subtle.exportKey('jwk', signingKey);
-  const publicKey = await crypto.subtle.importKey('jwk', { kty: 'EC', crv: 'P-256', x: jwk.x!, y: jwk.y! }, KEY_ALGORITHM, true, [
-    'verify',
-  ]);
-  const certificate = await x509.X509CertificateGenerator.createSelfSigned({
-    serialNumber: newSerialNumber(),
-    name: 'CN=Bascule site identity',
-    notBefore: new Date(nowMs - CLOCK_TOLERANCE_MS),
-    notAfter: new Date(nowMs + AUTHORITY_LIFE_MS),
-    keys: { privateKey: signingKey, publicKey },
-    signingAlgorithm: KEY_ALGORITHM,
-    extensions: [
-      new x509.BasicConstraintsExtension(true, 0, true),
-      new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.digitalSignature, true),
-      await x509.SubjectKeyIdentifierExtension.create(publicKey),
-    ],
-  });
-  return toPem('CERTIFICATE', certificate.rawData);
 }
