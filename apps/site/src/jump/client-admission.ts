@@ -1,7 +1,8 @@
-import type { Context, Store } from '@bascule/store/store.ts';
+import { SYSTEM, type Context, type Store } from '@bascule/store/store.ts';
 import { defineAuditEvent, type AuditEvent } from '@bascule/store/audit.ts';
 import type { FromClient } from '@bascule/protocol/control-link.ts';
 import type { ClientNotes } from './client-notes.ts';
+import { doubt, takeRecord, type BorneRecord } from './borne-record.ts';
 import { enrolClient, sha256 } from './enrolment.ts';
 import type { TokenRules } from './installer-tokens.ts';
 import { EnrolmentRefused } from './jump-errors.ts';
@@ -9,13 +10,20 @@ import * as rows from './jump-store.ts';
 import type { ClientState } from './jump-store.ts';
 import type { Hello, LinkCertificate } from './link.ts';
 import { CLIENT_CERTIFICATE_LIFE_MS, type SiteIdentity } from './site-identity.ts';
+import { WindowLimit } from './window-limit.ts';
 
 /** A last-seen time in the database that is younger than this is not written again at a connect. */
 const LAST_SEEN_FRESH_MS = 60 * 60_000;
+/** Certificates issued in one second only because a former identity had issued the one in use, which stays good: a reconnect storm must not become one of issuing. */
+const REISSUED_PER_SECOND = 50;
 
 const unknownListed = defineAuditEvent(
   'JUMP_CLIENT_UNKNOWN',
   'Jump Client {client} on {hostName} has a valid certificate but is unknown here: listed to be confirmed',
+);
+const doubted = defineAuditEvent(
+  'JUMP_CLIENT_DOUBTED',
+  'Jump Client {name} bears a newer record that says it was revoked: it is to be confirmed again',
 );
 const enrolmentRefused = defineAuditEvent('JUMP_ENROLMENT_REFUSED', 'Refused an enrolment from {address}: {reason}');
 
@@ -26,6 +34,10 @@ export interface ClientAdmissionOptions {
   now(): number;
   /** A client has a row now. */
   listed(clientId: string, name: string): void;
+  /** A client's state and comment have changed. */
+  doubted(clientId: string): void;
+  /** What the record that a client bears says, if it is good. */
+  readRecord(clientId: string, record: string): BorneRecord | undefined;
   audit(event: AuditEvent, address: string): void;
   /** What goes with a token besides its group. */
   rulesOf(tokenId: string): TokenRules | undefined;
@@ -34,19 +46,31 @@ export interface ClientAdmissionOptions {
 /** Who comes in: clients that are known, clients with a certificate that are not, and those that enrol. */
 export class ClientAdmission {
   readonly #options: ClientAdmissionOptions;
+  readonly #reissueLimit: WindowLimit;
 
   constructor(options: ClientAdmissionOptions) {
     this.#options = options;
+    const perSecond = { perKey: REISSUED_PER_SECOND, inAll: REISSUED_PER_SECOND };
+    this.#reissueLimit = new WindowLimit({ windowMs: 1000, ...perSecond, now: options.now });
   }
 
   /** What the site makes of a client that says hello; a client that it does not know is listed to be confirmed. Throws what the store throws. */
-  admit(clientId: string, { facts, software }: Hello, publicKey: () => Buffer, address: string): ClientState {
+  admit(clientId: string, hello: Hello, publicKey: () => Buffer, address: string): ClientState {
     const { store, notes, now } = this.#options;
+    const { facts, software } = hello;
+    const record = hello.record === undefined ? undefined : this.#options.readRecord(clientId, hello.record);
     const row = rows.admissionOf(store, clientId);
     if (row === undefined) {
       if (rows.isDeleted(store, clientId)) return 'revoked';
-      this.#listUnknown(clientId, facts, publicKey, address);
+      this.#listUnknown({ clientId, facts, record }, publicKey, address);
       return 'to-be-confirmed';
+    }
+    if (record?.state === 'revoked' && record.isNewer && row.state !== 'revoked' && row.state !== 'to-be-confirmed') {
+      store.transact({ ...SYSTEM, address }, doubted({ client: clientId, name: record.name }), (tx) =>
+        doubt(tx, clientId, record),
+      );
+      row.state = 'to-be-confirmed';
+      this.#options.doubted(clientId);
     }
     if (row.state !== 'revoked') {
       const isSame = rows.sameFacts(row, facts) && (software === undefined || rows.softwareText(software) === row.software);
@@ -74,27 +98,27 @@ export class ClientAdmission {
   /** Another certificate, when `certificate` has less than a third of its life left or a former site identity has issued it. */
   renew(clientId: string, certificate: LinkCertificate, publicKey: () => Buffer): Promise<string> | undefined {
     const { identity, now } = this.#options;
-    const isOfNow = certificate.issuer === identity.subject;
-    if (isOfNow && certificate.endMs - now() > CLIENT_CERTIFICATE_LIFE_MS / 3) return undefined;
+    const isDue = certificate.endMs - now() <= CLIENT_CERTIFICATE_LIFE_MS / 3;
+    if (!isDue && (certificate.issuer === identity.subject || !this.#reissueLimit.take(''))) return undefined;
     return identity.issueClientCertificate(clientId, publicKey());
   }
 
-  #listUnknown(clientId: string, facts: Hello['facts'], publicKey: () => Buffer, address: string): void {
+  /** Under the name, group and tags of its record, if it bears one. */
+  #listUnknown(
+    { clientId, facts, record }: { clientId: string; facts: Hello['facts']; record: BorneRecord | undefined },
+    publicKey: () => Buffer,
+    address: string,
+  ): void {
     const keySha256 = sha256(publicKey());
-    const name = facts.hostName.trim() || 'unnamed';
+    const name = record?.name ?? (facts.hostName.trim() || 'unnamed');
     const context: Context = { actor: { kind: 'jump-client', id: clientId, name }, address };
-    this.#options.store.transact(context, unknownListed({ client: clientId, hostName: facts.hostName }), (tx) =>
-      rows.insertClient(tx, {
-        id: clientId,
-        name,
-        groupId: null,
-        state: 'to-be-confirmed',
-        facts,
-        keySha256,
-        tokenId: null,
-        nowMs: this.#options.now(),
-      }),
-    );
+    const event = unknownListed({ client: clientId, hostName: facts.hostName, name, hasRecord: record !== undefined });
+    const about = { id: clientId, name, state: 'to-be-confirmed', facts, keySha256, tokenId: null } as const;
+    this.#options.store.transact(context, event, (tx) => {
+      const groupId = record?.groupName == null ? null : (rows.groupIdByName(tx, record.groupName) ?? null);
+      rows.insertClient(tx, { ...about, groupId, nowMs: this.#options.now() });
+      if (record !== undefined) takeRecord(tx, clientId, record);
+    });
     this.#options.listed(clientId, name);
   }
 }

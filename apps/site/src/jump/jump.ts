@@ -8,6 +8,7 @@ import type { HeldSession, ToClient } from '@bascule/protocol/control-link.ts';
 import type { JumpItem } from '@bascule/protocol/api/jump.ts';
 import { defineAuditEvent, type AuditEvent } from '@bascule/store/audit.ts';
 import { SYSTEM, type Context, type Store } from '@bascule/store/store.ts';
+import type { BorneRecord } from './borne-record.ts';
 import { CheckIns } from './check-ins.ts';
 import { ClientAdmission } from './client-admission.ts';
 import { ClientNotes } from './client-notes.ts';
@@ -33,6 +34,9 @@ export { type AcceptedExtras, type ClientMessage, type Hello } from './link.ts';
 export type { TokenRules } from './installer-tokens.ts';
 export { jumpRoutes } from './jump-routes.ts';
 export { type ClientRow, type ClientState } from './jump-store.ts';
+export type { BorneRecord } from './borne-record.ts';
+export { fingerprintOf } from './site-identity-certificates.ts';
+export { formerStatement, CLIENT_CERTIFICATE_LIFE_MS } from './site-identity.ts';
 export { type ClientCutReason } from './jump-listeners.ts';
 export { type ClientRules } from './client-settings.ts';
 
@@ -98,6 +102,7 @@ export class Jump {
   readonly #listeners = new JumpListeners();
   readonly #extras: ((clientId: string, hello: Hello) => AcceptedExtras)[] = [];
   readonly #checkInVetoes: ((clientId: string) => boolean)[] = [];
+  #readRecord: (clientId: string, record: string) => BorneRecord | undefined = () => undefined;
   #clientCount: number;
   #rules: ClientRules = DEFAULT_CLIENT_RULES;
   #onRequest: (clientId: string, request: IncomingMessage, response: ServerResponse) => void = (_client, _request, response) =>
@@ -194,6 +199,10 @@ export class Jump {
   /** What goes with `accepted`; asked at every connect, so it must be quick. */
   addAcceptedExtras(provider: (clientId: string, hello: Hello) => AcceptedExtras): void {
     this.#extras.push(provider);
+  }
+  /** Who reads the signed records that clients bear; asked at every connect with one, so it must be quick. */
+  readRecords(reader: (clientId: string, record: string) => BorneRecord | undefined): void {
+    this.#readRecord = reader;
   }
   /** Who answers requests that clients make over mutual TLS beside their links; without it they find nothing. */
   serveRequests(handler: (clientId: string, request: IncomingMessage, response: ServerResponse) => void): void {
@@ -397,6 +406,11 @@ export class Jump {
       },
       audit: (event, address) => this.#audit(event, address),
       rulesOf: (tokenId) => this.tokens.rulesOf(tokenId),
+      readRecord: (clientId, record) => this.#readRecord(clientId, record),
+      doubted: (clientId) => {
+        this.#list.index.refresh([clientId]);
+        this.#changes.note(clientId);
+      },
     });
   }
 
