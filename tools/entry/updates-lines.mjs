@@ -4,7 +4,7 @@ const UNITS = ['B', 'kB', 'MB', 'GB', 'TB'];
 const MARKS = { done: 'ok', running: '...', failed: 'FAILED', undone: 'undone', waiting: '' };
 const PATH_WORDS = {
   install: 'install',
-  'wait-for-clients': 'wait 24 hours for clients of',
+  'wait-for-clients': 'wait for clients of',
   'back-up': 'a snapshot is taken before',
 };
 
@@ -58,8 +58,9 @@ export function blockedSentence({ reason, kind, version, range, atMs }) {
 }
 
 /** @param {any} part one of `path` of the API  @returns {string} */
-export function pathLine({ action, kind, version }) {
-  return `${PATH_WORDS[/** @type {keyof typeof PATH_WORDS} */ (action)]} ${kind} ${version}`;
+export function pathLine({ action, kind, version, clients }) {
+  const counted = clients === undefined ? '' : ` (${clients.pending} of ${clients.total} are not upgraded yet)`;
+  return `${PATH_WORDS[/** @type {keyof typeof PATH_WORDS} */ (action)]} ${kind} ${version}${counted}`;
 }
 
 /** One after another, each with its full stop. @param {(string | null | undefined)[]} parts  @returns {string} */

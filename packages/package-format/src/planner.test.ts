@@ -185,6 +185,26 @@ describe('the upgrade path', () => {
     );
   });
 
+  it('waits first for clients that are not through with the site in use, base does not', () => {
+    const clients = { total: 9, pending: 3, absent: 2, failed: 1 };
+    const input = {
+      installed: installedAs('0.1.0', '0.1.0'),
+      releases: [release('base', '0.2.0'), release('site', '0.2.0', { requires: { base: '>=0.2.0' } })],
+      nowMs: 0,
+      maintainedUntilMs: null,
+    };
+    const { path } = plan({ ...input, waitingClients: clients });
+    assert.deepEqual(inWords(path), [
+      'install base 0.2.0',
+      'wait-for-clients site 0.1.0',
+      'back-up site 0.2.0',
+      'install site 0.2.0',
+    ]);
+    assert.deepEqual(path[1]?.clients, clients);
+    assert.match(path[1]?.reason ?? '', /3 of 9 clients .*2 away, 1 failed/);
+    assert.ok(!plan(input).path.some(({ action }) => action === 'wait-for-clients'), 'nobody is waited for');
+  });
+
   it('does not wait for a site version that upgrades no client, nor after the last', () => {
     const { path } = planOf(installedAs('0.1.0', '0.1.0'), [
       release('site', '0.2.0', { upgradesClients: false }),

@@ -35,6 +35,8 @@ export interface PlanInput {
   nowMs: number;
   /** Releases made later are not for this appliance (B211, B212); null for no such limit. */
   maintainedUntilMs: number | null;
+  /** Clients of the site in use that are not through with its upgrade: the next site package waits for them. Absent: nobody is waited for. */
+  waitingClients?: PathStep['clients'];
 }
 
 export interface PlannedOffer {
@@ -72,7 +74,7 @@ export function plan(input: PlanInput): Plan {
   const path = graph.pathTo(graph.best());
   return {
     offers: input.releases.map((release) => offerOf(release, input, graph)).sort(byKindAndVersion),
-    path: stepsOf(withLicences(path, input)),
+    path: stepsOf(withLicences(path, input), input),
   };
 }
 
@@ -164,7 +166,7 @@ function brokenBy(
 
 /**
  * All pairs of a base and a site that can be reached. Every step raises one of the two, so one pass from the lowest pair on finds the cheapest way to each:
- * fewest site versions whose clients upgrade (each costs a day's wait), then fewest steps, then base before site (B57).
+ * fewest site versions whose clients upgrade (each costs a wait), then fewest steps, then base before site (B57).
  */
 class UpgradeGraph {
   readonly #bases: Stage[];
@@ -352,12 +354,17 @@ function firstFit(path: readonly KnownRelease[], release: KnownRelease, installe
   return -1;
 }
 
-/** B58: a backup directly before each site package; B85, B86: a wait after a site package whose clients upgrade, when another site package follows. */
-function stepsOf(path: readonly KnownRelease[]): PathStep[] {
+/**
+ * B58: a backup directly before each site package; B85, B86: a wait after a site package whose clients upgrade, when another site package follows, and before
+ * the first one for the clients of the site in use. A wait is over when the fleet is settled, or when a person overrules it.
+ */
+function stepsOf(path: readonly KnownRelease[], { installed, waitingClients }: PlanInput): PathStep[] {
   const steps: PathStep[] = [];
+  const firstSite = path.find(({ manifest }) => manifest.kind === 'site');
   for (const [index, { target, manifest, downloadBytes }] of path.entries()) {
     const { kind, version } = manifest;
     const named = { kind, version, target };
+    if (waitingClients !== undefined && target === firstSite?.target) steps.push(waitNow(waitingClients, installed));
     if (kind === 'site')
       steps.push({
         action: 'back-up',
@@ -372,10 +379,24 @@ function stepsOf(path: readonly KnownRelease[]): PathStep[] {
       action: 'wait-for-clients',
       ...named,
       downloadBytes: null,
-      reason: `Client programs of site ${version} are renewed before the next site package: wait at least 24 hours, and longer for those that are seldom online.`,
+      reason: `Client programs of site ${version} are upgraded before the next site package: wait until all that were seen in the last 30 days are through.`,
     });
   }
   return steps;
+}
+
+function waitNow(clients: NonNullable<PathStep['clients']>, installed: readonly InstalledPackage[]): PathStep {
+  const version = versionOf(installed, 'site') ?? null;
+  const { pending, total, absent, failed } = clients;
+  return {
+    action: 'wait-for-clients',
+    kind: 'site',
+    version,
+    target: null,
+    downloadBytes: null,
+    reason: `${pending} of ${total} clients are not upgraded to site ${version ?? ''} yet (${absent} away, ${failed} failed).`,
+    clients,
+  };
 }
 
 const KIND_ORDER: Record<PackageKind, number> = { base: 0, site: 1, licence: 2 };

@@ -55,6 +55,33 @@ describe('preflight lines', () => {
     );
   });
 
+  it('clients: amber with their number until they are through, and when somebody would be lost', () => {
+    const counts = { total: 9, current: 6, pending: 3, absent: 2, failed: 1, text: 'Ring early is open.' };
+    const pending = checked(lines.clientsPendingLine({ state: 'pending', fleet: { ...counts, isSettled: false } }));
+    assert.deepEqual([pending.code, pending.outcome, pending.params['pending']], ['clients-pending', 'amber', 3]);
+    assert.match(pending.text, /^3 of 9 clients .* 2 of them away; 1 failed/);
+    const settled = checked(lines.clientsPendingLine({ state: 'settled', fleet: { ...counts, pending: 0, isSettled: true } }));
+    assert.equal(settled.outcome, 'green');
+    const old = checked(lines.clientsPendingLine({ state: 'unknown', leftMs: 90 * 60_000 }));
+    assert.deepEqual([old.outcome, old.params['hours']], ['amber', 2]);
+    assert.equal(checked(lines.clientsPendingLine({ state: 'unknown', leftMs: 0 })).outcome, 'green');
+    assert.equal(checked(lines.clientsPendingLine({ state: 'no-site' })).outcome, 'green');
+
+    const one = {
+      what: 'jump-client',
+      id: 'jcl_1',
+      severity: 'lost',
+      code: 'cannot-upgrade',
+      detail: '',
+      lastSeenAtMs: null,
+    } as const;
+    const list = Array.from({ length: 30 }, (_, index) => ({ ...one, name: `machine ${index}` }));
+    const losses = { connected: 40, seenLately: 2, lost: 30, trouble: 1, list };
+    const lost = checked(lines.clientsLostLine(losses));
+    assert.deepEqual([lost.outcome, lost.details.length, lost.details[0]], ['amber', 20, 'machine 0: lost, cannot-upgrade']);
+    assert.equal(checked(lines.clientsLostLine({ ...losses, lost: 0 })).outcome, 'green');
+  });
+
   it('certificate and trust: what ends soon or has ended is amber', () => {
     assert.equal(checked(lines.certificateLine(NOW_MS + 30 * DAY_MS, NOW_MS)).outcome, 'green');
     assert.equal(checked(lines.certificateLine(NOW_MS + DAY_MS, NOW_MS)).outcome, 'amber');

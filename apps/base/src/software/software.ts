@@ -4,7 +4,7 @@ import { AppError } from '@bascule/errors/app-error.ts';
 import type { AnyRoute } from '@bascule/http/http-server.ts';
 import type { Log } from '@bascule/log/log.ts';
 import type { MailEvent } from '@bascule/mail/mail-texts.ts';
-import type { ClockState, PreflightLine, UpdatesState } from '@bascule/protocol/api/updates.ts';
+import type { ClockState, PathStep, PreflightLine, UpdatesState } from '@bascule/protocol/api/updates.ts';
 import type { ProcessState } from '@bascule/protocol/appliance-control.ts';
 import { SYSTEM, type Context, type Migration, type Store } from '@bascule/store/store.ts';
 import type { BootDoor, InstallationEngine, InstallationMail } from './engine-contract.ts';
@@ -78,6 +78,7 @@ export class Software extends EventEmitter<{ change: [] }> {
       clock: options.clock,
       installed: () => softwareHere(engineOf(), slots),
       licensedUntilMs: () => licensedUntilMs(engineOf()),
+      waitingClients: () => software?.waitingClients(),
       log: options.log,
     });
     const engine = new Engine({
@@ -155,6 +156,14 @@ export class Software extends EventEmitter<{ change: [] }> {
 
   controlVerbs(): ControlVerbs {
     return controlVerbs(this);
+  }
+
+  /** Clients that the next site package waits for, as the plan shows them; undefined when it need not, or when the site does not say. */
+  waitingClients(): PathStep['clients'] {
+    const condition = this.#fleet.latest();
+    if (condition.state !== 'pending') return undefined;
+    const { total, pending, absent, failed } = condition.fleet;
+    return { total, pending, absent, failed };
   }
 
   /** Whether `siteVersion` may upgrade clients: its watch period is over, or it was not installed just now. */

@@ -31,6 +31,8 @@ export function offersOf(options: {
   check: CheckResult | undefined;
   maintainedUntilMs: number | null;
   eulaAccepted(sha256: string): { by: string; atMs: number } | undefined;
+  /** Of the site in use: those that the next site package waits for. */
+  waitingClients: PathStep['clients'];
   nowMs: number;
 }): { offers: Offer[]; path: PathStep[] } {
   const { source, installed, check } = options;
@@ -53,6 +55,7 @@ export function offersOf(options: {
     releases: releases.map(({ known }) => known),
     nowMs: options.nowMs,
     maintainedUntilMs: options.maintainedUntilMs,
+    ...(options.waitingClients && { waitingClients: options.waitingClients }),
   });
   const offers = planned.offers.flatMap(({ release: { target }, state, blockedBy }) => {
     const found = releases.find(({ known }) => known.target === target);

@@ -44,6 +44,8 @@ export interface UpdatesOptions {
   installed(): SoftwareHere;
   /** Until when installed licences are maintained; null without one. Used when the update server does not say. */
   licensedUntilMs(): number | null;
+  /** Clients that the next site package waits for; undefined when it need not. */
+  waitingClients?(): PathStep['clients'];
   log: Log;
   /** 0 to 1, for the jitter of checks. */
   random?: () => number;
@@ -317,6 +319,7 @@ export class Updates extends EventEmitter<{ change: []; checked: [] }> {
         check,
         maintainedUntilMs: check?.maintainedUntilMs ?? licensedUntilMs(),
         eulaAccepted: (sha256) => rows.readEula(store, sha256),
+        waitingClients: this.#options.waitingClients?.(),
         nowMs,
       });
       this.#kept = { ...made, untilMs: nowMs + OFFERS_KEPT_MS };

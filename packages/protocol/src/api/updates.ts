@@ -133,6 +133,10 @@ export const pathStep = z.object({
   downloadBytes: byteCount.nullable(),
   /** Why there is a wait. */
   reason: z.string(),
+  /** Of a wait that has begun: clients of the site in use that are not upgraded yet, of all. */
+  clients: z
+    .object({ total: z.number().int(), pending: z.number().int(), absent: z.number().int(), failed: z.number().int() })
+    .optional(),
 });
 export type PathStep = z.infer<typeof pathStep>;
 

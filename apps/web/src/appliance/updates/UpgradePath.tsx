@@ -17,7 +17,14 @@ export function UpgradePath({ path, offers }: { path: PathStep[]; offers: Offer[
           <li key={`${step.action} ${step.target ?? index}`} data-action={step.action}>
             {pathText(t, step)}
             {missingBytes(step, offers) > 0 && <span className="b-quiet"> · {formatBytes(missingBytes(step, offers))}</span>}
-            {step.action === 'wait-for-clients' && <span className="b-quiet"> · {t('updates:path.waitNote')}</span>}
+            {step.action === 'wait-for-clients' && (
+              <span className="b-quiet">
+                {' · '}
+                {step.clients === undefined
+                  ? t('updates:path.waitNote')
+                  : t('updates:path.waitCount', { count: step.clients.pending, total: step.clients.total })}
+              </span>
+            )}
           </li>
         ))}
       </ol>
