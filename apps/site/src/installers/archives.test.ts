@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { createReadStream, createWriteStream, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createWriteStream, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { createGzip } from 'node:zlib';
 import { after, test } from 'node:test';
+import { crc32 } from 'node:zlib';
 import { arMember, debPieces } from './deb-package.ts';
+import { checkOf, combinedCrc32, compressSegment } from './gzip-segments.ts';
 import { sizeOf, streamOf, tarGzPieces, tarPieces, type Piece, type StoredContent, type TarEntry } from './tar-pieces.ts';
 
 const work = mkdtempSync(join(tmpdir(), 'bascule-archives-'));
@@ -25,8 +26,13 @@ async function write(name: string, pieces: Piece[]): Promise<string> {
 async function stored(name: string, bytes: number): Promise<StoredContent> {
   const file = join(work, name);
   writeFileSync(file, Buffer.alloc(bytes, name));
-  await pipeline(createReadStream(file), createGzip(), createWriteStream(`${file}.gz`));
-  return { file, bytes, gzipFile: `${file}.gz`, gzipBytes: statSync(`${file}.gz`).size };
+  writeFileSync(`${file}.deflated`, await compressSegment(readFileSync(file)));
+  return {
+    ...checkOf(readFileSync(file)),
+    file,
+    deflatedFile: `${file}.deflated`,
+    deflatedBytes: statSync(`${file}.deflated`).size,
+  };
 }
 
 const someEntries = async (): Promise<TarEntry[]> => [
@@ -37,14 +43,15 @@ const someEntries = async (): Promise<TarEntry[]> => [
   { path: 'top/link', mode: 0o777, content: { link: '/top/bin/large' } },
 ];
 
-test('tar reads the archive, plain and as gzip members, with contents, modes and links', async () => {
+test('tar reads the archive, plain and as one gzip stream, with contents, modes and links', async () => {
   const entries = await someEntries();
   for (const [name, flags, pieces] of [
     ['plain.tar', '-xf', tarPieces(entries)],
-    ['members.tar.gz', '-xzf', await tarGzPieces(entries)],
+    ['stream.tar.gz', '-xzf', await tarGzPieces(entries)],
   ] as const) {
     const into = mkdtempSync(join(work, 'into-'));
     run('tar', [flags, await write(name, [...pieces]), '-C', into]);
+    if (name.endsWith('.gz')) run('gzip', ['--test', join(work, name)]);
     assert.deepEqual(readFileSync(join(into, 'top/bin/large')), Buffer.alloc(700_001, 'large'));
     assert.deepEqual(readFileSync(join(into, 'top/whole')), Buffer.alloc(512 * 3, 'whole'));
     assert.equal(statSync(join(into, 'top/bin/large')).mode & 0o777, 0o755);
@@ -56,9 +63,22 @@ test('tar reads the archive, plain and as gzip members, with contents, modes and
 
 test('the same entries give the same bytes, and a large content is taken as it lies compressed', async () => {
   const entries = await someEntries();
-  const [one, other] = [await write('one.tar.gz', await tarGzPieces(entries)), await write('other.tar.gz', await tarGzPieces(entries))];
+  const [one, other] = [
+    await write('one.tar.gz', await tarGzPieces(entries)),
+    await write('other.tar.gz', await tarGzPieces(entries)),
+  ];
   assert.deepEqual(readFileSync(one), readFileSync(other));
-  assert.ok(readFileSync(one).includes(readFileSync(join(work, 'large.gz'))));
+  assert.ok(readFileSync(one).includes(readFileSync(join(work, 'large.deflated'))));
+});
+
+test('the checksum of parts in a row follows from that of each', () => {
+  for (const [one, other] of [
+    ['', ''],
+    ['a', ''],
+    ['', 'b'],
+    ['some text', 'x'.repeat(100_003)],
+  ] as const)
+    assert.equal(combinedCrc32(crc32(one), checkOf(Buffer.from(other))), crc32(one + other));
 });
 
 test('a name that does not fit is a bug that is told, not an archive that lies', () => {
@@ -75,7 +95,12 @@ test('ar reads the members, those of odd length too', async () => {
 });
 
 test('dpkg-deb reads the package: control, scripts, contents', { skip: !hasDpkg && 'dpkg-deb is not installed' }, async () => {
-  const control = { name: 'bascule-test', version: '1.2.3', depends: 'libc6 (>= 2.28)', description: ['A test', 'in two lines.'] };
+  const control = {
+    name: 'bascule-test',
+    version: '1.2.3',
+    depends: 'libc6 (>= 2.28)',
+    description: ['A test', 'in two lines.'],
+  };
   const entries: TarEntry[] = [
     { path: 'opt/bascule-test/bin/large', mode: 0o755, content: await stored('large-2', 300_000) },
     { path: 'opt/bascule-test/key', mode: 0o600, content: Buffer.from('secret\n') },
@@ -83,10 +108,15 @@ test('dpkg-deb reads the package: control, scripts, contents', { skip: !hasDpkg 
   ];
   const postinst = '#!/bin/sh\nexit 0\n';
   const file = await write('test.deb', await debPieces(control, { postinst }, entries));
-  assert.equal(run('dpkg-deb', ['--field', file, 'Package', 'Version', 'Architecture', 'Installed-Size']).trim(),
-    'Package: bascule-test\nVersion: 1.2.3\nArchitecture: amd64\nInstalled-Size: 293');
+  assert.equal(
+    run('dpkg-deb', ['--field', file, 'Package', 'Version', 'Architecture', 'Installed-Size']).trim(),
+    'Package: bascule-test\nVersion: 1.2.3\nArchitecture: amd64\nInstalled-Size: 293',
+  );
   assert.match(run('dpkg-deb', ['--info', file]), /Description: A test\n\s+in two lines\./);
-  const listed = run('dpkg-deb', ['--contents', file]).trim().split('\n').map((line) => line.replace(/ +/g, ' ').split(' '));
+  const listed = run('dpkg-deb', ['--contents', file])
+    .trim()
+    .split('\n')
+    .map((line) => line.replace(/ +/g, ' ').split(' '));
   assert.deepEqual(
     listed.map(([mode, owner, , , , ...path]) => `${mode} ${owner} ${path.join(' ')}`),
     [

@@ -143,11 +143,12 @@ export class InstallerFiles {
     if (script !== null) {
       const program = script[1] as ScriptProgram;
       const version = script[2] ?? this.#options.programs.current.version;
-      if (this.#runtime === undefined) throw notReadyYet();
       if ((await this.problemOf({ program, version, format: 'sh' })) !== null) return undefined;
       const text = Buffer.from(await this.#script({ program, version, mode: 'active', key: undefined }));
       return { name, bytes: text.length, type: TYPES.sh, stream: () => streamOf([text]), isGzip: false };
     }
+    // After a restart of the site, commands that were shown before still work.
+    if (this.#runtime === undefined) await this.prepare();
     const known = this.#public.get(name);
     if (known === undefined) return undefined;
     const pieces = takesGzip ? known.gzip : known.plain;

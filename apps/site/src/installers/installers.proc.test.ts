@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
-import { createHash, createPublicKey } from 'node:crypto';
 import { once } from 'node:events';
 import {
+  createWriteStream,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -14,86 +14,37 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { createServer as createHttpProxy } from 'node:http';
-import { createServer as createHttpsServer } from 'node:https';
-import { connect, createServer, type AddressInfo } from 'node:net';
+import { connect, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
 import { after, before, test } from 'node:test';
 import { promisify } from 'node:util';
-import { createHttpServer, type HttpServer } from '@bascule/http/http-server.ts';
-import { createLog } from '@bascule/log/log.ts';
-import { LINK_ALPN } from '@bascule/protocol/control-link.ts';
-import { Policy } from '../policy/policy.ts';
-import { Installer, jumpRoutes } from './jump.ts';
-import { TestSite } from './testing.ts';
+import { waitUntil } from '@bascule/testkit/wait-until.ts';
+import { ADMINISTRATOR } from '../jump/testing.ts';
+import { InstallerScene } from './testing.ts';
 
 const run = promisify(execFile);
-const CHECKOUT = resolve(import.meta.dirname, '../../../..');
 /** Unpacking the runtime on a busy machine. */
 const LIMIT_MS = 120_000;
 
-let site: TestSite;
-let http: HttpServer;
-let installer: Installer;
-let siteUrl: string;
-let webKeyPin: string;
-let cut: { name: string; bytes: Buffer } | undefined;
+let scene: InstallerScene;
 const work = mkdtempSync(join(tmpdir(), 'bascule-installer-'));
-const closers: (() => unknown)[] = [];
 
 before(async () => {
-  site = await TestSite.open();
-  const web = await site.identity.issueLinkTls();
-  webKeyPin = createHash('sha256')
-    .update(createPublicKey(web.key).export({ type: 'spki', format: 'der' }))
-    .digest('base64');
-  installer = new Installer({
-    filesDir: join(work, 'files'),
-    softwareDir: CHECKOUT,
-    nodeBinary: process.execPath,
-    siteUrl: () => siteUrl,
-    webKeyPin: () => webKeyPin,
-    log: createLog('test', 'warn'),
-  });
-  http = await createHttpServer({
-    prefix: '/api',
-    cookieName: '__Host-test',
-    accounts: { actorKind: 'user', authenticate: () => undefined, noteAccessRefused: () => undefined },
-    authorize: () => undefined,
-    routes: jumpRoutes({ jump: site.jump, policy: new Policy({ groupIdsOfUser: () => [] }), installer }),
-    log: createLog('test', 'warn'),
-    hosts: () => ['localhost'],
-    staticRoot: work,
-    pages: {},
-  });
-  const secure = createHttpsServer({ key: web.key, cert: web.certificate }, (request, response) => {
-    if (cut !== undefined && request.url === `/install/${cut.name}`) response.end(cut.bytes);
-    else http.handle(request, response);
-  });
-  // As base does it: by the ALPN in the ClientHello.
-  const front = createServer((socket) => {
-    socket.on('error', () => socket.destroy());
-    socket.once('readable', () => {
-      const head = (socket.read() as Buffer | null) ?? Buffer.alloc(0);
-      if (head.includes(LINK_ALPN)) return site.jump.acceptLink(socket, head);
-      socket.unshift(head);
-      secure.emit('connection', socket);
-    });
-  });
-  front.listen(0, '127.0.0.1');
-  await once(front, 'listening');
-  siteUrl = `https://127.0.0.1:${(front.address() as AddressInfo).port}`;
-  closers.push(
-    () => front.close(),
-    () => http.close(),
-    () => site.close(),
-  );
-  await installer.prepare();
+  scene = await InstallerScene.open();
+  await scene.installers.prepare();
 });
 after(async () => {
-  for (const close of closers) await close();
+  await scene.close();
   rmSync(work, { recursive: true, force: true });
 });
+
+/** The script that anybody may fetch. */
+async function publicScript(): Promise<string> {
+  const file = await scene.installers.publicFile('jump-client.sh', false);
+  return (await file!.stream().toArray()).join('');
+}
 
 /** Runs the one-line command as a stranger would: in an empty directory, with nothing in the environment. */
 async function install(command: string, env: Record<string, string>): Promise<{ code: number; output: string }> {
@@ -113,8 +64,8 @@ test(
   { timeout: LIMIT_MS },
   async () => {
     const prefix = join(work, 'target');
-    const token = site.token({ uses: 1 });
-    const { installCommand } = await installer.commands(token);
+    const token = scene.site.token({ uses: 1 });
+    const { installCommand } = await scene.installers.commands(token);
     assert.ok(!installCommand.split('sh -c').at(-1)?.includes('bjt1'), 'the token is no argument');
     // Only the tools that the page promises to need, and what every Linux has.
     const tools = join(work, 'tools');
@@ -135,6 +86,10 @@ test(
       'df',
       'grep',
       'nohup',
+      'readlink',
+      'dirname',
+      'ln',
+      'sleep',
     ]) {
       symlinkSync((await run('sh', ['-c', `command -v ${tool}`])).stdout.trim(), join(tools, tool));
     }
@@ -149,14 +104,14 @@ test(
     let output = '';
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (data: Buffer) => (output += data.toString()));
     const ended = once(child, 'exit');
-    while (site.jump.counts().online === 0 && child.exitCode === null) await new Promise((done) => setTimeout(done, 20));
-    assert.equal(site.jump.counts().online, 1, output);
+    while (scene.site.jump.counts().online === 0 && child.exitCode === null) await new Promise((done) => setTimeout(done, 20));
+    assert.equal(scene.site.jump.counts().online, 1, output);
     assert.equal(statSync(join(prefix, 'state')).mode & 0o777, 0o700);
     assert.ok(existsSync(join(prefix, 'state/identity.json')));
     assert.ok(!output.includes(token), 'the token is nowhere in what is printed');
     process.kill(-child.pid!, 'SIGTERM');
     await ended;
-    while (site.jump.counts().online > 0) await new Promise((done) => setTimeout(done, 20));
+    while (scene.site.jump.counts().online > 0) await new Promise((done) => setTimeout(done, 20));
     const leftovers = (await run('ls', ['-A', prefix])).stdout.split('\n').filter((name) => name.startsWith('.install'));
     assert.deepEqual(leftovers, []);
 
@@ -179,7 +134,7 @@ test('what is installed through a proxy goes through it at every later start', {
   const login = 'joe:s%20e=c"r$t=';
   const proxyUrl = `http://${login}@127.0.0.1:${(proxy.address() as AddressInfo).port}`;
   const prefix = join(work, 'through-a-proxy');
-  const { installCommand } = await installer.commands(site.token({ uses: 1 }));
+  const { installCommand } = await scene.installers.commands(scene.site.token({ uses: 1 }));
   const run = async (command: string, env: Record<string, string>): Promise<void> => {
     const child = spawn('/bin/sh', ['-c', command], {
       cwd: mkdtempSync(join(work, 'endpoint-')),
@@ -187,10 +142,10 @@ test('what is installed through a proxy goes through it at every later start', {
       stdio: 'ignore',
       detached: true,
     });
-    while (site.jump.counts().online === 0 && child.exitCode === null) await new Promise((done) => setTimeout(done, 20));
-    assert.equal(site.jump.counts().online, 1);
+    while (scene.site.jump.counts().online === 0 && child.exitCode === null) await new Promise((done) => setTimeout(done, 20));
+    assert.equal(scene.site.jump.counts().online, 1);
     process.kill(-child.pid!, 'SIGTERM');
-    while (site.jump.counts().online > 0) await new Promise((done) => setTimeout(done, 20));
+    while (scene.site.jump.counts().online > 0) await new Promise((done) => setTimeout(done, 20));
   };
   try {
     await run(installCommand, { PREFIX: prefix, FOREGROUND: '1', HTTPS_PROXY: proxyUrl, NO_PROXY: 'elsewhere.example' });
@@ -210,10 +165,10 @@ test('what is installed through a proxy goes through it at every later start', {
 });
 
 test('a wrong TLS key, script or archive installs nothing, and says so in one sentence', { timeout: LIMIT_MS }, async () => {
-  const token = site.token();
-  const { installCommand } = await installer.commands(token);
+  const token = scene.site.token();
+  const { installCommand } = await scene.installers.commands(token);
   const other = Buffer.alloc(32, 1).toString('base64');
-  const wrongPin = await install(installCommand.replaceAll(webKeyPin, other), { PREFIX: join(work, 'no-1') });
+  const wrongPin = await install(installCommand.replaceAll(scene.webKeyPin, other), { PREFIX: join(work, 'no-1') });
   assert.notEqual(wrongPin.code, 0);
   const wrongScript = await install(installCommand.replace(/'[0-9a-f]{64} {2}-'/, `'${'0'.repeat(64)}  -'`), {
     PREFIX: join(work, 'no-2'),
@@ -222,14 +177,14 @@ test('a wrong TLS key, script or archive installs nothing, and says so in one se
   assert.match(wrongScript.output, /not the installer of this page; nothing was run/);
   const oddPrefix = await install(installCommand, { PREFIX: join(work, "it's") });
   assert.match(oddPrefix.output, /has characters other than letters, digits/);
-  const name = /client='([0-9a-f]{64})'/.exec(installer.script())![1]!;
-  cut = { name: `client-${name}.tar`, bytes: Buffer.from('something else') };
+  const name = /program_files='([0-9a-f]{64})'/.exec(await publicScript())![1]!;
+  scene.altered = { name: `program-${name}.tar`, bytes: Buffer.from('something else') };
   const wrongArchive = await install(installCommand, { PREFIX: join(work, 'no-3') });
-  cut = undefined;
-  assert.match(wrongArchive.output, /what came as client is not what it should be \(wrong SHA-256\): nothing was installed\./);
+  scene.altered = undefined;
+  assert.match(wrongArchive.output, /what came as program is not what it should be \(wrong SHA-256\): nothing was installed\./);
   for (const target of ['no-1', 'no-2', 'no-3']) assert.ok(!existsSync(join(work, target, 'bascule-jump-client')));
   assert.equal(
-    site.jump.tokens.list().find((row) => row.usesLeft < row.uses && row.uses === 100),
+    scene.site.jump.tokens.list().find((row) => row.usesLeft < row.uses && row.uses === 100),
     undefined,
     'no token was used',
   );
@@ -237,7 +192,7 @@ test('a wrong TLS key, script or archive installs nothing, and says so in one se
 
 test('each missing thing is named in one sentence', { timeout: LIMIT_MS }, async () => {
   const script = join(work, 'script.sh');
-  writeFileSync(script, installer.script());
+  writeFileSync(script, await publicScript());
   const fake = join(work, 'fake');
   mkdirSync(fake);
   writeFileSync(
@@ -263,20 +218,4 @@ test('each missing thing is named in one sentence', { timeout: LIMIT_MS }, async
     assert.match(output, expected);
     assert.equal(output.trim().split('\n').length, 1, output);
   }
-});
-
-test('archives are the same when made again, and are made only once', async () => {
-  const again = new Installer({
-    filesDir: join(work, 'files'),
-    softwareDir: CHECKOUT,
-    nodeBinary: process.execPath,
-    siteUrl: () => siteUrl,
-    webKeyPin: () => webKeyPin,
-    log: createLog('test', 'warn'),
-  });
-  assert.deepEqual(await again.prepare(), await installer.prepare());
-  const list = (await run('tar', ['-tf', join(work, 'files', `runtime-${(await installer.prepare()).runtimeSha256}.tar`)])).stdout
-    .trim()
-    .split('\n');
-  assert.deepEqual(list, ['bin/node', 'lib/libatomic.so.1', 'lib/libstdc++.so.6', 'lib/libgcc_s.so.1']);
 });

@@ -6,19 +6,26 @@ import { copyFile, mkdir, mkdtemp, readdir, readFile, rename, rm, stat } from 'n
 import { basename, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { promisify } from 'node:util';
-import { createGzip } from 'node:zlib';
+import { crc32, createDeflateRaw } from 'node:zlib';
 import { z } from 'zod';
 import { writeFileDurablySync } from '@bascule/core/durable-file.ts';
 import { sha256Hex } from '@bascule/protocol/text.ts';
+import { SEGMENT_OPTIONS } from './gzip-segments.ts';
 import type { StoredContent } from './tar-pieces.ts';
 
 const run = promisify(execFile);
 const TOOL_LIMIT_MS = 120_000;
-const GZIP_LEVEL = 6;
 /** Libraries that a minimal system lacks; the C library itself is the system's own. */
 const BUNDLED_LIBRARIES = ['libatomic.so.1', 'libstdc++.so.6', 'libgcc_s.so.1'];
 
-const notedFile = z.object({ name: z.string(), file: z.string(), sha256: sha256Hex, bytes: z.number(), gzipBytes: z.number() });
+const notedFile = z.object({
+  name: z.string(),
+  file: z.string(),
+  sha256: sha256Hex,
+  bytes: z.number(),
+  crc32: z.number(),
+  deflatedBytes: z.number(),
+});
 /** Beside the files, written last. */
 const runtimeNote = z.object({
   format: z.literal('bascule-stored-runtime/1'),
@@ -51,11 +58,12 @@ export async function storeRuntime(
   const note =
     known?.source === source && (await isWhole(directory, known.files)) ? known : await make(directory, binary, source);
   const [node, ...libraries] = note.files;
-  const contentOf = ({ file, bytes, gzipBytes }: z.infer<typeof notedFile>): StoredContent => ({
+  const contentOf = ({ file, bytes, crc32: crc, deflatedBytes }: z.infer<typeof notedFile>): StoredContent => ({
     file: join(directory, file),
     bytes,
-    gzipFile: join(directory, `${file}.gz`),
-    gzipBytes,
+    crc32: crc,
+    deflatedFile: join(directory, `${file}.deflated`),
+    deflatedBytes,
   });
   return {
     folder: (runtime.sha256 ?? node!.sha256).slice(0, 16),
@@ -78,7 +86,7 @@ async function make(directory: string, binary: string, source: string): Promise<
       files.push(await store(directory, work, name, file));
     const note = { format: 'bascule-stored-runtime/1' as const, source, files };
     writeFileDurablySync(join(directory, 'runtime.json'), `${JSON.stringify(note, undefined, 2)}\n`);
-    const needed = new Set(['runtime.json', basename(work), ...files.flatMap(({ file }) => [file, `${file}.gz`])]);
+    const needed = new Set(['runtime.json', basename(work), ...files.flatMap(({ file }) => [file, `${file}.deflated`])]);
     for (const name of await readdir(directory))
       if (!needed.has(name)) await rm(join(directory, name), { recursive: true, force: true });
     return note;
@@ -89,22 +97,30 @@ async function make(directory: string, binary: string, source: string): Promise<
 
 async function store(directory: string, work: string, name: string, from: string): Promise<z.infer<typeof notedFile>> {
   const hash = createHash('sha256');
-  await pipeline(createReadStream(from), hash);
+  let crc = 0;
+  for await (const chunk of createReadStream(from)) {
+    hash.update(chunk as Buffer);
+    crc = crc32(chunk as Buffer, crc);
+  }
   const sha256 = hash.digest('hex');
   const file = `${name}-${sha256.slice(0, 16)}`;
   const copy = join(work, file);
   await copyFile(from, copy);
-  await pipeline(createReadStream(copy), createGzip({ level: GZIP_LEVEL }), createWriteStream(`${copy}.gz`, { flush: true }));
-  const [{ size: bytes }, { size: gzipBytes }] = await Promise.all([stat(copy), stat(`${copy}.gz`)]);
-  await rename(`${copy}.gz`, join(directory, `${file}.gz`));
+  await pipeline(
+    createReadStream(copy),
+    createDeflateRaw(SEGMENT_OPTIONS),
+    createWriteStream(`${copy}.deflated`, { flush: true }),
+  );
+  const [{ size: bytes }, { size: deflatedBytes }] = await Promise.all([stat(copy), stat(`${copy}.deflated`)]);
+  await rename(`${copy}.deflated`, join(directory, `${file}.deflated`));
   await rename(copy, join(directory, file));
-  return { name, file, sha256, bytes, gzipBytes };
+  return { name, file, sha256, bytes, crc32: crc, deflatedBytes };
 }
 
 async function isWhole(directory: string, files: readonly z.infer<typeof notedFile>[]): Promise<boolean> {
   const sizeOf = async (name: string) => (await stat(join(directory, name)).catch(() => undefined))?.size;
-  for (const { file, bytes, gzipBytes } of files)
-    if ((await sizeOf(file)) !== bytes || (await sizeOf(`${file}.gz`)) !== gzipBytes) return false;
+  for (const { file, bytes, deflatedBytes } of files)
+    if ((await sizeOf(file)) !== bytes || (await sizeOf(`${file}.deflated`)) !== deflatedBytes) return false;
   return true;
 }
 

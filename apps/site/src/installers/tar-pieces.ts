@@ -1,24 +1,19 @@
 /** Tar archives that are put together while they are sent: what is large and the same for everybody is compressed once and lies in files. */
 import { createReadStream } from 'node:fs';
 import { Readable } from 'node:stream';
-import { promisify } from 'node:util';
-import { gzip } from 'node:zlib';
-
-const compress = promisify(gzip);
+import { checkOf, compressSegment, gzipHead, gzipTail, type Checked } from './gzip-segments.ts';
 
 const BLOCK_BYTES = 512;
 const NAME_LIMIT_BYTES = 100;
 const SIZE_LIMIT_BYTES = 0o77777777777;
-const GZIP_LEVEL = 6;
 /** What every entry bears, so that the same content gives the same archive: 2026-01-01. Zero would be told by tar as implausibly old. */
 const TIME_S = 1_767_225_600;
 
-/** A large file as it lies on disk, and compressed as one gzip member of its own. */
-export interface StoredContent {
+/** A large file as it lies on disk, and compressed as a part of a gzip stream. */
+export interface StoredContent extends Checked {
   file: string;
-  bytes: number;
-  gzipFile: string;
-  gzipBytes: number;
+  deflatedFile: string;
+  deflatedBytes: number;
 }
 
 /** One entry of an archive. Folders end with `/` and have no content. */
@@ -57,15 +52,18 @@ export function tarPieces(entries: readonly TarEntry[]): Piece[] {
   );
 }
 
-/** The archive as gzip members, one after the other (RFC 1952, 2.2): stored contents come as they lie there, and only the rest is compressed now. */
+/** The archive as one gzip stream: stored contents come as they lie there, and only the rest is compressed now. */
 export async function tarGzPieces(entries: readonly TarEntry[]): Promise<Piece[]> {
-  return await Promise.all(
-    segmentsOf(entries).map(async (segment) =>
+  const segments = segmentsOf(entries);
+  const compressed = await Promise.all(
+    segments.map(async (segment) =>
       segment instanceof Uint8Array
-        ? await compress(segment, { level: GZIP_LEVEL })
-        : { file: segment.gzipFile, bytes: segment.gzipBytes },
+        ? await compressSegment(segment)
+        : { file: segment.deflatedFile, bytes: segment.deflatedBytes },
     ),
   );
+  const checks = segments.map((segment) => (segment instanceof Uint8Array ? checkOf(segment) : segment));
+  return [gzipHead(), ...compressed, gzipTail(checks)];
 }
 
 /** Bytes and stored contents in turn, the end of the archive included. */
