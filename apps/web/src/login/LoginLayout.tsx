@@ -22,11 +22,23 @@ export function LoginLayout() {
     { to: loginPaths.reports, label: t('login:tab.reports') },
     ...(administrator ? [{ to: loginPaths.management, label: t('login:tab.management') }] : []),
   ];
+  const belowForAll: Record<string, Tab[]> = {
+    [loginPaths.status]: [{ to: loginPaths.status, label: t('login:tab.information') }],
+    [loginPaths.account]: [
+      { to: loginPaths.account, label: t('login:tab.account'), isExact: true },
+      { to: loginPaths.downloads, label: t('login:tab.downloads') },
+    ],
+  };
   const below: Record<string, Tab[]> = {
+    ...belowForAll,
     [loginPaths.jump]: [
       { to: loginPaths.jumpClients, label: t('login:tab.jumpClients') },
       { to: loginPaths.jumpGroups, label: t('login:tab.jumpGroups') },
+      { to: loginPaths.clientUpgrades, label: t('login:tab.clientUpgrades') },
+      { to: loginPaths.clientSettings, label: t('login:tab.clientSettings') },
+      { to: loginPaths.installers, label: t('login:tab.installers') },
       { to: loginPaths.installerTokens, label: t('login:tab.installerTokens') },
+      { to: loginPaths.trust, label: t('login:tab.trust') },
     ],
     [loginPaths.usersAndSecurity]: [
       { to: loginPaths.users, label: t('login:tab.userList') },
@@ -44,7 +56,7 @@ export function LoginLayout() {
       neighbour={{ href: pagePaths.console, label: t('shared:console') }}
       label={{ main: t('login:tab.main'), pages: t('login:tab.pages') }}
       tabs={tabs}
-      below={administrator ? below : {}}
+      below={administrator ? below : belowForAll}
     />
   );
 }

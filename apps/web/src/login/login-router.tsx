@@ -5,6 +5,13 @@ import { FaultNotice } from '../shared/FaultBoundary.tsx';
 import { useLoggedIn } from '../shared/login-state.ts';
 import { LoginLayout } from './LoginLayout.tsx';
 import { NothingHere } from './NothingHere.tsx';
+import { ClientSettingsPage } from './fleet/ClientSettingsPage.tsx';
+import { ClientUpgradesPage } from './fleet/ClientUpgradesPage.tsx';
+import { ConsoleLoginPage } from './console-login/ConsoleLoginPage.tsx';
+import { completeCode } from './console-login/console-code.ts';
+import { DownloadsPage } from './installers/DownloadsPage.tsx';
+import { InstallersPage } from './installers/InstallersPage.tsx';
+import { InstallerWizardPage } from './installers/InstallerWizardPage.tsx';
 import { JumpClientsPage } from './jump/JumpClientsPage.tsx';
 import { JumpGroupsPage } from './jump/JumpGroupsPage.tsx';
 import { InstallerTokensPage } from './jump/InstallerTokensPage.tsx';
@@ -16,6 +23,7 @@ import { AuditPage } from './reports/AuditPage.tsx';
 import { accessSessionSearch } from './reports/access-session-search.ts';
 import { SecuritySettingsPage } from './security/SecuritySettingsPage.tsx';
 import { StatusPage } from './status/StatusPage.tsx';
+import { TrustPage } from './trust/TrustPage.tsx';
 
 const root = createRootRoute({ component: LoginLayout, notFoundComponent: NothingHere });
 const leadTo = (path: string, to: string) =>
@@ -42,6 +50,30 @@ function AccessSessionsRoutePage() {
   const navigate = accessSessionsRoute.useNavigate();
   return <AccessSessionsPage search={search} onSearch={(next) => void navigate({ search: next, replace: true })} />;
 }
+const newInstallerRoute = createRoute({
+  getParentRoute: () => root,
+  path: loginPaths.newInstaller,
+  component: NewInstallerRoutePage,
+  validateSearch: ({ version }: Record<string, unknown>): { version?: 'next' } => (version === 'next' ? { version } : {}),
+});
+function NewInstallerRoutePage() {
+  const { version = 'current' } = newInstallerRoute.useSearch();
+  return useLoggedIn().role === 'administrator' ? <InstallerWizardPage version={version} /> : <NothingHere />;
+}
+const consoleLoginRoute = createRoute({
+  getParentRoute: () => root,
+  path: loginPaths.consoleLogin,
+  component: ConsoleLoginRoutePage,
+  validateSearch: ({ code }: Record<string, unknown>): { code?: string } => {
+    const whole = typeof code === 'string' ? completeCode(code) : undefined;
+    return whole === undefined ? {} : { code: whole };
+  },
+});
+function ConsoleLoginRoutePage() {
+  const { code } = consoleLoginRoute.useSearch();
+  const navigate = consoleLoginRoute.useNavigate();
+  return <ConsoleLoginPage code={code} onCode={(typed) => void navigate({ search: { code: typed } })} />;
+}
 export const accessSessionRoute = createRoute({
   getParentRoute: () => root,
   path: loginPaths.accessSession,
@@ -60,9 +92,16 @@ const routes = [
   leadTo(loginPaths.management, loginPaths.email),
   page(loginPaths.status, StatusPage),
   page(loginPaths.account, MyAccountPage),
+  page(loginPaths.downloads, DownloadsPage),
   administratorPage(loginPaths.jumpClients, JumpClientsPage),
   administratorPage(loginPaths.jumpGroups, JumpGroupsPage),
+  administratorPage(loginPaths.clientUpgrades, ClientUpgradesPage),
+  administratorPage(loginPaths.clientSettings, ClientSettingsPage),
+  administratorPage(loginPaths.installers, InstallersPage),
+  newInstallerRoute,
+  consoleLoginRoute,
   administratorPage(loginPaths.installerTokens, InstallerTokensPage),
+  administratorPage(loginPaths.trust, TrustPage),
   administratorPage(loginPaths.users, UsersPage),
   administratorPage(loginPaths.securitySettings, SecuritySettingsPage),
   accessSessionsRoute,

@@ -13,12 +13,14 @@ interface FormDialogProps {
   onClose: () => void;
   /** The fields, or a function of what is wrong with each of them. */
   children: ReactNode | ((faultOf: FaultOf) => ReactNode);
+  /** `xl`: with a table in it. */
+  size?: 'md' | 'xl';
 }
 /** What the API says is wrong with a field, as it names it (`body.name`); `rule` is said where the API only knows that it is not valid. */
 export type FaultOf = (field: string, rule?: string) => string | undefined;
 
 /** A form in a dialogue: Enter sends it, it closes when done and stays open with the reason when refused. */
-export function FormDialog({ title, confirm, onSubmit, onClose, children }: FormDialogProps) {
+export function FormDialog({ title, confirm, onSubmit, onClose, children, size = 'md' }: FormDialogProps) {
   const { t } = useTranslation();
   const send = useMutation({ mutationFn: onSubmit, onSuccess: onClose });
   const submit = (event: SubmitEvent) => {
@@ -34,7 +36,7 @@ export function FormDialog({ title, confirm, onSubmit, onClose, children }: Form
   };
   const fields = typeof children === 'function' ? children(faultOf) : children;
   return (
-    <Modal opened onClose={onClose} title={title} closeButtonProps={{ 'aria-label': t('shared:close') }}>
+    <Modal opened onClose={onClose} title={title} size={size} closeButtonProps={{ 'aria-label': t('shared:close') }}>
       <form onSubmit={submit}>
         <Stack gap="sm">
           {fields}

@@ -5,6 +5,8 @@ import classes from './TabNav.module.css';
 export interface Tab {
   to: string;
   label: string;
+  /** Another tab's address begins with this one's. */
+  isExact?: boolean;
   /** Something that waits behind this tab. */
   badge?: ReactNode;
 }
@@ -14,7 +16,7 @@ export function TabNav({ label, tabs, secondary = false }: { label: string; tabs
   return (
     <nav className={classes['nav']} data-secondary={secondary} aria-label={label}>
       {tabs.map((tab) => (
-        <Link key={tab.to} to={tab.to} className={classes['tab']} activeOptions={{ exact: false }}>
+        <Link key={tab.to} to={tab.to} className={classes['tab']} activeOptions={{ exact: tab.isExact === true }}>
           {tab.label}
           {tab.badge !== undefined && <span className={classes['badge']}>{tab.badge}</span>}
         </Link>

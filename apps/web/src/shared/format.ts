@@ -10,6 +10,11 @@ export function formatBytes(bytes: number, language: string = i18next.language):
   return `${value.toLocaleString(language, { minimumFractionDigits: digits, maximumFractionDigits: digits })} ${UNITS[step]}`;
 }
 
+/** A whole number with the language's separators: `15,000`. */
+export function formatCount(count: number, language: string = i18next.language): string {
+  return Math.round(count).toLocaleString(language);
+}
+
 /** An instant in the browser's time zone, to the second, always with its date: `2026-11-21 05:03:24` reads the same in all languages. */
 export function formatInstant(atMs: number): string {
   return `${formatMinute(atMs)}:${twoDigits(new Date(atMs).getSeconds())}`;

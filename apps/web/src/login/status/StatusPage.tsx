@@ -8,11 +8,12 @@ import { formatBytes, formatInstantWithZone } from '../../shared/format.ts';
 import { useLoggedIn } from '../../shared/login-state.ts';
 import { loginPaths } from '../login-paths.ts';
 import { ActiveSessionsTable } from './ActiveSessionsTable.tsx';
+import { ConnectedClientsSection } from './ConnectedClientsSection.tsx';
 import { useSiteStatus } from './site-status.ts';
 
 const FACTS_HEIGHT_PX = 104;
 
-/** Status > Information: the site in one view, and the access sessions that run now. */
+/** Status > Information: the site in one view, the access sessions that run now, and which clients are online (B28). */
 export function StatusPage() {
   const { t } = useTranslation();
   return (
@@ -23,6 +24,7 @@ export function StatusPage() {
       <Section title={t('login:status.activeSessions')}>
         <ActiveSessionsTable />
       </Section>
+      <ConnectedClientsSection />
     </>
   );
 }

@@ -1,0 +1,135 @@
+import { useMemo } from 'react';
+import { useTranslation } from 'react-i18next';
+import { Checkbox } from '@mantine/core';
+import type { FleetClient } from '@bascule/protocol/api/fleet.ts';
+import type { Column } from '../../shared/DataTable.tsx';
+import { RowMenu, type RowAction } from '../../shared/RowMenu.tsx';
+import { StateMark } from '../../shared/Section.tsx';
+import { formatInstant, formatMinute } from '../../shared/format.ts';
+import { STATE_TONES } from './fleet-model.ts';
+
+/** The columns of the clients of the fleet. Not sortable: a page is a part of the site's own order. */
+export function useFleetClientColumns(
+  onAction: (client: FleetClient, action: 'front' | 'retry') => void,
+  selected: ReadonlyMap<string, FleetClient>,
+  onToggle: (clients: readonly FleetClient[], isChosen: boolean) => void,
+): Column<FleetClient>[] {
+  const { t } = useTranslation();
+  return useMemo<Column<FleetClient>[]>(
+    () => [
+      {
+        key: 'choose',
+        header: t('fleet:selection.choose'),
+        width: '34px',
+        cell: (client) => (
+          <Checkbox
+            size="xs"
+            aria-label={t('fleet:selection.chooseName', { name: client.name })}
+            checked={selected.has(client.id)}
+            onChange={(event) => onToggle([client], event.currentTarget.checked)}
+          />
+        ),
+      },
+      { key: 'name', header: t('fleet:clients.name'), cell: (client) => <Name client={client} /> },
+      { key: 'state', header: t('fleet:clients.state'), cell: (client) => <State client={client} /> },
+      {
+        key: 'place',
+        header: t('fleet:clients.place'),
+        cell: (client) => client.place ?? <span className="b-quiet">–</span>,
+        align: 'right',
+      },
+      {
+        key: 'version',
+        header: t('fleet:clients.version'),
+        cell: (client) => (
+          <span className="b-mono">
+            {client.version} <span className="b-quiet">{client.revision.slice(0, 12)}</span>
+          </span>
+        ),
+      },
+      { key: 'ring', header: t('fleet:clients.ring'), cell: (client) => client.ring },
+      {
+        key: 'group',
+        header: t('fleet:clients.group'),
+        cell: (client) => client.groupName ?? <span className="b-quiet">–</span>,
+      },
+      { key: 'reason', header: t('fleet:clients.reason'), cell: (client) => <Reason client={client} />, wrap: true },
+      { key: 'attempts', header: t('fleet:clients.attempts'), cell: (client) => client.attempts, align: 'right' },
+      { key: 'presence', header: t('fleet:clients.presence'), cell: (client) => <Presence client={client} /> },
+      {
+        key: 'upgraded',
+        header: t('fleet:clients.upgraded'),
+        cell: (client) =>
+          client.upgradedAtMs === null ? (
+            <span className="b-quiet">–</span>
+          ) : (
+            <span className="b-mono" title={formatInstant(client.upgradedAtMs)}>
+              {formatMinute(client.upgradedAtMs)}
+            </span>
+          ),
+      },
+      {
+        key: 'actions',
+        header: t('shared:actions'),
+        hideHeader: true,
+        align: 'right',
+        cell: (client) => <RowMenu name={client.name} actions={actionsFor(client, t, onAction)} />,
+      },
+    ],
+    [t, onAction, selected, onToggle],
+  );
+}
+
+function actionsFor(
+  client: FleetClient,
+  t: (key: string) => string,
+  onAction: (client: FleetClient, action: 'front' | 'retry') => void,
+): RowAction[] {
+  if (client.state === 'pending' || client.state === 'waiting-for-session')
+    return [{ label: t('fleet:clients.front'), act: () => onAction(client, 'front') }];
+  if (client.state === 'failed' || client.state === 'rolled-back')
+    return [{ label: t('fleet:clients.retry'), act: () => onAction(client, 'retry') }];
+  return [];
+}
+
+function Name({ client }: { client: FleetClient }) {
+  const { t } = useTranslation();
+  return (
+    <>
+      <span style={{ fontWeight: 550 }}>{client.name}</span>{' '}
+      {client.program !== 'jump-client' && <span className="b-quiet">{t(`shared:program.${client.program}`)}</span>}
+    </>
+  );
+}
+
+function State({ client }: { client: FleetClient }) {
+  const { t } = useTranslation();
+  return <StateMark tone={STATE_TONES[client.state]}>{t(`fleet:state.${client.state}`)}</StateMark>;
+}
+
+/** Why it is not upgraded, in plain words; what the client itself said last, behind it. */
+function Reason({ client }: { client: FleetClient }) {
+  const { t } = useTranslation();
+  if (client.failure === null && client.reason === null && client.nextTryAtMs === null) return <span className="b-quiet">–</span>;
+  return (
+    <>
+      {client.failure !== null && t(`fleet:reason.${client.failure}`)}{' '}
+      {client.reason !== null && <span className="b-quiet">{client.reason}</span>}{' '}
+      {client.nextTryAtMs !== null && (
+        <span className="b-quiet">{t('fleet:clients.nextTry', { at: formatInstant(client.nextTryAtMs) })}</span>
+      )}
+    </>
+  );
+}
+
+function Presence({ client }: { client: FleetClient }) {
+  const { t } = useTranslation();
+  if (client.online) return <StateMark tone="ok">{t('fleet:clients.online')}</StateMark>;
+  return (
+    <StateMark tone="off">
+      {client.sinceMs === null
+        ? t('fleet:clients.neverSeen')
+        : t('fleet:clients.offlineSince', { at: formatMinute(client.sinceMs) })}
+    </StateMark>
+  );
+}
