@@ -28,6 +28,9 @@ export type MailEvent =
       releases: { package: PackageKind; version: string; isEmergency: boolean }[];
       page: string;
     }
+  /** The upgrade of the client programs halted by itself: `ring`, and in numbers why. */
+  | { kind: 'clients-halted'; version: string; ring: string; bad: number; begun: number; page: string }
+  | { kind: 'clients-upgraded'; version: string; current: number; absent: number; failed: number; page: string }
   | { kind: 'test' };
 
 export interface MailText {

@@ -78,6 +78,11 @@ export class QueueCore {
     return this.#isOpen && !this.#isPaused && this.#halt === null;
   }
 
+  /** Whether the entry waits in a queue from which orders are given. */
+  mayBegin(entry: QueueEntry): boolean {
+    return this.entries.isQueued(entry.id) && (entry.front > 0 || this.#rings.isOpen(entry.ring));
+  }
+
   /** What is to be done, once. */
   take(): QueueEffect[] {
     const effects = this.#effects;
@@ -221,6 +226,12 @@ export class QueueCore {
     entry.nextTryAtMs = nowMs + types.NOT_BEGUN_WAIT_MS;
     this.#lookAt(entry, entry.nextTryAtMs);
     this.#changed(entry, nowMs);
+  }
+
+  /** The order is no longer what the client would get: another one follows. */
+  void(id: string, nowMs: number): void {
+    const entry = this.entries.get(id);
+    if (entry !== undefined) this.#cancel(entry, nowMs);
   }
 
   /** B110: before all others, whatever its ring. */

@@ -159,6 +159,11 @@ export class QueueEntries {
     return counts.pending + counts.waitingForSession + counts.downloading + counts.restarting + this.#retrying[ring]! === 0;
   }
 
+  /** Whether the client waits for an order. */
+  isQueued(id: string): boolean {
+    return this.#entries.get(id)?.shown?.queue !== undefined;
+  }
+
   /** Everybody's place from 1; worked out when it is asked for after a change. */
   places(): ReadonlyMap<string, number> {
     if (this.#places !== undefined) return this.#places;

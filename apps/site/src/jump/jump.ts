@@ -246,6 +246,10 @@ export class Jump {
   onItemsChanged(listener: () => void): void {
     this.#changes.onChange(listener);
   }
+  /** The revision of now, and the ids of what changed after `since`; `ids` undefined: anything may have. */
+  changedItems(since: number | undefined): { revision: number; ids: Set<string> | undefined } {
+    return { revision: this.#changes.revision, ids: since === undefined ? undefined : this.#changes.since(since) };
+  }
   /** Memberships, or the group of an item, changed: somebody may have lost the right to jump to an item. */
   onAccessChanged(listener: () => void): void {
     this.groups.onAccessChanged(listener);

@@ -46,6 +46,21 @@ export const de: MailTexts = {
       `Lesen Sie vorher das Änderungsprotokoll (${new URL('/changes', event.page).href}) und machen Sie ein Backup.`,
     ),
   }),
+  'clients-halted': (event, sender) => ({
+    subject: `${sender}: Die Aktualisierung der Jump Clients auf ${event.version} wurde angehalten`,
+    text: body(
+      `${sender} hat die Aktualisierung der Jump Clients auf ${event.version} im Ring ${event.ring} angehalten: Von ${event.begun} begonnenen sind ${event.bad} fehlgeschlagen, zurückgenommen oder ohne Antwort. Die übrigen behalten ihre Version und arbeiten weiter.`,
+      'Was zu tun ist: Sehen Sie die Gründe an, beheben Sie die Ursache und wählen Sie Fortsetzen.',
+      `Mehr unter ${event.page}.`,
+    ),
+  }),
+  'clients-upgraded': (event, sender) => ({
+    subject: `${sender}: Die Jump Clients sind auf ${event.version} aktualisiert`,
+    text: body(
+      `${sender} hat die Aktualisierung der Jump Clients auf ${event.version} abgeschlossen: ${event.current} laufen damit. Abwesend: ${event.absent}; sie werden aktualisiert, sobald sie zurück sind. Fehlgeschlagen: ${event.failed}.`,
+      `Die Liste und der signierte Nachweis stehen unter ${event.page}.`,
+    ),
+  }),
   test: (_event, sender) => ({
     subject: `Test-Mail von ${sender}`,
     text: body(`${sender} kann E-Mails senden. Es ist nichts zu tun.`),

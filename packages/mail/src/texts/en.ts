@@ -46,6 +46,21 @@ export const en: MailTexts = {
       `Read the change log before you begin (${new URL('/changes', event.page).href}), and make a backup.`,
     ),
   }),
+  'clients-halted': (event, sender) => ({
+    subject: `${sender}: the upgrade of Jump Clients to ${event.version} has halted`,
+    text: body(
+      `${sender} has stopped upgrading Jump Clients to ${event.version}, in the ring ${event.ring}: of ${event.begun} that were begun with, ${event.bad} failed, were rolled back or are silent. The others keep the version that they have, and work.`,
+      'What to do: look at the reasons, mend the cause, and choose Resume.',
+      `More under ${event.page}.`,
+    ),
+  }),
+  'clients-upgraded': (event, sender) => ({
+    subject: `${sender}: Jump Clients are upgraded to ${event.version}`,
+    text: body(
+      `${sender} has finished the upgrade of Jump Clients to ${event.version}: ${event.current} run it. Away: ${event.absent}; they are upgraded when they come back. Failed: ${event.failed}.`,
+      `The list and the signed proof are under ${event.page}.`,
+    ),
+  }),
   test: (_event, sender) => ({
     subject: `Test mail from ${sender}`,
     text: body(`${sender} can send mail. Nothing is to be done.`),

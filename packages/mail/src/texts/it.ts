@@ -46,6 +46,21 @@ export const it: MailTexts = {
       `Leggere prima il registro delle modifiche (${new URL('/changes', event.page).href}) e fare un backup.`,
     ),
   }),
+  'clients-halted': (event, sender) => ({
+    subject: `${sender}: l'aggiornamento dei Jump Client a ${event.version} si è fermato`,
+    text: body(
+      `${sender} ha fermato l'aggiornamento dei Jump Client a ${event.version} nell'anello ${event.ring}: dei ${event.begun} iniziati, ${event.bad} sono falliti, sono stati annullati o non rispondono. Gli altri mantengono la loro versione e funzionano.`,
+      'Che cosa fare: guardare i motivi, rimediare alla causa e scegliere Riprendi.',
+      `Altro sotto ${event.page}.`,
+    ),
+  }),
+  'clients-upgraded': (event, sender) => ({
+    subject: `${sender}: i Jump Client sono aggiornati a ${event.version}`,
+    text: body(
+      `${sender} ha concluso l'aggiornamento dei Jump Client a ${event.version}: ${event.current} lo eseguono. Assenti: ${event.absent}; saranno aggiornati al loro ritorno. Falliti: ${event.failed}.`,
+      `L'elenco e la prova firmata sono sotto ${event.page}.`,
+    ),
+  }),
   test: (_event, sender) => ({
     subject: `Messaggio di prova da ${sender}`,
     text: body(`${sender} può inviare e-mail. Non c'è nulla da fare.`),

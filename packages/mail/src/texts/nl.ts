@@ -46,6 +46,21 @@ export const nl: MailTexts = {
       `Lees eerst het wijzigingslogboek (${new URL('/changes', event.page).href}) en maak een back-up.`,
     ),
   }),
+  'clients-halted': (event, sender) => ({
+    subject: `${sender}: de upgrade van Jump Clients naar ${event.version} is stopgezet`,
+    text: body(
+      `${sender} is gestopt met het upgraden van Jump Clients naar ${event.version}, in de ring ${event.ring}: van de ${event.begun} waarmee is begonnen, zijn er ${event.bad} mislukt, teruggedraaid of stil. De andere houden hun versie en werken door.`,
+      'Wat te doen: bekijk de redenen, herstel de oorzaak en kies Hervatten.',
+      `Meer onder ${event.page}.`,
+    ),
+  }),
+  'clients-upgraded': (event, sender) => ({
+    subject: `${sender}: de Jump Clients zijn bijgewerkt naar ${event.version}`,
+    text: body(
+      `${sender} heeft de upgrade van de Jump Clients naar ${event.version} voltooid: ${event.current} draaien deze versie. Afwezig: ${event.absent}; die worden bijgewerkt zodra ze terug zijn. Mislukt: ${event.failed}.`,
+      `De lijst en het ondertekende bewijs staan onder ${event.page}.`,
+    ),
+  }),
   test: (_event, sender) => ({
     subject: `Testmail van ${sender}`,
     text: body(`${sender} kan e-mail versturen. U hoeft niets te doen.`),
