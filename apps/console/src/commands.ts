@@ -8,7 +8,7 @@ import { listItems } from './jump-items.ts';
 import { logIn, logOut } from './login.ts';
 import { USAGE, type Command, type ConsoleOptions } from './options.ts';
 import { SiteConnection, SiteRefusal } from './site-connection.ts';
-import { fingerprintText, isFingerprintOf, type ShownCertificate } from './site-trust.ts';
+import { isFingerprintOf, type ShownCertificate } from './site-trust.ts';
 import { upgradeFirst } from './upgrade.ts';
 import { aboutThisConsole } from './version.ts';
 
@@ -195,8 +195,8 @@ async function confirmCertificate(
   say(
     `${isChanged ? 'The certificate has changed, and the new one is' : 'The certificate of this site is'} not known to this machine (${shown.problem ?? 'unknown'}).
   ${origin}
-  SHA-256 fingerprint ${fingerprintText(shown.sha256)}
-An administrator reads the right one in /appliance > Security > Certificates. Do not go on when it differs.`,
+  SHA-256 fingerprint ${shown.sha256}
+An administrator reads the right one in under /appliance > Status > Basics. Do not go on when it differs.`,
   );
   const lines = createInterface({ input: process.stdin, output: process.stderr });
   try {

@@ -10,7 +10,7 @@ import type { WebSocketLike } from '@bascule/wire/viewer-client.ts';
 import type { ConsoleHome } from './console-home.ts';
 import { ConsoleError, ExitCode } from './exit-code.ts';
 import { SiteAgent } from './site-agent.ts';
-import { fingerprintText, firstAuthority, judge, vouchedBy, type ShownCertificate } from './site-trust.ts';
+import { firstAuthority, judge, vouchedBy, type ShownCertificate } from './site-trust.ts';
 
 /** An answer has begun within this. */
 const ANSWER_LIMIT_MS = 30_000;
@@ -227,9 +227,9 @@ export class SiteConnection {
     return new ConsoleError(
       ExitCode.certificate,
       `${what}
-Its SHA-256 fingerprint is ${fingerprintText(shown.sha256)}
-Compare it with what an administrator reads in /appliance > Security > Certificates, on another way than this network. If it is the same, confirm it with
-  bascule login ${this.origin}`,
+Its SHA-256 fingerprint is ${shown.sha256}
+Compare it with what an administrator reads under /appliance > Status > Basics, on another way than this network. If it is the same, confirm it with
+  bascule login ${this.origin} --fingerprint ${shown.sha256}`,
     );
   }
 }

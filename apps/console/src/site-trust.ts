@@ -39,11 +39,6 @@ export function isFingerprintOf(typed: string, shown: ShownCertificate): boolean
   return hex === shown.sha256 || hex === shown.keySha256;
 }
 
-/** `AB:CD:...`, as browsers show it. */
-export function fingerprintText(hex: string): string {
-  return (hex.toUpperCase().match(/../g) ?? []).join(':');
-}
-
 /**
  * The certificate that signed `answer`, when it vouches for `keySha256` with our `nonce` and is the known site identity or a successor that the known one, or one of its
  * successors, certified (B114, design 5 "Trust"); undefined otherwise. Dates do not matter: the point is to survive them.

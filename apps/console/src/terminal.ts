@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import type { ReadStream, WriteStream } from 'node:tty';
 import { ConsoleError, ExitCode } from './exit-code.ts';
 
@@ -51,6 +52,7 @@ export class Terminal {
   start(handlers: { typed(bytes: Buffer): void; resized(): void; gone(): void }): void {
     this.#input.setRawMode(true);
     this.#isRaw = true;
+    passOutputUnchanged();
     this.#listen('data', handlers.typed);
     this.#listen('end', handlers.gone);
     this.#listen('error', handlers.gone);
@@ -101,4 +103,12 @@ export class Terminal {
     this.#input.on(event, listener as (...values: unknown[]) => void);
     this.#listeners.push(() => this.#input.off(event, listener as (...values: unknown[]) => void));
   }
+}
+
+/**
+ * Node's raw mode still turns each line feed that is written into a return and a line feed; the far terminal has done that already, and full-screen programs mean a
+ * bare one. `setRawMode(false)` brings back what was.
+ */
+function passOutputUnchanged(): void {
+  if (process.platform !== 'win32') spawnSync('stty', ['-opost'], { stdio: ['inherit', 'ignore', 'ignore'] });
 }

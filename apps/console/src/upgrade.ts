@@ -1,7 +1,7 @@
 /** A console upgrades itself at its next start (B90-B92): asks the site, verifies, tries, and only then goes on as the new version. */
 import { createHash } from 'node:crypto';
 import { spawn } from 'node:child_process';
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
 import { open, rm } from 'node:fs/promises';
 import { constants } from 'node:os';
 import { join } from 'node:path';
@@ -25,9 +25,6 @@ const PARCEL_LIMIT_BYTES = 512 * 1024 * 1024;
 /** Versions that one start goes through, for a console that was away for long. */
 const STEPS_LIMIT = 10;
 const STEPS_VARIABLE = 'BASCULE_CONSOLE_STEPS';
-/** Where an installer put the root of trust in updates. */
-const INSTALLED_ROOT = 'update-root.json';
-const ROOT_LIMIT_BYTES = 30_000;
 /** Of an order that nobody counts: the console has no supervisor. */
 const HEALTH_SECONDS = 60;
 
@@ -101,7 +98,7 @@ async function tryUpgrade(options: UpgradeOptions, upgrade: Upgrade): Promise<st
   const place = upgradablePlace(installed, options.env);
   if (place === undefined)
     return 'the installation cannot be written by you. It must be redeployed: ask an administrator, or see /login > My Account > Downloads.';
-  const order = orderOf(about, installed);
+  const order = orderOf(about);
   const folder = `${order.version}-${order.sha256.slice(0, 12)}`;
   if (hasFailed(place, folder, Date.now())) return `${order.version} was tried here and failed.`;
   const unlock = lock(place);
@@ -123,7 +120,7 @@ async function tryUpgrade(options: UpgradeOptions, upgrade: Upgrade): Promise<st
   return undefined;
 }
 
-function orderOf(about: About, installed: ProgramFolder): UpgradeOrder {
+function orderOf(about: About): UpgradeOrder {
   const { bundle, bundleVersion, runtime, root, revision } = about;
   if (bundle === null || bundleVersion === null) throw new Error('bug: there is nothing to upgrade to');
   return {
@@ -132,16 +129,9 @@ function orderOf(about: About, installed: ProgramFolder): UpgradeOrder {
     revision,
     ...bundle,
     runtime,
-    root: installedRoot(installed) ?? root,
+    root,
     healthSeconds: HEALTH_SECONDS,
   };
-}
-
-function installedRoot(installed: ProgramFolder): string | undefined {
-  const file = join(installed.directory, INSTALLED_ROOT);
-  if (!existsSync(file)) return undefined;
-  const bytes = readFileSync(file);
-  return bytes.length <= ROOT_LIMIT_BYTES ? bytes.toString('base64') : undefined;
 }
 
 async function prepare(
