@@ -3,7 +3,11 @@ import { chmodSync, closeSync, existsSync, mkdirSync, openSync, readFileSync, un
 import { connect, createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { writeFileDurablySync } from '@bascule/core/durable-file.ts';
+import { followAuthority } from './site-authority.ts';
 import { UsageError } from './usage-error.ts';
+
+/** As the protocol has it. */
+const RECORD_MAX_LENGTH = 4096;
 
 export interface StoredIdentity {
   client: string;
@@ -70,6 +74,37 @@ export class ClientHome {
   /** Stores the outcome of enrolment or renewal; after a power cut either the old or the new one is there. */
   store(identity: StoredIdentity): void {
     writeFileDurablySync(join(this.#directory, 'identity.json'), `${JSON.stringify(identity, null, 2)}\n`);
+  }
+
+  /** What the site last signed about this client, to be borne in `hello`; undefined when it never did. */
+  record(): string | undefined {
+    const file = join(this.#directory, 'record');
+    return existsSync(file) ? readFileSync(file, 'utf8').slice(0, RECORD_MAX_LENGTH) : undefined;
+  }
+
+  /**
+   * Keeps, durably, what the site gives a client with `accepted` (or, the record alone, with `refused`): a newer authority, if it is the successor of the one trusted
+   * (docs/decisions/0158); another certificate for this key; the record. Returns the identity in force; TLS sessions of before are to be forgotten when it is another object.
+   */
+  take(
+    identity: StoredIdentity,
+    given: { authority?: string | undefined; certificate?: string | undefined; record?: string | undefined },
+  ): StoredIdentity {
+    if (given.record !== undefined && given.record !== this.record())
+      writeFileDurablySync(join(this.#directory, 'record'), given.record);
+    const authority = given.authority === undefined ? undefined : followAuthority(identity.authority, given.authority);
+    const certificate =
+      given.certificate !== undefined && new X509Certificate(given.certificate).checkPrivateKey(this.key)
+        ? given.certificate
+        : undefined;
+    if (authority === undefined && certificate === undefined) return identity;
+    const next = {
+      ...identity,
+      ...(authority !== undefined && { authority }),
+      ...(certificate !== undefined && { certificate }),
+    };
+    this.store(next);
+    return next;
   }
 
   close(): void {

@@ -177,7 +177,8 @@ export class ConnectedClient {
       stateDirectory: this.#options.home,
       dial: (signal) => {
         const { authority, certificate } = must(this.#identity, 'identity of an accepted client');
-        return dial(this.#options, { alpn: LINK_ALPN, authority, certificate, key: this.#home.keyPem }, signal);
+        const { toleratesDates } = this.#settings.now;
+        return dial(this.#options, { alpn: LINK_ALPN, authority, toleratesDates, certificate, key: this.#home.keyPem }, signal);
       },
       report: (report) => this.#link?.send({ kind: 'upgrade-status', ...report }) ?? false,
       isIdle: () => this.#sessions.size === 0,
@@ -221,6 +222,7 @@ export class ConnectedClient {
     const identity = must(this.#identity, 'identity of an accepted client');
     return {
       authority: identity.authority,
+      toleratesDates: this.#settings.now.toleratesDates,
       certificate: identity.certificate,
       key: this.#home.keyPem,
       ...(this.#dataTlsSession && { session: this.#dataTlsSession }),
@@ -251,6 +253,7 @@ export class ConnectedClient {
     this.#isCheckInOver = false;
     const tls = {
       authority: identity.authority,
+      toleratesDates: this.#settings.now.toleratesDates,
       key: this.#home.keyPem,
       certificate: identity.certificate,
       session: this.#tlsSession,
@@ -280,6 +283,7 @@ export class ConnectedClient {
 
   #hello(identity: StoredIdentity): FromClient {
     const upgrade = this.#upgrader?.status;
+    const record = this.#home.record();
     return {
       kind: 'hello',
       versions: [...PROTOCOL_VERSIONS],
@@ -293,7 +297,23 @@ export class ConnectedClient {
         authority: identity.authority,
       }),
       ...(upgrade && { upgrade }),
+      ...(record !== undefined && { record }),
     };
+  }
+
+  /** What the site gave is kept; what cannot be stored is given again at the next connect. */
+  #keep(given: Pick<Accepted, 'authority' | 'certificate' | 'record'>): void {
+    const before = this.#identity;
+    if (before === undefined) return;
+    try {
+      this.#identity = this.#home.take(before, given);
+    } catch (error) {
+      this.#log.warn({ reason: (error as Error).message }, 'identity-not-stored');
+    }
+    if (this.#identity === before) return;
+    this.#tlsSession = undefined;
+    this.#dataTlsSession = undefined;
+    this.#log.info({ followed: this.#identity?.authority !== before.authority }, 'certificate-renewed');
   }
 
   #received(message: Exclude<ToClient, { kind: 'welcome' }>): void {
@@ -307,6 +327,7 @@ export class ConnectedClient {
         break;
       case 'refused':
         this.#refused = message;
+        this.#keep({ record: message.record });
         this.#sayRefusal(message);
         if (message.code === 'revoked' || message.code === 'duplicate-identity') void this.#sessions.endAll(0);
         break;
@@ -369,13 +390,7 @@ export class ConnectedClient {
     this.#pace.accepted(message.reconnect);
     this.#sessions.linkAccepted();
     if (message.settings !== undefined) this.#changeSettings(message.settings);
-    if (message.certificate !== undefined && this.#identity !== undefined) {
-      this.#identity = { ...this.#identity, certificate: message.certificate };
-      this.#home.store(this.#identity);
-      this.#tlsSession = undefined;
-      this.#dataTlsSession = undefined;
-      this.#log.info({}, 'certificate-renewed');
-    }
+    this.#keep(message);
     this.#health?.accepted();
     this.#upgrader?.linkAccepted();
   }

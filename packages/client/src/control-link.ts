@@ -23,6 +23,7 @@ export interface ControlLinkEvents {
 
 export interface ControlLinkTls {
   authority: string;
+  toleratesDates?: boolean;
   key: string;
   certificate: string;
   session: Buffer | undefined;

@@ -1,7 +1,9 @@
+import { X509Certificate } from 'node:crypto';
 import { request } from 'node:http';
 import { connect as connectTcp, type Socket } from 'node:net';
-import { connect as connectTls, type TLSSocket } from 'node:tls';
-import { LINK_SERVER_NAME } from '@bascule/protocol/control-link.ts';
+import { connect as connectTls, type DetailedPeerCertificate, type TLSSocket } from 'node:tls';
+import { ENROL_SERVER_NAME, LINK_SERVER_NAME } from '@bascule/protocol/control-link.ts';
+import { isOnlyDates } from './site-authority.ts';
 
 export interface ProxyOptions {
   host: string;
@@ -12,6 +14,9 @@ export interface ProxyOptions {
 
 /** From the first packet to the end of the TLS handshake. */
 export const DIAL_LIMIT_MS = 20_000;
+
+/** Certificates looked at in the chain that the appliance shows, at most. */
+const CHAIN_LIMIT = 16;
 
 export interface DialTarget {
   host: string;
@@ -25,6 +30,8 @@ export interface DialTls {
   alpn: string;
   /** PEM of the site identity. Absent: nothing is trusted and nothing may be sent (only for reading the chain at enrolment). */
   authority?: string;
+  /** Whether a certificate of that identity is taken although it has ended by this machine's clock (settings; docs/decisions/0161). One that has not begun always is. */
+  toleratesDates?: boolean;
   key?: string;
   certificate?: string;
   /** A TLS session to resume. */
@@ -104,10 +111,11 @@ function startTls(socket: Socket, tls: DialTls, limit: AbortSignal): Promise<TLS
   return new Promise((resolve, reject) => {
     const secure = connectTls({
       socket,
-      servername: LINK_SERVER_NAME,
+      servername: tls.authority === undefined ? ENROL_SERVER_NAME : LINK_SERVER_NAME,
       minVersion: 'TLSv1.3',
       ALPNProtocols: [tls.alpn],
-      rejectUnauthorized: tls.authority !== undefined,
+      // Looked at below: what TLS finds is final, but for dates.
+      rejectUnauthorized: false,
       ...(tls.authority === undefined ? {} : { ca: tls.authority }),
       ...(tls.key === undefined ? {} : { key: tls.key, cert: tls.certificate }),
       ...(tls.session === undefined ? {} : { session: tls.session }),
@@ -124,6 +132,12 @@ function startTls(socket: Socket, tls: DialTls, limit: AbortSignal): Promise<TLS
       limit.removeEventListener('abort', onAbort);
       secure.removeListener('error', reject);
       secure.removeListener('close', onClose);
+      const fault = tls.authority === undefined ? undefined : faultOf(secure, tls.authority, tls.toleratesDates === true);
+      if (fault !== undefined) {
+        secure.destroy();
+        reject(fault);
+        return;
+      }
       if (secure.alpnProtocol !== tls.alpn) {
         secure.destroy();
         reject(
@@ -136,4 +150,31 @@ function startTls(socket: Socket, tls: DialTls, limit: AbortSignal): Promise<TLS
       resolve(secure);
     });
   });
+}
+
+/** Why the appliance that answers is not trusted; undefined when it is. */
+function faultOf(secure: TLSSocket, authority: string, toleratesDates: boolean): Error | undefined {
+  if (secure.authorized) return undefined;
+  // In fact a string, or an Error with a code (of the name).
+  const found = secure.authorizationError as Error | string | null;
+  const code = found instanceof Error ? ((found as NodeJS.ErrnoException).code ?? found.message) : String(found);
+  const check = { authority, serverName: LINK_SERVER_NAME, toleratesEnded: toleratesDates, nowMs: Date.now() };
+  if (isOnlyDates(code, chainOf(secure), check)) return undefined;
+  const isDates = isOnlyDates(code, chainOf(secure), { ...check, toleratesEnded: true });
+  return new Error(
+    isDates
+      ? `The appliance's link certificate has ended by this machine's clock, which says ${new Date().toISOString().slice(0, 16)}Z: set the clock, or let clients tolerate dates in the settings.`
+      : `The appliance that answers is not the one this client belongs to (${code}).`,
+  );
+}
+
+/** What was shown, the leaf first. */
+export function chainOf(secure: TLSSocket): X509Certificate[] {
+  const chain: X509Certificate[] = [];
+  let certificate: DetailedPeerCertificate | undefined = secure.getPeerCertificate(true);
+  while (chain.length < CHAIN_LIMIT && certificate?.raw !== undefined) {
+    chain.push(new X509Certificate(certificate.raw));
+    certificate = certificate.issuerCertificate === certificate ? undefined : certificate.issuerCertificate;
+  }
+  return chain;
 }

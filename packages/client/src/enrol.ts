@@ -1,5 +1,4 @@
 import { X509Certificate, createPublicKey, sign, type KeyObject } from 'node:crypto';
-import type { DetailedPeerCertificate } from 'node:tls';
 import type { Log } from '@bascule/log/log.ts';
 import {
   CONTROL_MESSAGE_MAX_BYTES,
@@ -13,11 +12,9 @@ import {
   type ToClient,
 } from '@bascule/protocol/control-link.ts';
 import { fingerprintOf, type ClientHome, type StoredIdentity } from './client-home.ts';
-import { dial, type DialTarget } from './dial.ts';
+import { chainOf, dial, type DialTarget } from './dial.ts';
 import { openWebSocket } from './link-socket.ts';
 
-/** Certificates looked at in the chain of the first connection, at most. */
-const CHAIN_LIMIT = 8;
 const ANSWER_LIMIT_MS = 20_000;
 
 /** The appliance said no. `code` says whether trying again makes sense. */
@@ -89,12 +86,10 @@ export async function enrolVerified(options: {
 export async function readAuthority(target: DialTarget, identitySha256: string, signal?: AbortSignal): Promise<string> {
   const socket = await dial(target, { alpn: LINK_ALPN }, signal);
   socket.on('error', () => socket.destroy());
-  let certificate: DetailedPeerCertificate | undefined = socket.getPeerCertificate(true);
+  const chain = chainOf(socket);
   socket.destroy();
-  for (let depth = 0; depth < CHAIN_LIMIT && certificate?.raw !== undefined; depth += 1) {
-    if (fingerprintOf(certificate.raw) === identitySha256) return new X509Certificate(certificate.raw).toString();
-    certificate = certificate.issuerCertificate === certificate ? undefined : certificate.issuerCertificate;
-  }
+  const pinned = chain.find(({ raw }) => fingerprintOf(raw) === identitySha256);
+  if (pinned !== undefined) return pinned.toString();
   throw new WrongIdentityError(
     'The appliance that answers is not the one the installer token was made on: check --site, and whether somebody sits in between. The token was not sent.',
   );

@@ -154,6 +154,8 @@ export const toClient = z.discriminatedUnion('kind', [
     code: z.enum(Object.values(RefusalCode) as [RefusalCode, ...RefusalCode[]]),
     message: z.string().max(500),
     retryAfterMs: z.number().int().nonnegative(),
+    /** With `revoked`: as in `accepted`, so that a client that is borne by an older database later says so itself. */
+    record: z.string().max(4096).optional(),
   }),
   z.object({ kind: z.literal('state'), state: z.enum(['approved', 'waiting-for-approval', 'to-be-confirmed', 'held']) }),
   /** Start a process and dial a data link with the ticket. Idempotent by `session`. */
