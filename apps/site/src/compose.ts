@@ -10,10 +10,12 @@ import { acceptWithPreamble } from '@bascule/wire/preamble.ts';
 import { AccessSessions, accessSessionRoutes } from './access-session/access-session.ts';
 import { auditRoutes, signHeadsHourly } from './audit/audit.ts';
 import { siteUrl, type SiteConfig } from './config/config.ts';
-import { ConsoleLogins, consoleLoginRoutes } from './console/console.ts';
+import { ConsoleLogins, consoleLoginRoutes, consoleRoutes } from './console/console.ts';
 import { Events, openSiteInterface, RecordingsSpace, siteRoutes } from './http/http.ts';
 import { accountRoutes, openUsers } from './identity/identity.ts';
 import { ClientPrograms } from './fleet/client-programs.ts';
+import { fleetRoutes } from './fleet/fleet-routes.ts';
+import { Fleet } from './fleet/fleet.ts';
 import { installerRoutes, Installers } from './installers/installers.ts';
 import { jumpRoutes } from './jump/jump-routes.ts';
 import { Jump, SiteIdentity } from './jump/jump.ts';
@@ -54,6 +56,7 @@ interface Parts {
   http: HttpServer;
   test: TestSession;
   programs: ClientPrograms;
+  fleet: Fleet;
   /** Who answers what base asks about clients. */
   fleetQuestions: FleetQuestions;
 }
@@ -103,9 +106,10 @@ export class Site {
 
   /** Takes requests behind the preamble, and begins to keep access sessions. */
   async listen(): Promise<void> {
-    const { http, sessions, mail } = this.parts;
+    const { http, sessions, mail, fleet } = this.parts;
     sessions.start();
     mail.start();
+    fleet.start();
     this.#server = await acceptWithPreamble(this.#config.paths.mainSocket, (socket, peer) => http.accept(socket, peer));
   }
 
@@ -156,7 +160,7 @@ export class Site {
 
   /** Ends in order: links are told (`comeBackAtOnce`: to be there again in a moment), requests under way answered, and the store is closed last. */
   async close({ comeBackAtOnce = false } = {}): Promise<void> {
-    const { http, sessions, jump, events, accounts, mail, store } = this.parts;
+    const { http, sessions, jump, events, accounts, mail, fleet, store } = this.parts;
     this.#stopSigning();
     events.close();
     await Promise.all([
@@ -166,6 +170,7 @@ export class Site {
     ]);
     this.#server?.close();
     sessions.close();
+    fleet.close();
     accounts.close();
     store.close();
   }
@@ -203,6 +208,8 @@ async function openParts(store: Store, { config, log, now = Date.now }: SiteOpti
       const item = jump.target(itemId);
       return role !== undefined && item !== undefined && policy.mayJump({ id: userId, role }, item);
     },
+    // The system's own test of a new version is not held back by the upgrades that follow it.
+    holdBack: (context, userId, itemId) => (test.isBy(userId) ? undefined : fleet.holdBack(context, itemId)),
     changed: () => events.publish('active-sessions'),
     log,
     now,
@@ -236,7 +243,19 @@ async function openParts(store: Store, { config, log, now = Date.now }: SiteOpti
     log,
     now,
   });
-  const fleetQuestions: FleetQuestions = {};
+  const fleet: Fleet = new Fleet({
+    store,
+    jump,
+    programs,
+    sessions,
+    publish: () => events.publish('fleet'),
+    mail,
+    page: () => `${siteUrl(config)}/login/jump/upgrades`,
+    isCommitted: config.isCommitted ?? true,
+    log,
+    now,
+  });
+  const fleetQuestions: FleetQuestions = { fleet };
   connectParts({ settings, accounts, jump, sessions, events });
   const reports = new Reports({ sessions, store, recordingsDir: paths.recordings });
   const routes = [
@@ -247,7 +266,24 @@ async function openParts(store: Store, { config, log, now = Date.now }: SiteOpti
     ...jumpRoutes({ jump, policy }),
     ...installerRoutes({ installers, jump }),
     ...consoleLoginRoutes(new ConsoleLogins({ store, accounts, now })),
+    ...consoleRoutes({
+      site: config.applianceName,
+      programs,
+      consoleTls: () => fleet.settings().consoleTls,
+      identity,
+      webKeyPin: () => config.webKeyPin,
+    }),
     ...accessSessionRoutes({ sessions, policy, target: (id) => jump.target(id) }),
+    ...fleetRoutes({
+      fleet,
+      jump,
+      policy,
+      store,
+      identity,
+      siteUrl: () => siteUrl(config),
+      appliance: config.applianceName,
+      now,
+    }),
     ...reportRoutes({ reports, policy, verifyTool: config.verifyTool }),
     ...siteRoutes({ ...config, jump, sessions, policy, events, space: new RecordingsSpace(paths.recordings, now), now }),
   ];
@@ -266,6 +302,7 @@ async function openParts(store: Store, { config, log, now = Date.now }: SiteOpti
     http,
     test,
     programs,
+    fleet,
     fleetQuestions,
   };
 }

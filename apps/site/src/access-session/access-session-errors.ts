@@ -32,6 +32,18 @@ export function itemNotApproved(name: string): AppError {
   );
 }
 
+/** B109, B110: the policy is 'current clients only'. `place`: in the upgrade queue, from 1; null when it does not wait there just now. */
+export function upgradePending(name: string, place: number | null): AppError {
+  return new AppError(
+    'conflict',
+    'CLIENT_UPGRADE_PENDING',
+    place === null
+      ? `${name} runs an older version, and this site allows jumps to current clients only. Its upgrade does not wait in the queue just now: look at Jump Clients > Upgrades.`
+      : `${name} is being upgraded first: it is number ${place} in the queue. Try again when it is current.`,
+    { params: { name, ...(place !== null && { place }) } },
+  );
+}
+
 export function limitReached(which: 'user' | 'item' | 'site', limit: number): AppError {
   const whose = { user: 'You have', item: 'This Jump Item has', site: 'This site has' }[which];
   return new AppError(

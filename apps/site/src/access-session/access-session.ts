@@ -38,6 +38,8 @@ export interface SessionTarget {
 export interface AccessSessionsOptions extends SessionKeeperOptions {
   /** Whether the user may jump to the item now; policy says so. */
   mayJump(userId: string, itemId: string): boolean;
+  /** Whether the item's client has to be upgraded before the user may jump to it (B109, B110), and its place in the queue; null when it does not wait just now. */
+  holdBack?(context: Context, userId: string, itemId: string): { place: number | null } | undefined;
   limits?: typeof SESSION_LIMITS;
 }
 
@@ -85,6 +87,11 @@ export class AccessSessions {
     return this.#keeper.isOnClient(clientId);
   }
 
+  /** How many sessions that have not ended are on a client changed. */
+  onClientSessions(listener: (clientId: string, count: number) => void): void {
+    this.#keeper.onCountChanged(listener);
+  }
+
   /** The security settings, or the certificate of the links, changed: tells the relay. */
   settingsChanged(): void {
     this.#keeper.reconfigure();
@@ -103,6 +110,8 @@ export class AccessSessions {
     const { principal: user, item: target } = grant;
     if (target.state !== 'approved') throw errors.itemNotApproved(target.name);
     if (!target.online) throw errors.itemOffline(target.name, target.nextCheckInMs ?? undefined);
+    const held = this.#options.holdBack?.(context, user.id, target.id);
+    if (held !== undefined) throw errors.upgradePending(target.name, held.place);
     if (!this.relayReady) throw errors.relayAway();
     this.#checkLimits(user.id, target.id);
     const row = this.#newRow(user, target, size, context.address);

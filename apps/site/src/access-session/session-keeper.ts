@@ -61,6 +61,7 @@ export class SessionKeeper {
   #log: Log;
   #now: () => number;
   #sessions = new Map<string, LiveSession>();
+  readonly #countListeners: ((clientId: string, count: number) => void)[] = [];
   #opening = new Map<string, (outcome: OpenOutcome) => void>();
   #waitingCuts: ToRelay[] = [];
   #whenOpened = new Map<string, Set<() => void>>();
@@ -111,6 +112,11 @@ export class SessionKeeper {
   /** Sessions that have not ended, oldest first. */
   all(): IterableIterator<LiveSession> {
     return this.#sessions.values();
+  }
+
+  /** How many sessions that have not ended are on a client changed. */
+  onCountChanged(listener: (clientId: string, count: number) => void): void {
+    this.#countListeners.push(listener);
   }
 
   isOnClient(clientId: string): boolean {
@@ -283,6 +289,7 @@ export class SessionKeeper {
     let count = 0;
     for (const other of this.#sessions.values()) if (other.row.jumpItemId === row.jumpItemId) count += 1;
     this.#clients.noteSessionCount(row.jumpItemId, count);
+    for (const listener of this.#countListeners) listener(row.jumpItemId, count);
     this.#options.changed();
   }
 

@@ -11,6 +11,10 @@ export type FleetAnswer = Omit<Extract<FromSite, { kind: 'fleet' }>, 'kind' | 'n
 /** Clients that were not seen for so long do not count for the planner. */
 const SEEN_LATELY_MS = 30 * 24 * 3_600_000;
 
+/** After a start of the site, clients that were here lately are waited for so long. */
+const COMING_BACK_MS = 10 * 60_000;
+const HERE_LATELY_MS = 24 * 3_600_000;
+
 export interface PictureParts {
   core: QueueCore;
   clients: FleetClients;
@@ -20,6 +24,8 @@ export interface PictureParts {
   isCommitted: boolean;
   isOn: boolean;
   bytesPerClient: number;
+  /** When this program began to work: clients find their way back only then. */
+  programStartedAtMs: number;
   nowMs: number;
 }
 
@@ -75,9 +81,11 @@ function secondsLeft({ core, figures }: PictureParts, counts: Rollout['counts'])
 }
 
 /** B82-B89: counts of clients seen in the last 30 days, and whether all that can be upgraded now are. Looks at every client: for questions that are rare. */
-export function settledAnswer({ core, clients, row, isCommitted, isOn, nowMs }: PictureParts): FleetAnswer {
+export function settledAnswer({ core, clients, row, isCommitted, isOn, programStartedAtMs, nowMs }: PictureParts): FleetAnswer {
   const answer = { total: 0, current: 0, pending: 0, absent: 0, failed: 0 };
   let unsupported = 0;
+  let comingBack = 0;
+  const isEarly = nowMs - programStartedAtMs < COMING_BACK_MS;
   for (const member of clients.all()) {
     const entry = core.entries.get(member.id);
     if (entry?.isEligible !== true) continue;
@@ -88,15 +96,18 @@ export function settledAnswer({ core, clients, row, isCommitted, isOn, nowMs }: 
     else if (entry.state === 'unsupported') unsupported += 1;
     else if (entry.state === 'failed' || entry.state === 'rolled-back') answer.failed += 1;
     else answer.pending += 1;
+    if (isEarly && entry.state === 'pending' && !entry.isOnline && nowMs - (member.lastSeenAtMs ?? 0) < HERE_LATELY_MS)
+      comingBack += 1;
   }
   const { pending, absent, failed } = answer;
   const pendingHere = countPendingHere(core);
-  const isSettled = pendingHere === 0 && failed === 0;
+  const isSettled = pendingHere === 0 && failed === 0 && comingBack === 0;
   const late = pending - Math.min(pending, pendingHere);
   const parts = [
     `${answer.current} of ${answer.total} clients seen in the last 30 days run ${row.version}`,
     ...(pendingHere > 0 ? [`${pendingHere} connected ones are still to be upgraded`] : []),
     ...(failed > 0 ? [`${failed} failed: look at their reasons first`] : []),
+    ...(comingBack > 0 ? [`${comingBack} were here lately and may be on their way back`] : []),
     ...(late > 0 ? [`${late} are away and catch up in order when they come back`] : []),
     ...(unsupported > 0 ? [`${unsupported} cannot upgrade themselves`] : []),
     ...(!isCommitted && pendingHere > 0 ? ['the queue opens when this version is committed'] : []),

@@ -87,6 +87,8 @@ export class Fleet {
   readonly #uninstalls: Uninstalls;
   #isCommitted: boolean;
   #isLoaded = false;
+  #loading: Promise<void> = Promise.resolve();
+  readonly #startedAtMs: number;
   #timer: NodeJS.Timeout | undefined;
   #savedAtMs: number;
   #rereadAtMs = 0;
@@ -100,6 +102,7 @@ export class Fleet {
     const { store, jump, programs, log, now = Date.now } = options;
     this.#options = options;
     this.#now = now;
+    this.#startedAtMs = now();
     this.#isCommitted = options.isCommitted;
     this.#settings = new FleetSettingsStore(store);
     this.#record = RolloutRecord.open(store, programs.current, this.#settings.current(), now());
@@ -145,7 +148,7 @@ export class Fleet {
   /** Reads all clients, in turns, and begins to work. */
   start(): void {
     this.#timer = setInterval(() => this.#tick(), TICK_MS).unref();
-    this.#clients.load(this.#now).then(
+    this.#loading = this.#clients.load(this.#now).then(
       () => {
         this.#isLoaded = true;
         const { jump } = this.#options;
@@ -257,7 +260,8 @@ export class Fleet {
   }
 
   /** For the planner of base (B82-B89): how far the clients seen in the last 30 days are. */
-  settled(): FleetAnswer {
+  async settled(): Promise<FleetAnswer> {
+    await this.#loading;
     return settledAnswer(this.#parts());
   }
 
@@ -286,6 +290,7 @@ export class Fleet {
       isCommitted: this.#isCommitted,
       isOn: this.#record.isOn,
       bytesPerClient: this.#orders.bytesPerClient,
+      programStartedAtMs: this.#startedAtMs,
       nowMs: this.#now(),
     };
   }
