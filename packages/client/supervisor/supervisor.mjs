@@ -21,6 +21,7 @@ const STEADY_MS = 60_000;
 /** After so many starts in a row that ended without a single message, the version before is started in turn with the current one. */
 const SILENT_DEATHS_LIMIT = 5;
 const LAST_WORDS_MAX_BYTES = 4096;
+const LAST_WORDS_LIMIT_MS = 500;
 const REASON_MAX_CHARACTERS = 500;
 const FOLDER_NAME = /^[0-9A-Za-z][0-9A-Za-z._-]{0,99}$/;
 const FIELD_TEXT = /^[\x20-\x7e]{1,100}$/;
@@ -219,10 +220,7 @@ class Supervisor {
     let spoke = false;
     return new Promise((resolve) => {
       /** @param {string} how */
-      const ended = (how) => {
-        this.#child = undefined;
-        resolve({ how, ranMs: performance.now() - startedMs, spoke, lastWords: lastWords.trim() });
-      };
+      const ended = (how) => resolve({ how, ranMs: performance.now() - startedMs, spoke, lastWords: lastWords.trim() });
       try {
         if (folder === undefined) return ended('nothing to start');
         const child = start(folder, args, ['ignore', 'inherit', 'pipe', 'ipc']);
@@ -237,8 +235,17 @@ class Supervisor {
           if (said.kind === 'uninstalled') this.#uninstalled = true;
           else onMessage(said);
         });
-        child.once('error', (error) => child.pid === undefined && ended(error.message));
-        child.once('close', (code, signal) => ended(signal ?? `exit code ${code}`));
+        child.on('error', (error) => child.pid === undefined && ended(error.message));
+        child.once('exit', (code, signal) => {
+          this.#child = undefined;
+          // Its last words are on their way, unless somebody it started still holds the pipe.
+          const how = signal ?? `exit code ${code}`;
+          const timer = setTimeout(ended, LAST_WORDS_LIMIT_MS, how);
+          child.once('close', () => {
+            clearTimeout(timer);
+            ended(how);
+          });
+        });
         if (this.#stopping.signal.aborted) this.#stopChild();
       } catch (error) {
         ended(String(error));
@@ -317,7 +324,7 @@ class Supervisor {
     const child = this.#child;
     if (child === undefined) return;
     const timer = setTimeout(() => child.kill('SIGKILL'), STOP_LIMIT_MS);
-    child.once('close', () => clearTimeout(timer));
+    child.once('exit', () => clearTimeout(timer));
     if (child.connected) child.send({ kind: 'stop' });
     else child.kill('SIGTERM');
   }
