@@ -3,16 +3,21 @@ import { z } from 'zod';
 import { addressKey } from '@bascule/http/rate-limit.ts';
 import { route, type AnyRoute } from '@bascule/http/route.ts';
 import { ok } from '@bascule/protocol/api/common.ts';
+import { compareVersions } from '@bascule/package-format/version.ts';
 import * as api from '@bascule/protocol/api/console.ts';
 import type { ClientSoftware, UpgradeOrder } from '@bascule/protocol/client-program.ts';
+import { packageVersion } from '@bascule/protocol/package-manifest.ts';
 import { id, sha256Hex } from '@bascule/protocol/text.ts';
 import { noSuchParcel } from './console-errors.ts';
 import type { ConsoleLogins } from './console-logins.ts';
+import { vouchFor, type VouchingIdentity } from './console-vouch.ts';
 
 /** Requests of consoles carry little. */
 const BODY_LIMIT_BYTES = 4096;
 /** `BCDF-GHJK`, typed in either case. */
 const CODE_TEXT = /^[A-Za-z]{4}-[A-Za-z]{4}$/;
+/** The oldest console whose requests this site understands. */
+export const OLDEST_CONSOLE = '0.1.0';
 /** A version that is none: any program the site has is the next one. */
 const NO_VERSION = '0.0.0';
 
@@ -29,8 +34,9 @@ export interface ConsoleRoutesOptions {
   programs: ConsolePrograms;
   /** FleetSettings.consoleTls. */
   consoleTls(): 'refuse' | 'site-identity';
-  /** Signs that the web key in force is the site's (Trust.vouch). */
-  vouch(nonce: string): z.infer<typeof api.vouched>;
+  identity: VouchingIdentity;
+  /** Base64 of the SHA-256 of the public key that the web is served with now. */
+  webKeyPin(): string;
 }
 
 const codeParams = z.object({ code: z.string().regex(CODE_TEXT) });
@@ -122,7 +128,7 @@ function programRoutes({ site, programs, consoleTls }: ConsoleRoutesOptions): An
         return {
           site,
           ...programs.current,
-          supported: true,
+          supported: isSupported(query.version),
           bundleVersion: next?.version ?? null,
           bundle: next === undefined ? null : { target: next.target, sha256: next.sha256, parcel: next.parcel },
           runtime: next?.runtime ?? null,
@@ -147,7 +153,7 @@ function programRoutes({ site, programs, consoleTls }: ConsoleRoutesOptions): An
   ];
 }
 
-function vouchRoute({ vouch }: ConsoleRoutesOptions): AnyRoute {
+function vouchRoute({ identity, webKeyPin }: ConsoleRoutesOptions): AnyRoute {
   return route({
     method: 'POST',
     url: '/console/vouch',
@@ -156,8 +162,13 @@ function vouchRoute({ vouch }: ConsoleRoutesOptions): AnyRoute {
     body: api.vouchBody,
     bodyLimitBytes: BODY_LIMIT_BYTES,
     answer: api.vouched,
-    handle: ({ body }) => vouch(body.nonce),
+    handle: ({ body }) => vouchFor(webKeyPin(), body.nonce, identity),
   });
+}
+
+/** A console that does not say what it is came before this question was asked. */
+function isSupported(version: string | undefined): boolean {
+  return version === undefined || (packageVersion.safeParse(version).success && compareVersions(version, OLDEST_CONSOLE) >= 0);
 }
 
 /** A console as the site's upgrades know client programs. Only version, platform and runtime matter for what is next. */
