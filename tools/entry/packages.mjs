@@ -15,4 +15,5 @@ export const TEST_PACKAGES = {
   'libc6-dev': '/usr/include/stdlib.h',
   procps: '/usr/bin/pgrep',
   'util-linux': '/usr/bin/setpriv',
+  debootstrap: '/usr/sbin/debootstrap',
 };
