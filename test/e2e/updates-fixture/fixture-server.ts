@@ -50,9 +50,14 @@ export class FixtureServer implements AsyncDisposable {
   readonly uploads = new Map<string, Upload>();
   /** Cuts the connection in the middle of the upload part that reaches this many bytes. */
   cutUploadAt: number | undefined;
+  /** What a test says beside the updates: by method and path, such as `GET /fleet/rollout`. */
+  readonly answers = new Map<string, (url: URL, body: unknown) => unknown>();
   readonly #server: Server;
+  readonly #dist: string;
 
-  constructor() {
+  /** `dist`: the built pages. */
+  constructor(dist = DIST) {
+    this.#dist = dist;
     this.#server = createServer((request, response) => {
       this.#answer(request, response).catch((error: unknown) => {
         response.writeHead(500).end(String(error));
@@ -72,7 +77,7 @@ export class FixtureServer implements AsyncDisposable {
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = new URL(request.url ?? '/', 'http://fixture');
-    if (!/^(\/appliance)?\/api\//.test(url.pathname)) return page(url.pathname, response);
+    if (!/^(\/appliance)?\/api\//.test(url.pathname)) return page(this.#dist, url.pathname, response);
     if (this.isSilent) return void request.socket.destroy();
     const path = url.pathname.replace(/^(\/appliance)?\/api/, '');
     const method = request.method ?? 'GET';
@@ -143,6 +148,8 @@ export class FixtureServer implements AsyncDisposable {
   }
 
   #route(method: string, path: string, url: URL, body: unknown): unknown {
+    const said = this.answers.get(`${method} ${path}`);
+    if (said !== undefined) return said(url, body);
     const now = Date.now();
     const answers: Record<string, () => unknown> = {
       'GET /auth/me': () => me(this.language),
@@ -198,12 +205,12 @@ export class FixtureServer implements AsyncDisposable {
   }
 }
 
-function page(path: string, response: ServerResponse): void {
+function page(dist: string, path: string, response: ServerResponse): void {
   const output = path.startsWith('/appliance') ? 'appliance' : 'site';
   const asset = /(?:^|\/appliance)\/(assets\/.+)$/.exec(path)?.[1];
   const file = asset ?? (output === 'appliance' ? 'appliance.html' : 'login.html');
   const nonce = randomBytes(16).toString('base64url');
-  const content = readFileSync(join(DIST, output, normalize(`/${file}`)));
+  const content = readFileSync(join(dist, output, normalize(`/${file}`)));
   response.writeHead(200, {
     'content-type': TYPES[extname(file)] ?? 'application/octet-stream',
     ...(asset === undefined && { 'content-security-policy': pagePolicy(nonce) }),

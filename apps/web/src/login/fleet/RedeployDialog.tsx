@@ -20,7 +20,7 @@ export function RedeployDialog({ clients, onClose }: { clients: Uninstalled[]; o
       { key: 'host', header: t('fleet:redeploy.host'), cell: (client) => client.hostName, sortBy: (client) => client.hostName },
       {
         key: 'group',
-        header: t('fleet:clients.group'),
+        header: t('login:jump.group'),
         cell: (client) => client.groupName ?? <span className="b-quiet">–</span>,
         sortBy: (client) => client.groupName ?? '',
       },

@@ -3,7 +3,7 @@ import { useTranslation } from 'react-i18next';
 import type { Rollout } from '@bascule/protocol/api/fleet.ts';
 import { DataTable, type Column } from '../../shared/DataTable.tsx';
 import { formatBytes, formatCount, formatInstant } from '../../shared/format.ts';
-import { axisEnd, CHART, chartLine } from './fleet-model.ts';
+import { bytesAxisEnd, CHART, chartLine } from './fleet-model.ts';
 import classes from './fleet.module.css';
 
 type Point = Rollout['chart'][number];
@@ -13,7 +13,7 @@ export function RolloutCharts({ rollout }: { rollout: Rollout }) {
   const { t } = useTranslation();
   const { chart, counts } = rollout;
   const last = chart.at(-1);
-  const bandwidth = axisEnd(Math.max(0, ...chart.map((point) => point.bytesPerSecond)));
+  const bandwidth = bytesAxisEnd(Math.max(0, ...chart.map((point) => point.bytesPerSecond)));
   return (
     <div className={classes['charts']}>
       <Chart

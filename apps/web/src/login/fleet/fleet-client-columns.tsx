@@ -8,6 +8,9 @@ import { StateMark } from '../../shared/Section.tsx';
 import { formatInstant, formatMinute } from '../../shared/format.ts';
 import { STATE_TONES } from './fleet-model.ts';
 
+/** As many characters of a revision as tell it from others; the whole one on hover and in the exports. */
+const REVISION_SHOWN = 7;
+
 /** The columns of the clients of the fleet. Not sortable: a page is a part of the site's own order. */
 export function useFleetClientColumns(
   onAction: (client: FleetClient, action: 'front' | 'retry') => void,
@@ -42,32 +45,23 @@ export function useFleetClientColumns(
         key: 'version',
         header: t('fleet:clients.version'),
         cell: (client) => (
-          <span className="b-mono">
-            {client.version} <span className="b-quiet">{client.revision.slice(0, 12)}</span>
+          <span className="b-mono" title={client.revision}>
+            {client.version} <span className="b-quiet">{client.revision.slice(0, REVISION_SHOWN)}</span>
           </span>
         ),
       },
-      { key: 'ring', header: t('fleet:clients.ring'), cell: (client) => client.ring },
       {
-        key: 'group',
-        header: t('fleet:clients.group'),
-        cell: (client) => client.groupName ?? <span className="b-quiet">–</span>,
+        key: 'ring',
+        header: t('fleet:clients.ring'),
+        cell: (client) => (
+          <>
+            {client.ring} <span className="b-quiet">{client.groupName ?? ''}</span>
+          </>
+        ),
       },
       { key: 'reason', header: t('fleet:clients.reason'), cell: (client) => <Reason client={client} />, wrap: true },
       { key: 'attempts', header: t('fleet:clients.attempts'), cell: (client) => client.attempts, align: 'right' },
       { key: 'presence', header: t('fleet:clients.presence'), cell: (client) => <Presence client={client} /> },
-      {
-        key: 'upgraded',
-        header: t('fleet:clients.upgraded'),
-        cell: (client) =>
-          client.upgradedAtMs === null ? (
-            <span className="b-quiet">–</span>
-          ) : (
-            <span className="b-mono" title={formatInstant(client.upgradedAtMs)}>
-              {formatMinute(client.upgradedAtMs)}
-            </span>
-          ),
-      },
       {
         key: 'actions',
         header: t('shared:actions'),
@@ -104,7 +98,17 @@ function Name({ client }: { client: FleetClient }) {
 
 function State({ client }: { client: FleetClient }) {
   const { t } = useTranslation();
-  return <StateMark tone={STATE_TONES[client.state]}>{t(`fleet:state.${client.state}`)}</StateMark>;
+  const { state, upgradedAtMs } = client;
+  return (
+    <>
+      <StateMark tone={STATE_TONES[state]}>{t(`fleet:state.${state}`)}</StateMark>
+      {upgradedAtMs !== null && (
+        <span className="b-quiet" title={formatInstant(upgradedAtMs)}>
+          {` ${t('fleet:clients.upgradedAt', { at: formatMinute(upgradedAtMs) })}`}
+        </span>
+      )}
+    </>
+  );
 }
 
 /** Why it is not upgraded, in plain words; what the client itself said last, behind it. */

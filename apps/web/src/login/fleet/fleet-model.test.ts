@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { fleetSettings, upgradeRing, type Rollout } from '@bascule/protocol/api/fleet.ts';
 import {
-  axisEnd,
+  bytesAxisEnd,
   BANDWIDTH_LIMITS,
   chartLine,
   headlineOf,
@@ -66,7 +66,14 @@ test('a chart fills its box from left to right, and is empty with one point', ()
     '0.0,120.0 300.0,60.0 600.0,0.0',
   );
   assert.equal(chartLine([{ atMs: 1000, value: 5 }], 10), '');
-  assert.deepEqual([0, 1, 3, 14_999, 20_000].map(axisEnd), [1, 1, 5, 20_000, 20_000]);
+  assert.deepEqual([0, 3, 1024, 1025, 19.6 * 1024 ** 2, 1000 * 1024].map(bytesAxisEnd), [
+    1,
+    5,
+    1024,
+    2048,
+    20 * 1024 ** 2,
+    1000 * 1024,
+  ]);
 });
 
 test('the form refuses what the schema refuses, and takes what it takes', () => {

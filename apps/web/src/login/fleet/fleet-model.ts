@@ -88,11 +88,12 @@ export function chartLine(points: readonly { atMs: number; value: number }[], ma
     .join(' ');
 }
 
-/** A round upper end for an axis: 1, 2 or 5 times a power of ten, not below `value`. */
-export function axisEnd(value: number): number {
-  if (value <= 1) return 1;
-  const power = 10 ** Math.floor(Math.log10(value));
-  return [1, 2, 5, 10].map((step) => step * power).find((end) => end >= value) ?? value;
+/** A round upper end for an axis of bytes: 1, 2 or 5 times a power of ten of the unit that `formatBytes` shows, not below `bytes`. */
+export function bytesAxisEnd(bytes: number): number {
+  const unit = KIBIBYTE ** Math.floor(Math.log2(Math.max(bytes, 1)) / 10);
+  const value = bytes / unit;
+  const power = 10 ** Math.floor(Math.log10(Math.max(value, 1)));
+  return ([1, 2, 5, 10].find((step) => step * power >= value) ?? 10) * power * unit;
 }
 
 /** The list for redeployment as CSV, with a head; what is bare of a group has an empty field. */

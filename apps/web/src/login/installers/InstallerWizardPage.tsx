@@ -113,7 +113,7 @@ function StepTitle({ step }: { step: Step }) {
     shown.current = step;
   }, [step]);
   return (
-    <Title order={3} ref={heading} tabIndex={-1} className={classes['stepTitle']}>
+    <Title order={3} ref={heading} tabIndex={-1} fz="md" mb="sm" className={classes['stepTitle']}>
       {t('installers:wizard.stepOf', {
         index: STEPS.indexOf(step) + 1,
         total: STEPS.length,

@@ -9,12 +9,16 @@ import classes from './trust.module.css';
 
 type Loss = Losses['list'][number];
 
-/** Counts first, then each that would have trouble: why, and what to do. */
-export function LossesResult({ losses }: { losses: Losses }) {
+/** Columns that a dialogue has no room for. */
+const WIDE_COLUMNS = new Set(['what', 'seen']);
+
+/** Counts first, then each that would have trouble: why, and what to do. `isShort`: in a dialogue. */
+export function LossesResult({ losses, isShort = false }: { losses: Losses; isShort?: boolean }) {
   const { t } = useTranslation();
   const { lost, trouble, connected, seenLately } = losses;
   const rows = useMemo(() => worstFirst(losses.list), [losses]);
-  const columns = useLossColumns();
+  const allColumns = useLossColumns();
+  const columns = useMemo(() => allColumns.filter(({ key }) => !isShort || !WIDE_COLUMNS.has(key)), [allColumns, isShort]);
   const looked = { connected: formatCount(connected), seen: formatCount(seenLately) };
   const tone = lost > 0 ? 'bad' : trouble > 0 ? 'warn' : 'ok';
   return (

@@ -34,7 +34,7 @@ export function RotateDialog({ onRotated, onClose }: { onRotated: () => void; on
         ))}
       </ol>
       <Text fw={600}>{t('trust:losses.title')}</Text>
-      {losses.data !== undefined && <LossesResult losses={losses.data} />}
+      {losses.data !== undefined && <LossesResult losses={losses.data} isShort />}
       {losses.data === undefined &&
         (losses.isError ? (
           <QueryFailure query={losses} />
