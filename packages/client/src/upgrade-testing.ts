@@ -33,6 +33,7 @@ const HURRIED: Record<string, string> = {
   'BACK_OFF_MAX_MS = 60_000': 'BACK_OFF_MAX_MS = 200',
   'TRY_PAUSE_MS = 1000': 'TRY_PAUSE_MS = 20',
   'RESTART_FIRST_MS = 1000': 'RESTART_FIRST_MS = 20',
+  'healthSeconds * 1000': 'healthSeconds * 300',
 };
 
 /** Faults of a candidate, as code that runs before it does. */
@@ -278,7 +279,7 @@ export class InstalledClient {
   /** Puts `version` on this machine, enrols it, and starts it unless `start` is false. */
   static async install(
     at: UpgradeSite,
-    options: { directory?: string; settings?: object; start?: boolean; imports?: string } = {},
+    options: { directory?: string; settings?: object; start?: boolean } = {},
   ): Promise<InstalledClient> {
     const directory = options.directory ?? mkdtempSync(join(at.directory, 'program-'));
     const folder = `${OLD_VERSION}-000000000000`;
@@ -311,14 +312,14 @@ export class InstalledClient {
     });
     home.close();
     const installed = new InstalledClient(directory, client);
-    if (options.start !== false) installed.start(options.imports);
+    if (options.start !== false) installed.start();
     return installed;
   }
 
   /** Starts the supervisor; `imports` is a module that is loaded into it first. */
   start(imports?: string, env: Record<string, string> = {}): ChildProcess {
     const args = [...(imports === undefined ? [] : ['--import', imports]), join(this.directory, 'supervisor.mjs')];
-    const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } });
     for (const stream of [child.stdout, child.stderr])
       stream.on('data', (bytes: Buffer) => (this.output += bytes.toString('utf8')));
     this.supervisor = child;
