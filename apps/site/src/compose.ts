@@ -26,6 +26,7 @@ import { Policy } from './policy/policy.ts';
 import { reportRoutes, Reports } from './reports/reports.ts';
 import { Settings, settingsRoutes } from './settings/settings.ts';
 import { openSiteStore } from './site-store.ts';
+import { Trust, trustRoutes } from './trust/trust.ts';
 
 export interface SiteOptions {
   config: SiteConfig;
@@ -55,6 +56,7 @@ interface Parts {
   installers: Installers;
   http: HttpServer;
   test: TestSession;
+  trust: Trust;
   programs: ClientPrograms;
   fleet: Fleet;
   /** Who answers what base asks about clients. */
@@ -135,6 +137,7 @@ export class Site {
   /** This version's watch period is over: client programs may be upgraded. */
   committed(): void {
     this.parts.fleetQuestions.fleet?.committed();
+    this.parts.trust.committed();
   }
 
   /** Base renewed what it keeps for client programs. */
@@ -160,7 +163,7 @@ export class Site {
 
   /** Ends in order: links are told (`comeBackAtOnce`: to be there again in a moment), requests under way answered, and the store is closed last. */
   async close({ comeBackAtOnce = false } = {}): Promise<void> {
-    const { http, sessions, jump, events, accounts, mail, fleet, store } = this.parts;
+    const { http, sessions, jump, events, accounts, mail, fleet, store, trust } = this.parts;
     this.#stopSigning();
     events.close();
     await Promise.all([
@@ -169,6 +172,7 @@ export class Site {
       mail.close(),
     ]);
     this.#server?.close();
+    trust.close();
     sessions.close();
     fleet.close();
     accounts.close();
@@ -255,7 +259,22 @@ async function openParts(store: Store, { config, log, now = Date.now }: SiteOpti
     log,
     now,
   });
-  const fleetQuestions: FleetQuestions = { fleet };
+  const trust = new Trust({
+    store,
+    identity,
+    jump,
+    address: () => ({ host: config.publicHost, port: config.publicPort }),
+    webKeyPin: () => config.webKeyPin,
+    hasProgram: (program, platform) => programs.versions(program, platform).length > 0,
+    installers: (version) => installers.outdated(version),
+    isCommitted: config.isCommitted ?? true,
+    mail,
+    page: () => `${siteUrl(config)}/login`,
+    publish: () => events.publish('status'),
+    log,
+    now,
+  });
+  const fleetQuestions: FleetQuestions = { fleet, trust };
   connectParts({ settings, accounts, jump, sessions, events });
   const reports = new Reports({ sessions, store, recordingsDir: paths.recordings });
   const routes = [
@@ -264,6 +283,7 @@ async function openParts(store: Store, { config, log, now = Date.now }: SiteOpti
     ...siteMailRoutes(mail),
     ...auditRoutes(store, identity.certificatePem),
     ...jumpRoutes({ jump, policy }),
+    ...trustRoutes(trust),
     ...installerRoutes({ installers, jump }),
     ...consoleLoginRoutes(new ConsoleLogins({ store, accounts, now })),
     ...consoleRoutes({
@@ -303,6 +323,7 @@ async function openParts(store: Store, { config, log, now = Date.now }: SiteOpti
     test,
     programs,
     fleet,
+    trust,
     fleetQuestions,
   };
 }

@@ -7,6 +7,7 @@ import { installersMigrations } from './installers/installers.ts';
 import { jumpMigrations } from './jump/jump.ts';
 import { mailMigrations } from './mail/mail.ts';
 import { settingsMigrations } from './settings/settings.ts';
+import { trustMigrations } from './trust/trust.ts';
 
 /** Of every domain that keeps rows in site.db. */
 const migrations: Migration[] = [
@@ -17,6 +18,7 @@ const migrations: Migration[] = [
   ...mailMigrations,
   ...installersMigrations,
   ...fleetMigrations,
+  ...trustMigrations,
 ];
 
 /** Looks at site.db without writing. Throws as `Store.check`. */

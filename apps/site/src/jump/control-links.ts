@@ -438,7 +438,14 @@ export class ControlLinks {
 
   #refuse(link: Link, code: RefusalCode, message: string): void {
     if (link.phase === 'closed') return;
-    this.#send(link, { kind: 'refused', code, message: message.slice(0, 500), retryAfterMs: RETRY_MS[code] });
+    const record = code === 'revoked' && link.clientId !== '' ? this.#directory.refusalRecord(link.clientId) : undefined;
+    this.#send(link, {
+      kind: 'refused',
+      code,
+      message: message.slice(0, 500),
+      retryAfterMs: RETRY_MS[code],
+      ...(record !== undefined && { record }),
+    });
     link.phase = 'closed';
     this.#detach(link);
     link.socket.close(code === 'malformed' ? CloseCode.protocol : 1000);

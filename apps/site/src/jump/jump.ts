@@ -21,7 +21,7 @@ import { ItemList, type ItemSearch, type MayList, type UpgradeView } from './ite
 import { JumpGroups } from './jump-groups.ts';
 import { JumpListeners, type ClientCutReason } from './jump-listeners.ts';
 import * as rows from './jump-store.ts';
-import type { ClientState } from './jump-store.ts';
+import type { ClientRow, ClientState } from './jump-store.ts';
 import type { AcceptedExtras, ClientMessage, Hello, LinkDirectory } from './link.ts';
 import { LinkLeaf } from './link-leaf.ts';
 import type { LinkTls, SiteIdentity } from './site-identity.ts';
@@ -103,6 +103,7 @@ export class Jump {
   readonly #extras: ((clientId: string, hello: Hello) => AcceptedExtras)[] = [];
   readonly #checkInVetoes: ((clientId: string) => boolean)[] = [];
   #readRecord: (clientId: string, record: string) => BorneRecord | undefined = () => undefined;
+  #refusalRecord: (clientId: string) => string | undefined = () => undefined;
   #clientCount: number;
   #rules: ClientRules = DEFAULT_CLIENT_RULES;
   #onRequest: (clientId: string, request: IncomingMessage, response: ServerResponse) => void = (_client, _request, response) =>
@@ -203,6 +204,20 @@ export class Jump {
   /** Who reads the signed records that clients bear; asked at every connect with one, so it must be quick. */
   readRecords(reader: (clientId: string, record: string) => BorneRecord | undefined): void {
     this.#readRecord = reader;
+  }
+  /** Who signs, for a client that is refused as revoked, that it was. */
+  signRefusals(signer: (clientId: string) => string | undefined): void {
+    this.#refusalRecord = signer;
+  }
+  /** The next clients by id, for what looks at all of them a few at a time. */
+  rowsAfter(id: string, limit: number): ClientRow[] {
+    return rows.clientsAfter(this.#store, id, limit);
+  }
+  /** How many connected clients said of their software what `matches` asks. */
+  countOnline(matches: (software: ClientSoftware) => boolean): number {
+    let count = 0;
+    for (const software of this.#software.values()) if (matches(software)) count += 1;
+    return count;
   }
   /** Who answers requests that clients make over mutual TLS beside their links; without it they find nothing. */
   serveRequests(handler: (clientId: string, request: IncomingMessage, response: ServerResponse) => void): void {
@@ -453,6 +468,7 @@ export class Jump {
       request: (clientId, request, response) => this.#onRequest(clientId, request, response),
       enrol: (message, challenge, address) => this.#admission.enrol(message, challenge, address),
       renew: (clientId, certificate, publicKey) => this.#admission.renew(clientId, certificate, publicKey),
+      refusalRecord: (clientId) => this.#refusalRecord(clientId),
       clientCount: () => this.#clientCount,
       linked: (clientId, hello) => this.#linked(clientId, hello),
       unlinked: (clientId) => this.#unlinked(clientId),

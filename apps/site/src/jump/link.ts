@@ -37,6 +37,8 @@ export interface LinkDirectory {
   enrol(message: Enrol, challenge: string, address: string): Promise<{ client: string; certificate: string; authority: string }>;
   /** Another certificate, when the present one nears its end or a former site identity has issued it. */
   renew(clientId: string, certificate: LinkCertificate, publicKey: () => Buffer): Promise<string> | undefined;
+  /** What a client that is refused as revoked is given to bear. */
+  refusalRecord(clientId: string): string | undefined;
   /** How many clients there are, for pacing their reconnects. */
   clientCount(): number;
   linked(clientId: string, hello: Hello): void;

@@ -1,0 +1,116 @@
+import {
+  clientSoftware,
+  CLIENT_PLATFORMS,
+  type ClientPlatform,
+  type ClientProgram,
+  type ClientSoftware,
+} from '@bascule/protocol/client-program.ts';
+import { LOSSES_LISTED_MAX, type LossCode, type Losses, type PlannedChange } from '@bascule/protocol/losses.ts';
+import { CLIENT_CERTIFICATE_LIFE_MS, type ClientRow } from '../jump/jump.ts';
+
+/** Clients that were seen within this are looked at; of those away for longer nobody can tell. */
+export const SEEN_LATELY_MS = 30 * 24 * 60 * 60_000;
+/** A second slot: a bundle, what it was packed in, and some room. */
+export const SECOND_SLOT_BYTES = 32 * 1024 * 1024;
+
+type Loss = Losses['list'][number];
+type Finding = Pick<Loss, 'severity' | 'code' | 'detail'>;
+
+/** What decides about one client. */
+export interface LossView {
+  change: PlannedChange;
+  nowMs: number;
+  /** How clients reach the site now. */
+  host: string;
+  port: number;
+  /** Whether a client that trusts this authority follows once the identity is rotated again. */
+  isFollowedFrom(authority: string): boolean;
+  /** Whether there are programs for it. */
+  hasProgram(program: ClientProgram, platform: ClientPlatform): boolean;
+}
+
+/** Collects findings in the order of their weight without keeping more than are listed. */
+export class LossList {
+  readonly #lost: Loss[] = [];
+  readonly #trouble: Loss[] = [];
+  #counts = { connected: 0, seenLately: 0, lost: 0, trouble: 0 };
+
+  /** One client that was looked at. */
+  count(kind: 'connected' | 'seenLately'): void {
+    this.#counts[kind] += 1;
+  }
+
+  add(loss: Loss): void {
+    this.#counts[loss.severity] += 1;
+    const list = loss.severity === 'lost' ? this.#lost : this.#trouble;
+    if (list.length < LOSSES_LISTED_MAX) list.push(loss);
+  }
+
+  result(): Losses {
+    return { ...this.#counts, list: [...this.#lost, ...this.#trouble].slice(0, LOSSES_LISTED_MAX) };
+  }
+}
+
+/** Looks at one client; `live`: what it said of its software, if it is connected. */
+export function lookAt(
+  row: ClientRow,
+  live: { isOnline: boolean; software: ClientSoftware | undefined },
+  view: LossView,
+  list: LossList,
+): void {
+  if (row.state === 'revoked') return;
+  const lastSeenAtMs = live.isOnline ? view.nowMs : row.lastSeenAtMs;
+  const awayMs = view.nowMs - (lastSeenAtMs ?? 0);
+  const add = (finding: Finding) =>
+    list.add({ what: row.program, id: row.id, name: row.name, lastSeenAtMs: row.lastSeenAtMs, ...finding });
+  if (live.isOnline) list.count('connected');
+  if (live.isOnline || awayMs <= SEEN_LATELY_MS) list.count('seenLately');
+  if (awayMs > CLIENT_CERTIFICATE_LIFE_MS) {
+    add({ severity: 'lost', code: 'certificate-ended', detail: since(row.lastSeenAtMs) });
+    return;
+  }
+  const software = live.software ?? readSoftware(row.software);
+  const finding = findingOf(software, view);
+  if (finding !== undefined) add({ ...finding, detail: finding.detail.slice(0, 300) });
+  else if (awayMs > SEEN_LATELY_MS && view.change.kind !== 'certificate')
+    add({ severity: 'trouble', code: 'not-seen-lately', detail: since(row.lastSeenAtMs) });
+}
+
+function findingOf(software: ClientSoftware | undefined, view: LossView): Finding | undefined {
+  const { change } = view;
+  switch (change.kind) {
+    case 'certificate':
+      // Links never look at it (I6).
+      return undefined;
+    case 'host-name': {
+      const { host, port } = software?.dials ?? { host: view.host, port: view.port };
+      const leadsHere =
+        host.toLowerCase() === change.host.toLowerCase() ? port === change.port : change.keepsOldName && port === change.port;
+      return leadsHere ? undefined : { severity: 'lost', code: 'dials-old-name', detail: `${host}:${port}` };
+    }
+    case 'identity':
+      if (software !== undefined && view.isFollowedFrom(software.authority)) return undefined;
+      return { severity: 'lost', code: 'cannot-follow-identity', detail: software?.version ?? '' };
+    case 'package':
+      return packageFinding(software, view);
+  }
+}
+
+function packageFinding(software: ClientSoftware | undefined, view: LossView): Finding | undefined {
+  const trouble = (code: LossCode, detail: string): Finding => ({ severity: 'trouble', code, detail });
+  if (software === undefined || !software.upgradable) return trouble('cannot-upgrade', software?.version ?? '');
+  const platform = CLIENT_PLATFORMS.find((known) => known === software.platform);
+  if (platform === undefined || !view.hasProgram(software.program, platform))
+    return trouble('no-program-for-platform', software.platform);
+  if (software.freeBytes !== null && software.freeBytes < SECOND_SLOT_BYTES)
+    return trouble('disk-full', `${Math.floor(software.freeBytes / (1024 * 1024))} MiB`);
+  return undefined;
+}
+
+/** What a client that is away said last. */
+function readSoftware(text: string): ClientSoftware | undefined {
+  if (text === '') return undefined;
+  return clientSoftware.safeParse(JSON.parse(text)).data;
+}
+
+const since = (atMs: number | null) => (atMs === null ? '' : new Date(atMs).toISOString().slice(0, 10));
