@@ -1,13 +1,17 @@
 import { useMemo, useState } from 'react';
-import { useQueryClient } from '@tanstack/react-query';
+import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { useTranslation } from 'react-i18next';
-import { Alert, Button, Skeleton } from '@mantine/core';
+import { Alert, Button, Skeleton, Text } from '@mantine/core';
 import type { z } from 'zod';
 import type { identityState } from '@bascule/protocol/api/fleet.ts';
 import { DataTable, type Column } from '../../shared/DataTable.tsx';
 import { QueryFailure } from '../../shared/QueryFailure.tsx';
 import { Facts, Section, StateMark } from '../../shared/Section.tsx';
+import { anyAnswer } from '../../shared/api-client.ts';
+import { useApi } from '../../shared/api-context.tsx';
 import { formatCount, formatInstant } from '../../shared/format.ts';
+import { notifyDone, notifyFailure } from '../../shared/notify.ts';
+import { apiPaths } from '../../shared/paths.ts';
 import { RotateDialog } from './RotateDialog.tsx';
 import { grouped } from './trust-model.ts';
 import { useSiteIdentity } from './trust-queries.ts';
@@ -52,15 +56,7 @@ function Identity({ identity }: { identity: IdentityState }) {
   const { restored, behind, former } = identity;
   return (
     <>
-      {restored !== null && (
-        <Alert color="yellow" role="alert" mb="sm" title={t('trust:restored.title')}>
-          {t('trust:restored.text', {
-            count: restored.clients,
-            number: formatCount(restored.clients),
-            since: formatInstant(restored.sinceMs),
-          })}
-        </Alert>
-      )}
+      {restored !== null && <RestoredWarning restored={restored} />}
       <Facts
         rows={[
           [
@@ -83,6 +79,30 @@ function Identity({ identity }: { identity: IdentityState }) {
       />
       {former.length > 0 && <FormerIdentities former={former} />}
     </>
+  );
+}
+
+/** The database is older than what clients bear: revocations may be missing. Stays until somebody says that the list was looked at. */
+function RestoredWarning({ restored }: { restored: NonNullable<IdentityState['restored']> }) {
+  const { t } = useTranslation();
+  const api = useApi();
+  const client = useQueryClient();
+  const dismiss = useMutation({
+    mutationFn: async () => {
+      await api.post(apiPaths.dismissRestored, anyAnswer);
+      await client.invalidateQueries({ queryKey: ['fleet', 'identity'] });
+    },
+    onSuccess: () => notifyDone(t('trust:restored.dismissed')),
+    onError: notifyFailure,
+  });
+  const values = { count: restored.clients, number: formatCount(restored.clients), since: formatInstant(restored.sinceMs) };
+  return (
+    <Alert color="yellow" role="alert" mb="sm" title={t('trust:restored.title')}>
+      <Text mb="xs">{t('trust:restored.text', values)}</Text>
+      <Button variant="default" loading={dismiss.isPending} onClick={() => dismiss.mutate()}>
+        {t('trust:restored.dismiss')}
+      </Button>
+    </Alert>
   );
 }
 
