@@ -16,6 +16,7 @@ import { KeptSettings } from './kept-settings.ts';
 import { LinkPace } from './link-pace.ts';
 import type { ClientOptions } from './options.ts';
 import { SaidSeldom } from './said-seldom.ts';
+import { SiteVersionGate } from './site-version-gate.ts';
 import type { SupervisorChannel } from './supervisor-channel.ts';
 import { TrialHealth } from './trial-health.ts';
 import { Upgrader } from './upgrader.ts';
@@ -31,6 +32,7 @@ const HELD_MESSAGES_LIMIT = 64;
 const LAST_WORD_LIMIT_MS = 2000;
 
 type Refused = Extract<ToClient, { kind: 'refused' }>;
+type Welcome = Extract<ToClient, { kind: 'welcome' }>;
 type Accepted = Extract<ToClient, { kind: 'accepted' }>;
 
 export interface ConnectedClientParts {
@@ -63,6 +65,7 @@ export class ConnectedClient {
   readonly #sessions: FaceSessions;
   readonly #upgrader: Upgrader | undefined;
   readonly #settings: KeptSettings;
+  readonly #versionGate: SiteVersionGate;
   readonly #checkIns = new CheckInClock();
   readonly #pace: LinkPace;
   #health: TrialHealth | undefined;
@@ -94,6 +97,7 @@ export class ConnectedClient {
     this.#supervisor = supervisor;
     this.#log = log;
     this.#settings = new KeptSettings(options.folder, options.home);
+    this.#versionGate = new SiteVersionGate(options.folder);
     this.#pace = new LinkPace(options.trial);
     this.#sessions = face.sessions({
       target: options,
@@ -262,7 +266,7 @@ export class ConnectedClient {
     let reason: string;
     try {
       const events = {
-        hello: () => this.#hello(identity),
+        hello: ({ version }: Welcome) => this.#helloTo(version, identity),
         message: (message: Exclude<ToClient, { kind: 'welcome' }>) => this.#received(message),
       };
       this.#link = await ControlLink.open(this.#options, tls, events, this.#stopping.signal);
@@ -279,6 +283,14 @@ export class ConnectedClient {
     this.#sessions.linkEnded();
     this.#health?.unlinked(this.#refusal() ?? reason);
     return this.#accepted;
+  }
+
+  /** Undefined for a site that this client was installed ahead of. */
+  #helloTo(siteVersion: string | undefined, identity: StoredIdentity): FromClient | undefined {
+    this.#refused = this.#versionGate.refusal(siteVersion);
+    if (this.#refused === undefined) return this.#hello(identity);
+    this.#sayRefusal(this.#refused);
+    return undefined;
   }
 
   #hello(identity: StoredIdentity): FromClient {

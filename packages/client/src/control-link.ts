@@ -16,8 +16,8 @@ const PING_AFTER_MS = CONTROL_SILENCE_LIMIT_MS / 3 + CHECK_INTERVAL_MS;
 const ACCEPT_LIMIT_MS = 30_000;
 
 export interface ControlLinkEvents {
-  /** Answers the server's `welcome`: the first message. */
-  hello(): FromClient;
+  /** Answers the server's `welcome`: the first message; undefined to close instead. */
+  hello(welcome: Extract<ToClient, { kind: 'welcome' }>): FromClient | undefined;
   message(message: Exclude<ToClient, { kind: 'welcome' }>): void;
 }
 
@@ -87,7 +87,9 @@ export class ControlLink {
     // A message of a later version: an old client passes over it.
     if (message === undefined) return;
     if (message.kind === 'welcome') {
-      this.send(events.hello());
+      const hello = events.hello(message);
+      if (hello === undefined) this.close();
+      else this.send(hello);
       return;
     }
     this.#greeted = true;

@@ -1,6 +1,7 @@
 /** The files that installers write and client programs read (docs/spec/client-supervisor.md, section 2). */
 import { z } from 'zod';
 import { clientMode, clientProgram } from '@bascule/protocol/client-program.ts';
+import { packageVersion } from '@bascule/protocol/package-manifest.ts';
 
 const absolutePath = z
   .string()
@@ -40,6 +41,8 @@ export const settingsFile = z.object({
   proxy: z.string().max(600).nullable().default(null),
   /** The name of the Jump Item at enrolment; the host name if null. */
   name: z.string().max(128).nullable().default(null),
+  /** Installed ahead of the site: it comes online when the site has this version (B97). */
+  waitsForVersion: packageVersion.nullable().catch(null).default(null),
 });
 export type SettingsFile = z.infer<typeof settingsFile>;
 
