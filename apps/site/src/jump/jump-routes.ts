@@ -62,6 +62,19 @@ function itemRoutes(jump: Jump, policy: Policy): AnyRoute[] {
       handle: ({ context, body }) => jump.bulk(context, body),
     }),
     route({
+      method: 'GET',
+      url: '/jump/items/:id',
+      action: 'jump-items.list',
+      params: clientParams,
+      answer: jumpItem,
+      handle: ({ principal, params }) => {
+        const item = jump.item(params.id);
+        // Whoever may not see it is not told that it exists.
+        if (item === undefined || !policy.itemFilter(principal)(item)) throw notFound();
+        return item;
+      },
+    }),
+    route({
       method: 'PATCH',
       url: '/jump/items/:id',
       action: 'jump-items.manage',

@@ -8,6 +8,7 @@ import { AccountMenu } from '../shared/AccountMenu.tsx';
 import { useLiveEvents } from '../shared/live-events.ts';
 import { PageHeader } from '../shared/PageHeader.tsx';
 import { pagePaths } from '../shared/paths.ts';
+import { WaitingJumpBar } from './items/WaitingJumpBar.tsx';
 import { JumpItemsPanel } from './items/JumpItemsPanel.tsx';
 import { RunningSessions } from './RunningSessions.tsx';
 import { SessionDialogs, type SessionQuestion } from './SessionDialogs.tsx';
@@ -28,7 +29,7 @@ export function ConsoleApp() {
     (info: ShellInfo) => sessions.open(info, t('terminalLabel', { name: info.jumpItemName })),
     [sessions, t],
   );
-  const { opening, jump } = useJump(openSession);
+  const { opening, jump, waiting } = useJump(openSession);
   const endSession = useEndSession();
   const [question, setQuestion] = useState<SessionQuestion>();
   useLiveEvents();
@@ -68,6 +69,7 @@ export function ConsoleApp() {
       <main className={classes['panels']}>
         <div id="panel-items" role="tabpanel" aria-labelledby="tab-items" hidden={active !== null}>
           <JumpItemsPanel opening={opening} onJump={jump} active={active === null}>
+            {waiting.waiting && <WaitingJumpBar waiting={waiting.waiting} known={waiting.known} onCancel={waiting.cancel} />}
             <RunningSessions rows={withoutTabs(running, open)} onOpen={openSession} />
           </JumpItemsPanel>
         </div>

@@ -5,12 +5,13 @@ import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useTranslation } from 'react-i18next';
 import { activeAccessSessions, openedAccessSession, type AccessSessionRow } from '@bascule/protocol/api/access-sessions.ts';
 import { ok } from '@bascule/protocol/api/common.ts';
-import type { JumpItem } from '@bascule/protocol/api/jump.ts';
 import { useApi } from '../shared/api-context.tsx';
 import { errorText } from '../shared/error-text.ts';
 import { useLoggedIn } from '../shared/login-state.ts';
 import { apiPaths } from '../shared/paths.ts';
 import { ConsoleSessions } from './console-sessions.ts';
+import { useWaitingJump } from './items/use-waiting-jump.ts';
+import { waitFor, type JumpGoal, type WaitingJump } from './items/waiting-jump.ts';
 import { rememberedTabs, sessionInAddress, withoutGone } from './session-tabs.ts';
 import type { ShellInfo } from './terminal/shell-session.ts';
 import { proposedSize } from './terminal/proposed-size.ts';
@@ -67,15 +68,18 @@ export function useRestoredTabs(
 /** Opens a session on an item; `opening` is the item for which that is under way. */
 export function useJump(open: (info: ShellInfo) => void): {
   opening: string | undefined;
-  jump: (item: Pick<JumpItem, 'id' | 'name' | 'hostName' | 'runsAs'>) => void;
+  jump: (item: JumpGoal) => void;
+  /** A jump that waits for an upgrade or a check-in. */
+  waiting: ReturnType<typeof useWaitingJump>;
 } {
   const api = useApi();
   const client = useQueryClient();
   const { t } = useTranslation('console');
   const [opening, setOpening] = useState<string>();
   const busy = useRef(false);
+  const beginWaiting = useRef<(waiting: WaitingJump) => void>(() => {});
   const jump = useCallback(
-    async (item: Pick<JumpItem, 'id' | 'name' | 'hostName' | 'runsAs'>) => {
+    async (item: JumpGoal) => {
       if (busy.current) return;
       busy.current = true;
       setOpening(item.id);
@@ -85,6 +89,8 @@ export function useJump(open: (info: ShellInfo) => void): {
         open({ id: session, jumpItemId: item.id, jumpItemName: item.name, hostName: item.hostName, runsAs: item.runsAs });
         void client.invalidateQueries({ queryKey: ['active-sessions'] });
       } catch (error) {
+        const wait = waitFor(item, error, Date.now());
+        if (wait !== undefined) return beginWaiting.current(wait);
         notifications.show({
           color: 'red',
           autoClose: false,
@@ -97,7 +103,17 @@ export function useJump(open: (info: ShellInfo) => void): {
     },
     [api, client, open, t],
   );
-  return { opening, jump: (item) => void jump(item) };
+  const go = useCallback((item: JumpGoal) => void jump(item), [jump]);
+  const giveUp = useCallback(
+    ({ item }: WaitingJump) =>
+      notifications.show({ color: 'red', autoClose: false, message: t('waiting.givenUp', { name: item.name }) }),
+    [t],
+  );
+  const waiting = useWaitingJump(go, giveUp);
+  useEffect(() => {
+    beginWaiting.current = waiting.begin;
+  }, [waiting.begin]);
+  return { opening, jump: go, waiting };
 }
 
 /** Ends a session for good; false when that failed, which is said. */

@@ -1,50 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { JumpItem } from '@bascule/protocol/api/jump.ts';
 import { certificateTone, diskTone } from '../appliance/basics-tones.ts';
-import { matchesItem, waitingFirst } from './jump/jump-item-order.ts';
 import { onlyLocalHost } from './jump/only-local-host.ts';
 import { accessSessionQuery, accessSessionSearch } from './reports/access-session-search.ts';
-
-const item = (change: Partial<JumpItem>): JumpItem => ({
-  id: 'jc_1',
-  name: 'web-1',
-  groupId: null,
-  groupName: 'Frankfurt',
-  hostName: 'web-1.example.net',
-  os: 'Debian 12',
-  addresses: ['10.0.0.1'],
-  runsAs: 'root',
-  version: '0.1.0',
-  state: 'approved',
-  online: true,
-  sinceMs: 0,
-  duplicateName: false,
-  comment: '',
-  sessions: 0,
-  ...change,
-});
-
-test('what waits for a decision comes first, then online, then by name with numbers as numbers, revoked last', () => {
-  const rows = [
-    item({ name: 'revoked', state: 'revoked' }),
-    item({ name: 'web-10' }),
-    item({ name: 'web-2' }),
-    item({ name: 'a-offline', online: false }),
-    item({ name: 'z-waiting', state: 'waiting-for-approval', online: false }),
-    item({ name: 'b-confirm', state: 'to-be-confirmed' }),
-  ];
-  assert.deepEqual(
-    rows.toSorted(waitingFirst).map((row) => row.name),
-    ['b-confirm', 'z-waiting', 'web-2', 'web-10', 'a-offline', 'revoked'],
-  );
-});
-
-test('a search needs every word, anywhere in what the list shows', () => {
-  assert.ok(matchesItem(item({}), ''));
-  assert.ok(matchesItem(item({}), 'FRANK  10.0.0'));
-  assert.ok(!matchesItem(item({}), 'frank berlin'));
-});
 
 test('filters come from the address; wrong ones are left out', () => {
   const search = accessSessionSearch({

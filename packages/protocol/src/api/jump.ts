@@ -102,7 +102,7 @@ export const bulkJumpItemsBody = z.object({
   ]),
 });
 export const bulkJumpItemsDone = z.object({ changed: z.number().int(), skipped: z.number().int() });
-/** POST jump/items/:id/approve | revoke | delete | confirm */
+/** GET jump/items/:id: one that this user may see. PATCH jump/items/:id, POST jump/items/:id/approve | revoke | delete | confirm */
 
 export const jumpGroup = z.object({
   id: id('jumpGroup'),

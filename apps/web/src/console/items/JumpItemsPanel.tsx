@@ -1,23 +1,15 @@
-import { useEffect, useMemo, useRef, useState, type KeyboardEvent, type ReactNode, type RefObject } from 'react';
+import { useCallback, useEffect, useRef, useState, type KeyboardEvent, type ReactNode, type RefObject } from 'react';
 import { CloseButton, Loader, TextInput } from '@mantine/core';
 import { useTranslation } from 'react-i18next';
 import type { JumpItem } from '@bascule/protocol/api/jump.ts';
+import { CONSOLE_TABLE_MIN_WIDTH, useConsoleColumns } from './console-columns.tsx';
 import { GroupList } from './GroupList.tsx';
-import {
-  countGroups,
-  DEFAULT_SORT,
-  filterItems,
-  jumpObstacle,
-  sortItems,
-  type GroupChoice,
-  type ItemSort,
-} from './items-model.ts';
+import type { ItemFilter } from './item-query.ts';
+import { ItemGrid } from './ItemGrid.tsx';
+import { DEFAULT_ORDER, groupCounts, jumpObstacle, type GroupChoice } from './items-model.ts';
 import { JumpItemDetails } from './JumpItemDetails.tsx';
-import { JumpItemsTable } from './JumpItemsTable.tsx';
-import { useJumpItems } from './use-jump-items.ts';
+import { useItemPages, useJumpItem, type ItemPages } from './use-item-pages.ts';
 import classes from './items.module.css';
-
-const NO_ITEMS: ReadonlyMap<string, JumpItem> = new Map();
 
 interface JumpItemsPanelProps {
   /** The item whose session is being opened. */
@@ -31,28 +23,30 @@ interface JumpItemsPanelProps {
 
 /** The first tab of the console: groups, search, table, details. */
 export function JumpItemsPanel({ opening, onJump, children, active }: JumpItemsPanelProps) {
-  const query = useJumpItems();
-  const byId = query.data?.byId ?? NO_ITEMS;
+  const { t } = useTranslation('console');
   const [search, setSearch] = useState('');
   const [group, setGroup] = useState<GroupChoice>('all');
-  const [sort, setSort] = useState<ItemSort>(DEFAULT_SORT);
+  const [order, setOrder] = useState(DEFAULT_ORDER);
+  const [range, setRange] = useState({ first: 0, last: 0 });
   const [selected, setSelected] = useState<string>();
   const grid = useRef<HTMLDivElement>(null);
   const searchBox = useRef<HTMLInputElement>(null);
-  const sorted = useMemo(() => sortItems(byId.values(), sort), [byId, sort]);
-  const groups = useMemo(() => countGroups(byId.values()), [byId]);
-  // Not deferred: Enter right after the last letter must mean the list that letter leaves.
-  const shown = useMemo(() => filterItems(sorted, search, group), [sorted, search, group]);
+  const filter: ItemFilter = { text: search, ...(group !== 'all' && { groupId: group }) };
+  const list = useItemPages(filter, order, range);
+  const { pages } = list;
+  const groups = groupCounts(pages.newest?.groups ?? []);
+  const all = groups[0]?.items ?? 0;
+  const { item: chosen } = useJumpItem(selected);
   useSlashKey(searchBox, active);
-  const chosen = selected === undefined ? undefined : byId.get(selected);
-  const jump = (item: JumpItem): void => {
-    setSelected(item.id);
-    if (!jumpObstacle(item)) onJump(item);
-  };
-  const toTable = (): void => {
-    grid.current?.focus();
-    if (!shown.some(({ id }) => id === selected)) setSelected(shown[0]?.id);
-  };
+  const jump = useCallback(
+    (item: JumpItem): void => {
+      setSelected(item.id);
+      if (!jumpObstacle(item)) onJump(item);
+    },
+    [onJump],
+  );
+  const columns = useConsoleColumns(opening, jump);
+  const toTable = useToTable(list, grid, selected, setSelected);
   return (
     <div className={classes['panel']} data-details={chosen !== undefined || undefined}>
       <GroupList groups={groups} chosen={group} onChoose={setGroup} />
@@ -63,28 +57,51 @@ export function JumpItemsPanel({ opening, onJump, children, active }: JumpItemsP
           search={search}
           onSearch={setSearch}
           onLeave={toTable}
-          shown={shown.length}
-          all={byId.size}
+          shown={pages.total}
+          all={all}
+          isStale={list.isStale}
         />
-        {shown.length > 0 ? (
-          <JumpItemsTable
-            items={shown}
-            sort={sort}
-            onSort={setSort}
+        {pages.total > 0 ? (
+          <ItemGrid
+            label={t('items.heading')}
+            pages={pages}
+            columns={columns}
+            minWidth={CONSOLE_TABLE_MIN_WIDTH}
+            order={order}
+            onOrder={setOrder}
             selected={selected}
             onSelect={setSelected}
-            opening={opening}
-            onJump={jump}
+            onEnter={jump}
+            onRange={setRange}
             active={active}
             gridRef={grid}
+            question={JSON.stringify([filter, order])}
           />
         ) : (
-          <Nothing loading={query.isPending} failed={query.isError && !query.data} search={search} anyItems={byId.size > 0} />
+          <Nothing loading={list.isPending} failed={list.error !== undefined} search={search} anyItems={all > 0} />
         )}
       </section>
       {chosen && <JumpItemDetails item={chosen} opening={opening !== undefined && opening === selected} onJump={jump} />}
     </div>
   );
+}
+
+/** On from the search to the table: Enter right after the last letter means the list that this letter leaves, so its answer is waited for. */
+function useToTable(
+  { pages, isStale }: ItemPages,
+  grid: RefObject<HTMLDivElement | null>,
+  selected: string | undefined,
+  select: (id: string) => void,
+): () => void {
+  const [isWanted, setWanted] = useState(false);
+  useEffect(() => {
+    if (!isWanted || isStale) return;
+    setWanted(false);
+    grid.current?.focus();
+    const first = pages.itemAt(0);
+    if (first !== undefined && pages.indexOf(selected) === -1) select(first.id);
+  }, [isWanted, isStale, pages, grid, selected, select]);
+  return () => setWanted(true);
 }
 
 function useSlashKey(searchBox: RefObject<HTMLInputElement | null>, active: boolean): void {
@@ -112,9 +129,10 @@ interface SearchBarProps {
   onLeave: () => void;
   shown: number;
   all: number;
+  isStale: boolean;
 }
 
-function SearchBar({ inputRef, search, onSearch, onLeave, shown, all }: SearchBarProps) {
+function SearchBar({ inputRef, search, onSearch, onLeave, shown, all, isStale }: SearchBarProps) {
   const { t } = useTranslation('console');
   const onKeyDown = (event: KeyboardEvent): void => {
     if (event.key === 'Escape') onSearch('');
@@ -132,13 +150,14 @@ function SearchBar({ inputRef, search, onSearch, onLeave, shown, all }: SearchBa
         aria-label={t('items.search')}
         placeholder={t('items.searchHint')}
         value={search}
+        maxLength={100}
         autoComplete="off"
         spellCheck={false}
         onChange={(event) => onSearch(event.currentTarget.value)}
         onKeyDown={onKeyDown}
         rightSection={search !== '' && <CloseButton size="sm" aria-label={t('items.clearSearch')} onClick={() => onSearch('')} />}
       />
-      <span className={classes['count']} role="status">
+      <span className={classes['count']} role="status" data-stale={isStale || undefined}>
         {shown === all ? t('items.count', { count: all }) : t('items.countOf', { shown, all })}
       </span>
       <span className={classes['keys']}>{t('items.keys')}</span>

@@ -1,8 +1,8 @@
 import { Anchor, Button, Tooltip } from '@mantine/core';
 import { useTranslation } from 'react-i18next';
 import { pagePaths } from '../../shared/paths.ts';
-import { jumpAgainObstacle } from '../items/items-model.ts';
-import { useKnownJumpItems } from '../items/use-jump-items.ts';
+import { jumpObstacle } from '../items/items-model.ts';
+import { useJumpItem } from '../items/use-item-pages.ts';
 import type { ShellFacts } from './shell-phase.ts';
 import type { ShellSession } from './shell-session.ts';
 import classes from './terminal.module.css';
@@ -40,7 +40,8 @@ export function EndedBar({ session, ended, onJumpAgain, onClose }: EndedBarProps
 /** Opens a new session on the same item, or says why that cannot be; focusable all the same, so that the reason can be read. */
 function JumpAgain({ itemId, onJumpAgain }: { itemId: string; onJumpAgain: () => void }) {
   const { t } = useTranslation('console');
-  const obstacle = jumpAgainObstacle(useKnownJumpItems(), itemId);
+  const { item, isGone } = useJumpItem(itemId);
+  const obstacle = isGone ? 'gone' : item && jumpObstacle(item);
   const button = (
     <Button
       size="compact-sm"

@@ -1,18 +1,21 @@
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
-import { TextInput } from '@mantine/core';
+import { TagsInput, TextInput } from '@mantine/core';
 import type { JumpItem } from '@bascule/protocol/api/jump.ts';
 import { FormDialog } from '../../shared/FormDialog.tsx';
 import { anyAnswer } from '../../shared/api-client.ts';
 import { useApi } from '../../shared/api-context.tsx';
 import { apiPaths } from '../../shared/paths.ts';
+import { ModeSelect } from './ModeSelect.tsx';
 import { GroupSelect } from './GroupSelect.tsx';
 import { useRefreshJump } from './jump-queries.ts';
 
 const NAME_MAX_CHARACTERS = 128;
 const COMMENT_MAX_CHARACTERS = 500;
+const TAG_MAX_CHARACTERS = 40;
+const TAGS_MAX = 20;
 
-/** Name, Jump Group and comment of a Jump Client. */
+/** Name, Jump Group, comment, tags and mode of a Jump Client. */
 export function EditJumpItemDialog({ item, onClose }: { item: JumpItem; onClose: () => void }) {
   const { t } = useTranslation();
   const api = useApi();
@@ -20,8 +23,10 @@ export function EditJumpItemDialog({ item, onClose }: { item: JumpItem; onClose:
   const [name, setName] = useState(item.name);
   const [groupId, setGroupId] = useState(item.groupId);
   const [comment, setComment] = useState(item.comment);
+  const [tags, setTags] = useState(item.tags);
+  const [mode, setMode] = useState(item.mode);
   const save = async () => {
-    await api.patch(apiPaths.jumpItem(item.id), anyAnswer, { name, groupId, comment });
+    await api.patch(apiPaths.jumpItem(item.id), anyAnswer, { name, groupId, comment, tags, mode });
     await refresh();
   };
   return (
@@ -51,6 +56,15 @@ export function EditJumpItemDialog({ item, onClose }: { item: JumpItem; onClose:
             onChange={(event) => setComment(event.currentTarget.value)}
             maxLength={COMMENT_MAX_CHARACTERS}
           />
+          <TagsInput
+            label={t('login:jump.tags')}
+            description={t('login:jump.tagsNote')}
+            error={faultOf('body.tags')}
+            value={tags}
+            onChange={(next) => setTags(next.map((tag) => tag.slice(0, TAG_MAX_CHARACTERS)))}
+            maxTags={TAGS_MAX}
+          />
+          <ModeSelect value={mode} onChange={setMode} />
         </>
       )}
     </FormDialog>
