@@ -6,7 +6,7 @@ import { Pacing, SLICE_MS, type PacedTransfer } from './pacing.ts';
 /** Downloads at one time; beyond it a client is told to come back. */
 export const DOWNLOADS_MAX = 10_000;
 /** Requests of one client in a minute; a flood finds nothing. */
-export const REQUESTS_PER_MINUTE = 120;
+export const REQUESTS_PER_MINUTE = 60;
 const REQUEST_WINDOW_MS = 60_000;
 /** A client that takes nothing for so long is cut off: it comes back with `Range`. */
 export const STALLED_LIMIT_MS = 60_000;

@@ -130,6 +130,14 @@ export class FleetClients {
     return platform !== undefined && this.#programs.versions(software.program, platform).length > 0 ? 'behind' : 'unsupported';
   }
 
+  /** As what the client is given its next order: not as what it claims without proof. */
+  toOrder(id: string): ClientSoftware | undefined {
+    const software = this.#members.get(id)?.software;
+    const entry = this.#core.entries.get(id);
+    if (software === undefined || !isFalseClaim(software, entry)) return software;
+    return { ...software, version: entry!.order!.fromVersion };
+  }
+
   #take(row: FleetRow, nowMs: number): FleetMember {
     const software = this.#parse(row.software);
     const { id, name, hostName, lastSeenAtMs } = row;

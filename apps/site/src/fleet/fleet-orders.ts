@@ -159,7 +159,7 @@ export class FleetOrders {
   /** What the client is to be ordered; undefined when there is nothing, and the queue was told why. */
   async #make(id: string): Promise<{ entry: QueueEntry; info: OrderInfo; contents: OrderContents } | undefined> {
     const { programs, clients, core, now, rollout, log } = this.#options;
-    const software = clients.get(id)?.software;
+    const software = clients.toOrder(id);
     const entry = core.entries.get(id);
     if (software === undefined || entry === undefined) {
       core.notBegun(id, now());

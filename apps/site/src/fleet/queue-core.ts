@@ -196,6 +196,11 @@ export class QueueCore {
   begun(id: string, order: OrderInfo, nowMs: number): boolean {
     const entry = this.entries.get(id);
     if (entry?.phase !== 'preparing') return false;
+    // Ended with nobody to upgrade: the rollout begins only now.
+    if (this.#endedAtMs !== null && !this.#rings.hasBegun) {
+      this.#endedAtMs = null;
+      this.#rings.goOn();
+    }
     const ring = this.#rings.states[entry.ring]!;
     if (entry.counted === 0) {
       entry.counted = 1;

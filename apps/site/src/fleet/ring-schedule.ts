@@ -23,6 +23,16 @@ export class RingSchedule {
     return this.states.every((ring) => ring.doneAtMs !== null);
   }
 
+  /** Somebody was ever begun with in this rollout. */
+  get hasBegun(): boolean {
+    return this.states.some((ring) => ring.hasBegun);
+  }
+
+  /** What was done with nobody in it is not done. */
+  goOn(): void {
+    for (const ring of this.states) ring.doneAtMs = null;
+  }
+
   isOpen(ring: number): boolean {
     return this.states[ring]!.openedAtMs !== null;
   }
