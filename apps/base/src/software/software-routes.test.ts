@@ -94,6 +94,7 @@ describe('routes of updates', () => {
     const paths = homePaths(fixture.directory);
     const host = {
       sitePreflight: () => Promise.reject(new AppError('unavailable', 'SITE_UNAVAILABLE', 'The site is starting.')),
+      tellMain: () => undefined,
     };
     software = new Software(
       {
