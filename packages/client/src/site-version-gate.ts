@@ -25,7 +25,11 @@ export class SiteVersionGate {
   refusal(siteVersion: string | undefined): Refused | undefined {
     const waitsFor = this.#waitsFor;
     if (waitsFor === null) return undefined;
-    if (siteVersion !== undefined && packageVersion.safeParse(siteVersion).success && compareVersions(siteVersion, waitsFor) >= 0) {
+    if (
+      siteVersion !== undefined &&
+      packageVersion.safeParse(siteVersion).success &&
+      compareVersions(siteVersion, waitsFor) >= 0
+    ) {
       this.#waitsFor = null;
       this.#forget();
       return undefined;

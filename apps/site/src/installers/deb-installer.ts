@@ -67,6 +67,7 @@ function scriptsOf(program: ClientProgram, bundleFolder: string, values: DebValu
   const head = `#!/bin/sh\nset -e\ntarget=/opt/${name}\n`;
   const isService = program !== 'console';
   return {
+    preinst: `#!/bin/sh\nset -e\n[ -d /opt ] || mkdir -m 755 /opt\n`,
     postinst: `${head}[ "$1" = configure ] || exit 0
 ${IS_NEWER}${POINT}${WRITE_SETTINGS}${SAVE_PROXY}
 point '${bundleFolder}'

@@ -2,6 +2,8 @@
 import { sizeOf, tarGzPieces, type Piece, type TarEntry } from './tar-pieces.ts';
 
 const AR_SIZE_LIMIT_BYTES = 9_999_999_999;
+/** Folders of every Debian that no package owns: named in a package, they would go with it. Whoever uses one makes it in `preinst`. */
+const UNOWNED_FOLDERS = ['opt'];
 const TIME_S = 1_767_225_600;
 
 export interface DebControl {
@@ -69,7 +71,7 @@ function controlText({ name, version, depends, description }: DebControl, instal
 /** The entries under `./`, each folder above one once before it. */
 function withFolders(entries: readonly TarEntry[]): TarEntry[] {
   const result: TarEntry[] = [{ path: './', mode: 0o755, content: 'folder' }];
-  const known = new Set(['']);
+  const known = new Set(['', ...UNOWNED_FOLDERS]);
   for (const entry of entries) {
     const parts = entry.path.replace(/\/$/, '').split('/');
     for (let depth = 1; depth < parts.length; depth += 1) {

@@ -20,7 +20,11 @@ import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { after, before, test } from 'node:test';
 import { promisify } from 'node:util';
+import type { z } from 'zod';
+import type { createInstallerBody } from '@bascule/protocol/api/installers.ts';
 import { waitUntil } from '@bascule/testkit/wait-until.ts';
+import { enrolledClient } from '../../../../packages/client/src/testing.ts';
+import { RefusedError } from '../../../../packages/client/src/enrol.ts';
 import { ADMINISTRATOR } from '../jump/testing.ts';
 import { InstallerScene } from './testing.ts';
 
@@ -219,3 +223,188 @@ test('each missing thing is named in one sentence', { timeout: LIMIT_MS }, async
     assert.equal(output.trim().split('\n').length, 1, output);
   }
 });
+
+async function makeInstaller(name: string, more: Partial<z.infer<typeof createInstallerBody>> = {}) {
+  return await scene.installers.create(ADMINISTRATOR, {
+    program: 'jump-client',
+    name,
+    validForHours: 1,
+    uses: 10,
+    groupId: null,
+    approveEach: false,
+    mode: 'active',
+    tags: [],
+    comment: '',
+    isGeneric: false,
+    version: 'current',
+    ...more,
+  });
+}
+
+/** A file of an installer on disk. */
+async function saved(id: string, format: 'sh' | 'deb' | 'tar.gz'): Promise<string> {
+  const file = await scene.installers.file(id, format);
+  const path = join(work, `${id}-${file.name}`);
+  await pipeline(file.stream(), createWriteStream(path));
+  assert.equal(statSync(path).size, file.bytes);
+  return path;
+}
+
+const stateOf = async (id: string) => (await scene.installers.list()).installers.find((each) => each.id === id)?.state;
+const isRefused =
+  (words: RegExp, code = 'token-invalid') =>
+  (error: unknown) =>
+    error instanceof RefusedError && error.code === code && words.test(error.message);
+
+test('what the wizard asks for is given to every client at its enrolment', async () => {
+  scene.site.jump.groups.create(ADMINISTRATOR, 'Branch');
+  const groupId = scene.site.jump.groups.list().find(({ name }) => name === 'Branch')!.id;
+  const made = await makeInstaller('branch', {
+    program: 'jumpoint',
+    groupId,
+    approveEach: true,
+    mode: 'passive',
+    tags: ['till', 'north'],
+    comment: 'ordered by Ada',
+  });
+  const { identity, home } = await enrolledClient(scene.site.target, made.key);
+  home.close();
+  const item = scene.site.jump.item(identity.client)!;
+  assert.deepEqual(
+    [item.groupName, item.state, item.mode, item.tags, item.comment, item.program],
+    ['Branch', 'waiting-for-approval', 'passive', ['till', 'north'], 'ordered by Ada', 'jumpoint'],
+  );
+  assert.equal((await scene.installers.list()).installers.find(({ id }) => id === made.installer.id)?.usesLeft, 9);
+});
+
+test('the key is in the answer and in the files of an installer that is not generic, and nowhere else', async () => {
+  const [own, generic] = [await makeInstaller('own'), await makeInstaller('generic', { isGeneric: true })];
+  const secret = (key: string) => key.split('.')[2]!;
+  for (const format of ['sh', 'deb', 'tar.gz'] as const) {
+    const texts = await Promise.all(
+      [own, generic].map(async ({ installer }) => {
+        const path = await saved(installer.id, format);
+        if (format === 'sh') return readFileSync(path, 'latin1');
+        const unpack =
+          format === 'deb' ? ['dpkg-deb', '--raw-extract'] : ['sh', '-c', 'mkdir "$2" && tar -xzf "$1" -C "$2"', 'sh'];
+        const into = `${path}.d`;
+        await run(unpack[0]!, [...unpack.slice(1), path, into]);
+        return (await run('grep', ['-rlIE', 'bjt1\\.[A-Za-z0-9_-]{22}\\.', into]).catch(() => ({ stdout: '' }))).stdout;
+      }),
+    );
+    if (format === 'sh')
+      assert.deepEqual(
+        texts.map((text) => text.includes('bjt1.')),
+        [true, false],
+      );
+    else
+      assert.deepEqual(
+        texts.map((found) => found.trim().split('/').at(-1)),
+        ['key', ''],
+      );
+  }
+  assert.ok(!JSON.stringify(await scene.installers.list()).includes(secret(own.key)));
+  const database = readFileSync(join(scene.site.directory, 'site.db'));
+  const journal = join(scene.site.directory, 'site.db-wal');
+  for (const bytes of [database, existsSync(journal) ? readFileSync(journal) : Buffer.alloc(0)])
+    for (const { key } of [own, generic]) assert.ok(!bytes.includes(secret(key)), 'the database holds no key in the clear');
+  const { installCommand, checkoutCommand } = await scene.installers.commands(own.key);
+  assert.ok(!/--token/.test(checkoutCommand) && checkoutCommand.startsWith('BASCULE_TOKEN='));
+  assert.ok(!installCommand.split('sh -c').at(-1)!.includes('bjt1'));
+});
+
+test('revoked, used up and expired ones enrol nobody, and their files lose the key', async () => {
+  const made = await makeInstaller('once', { uses: 1 });
+  const { home } = await enrolledClient(scene.site.target, made.key);
+  home.close();
+  assert.equal(await stateOf(made.installer.id), 'used-up');
+  await assert.rejects(enrolledClient(scene.site.target, made.key), isRefused(/not valid \(any more\)/));
+  const revoked = await makeInstaller('revoked');
+  scene.installers.revoke(ADMINISTRATOR, revoked.installer.id);
+  assert.equal(await stateOf(revoked.installer.id), 'revoked');
+  await assert.rejects(enrolledClient(scene.site.target, revoked.key), isRefused(/not valid \(any more\)/));
+  assert.ok(!readFileSync(await saved(revoked.installer.id, 'sh'), 'utf8').includes('bjt1'));
+});
+
+test('there is a place for Windows packages: without a builder they say why they are not there', async () => {
+  const { installer } = await makeInstaller('windows');
+  assert.equal(installer.files.find(({ format }) => format === 'msi')?.problem?.code, 'INSTALLER_MSI_UNAVAILABLE');
+  await assert.rejects(scene.installers.file(installer.id, 'msi'), { code: 'INSTALLER_MSI_UNAVAILABLE' });
+});
+
+test('an installer for the next version waits for it, those of this version are invalid afterwards (B94-B99, B120)', async () => {
+  await assert.rejects(makeInstaller('too early', { version: 'next' }), { code: 'INSTALLER_NO_NEXT' });
+  const before = await makeInstaller('before');
+  scene.programs.nextVersion = '7.0.0';
+  const early = await makeInstaller('early', { version: 'next' });
+  assert.equal(early.installer.state, 'early');
+  assert.match(early.installCommand, /install\/jump-client-7\.0\.0\.sh/);
+  assert.match(readFileSync(await saved(early.installer.id, 'sh'), 'utf8'), /write_settings .*'"7\.0\.0"'/);
+  await assert.rejects(
+    enrolledClient(scene.site.target, early.key),
+    isRefused(/is for version 7\.0\.0, and this appliance still runs/, 'busy'),
+  );
+  assert.ok(
+    scene.installers.outdated('7.0.0').some(({ id }) => id === before.installer.id),
+    'told before the upgrade',
+  );
+  assert.ok(!scene.installers.outdated('7.0.0').some(({ id }) => id === early.installer.id));
+  assert.deepEqual(
+    (await scene.installers.downloads()).downloads
+      .filter(({ age }) => age === 'next')
+      .map(({ name }) => name)
+      .slice(0, 1),
+    ['bascule-console_7.0.0_amd64.deb'],
+  );
+
+  const name = `bascule-jump-client_${scene.programs.current.version}_amd64.deb`;
+  scene.programs.upgradeTo('7.0.0');
+  assert.equal(await stateOf(before.installer.id), 'outdated');
+  assert.equal(await stateOf(early.installer.id), 'valid');
+  await assert.rejects(
+    enrolledClient(scene.site.target, before.key),
+    isRefused(/'before' was made by version .* which runs 7\.0\.0 now/),
+  );
+  const { home } = await enrolledClient(scene.site.target, early.key);
+  home.close();
+  // To remove what they installed (B99): without the key, which is of no use any more.
+  scene.installers.forgetUselessKeys();
+  const { stdout } = await run('dpkg-deb', ['--contents', await saved(before.installer.id, 'deb')]);
+  assert.ok(!stdout.includes('/key'));
+  assert.equal((await scene.installers.downloads()).downloads.find((each) => each.name === name)?.age, 'earlier');
+  await assert.rejects(scene.installers.file(before.installer.id, 'sh'), { code: 'INSTALLER_OUTDATED' });
+});
+
+test('a stranger with a wrong secret learns nothing about an outdated installer', async () => {
+  const { key } = await makeInstaller('guessed');
+  scene.programs.upgradeTo('8.0.0');
+  const parts = key.split('.');
+  parts[2] = Buffer.alloc(32, 7).toString('base64url');
+  await assert.rejects(
+    enrolledClient(scene.site.target, parts.join('.')),
+    isRefused(/^The installer token is not valid \(any more\)/),
+  );
+});
+
+test(
+  'installed ahead by the one-liner, the client waits for its appliance, and comes online when that is upgraded',
+  { timeout: LIMIT_MS },
+  async () => {
+    scene.programs.nextVersion = '9.0.0';
+    const { installCommand } = await makeInstaller('ahead', { version: 'next' });
+    const prefix = join(work, 'ahead');
+    const { code, output } = await install(installCommand.replace('sh -c', 'timeout 60 sh -c'), { PREFIX: prefix, HOME: work });
+    assert.equal(code, 0, output);
+    assert.match(output, /It waits until the appliance runs version 9\.0\.0/);
+    assert.equal(statSync(join(prefix, 'key')).mode & 0o777, 0o600);
+    const log = () => readFileSync(join(prefix, 'client.log'), 'utf8');
+    await waitUntil('it says that it is tried again', () => log().includes('is not enrolled yet'));
+    assert.equal(scene.site.jump.counts().online, 0);
+    scene.programs.upgradeTo('9.0.0');
+    await waitUntil('the identity is there', () => existsSync(join(prefix, 'state/identity.json')), LIMIT_MS);
+    // The site of this test still says its own version in `welcome`: the client goes on waiting, although it is enrolled.
+    await waitUntil('it says what it waits for', () => log().includes('installed for version 9.0.0'), LIMIT_MS);
+    assert.equal(scene.site.jump.counts().online, 0);
+    await run('sh', ['-c', `for p in /proc/[0-9]*; do case $(readlink $p/exe) in ${prefix}/*) kill \${p#/proc/} ;; esac; done`]);
+  },
+);
