@@ -20,7 +20,9 @@ const IDENTITY_MAX_BYTES = 64 * 1024;
 const FrameType = { header: 1, output: 2, resumed: 3, end: 4 };
 /** Exports of 0.1 have no signed heads. */
 const HEADS_FORMAT = 'bascule-audit/2';
-const AUDIT_FORMATS = ['bascule-audit/1', HEADS_FORMAT];
+/** With the site identities before the one in force. */
+const FORMER_FORMAT = 'bascule-audit/3';
+const AUDIT_FORMATS = ['bascule-audit/1', HEADS_FORMAT, FORMER_FORMAT];
 const ZEROS = '0'.repeat(64);
 const USAGE = `Usage: node verify.mjs FILE [--head HASH] [--identity CERTIFICATE]
 
@@ -186,8 +188,10 @@ async function verifyAudit(reader, firstLine, found) {
       if ((await reader.take(1)).length > 0) throw new Broken(`line ${found.lines + 2}: something follows the end`);
       return;
     }
-    if (format === HEADS_FORMAT && 'identity' in value) takeIdentity(value, where, found);
-    else if (format === HEADS_FORMAT && 'head' in value) takeHead(value, where, found);
+    const hasHeads = format !== AUDIT_FORMATS[0];
+    if (hasHeads && 'identity' in value) takeIdentity(value, where, found);
+    else if (format === FORMER_FORMAT && 'former' in value) takeFormer(value, where, found);
+    else if (hasHeads && 'head' in value) takeHead(value, where, found);
     else takeEvent(value, where, found);
     whole.update(line);
     found.lines += 1;
@@ -249,6 +253,26 @@ function takeIdentity(value, where, found) {
   const named = certificatesOf(value.identity);
   if (named.length !== 1) throw new Broken(`${where}: the identity is no certificate`);
   found.identities ??= named;
+  found.vouching = named[0];
+}
+
+/** audit-export 2.6: an identity before the one named above it, which says so with its signature: so whoever trusts the newest trusts them all. */
+function takeFormer(value, where, found) {
+  const { certificate, sinceMs, endedAtMs, signature } = value.former ?? {};
+  const expected = { former: { certificate, sinceMs, endedAtMs, signature } };
+  if (JSON.stringify(value) !== JSON.stringify(expected) || found.vouching === undefined || found.events + found.heads > 0)
+    throw new Broken(`${where}: no place for a former identity`);
+  const [former, ...more] = certificatesOf(String(certificate));
+  if (former === undefined || more.length > 0) throw new Broken(`${where}: the former identity is no certificate`);
+  const fingerprint = createHash('sha256').update(former.raw).digest('hex');
+  const text = Buffer.from(`bascule-former/1\n${fingerprint}\n${sinceMs}\n${endedAtMs}`);
+  if (!isSignature('sha256', text, found.vouching.publicKey, Buffer.from(String(signature), 'base64')))
+    throw new Broken(`${where}: the identity after this one did not sign that it was the site's`);
+  // With --identity: only what leads on from a certificate that was given.
+  const trusted = [...found.identities, ...(found.former ?? [])];
+  const isTrusted = trusted.some(({ publicKey }) => publicKey.equals(found.vouching.publicKey));
+  found.vouching = former;
+  if (isTrusted) found.former = [...(found.former ?? []), former];
 }
 
 /** audit-export 2.4: a signed statement about the head that a chain has at this place. */
@@ -259,7 +283,7 @@ function takeHead(value, where, found) {
   const signature = Buffer.from(String(base64), 'base64');
   if (signature.toString('base64') !== base64) throw new Broken(`${where}: its signature is not as it was written`);
   const isOf = ({ publicKey }) => isSignature('sha256', Buffer.from(text), publicKey, signature);
-  if (found.identities !== undefined && !found.identities.some(isOf))
+  if (found.identities !== undefined && ![...found.identities, ...(found.former ?? [])].some(isOf))
     throw new Broken(`${where}: the signature of this head is not that of the site's identity`);
 
   const head = parseJson(Buffer.from(text), where);
@@ -295,13 +319,15 @@ function readIdentities(file) {
   return certificates;
 }
 
-function summariseHeads({ heads, lastHead, unsigned, identities, isIdentityGiven }, add) {
+function summariseHeads({ heads, lastHead, unsigned, identities, former = [], isIdentityGiven }, add) {
   if (heads === 0) return add('signed', 'no signed head: nothing says who wrote this');
   add('signed', `${heads} head(s), the last of ${instant(lastHead.atMs)}; ${unsigned} event(s) after it`);
   if (identities === undefined)
     return add('identity', 'SIGNATURES NOT CHECKED: the file names no certificate; give it with --identity');
   const origin = isIdentityGiven ? 'as given' : 'as the file itself says: compare it with the site';
   for (const { raw } of identities) add('identity', `${createHash('sha256').update(raw).digest('hex')} (${origin})`);
+  for (const { raw } of former)
+    add('before it', `${createHash('sha256').update(raw).digest('hex')} (vouched for by the one after it)`);
 }
 
 function summarise(found) {

@@ -213,6 +213,37 @@ test('the signed heads of an audit export are checked, with the identity that it
     assert.equal((await verify(content, '--identity', file)).code, 64);
 });
 
+test('heads that a former identity has signed still count: the one after it vouches for it, and nobody else can (audit-export 2.6)', async () => {
+  using opened = openTestStore([]);
+  const keysDir = join(directory, `keys-${(files += 1)}`);
+  const identity = await SiteIdentity.open({ keysDir });
+  const first = join(directory, 'first.crt');
+  writeFileSync(first, identity.certificatePem);
+  const act = (number: number) => {
+    opened.store.transact(testContext, happened({ number, odd: '' }), () => undefined);
+    opened.store.signHead((bytes) => identity.sign(bytes));
+  };
+  act(1);
+  await identity.rotate();
+  act(2);
+  await identity.rotate();
+  act(3);
+  const lines = [...exportAudit(opened.store, identity.certificatePem, identity.former)];
+  const whole = await verify(lines.join(''));
+  assert.equal(whole.code, 0, whole.said);
+  assert.match(whole.said, /3 head\(s\)[^]*as the file itself says[^]*before it:[^]*before it:/);
+  assert.equal((await verify(lines.join(''), '--identity', join(keysDir, 'identity.crt'))).code, 0);
+  assert.match((await verify(lines.join(''), '--identity', first)).said, /BROKEN.*the signature of this head/);
+  const stranger = await SiteIdentity.open({ keysDir: join(directory, `keys-${(files += 1)}`) });
+  const forged = lines.map((line, index) =>
+    index === 2
+      ? `${JSON.stringify({ former: { ...(JSON.parse(line) as { former: object }).former, certificate: stranger.certificatePem } })}\n`
+      : line,
+  );
+  assert.match((await verify(reseal(forged))).said, /BROKEN at line 3: the identity after this one did not sign/);
+  assert.match((await verify(reseal(lines.filter((_, index) => index !== 3)))).said, /BROKEN.*the signature of this head/);
+});
+
 test('a history that was written anew, or a signature changed, does not pass the signed heads', async () => {
   const { lines } = await signedExport();
   const flip = (line: string) => {

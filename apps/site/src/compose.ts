@@ -281,7 +281,7 @@ async function openParts(store: Store, { config, log, now = Date.now }: SiteOpti
     ...accountRoutes(accounts),
     ...settingsRoutes(settings),
     ...siteMailRoutes(mail),
-    ...auditRoutes(store, identity.certificatePem),
+    ...auditRoutes(store, identity),
     ...jumpRoutes({ jump, policy }),
     ...trustRoutes(trust),
     ...installerRoutes({ installers, jump }),

@@ -172,19 +172,34 @@ export function readAudit(
   );
 }
 
+/** An identity before the one in force; the one after it has signed that it was so (audit-export 2.6). */
+export interface ExportedIdentity {
+  certificatePem: string;
+  sinceMs: number;
+  endedAtMs: number;
+  /** Base64. */
+  vouch: string;
+}
+
 /**
- * The whole audit as JSON lines (each with its newline) that `npm run verify` checks (audit-export 2): a header, the certificate that the heads are signed with, one line
+ * The whole audit as JSON lines (each with its newline) that `npm run verify` checks (audit-export 2): a header, the certificate that the heads are signed with and those before it (newest first), one line
  * per event, oldest first, with the signed heads between them, and an end line with the SHA-256 of all before it. A file without the end line was cut.
  */
-export function* exportAudit(reader: Reader, identityPem?: string): IterableIterator<string> {
+export function* exportAudit(
+  reader: Reader,
+  identityPem?: string,
+  former: readonly ExportedIdentity[] = [],
+): IterableIterator<string> {
   const whole = createHash('sha256');
   const seal = (value: unknown) => {
     const line = `${JSON.stringify(value)}\n`;
     whole.update(line);
     return line;
   };
-  yield seal({ format: 'bascule-audit/2' });
+  yield seal({ format: former.length === 0 ? 'bascule-audit/2' : 'bascule-audit/3' });
   if (identityPem !== undefined) yield seal({ identity: identityPem });
+  for (const { certificatePem, sinceMs, endedAtMs, vouch } of former)
+    yield seal({ former: { certificate: certificatePem, sinceMs, endedAtMs, signature: vouch } });
   let events = 0;
   let head = GENESIS_HASH;
   const heads = new SignedHeads(reader);

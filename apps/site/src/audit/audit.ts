@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import { route, type AnyRoute } from '@bascule/http/route.ts';
 import type { Log } from '@bascule/log/log.ts';
 import { auditFilter, auditPage } from '@bascule/protocol/api/site.ts';
-import { defineAuditEvent, exportAudit, readAudit } from '@bascule/store/audit.ts';
+import { defineAuditEvent, exportAudit, readAudit, type ExportedIdentity } from '@bascule/store/audit.ts';
 import type { Store } from '@bascule/store/store.ts';
 
 /** How often the heads of the chains are signed with the site identity. */
@@ -10,8 +10,11 @@ export const SIGN_INTERVAL_MS = 60 * 60_000;
 
 const exported = defineAuditEvent<Record<string, never>>('AUDIT_EXPORTED', 'Took an export of the audit');
 
-/** The audit's page and its export (JSON lines for `npm run verify`); `identityPem` is the certificate of the site identity, with which heads are signed. */
-export function auditRoutes(store: Store, identityPem: string): AnyRoute[] {
+/** The audit's page and its export (JSON lines for `npm run verify`); `identity` is the site's, with which heads are signed, and those before it. */
+export function auditRoutes(
+  store: Store,
+  identity: { readonly certificatePem: string; readonly former: readonly ExportedIdentity[] },
+): AnyRoute[] {
   return [
     route({
       method: 'GET',
@@ -38,7 +41,7 @@ export function auditRoutes(store: Store, identityPem: string): AnyRoute[] {
       handle({ context, reply }) {
         store.transact(context, exported({}), () => undefined);
         reply.headers({ 'content-type': 'application/jsonl', 'content-disposition': 'attachment; filename="audit.jsonl"' });
-        return Readable.from(exportAudit(store, identityPem), { objectMode: false });
+        return Readable.from(exportAudit(store, identity.certificatePem, identity.former), { objectMode: false });
       },
     }),
   ];
