@@ -21,6 +21,8 @@ export class TrialHealth {
   #isShellFine = false;
   #isUpLongEnough = false;
   #over = false;
+  /** Why the link broke after it had been accepted. */
+  #lost: string | undefined;
 
   constructor(voice: TrialVoice, probeShell: () => Promise<void>, staysUpMs = STAYS_UP_MS) {
     this.#voice = voice;
@@ -32,7 +34,9 @@ export class TrialHealth {
   /** The site accepted the candidate. */
   accepted(): void {
     if (this.#over || this.#timer !== undefined) return;
-    this.#voice.trouble('not-healthy-in-time', 'It was accepted by its appliance, and was still being watched.');
+    if (this.#lost === undefined)
+      this.#voice.trouble('not-healthy-in-time', 'It was accepted by its appliance, and was still being watched.');
+    else this.#voice.trouble('does-not-connect', `Its link does not hold: ${this.#lost}`);
     this.#timer = setTimeout(() => {
       this.#isUpLongEnough = true;
       this.#decide();
@@ -43,6 +47,7 @@ export class TrialHealth {
   /** The link broke, or none came about. */
   unlinked(reason: string): void {
     if (this.#over) return;
+    if (this.#timer !== undefined) this.#lost = reason;
     clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#isUpLongEnough = false;
