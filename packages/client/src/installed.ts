@@ -36,7 +36,7 @@ export const settingsFile = z.object({
   site: z.string().max(300).nullable().default(null),
   mode: clientMode.default('active'),
   checkInHours: z.number().int().min(1).max(168).default(24),
-  toleratesDates: z.boolean().default(true),
+  toleratesDates: z.boolean().default(false),
   /** `http://[USER:PASSWORD@]HOST:PORT`; null: HTTPS_PROXY of the environment, or none. */
   proxy: z.string().max(600).nullable().default(null),
   /** The name of the Jump Item at enrolment; the host name if null. */

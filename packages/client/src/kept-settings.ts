@@ -4,7 +4,7 @@ import { writeFileDurablySync } from '@bascule/core/durable-file.ts';
 import { clientSettings, type ClientSettings } from '@bascule/protocol/client-program.ts';
 import type { ProgramFolder } from './program-folder.ts';
 
-const DEFAULTS: ClientSettings = { mode: 'active', checkInHours: 24, toleratesDates: true };
+const DEFAULTS: ClientSettings = { mode: 'active', checkInHours: 24, toleratesDates: false };
 
 /** What the site set on this client: in settings.json of the program folder, without one in the client's home. */
 export class KeptSettings {

@@ -23,7 +23,7 @@ export const DEFAULT_FLEET_SETTINGS: FleetSettings = {
   defaultMode: 'active',
   checkInHours: 24,
   offlineAfterSeconds: 90,
-  toleratesDates: true,
+  toleratesDates: false,
   consoleTls: 'refuse',
 };
 

@@ -17,7 +17,7 @@ export interface ClientRules {
 export const DEFAULT_CLIENT_RULES: ClientRules = {
   offlineAfterSeconds: CONTROL_SILENCE_LIMIT_MS / 1000,
   checkInHours: 24,
-  toleratesDates: true,
+  toleratesDates: false,
 };
 
 /** Throws JUMP_CLIENT_RULES when a number is out of its bounds: nothing is changed then. */
