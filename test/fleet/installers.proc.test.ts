@@ -107,7 +107,10 @@ async function forget(clientId: string): Promise<void> {
 /** Nothing is left: no file, no process. */
 async function checkUntouched(): Promise<void> {
   const left = await root.files();
-  const without = (one: string[], other: string[]) => [...new Set(one).difference(new Set(other))];
+  const without = (lines: string[], others: string[]) => {
+    const known = new Set(others);
+    return lines.filter((line) => !known.has(line));
+  };
   assert.deepEqual({ came: without(left, untouched), went: without(untouched, left) }, { came: [], went: [] });
   await waitUntil('nothing runs in the root', async () => (await root.processes()).length === 0);
 }
