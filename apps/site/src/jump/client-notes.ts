@@ -63,9 +63,14 @@ export class ClientNotes {
     this.#seen.delete(clientId);
   }
 
-  /** Writes everything that is still to be written. */
+  /** Writes everything that is still to be written; closes after it. */
   close(): void {
     clearInterval(this.#timer);
+    this.writeNow();
+  }
+
+  /** Writes everything that is still to be written. */
+  writeNow(): void {
     while (this.#facts.size + this.#seen.size > 0) this.#write(LAST_BATCH);
   }
 

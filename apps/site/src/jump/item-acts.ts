@@ -34,6 +34,8 @@ export interface ItemActsOptions {
   list: ItemList;
   changes: ItemChanges;
   now(): number;
+  /** What clients said of themselves is in their rows: a mode that is chosen now comes after it. */
+  settle(): void;
   /** The client's links and sessions end now. */
   cut(clientId: string, reason: 'revoked' | 'deleted'): void;
   /** Approved: its link is told. */
@@ -54,7 +56,8 @@ export class ItemActs {
 
   /** Renames, moves, comments or tags an item, or sets its mode. */
   change(context: Context, id: string, change: Change): JumpItem {
-    const { store } = this.#options;
+    const { store, settle } = this.#options;
+    if (change.mode !== undefined) settle();
     const row = this.row(id);
     this.#checkGroup(change.groupId, 'body.groupId');
     const next = {
@@ -112,6 +115,7 @@ export class ItemActs {
     if ((request.ids === undefined) === (request.search === undefined)) throw bulkNeedsItems();
     if (action.kind === 'group') this.#checkGroup(action.groupId, 'body.action.groupId');
     await list.index.ready();
+    if (action.kind === 'mode') this.#options.settle();
     const ids =
       request.ids === undefined ? await list.idsOf(filterOf(request.search ?? {}), () => true) : [...new Set(request.ids)];
     let done = 0;

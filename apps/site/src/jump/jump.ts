@@ -400,6 +400,7 @@ export class Jump {
       list: this.#list,
       changes: this.#changes,
       now: this.#now,
+      settle: () => this.#notes.writeNow(),
       cut: (id, reason) => {
         this.#listeners.wasCut(id, reason);
         this.#links.cut(id);

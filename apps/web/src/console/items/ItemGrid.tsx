@@ -89,7 +89,10 @@ export function ItemGrid(props: ItemGridProps) {
     else return;
     event.preventDefault();
   };
-  useEffect(() => gridRef.current?.scrollTo({ top: 0 }), [props.question, gridRef]);
+  useEffect(() => {
+    // Its answer is a promise in newer browsers, which is no way to clean up.
+    void gridRef.current?.scrollTo({ top: 0 });
+  }, [props.question, gridRef]);
   useReturn(props.active, gridRef, () => cursor.index !== -1 && virtualizer.scrollToIndex(cursor.index));
   const gridStyle: CSSProperties & Record<`--${string}`, string> = {
     '--grid-tracks': [...(checks ? ['36px'] : []), ...columns.map(({ width }) => width)].join(' '),
