@@ -1,6 +1,5 @@
 import { createInterface } from 'node:readline/promises';
 import type { JumpItem } from '@bascule/protocol/api/jump.ts';
-import { consoleAbout } from '@bascule/protocol/api/console.ts';
 import { ConsoleHome, consoleFolder } from './console-home.ts';
 import { ConsoleError, ExitCode } from './exit-code.ts';
 import { jump, resume } from './jump.ts';
@@ -96,7 +95,7 @@ class Commands {
   async #logIn(): Promise<void> {
     const { browser } = this.#options;
     const user = await logIn({ connection: this.#connection, home: this.#home, browser, say });
-    say(`Logged in to ${this.#connection.origin} as ${user}.`);
+    say(`Logged in to ${this.#connection.origin} as ${user}. ('bascule logout' ends it.)`);
   }
 
   /** Does `work`; a person at a terminal whose login has ended logs in first. */
@@ -138,7 +137,7 @@ class Commands {
 
   async #about(): Promise<number> {
     const own = aboutThisConsole();
-    const site = await this.#connection.call('GET', `console/about?version=${encodeURIComponent(own.version)}`, consoleAbout);
+    const site = await this.#connection.about({ version: own.version });
     const about = {
       console: own,
       site: { address: this.#connection.origin, name: site.site, version: site.version, revision: site.revision },

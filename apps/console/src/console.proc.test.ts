@@ -1,6 +1,6 @@
 /** The console against a real appliance: login, lists, and a shell in a pseudo-terminal whose site is killed while keys are pressed. */
 import assert from 'node:assert/strict';
-import { readFileSync, statSync } from 'node:fs';
+import { readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -121,6 +121,36 @@ test('the far shell’s exit code is given back, its size follows the terminal, 
   assert.doesNotMatch(shell.text(), /\r\r\n/, 'what came is written as it came');
   shell.type('exit 23\r');
   assert.equal(await shell.exitCode(), 23);
+});
+
+test('a certificate that changes later is refused and explained, or taken on the word of the site identity, as the site has said before', async () => {
+  const settings = async (consoleTls: string) => {
+    const before = await person.call('GET', 'fleet/settings', z.record(z.string(), z.unknown()));
+    await person.call('PUT', 'fleet/settings', z.unknown(), { ...before, consoleTls });
+    await console.run(['about']);
+  };
+  const changeCertificate = async () => {
+    rmSync(join(appliance.paths.boxTls, 'web.pem'));
+    await appliance.kill('base');
+    await appliance.ready();
+    person = await ApiClient.pin(appliance.url);
+    await person.logIn('admin', PASSWORD);
+  };
+  await settings('site-identity');
+  await changeCertificate();
+  const vouched = await console.run(['ls', '--json']);
+  assert.equal(vouched.code, 0, vouched.err);
+
+  await settings('refuse');
+  await changeCertificate();
+  const refused = await console.run(['ls', '--json']);
+  assert.equal(refused.code, 76);
+  assert.match(
+    refused.err,
+    /another one than the one you confirmed[\s\S]*bascule login https:\/\/localhost:\d+ --fingerprint [0-9a-f]{64}/,
+  );
+  await console.logIn(person, appliance.url);
+  assert.equal((await console.run(['ls', '--json'])).code, 0);
 });
 
 test('logout ends the login at the site', async () => {

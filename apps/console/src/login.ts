@@ -28,9 +28,11 @@ export interface LoginOptions {
   say(text: string): void;
 }
 
-/** Logs this console in: a person confirms a code in the browser, the console collects its own login session. Returns the user's name. */
+/** Logs this console in, unless it is: a person confirms a code in the browser, the console collects its own login session. Returns the user's name. */
 export async function logIn(options: LoginOptions): Promise<string> {
   const { connection, home } = options;
+  const already = await loggedInAs(connection);
+  if (already !== undefined) return already;
   connection.useLogin(undefined);
   const endsAtMs = performance.now() + CONFIRM_LIMIT_MS;
   for (let tries = 1; ; tries++) {
@@ -47,12 +49,28 @@ export async function logIn(options: LoginOptions): Promise<string> {
     const login = { user, cookie, csrf };
     connection.useLogin(login);
     home.storeLogin(connection.origin, login);
-    await connection.learnAuthority().catch((error: unknown) => {
-      // A site without an identity that vouches is one whose next certificate is asked about again.
-      if (!(error instanceof SiteRefusal)) throw error;
-    });
+    await learn(connection);
     return user;
   }
+}
+
+/** The user of a login that still holds; shells in other windows live on it, so that it is not replaced. Learns what the site says of certificates. */
+async function loggedInAs(connection: SiteConnection): Promise<string | undefined> {
+  if (!connection.isLoggedIn) return undefined;
+  try {
+    const { name } = await connection.call('GET', 'auth/me', me);
+    await learn(connection);
+    return name;
+  } catch (error) {
+    if (error instanceof SiteRefusal && error.status === 401) return undefined;
+    throw error;
+  }
+}
+
+/** For the day on which the certificate changes. */
+async function learn(connection: SiteConnection): Promise<void> {
+  await connection.about({ version: aboutThisConsole().version });
+  await connection.learnAuthority();
 }
 
 /** Ends this console's login session at the site and forgets it here; the site's being away does not keep anybody from forgetting. */
@@ -128,7 +146,12 @@ function openBrowser(url: string): void {
   if (platform === 'linux' && env['DISPLAY'] === undefined && env['WAYLAND_DISPLAY'] === undefined) return;
   const [program, ...start]: [string, ...string[]] =
     platform === 'win32' ? ['rundll32', 'url.dll,FileProtocolHandler'] : platform === 'darwin' ? ['open'] : ['xdg-open'];
-  const opener = spawn(program, [...start, url], { stdio: 'ignore', detached: true });
+  // The libraries of our runtime are not for other programs.
+  const opener = spawn(program, [...start, url], {
+    stdio: 'ignore',
+    detached: true,
+    env: { ...env, LD_LIBRARY_PATH: undefined },
+  });
   opener.on('error', () => {});
   opener.unref();
 }

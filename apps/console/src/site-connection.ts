@@ -4,7 +4,7 @@ import type { IncomingMessage } from 'node:http';
 import { WebSocket } from 'ws';
 import { z } from 'zod';
 import { apiError, CSRF_HEADER } from '@bascule/protocol/api/common.ts';
-import { vouched } from '@bascule/protocol/api/console.ts';
+import { consoleAbout, vouched } from '@bascule/protocol/api/console.ts';
 import { FRAME_MAX_BYTES } from '@bascule/wire/frames.ts';
 import type { WebSocketLike } from '@bascule/wire/viewer-client.ts';
 import type { ConsoleHome } from './console-home.ts';
@@ -105,6 +105,13 @@ export class SiteConnection {
       followRedirects: false,
     });
     return socket as unknown as WebSocketLike;
+  }
+
+  /** What the site says of consoles, for one that says `query` of itself; what it says of certificates is remembered. Throws as `call`. */
+  async about(query: Record<string, string>): Promise<z.infer<typeof consoleAbout>> {
+    const about = await this.call('GET', `console/about?${new URLSearchParams(query)}`, consoleAbout);
+    if (this.#home.known(this.origin).tls !== about.tls) this.#home.remember(this.origin, { tls: about.tls });
+    return about;
   }
 
   /** Learns the site identity over a connection that is trusted, so that it may vouch for another certificate later. */

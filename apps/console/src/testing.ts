@@ -120,7 +120,11 @@ export class OpenConsole implements Disposable {
 
   /** Waits until a shell asks for a command. */
   async untilPrompt(): Promise<void> {
-    await waitUntil('a shell asks for a command', () => /[$#] $/.test(this.text()));
+    // After a whole screen sequences that place the cursor follow.
+    const prompt = /[$#] (\x1b\[[0-9;?]*[A-Za-z])*$/;
+    await waitUntil('a shell asks for a command', () => prompt.test(this.text())).catch((error: unknown) => {
+      throw new Error(`${String(error)}; the terminal shows ${JSON.stringify(this.text().slice(-800))}`, { cause: error });
+    });
   }
 
   async exitCode(): Promise<number> {

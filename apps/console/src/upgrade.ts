@@ -12,7 +12,7 @@ import type { ProgramFolder } from '@bascule/client/program-folder.ts';
 import { readBundleAbout } from '@bascule/client/program-folder.ts';
 import { UpgradeError } from '@bascule/client/upgrade-error.ts';
 import { createLog } from '@bascule/log/log.ts';
-import { consoleAbout } from '@bascule/protocol/api/console.ts';
+import type { consoleAbout } from '@bascule/protocol/api/console.ts';
 import type { ClientBundleAbout, Parcel, UpgradeOrder } from '@bascule/protocol/client-program.ts';
 import { ConsoleError, ExitCode } from './exit-code.ts';
 import { countTrialStart, hasFailed, installedPlace, noteFailed, switchTo, upgradablePlace } from './place.ts';
@@ -66,9 +66,8 @@ async function askAbout(
 ): Promise<About | undefined> {
   const runtimeFolder = installed.runtimeOf(installed.pointer('current') ?? '');
   const runtime = runtimeFolder === undefined ? null : installed.runtimeArchiveOf(runtimeFolder);
-  const query = new URLSearchParams({ version: running.version, platform: running.platform, ...(runtime && { runtime }) });
   try {
-    return await connection.call('GET', `console/about?${query}`, consoleAbout);
+    return await connection.about({ version: running.version, platform: running.platform, ...(runtime && { runtime }) });
   } catch (error) {
     if (error instanceof SiteRefusal) return undefined;
     if (error instanceof ConsoleError && error.exitCode === ExitCode.unavailable) return undefined;
