@@ -1,4 +1,4 @@
-/** The archives of client programs (package-format 2.8), made the same way for a release and by a site that runs from a checkout. */
+/** The archives of client programs (package-format 2.6), made the same way for a release and by a site that runs from a checkout. */
 import { createReadStream, existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
