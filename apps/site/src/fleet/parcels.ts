@@ -88,7 +88,7 @@ export class Parcels {
       const parcel = await making.catch(() => undefined);
       if (parcel) used.add(parcel.sha256);
     }
-    for (const sha256 of [...this.#files.keys()]) {
+    for (const sha256 of this.#files.keys()) {
       const file = this.#fileOf(sha256);
       const found = await stat(file).catch(() => undefined);
       if (used.has(sha256) || (found && found.mtimeMs > this.#now() - PARCEL_KEPT_MS)) continue;
