@@ -1,7 +1,8 @@
 /** I6 on a whole appliance with real Jump Clients: whatever becomes of certificates, identities, clocks and the database, they come back by themselves. */
 import assert from 'node:assert/strict';
 import { createHash, X509Certificate } from 'node:crypto';
-import { copyFileSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { ok } from '@bascule/protocol/api/common.ts';
@@ -22,18 +23,30 @@ const AWAY_LIMIT_MS = 40_000;
 let appliance: LaunchedAppliance;
 let client: LaunchedJumpClient;
 let clock: MovedClock;
+let directory: string;
 let api: ApiClient;
 
 before(async () => {
-  appliance = await launchAppliance();
-  clock = new MovedClock(appliance.directory);
+  directory = mkdtempSync(join(tmpdir(), 'bascule-certificates-'));
+  clock = new MovedClock(directory);
+  // Of the site alone: the web certificate, which base makes, is no matter here.
+  const onlySite = join(directory, 'site-clock.mjs');
+  const [, preload = ''] = (clock.environment['NODE_OPTIONS'] ?? '').split('=');
+  writeFileSync(onlySite, `if (/\\/site\\/src\\//.test(process.argv[1] ?? '')) await import(${JSON.stringify(preload)});\n`, {
+    mode: 0o644,
+  });
+  const environment = { ...clock.environment, NODE_OPTIONS: `--import=${onlySite}` };
+  appliance = await launchAppliance({ directory, environment });
   api = await ApiClient.pin(appliance.url);
   await api.takeOver(appliance.passwords.login, PASSWORD);
   client = await appliance.startJumpClient({ name: 'far' });
   await useShell('far');
 });
 
-after(() => appliance[Symbol.asyncDispose]());
+after(async () => {
+  await appliance[Symbol.asyncDispose]();
+  rmSync(directory, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
+});
 
 /** Logs in as a browser that has accepted whatever is shown. */
 async function logIn(): Promise<void> {
@@ -76,14 +89,21 @@ function trustedBy({ home }: LaunchedJumpClient): string {
 }
 
 /** Stops the appliance alone, does something to its files, and starts it. */
-async function whileStopped(act: () => void, environment?: Record<string, string>): Promise<void> {
+async function whileStopped(act: () => void): Promise<void> {
   const pid = await appliance.pid('boot');
   process.kill(pid, 'SIGTERM');
   await waitUntil('the appliance has stopped', () => !existsSync(`/proc/${pid}/fd/0`) || undefined);
   act();
-  if (environment === undefined) appliance.startBoot();
-  else appliance.startBootWith(environment);
+  appliance.startBoot();
   await appliance.ready();
+  await logIn();
+}
+
+/** SIGKILLs the program, whose successor reads its files anew. */
+async function again(program: 'base' | 'site'): Promise<void> {
+  const before = await appliance.pid('site');
+  await appliance.kill(program);
+  await waitUntil('a new site runs', async () => (await appliance.pid('site').catch(() => before)) !== before || undefined);
   await logIn();
 }
 
@@ -91,16 +111,15 @@ describe('clients come back by themselves', { concurrency: false }, () => {
   it('through every change of the web certificate', async () => {
     const file = join(appliance.paths.boxTls, 'web.pem');
     const change = async (pem: string) => {
-      await whileStopped(() => writeFileSync(file, pem));
+      writeFileSync(file, pem);
+      await again('base');
       await useShell('far');
     };
-    const own = readFileSync(file, 'utf8');
     await change(await makeWebCertificate({ names: ['localhost', '127.0.0.1'] }));
     await change(await makeWebCertificate({ names: ['localhost', '127.0.0.1'], byAuthority: true }));
     // Both of these base replaces at its start, with another certificate for the same key.
     await change(await makeWebCertificate({ names: ['localhost', '127.0.0.1'], endedDaysAgo: 3 }));
     await change(await makeWebCertificate({ names: ['other.example'] }));
-    await change(own);
   });
 
   it('when the identity is rotated while they are connected, and twice while they are away', async () => {
@@ -115,16 +134,14 @@ describe('clients come back by themselves', { concurrency: false }, () => {
       [first.fingerprintSha256],
     );
     await useShell('far');
-    await appliance.kill('site');
-    await logIn();
+    await again('site');
     await useShell('far');
     await waitUntil('the client trusts the new identity', () => trustedBy(client) === second.fingerprintSha256 || undefined);
 
     const third = await rotate();
     assert.equal(trustedBy(away), first.fingerprintSha256);
-    await appliance.kill('site');
+    await again('site');
     away.restart();
-    await logIn();
     await useShell('away');
     await waitUntil('the client that was away trusts it too', () => trustedBy(away) === third.fingerprintSha256 || undefined);
     await useShell('far');
@@ -142,30 +159,30 @@ describe('clients come back by themselves', { concurrency: false }, () => {
     await api.call('PUT', 'fleet/settings', fleetSettings, { ...settings, toleratesDates: false });
     // As the client sees it: its own clock is slow. An early certificate is always taken.
     clock.move(300 * DAY_MS);
-    await whileStopped(() => undefined, clock.environment);
+    await again('site');
     await useShell('far');
     // Its own clock is fast, and the certificate has ended.
     clock.move(-3 * 365 * DAY_MS);
-    await whileStopped(() => undefined, clock.environment);
+    await again('site');
     await waitUntil(
       'the client says why it stays away',
       () => /has ended by this machine's clock/.test(client.log()) || undefined,
       AWAY_LIMIT_MS,
     );
     clock.move(0);
-    await whileStopped(() => undefined, clock.environment);
+    await again('site');
     await useShell('far');
     await api.call('PUT', 'fleet/settings', fleetSettings, { ...settings, toleratesDates: true });
     clock.move(-3 * 365 * DAY_MS);
-    await whileStopped(() => undefined, clock.environment);
+    await again('site');
     await useShell('far');
     clock.move(0);
-    await whileStopped(() => undefined, clock.environment);
+    await again('site');
     await useShell('far');
   });
 
   it('when an older database is restored: known by their records, to be confirmed, never refused', async () => {
-    const database = join(appliance.paths.site, 'site.db');
+    const { database } = appliance.paths.site;
     const backup = join(appliance.directory, 'site.db.backup');
     const revokedLater = await appliance.startJumpClient({ name: 'revoked-later' });
     await useShell('revoked-later');
@@ -180,8 +197,7 @@ describe('clients come back by themselves', { concurrency: false }, () => {
     await api.call('PATCH', `jump/items/${tagged.id}`, jumpItem, { name: 'by another name', tags: ['blue'] });
     await api.call('POST', `jump/items/${(await itemOf('revoked-later')).id}/revoke`, jumpItem, {});
     await waitUntil('it has heard that it is revoked', () => /refused/.test(revokedLater.log()) || undefined);
-    await appliance.kill('site');
-    await logIn();
+    await again('site');
     await waitUntil(
       'its record has its new name',
       () => recordOf(recorded)?.name === 'by another name' || undefined,

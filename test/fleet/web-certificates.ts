@@ -26,7 +26,7 @@ export async function makeWebCertificate(options: {
     signingAlgorithm: ALGORITHM,
     extensions: [
       new x509.SubjectAlternativeNameExtension(
-        options.names.map((name) => ({ type: isIP(name) === 0 ? 'dns' : 'ip', value: name })),
+        options.names.map((name) => ({ type: isIP(name) === 0 ? ('dns' as const) : ('ip' as const), value: name })),
       ),
     ],
   });

@@ -1,0 +1,184 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { enrolledClient, ScriptedLink } from '@bascule/client/testing.ts';
+import type { ClientSoftware } from '@bascule/protocol/client-program.ts';
+import type { LossCode, PlannedChange } from '@bascule/protocol/losses.ts';
+import { readAudit } from '@bascule/store/audit.ts';
+import { ADMINISTRATOR } from '../jump/testing.ts';
+import { SiteIdentity, type ClientRow } from '../jump/jump.ts';
+import { openTestSite } from '../testing.ts';
+import { ClientRecords } from './client-records.ts';
+import { LossList, lookAt, SEEN_LATELY_MS, type LossView } from './losses.ts';
+
+const A = 'a'.repeat(32);
+const DAY_MS = 24 * 60 * 60_000;
+const SOFTWARE: ClientSoftware = {
+  program: 'jump-client',
+  version: '0.2.0',
+  revision: 'abc',
+  platform: 'linux-x64',
+  mode: 'active',
+  bundle: null,
+  runtime: null,
+  upgradable: true,
+  trial: false,
+  dials: { host: 'bascule.example', port: 8443, proxy: false },
+  freeBytes: 1e9,
+  authority: '0'.repeat(64),
+};
+
+/** The whole site, its control links on a free port. */
+async function openLinkedSite() {
+  const opened = await openTestSite();
+  const server = createServer({ pauseOnConnect: true }, (socket) => opened.site.acceptLink(socket, new Uint8Array()));
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const target = { host: '127.0.0.1', port: (server.address() as AddressInfo).port, proxy: undefined };
+  const { jump, trust, store, identity } = opened.site.parts;
+  const token = () =>
+    jump.tokens.create(ADMINISTRATOR, { name: 'test', uses: 10, approveEach: false, validForMs: 3_600_000, groupId: null }).text;
+  return {
+    ...{ target, token, jump, trust, store, identity, clock: opened.clock },
+    async [Symbol.asyncDispose]() {
+      server.close();
+      await opened[Symbol.asyncDispose]();
+    },
+  };
+}
+
+async function hello(site: { target: ScriptedTarget }, client: Awaited<ReturnType<typeof enrolledClient>>, more: object = {}) {
+  const link = await ScriptedLink.hello(site.target, client, A, { software: SOFTWARE, ...more });
+  const accepted = await link.next('accepted');
+  link.webSocket.close();
+  await link.closed;
+  return accepted;
+}
+type ScriptedTarget = Parameters<typeof ScriptedLink.hello>[0];
+
+test('a client gets a record, another when something in it has changed, and none while it is as it was', async () => {
+  await using site = await openLinkedSite();
+  const client = await enrolledClient(site.target, site.token());
+  const first = await hello(site, client);
+  assert.ok(first.record !== undefined);
+  assert.equal((await hello(site, client, { record: first.record })).record, undefined);
+  site.jump.changeItem(ADMINISTRATOR, client.identity.client, { name: 'another name' });
+  const second = await hello(site, client, { record: first.record });
+  assert.ok(second.record !== undefined && second.record !== first.record);
+  site.clock.nowMs += 2 * 60 * 60_000;
+  assert.ok((await hello(site, client, { record: second.record })).record !== undefined, 'it is old');
+  assert.equal(site.trust.restored(), null);
+});
+
+test('a client that is refused as revoked is given that to bear', async () => {
+  await using site = await openLinkedSite();
+  const client = await enrolledClient(site.target, site.token());
+  site.jump.revoke(ADMINISTRATOR, client.identity.client);
+  const link = await ScriptedLink.hello(site.target, client, A, { software: SOFTWARE });
+  const refused = await link.next('refused');
+  assert.match(Buffer.from(refused.record!.split('.')[0]!, 'base64url').toString(), /"state":"revoked"/);
+});
+
+test('records that this site has not signed, or about another client, change nothing', async () => {
+  await using site = await openLinkedSite();
+  const client = await enrolledClient(site.target, site.token());
+  const id = client.identity.client;
+  const keysDir = mkdtempSync(join(tmpdir(), 'bascule-other-'));
+  const other = new ClientRecords({ identity: await SiteIdentity.open({ keysDir }), reader: site.store, now: Date.now });
+  const content = { name: 'forged', group: null, tags: [], state: 'revoked' as const };
+  const genuine = new ClientRecords({ identity: site.identity, reader: site.store, now: Date.now });
+  const foreign = other.sign(id, content)!;
+  const [payload = '', signature = ''] = genuine.sign(id, content)!.split('.');
+  const altered = JSON.parse(Buffer.from(payload, 'base64url').toString()) as { history: { hash: string } };
+  altered.history.hash = 'f'.repeat(64);
+  const forged = [
+    `${Buffer.from(JSON.stringify(altered)).toString('base64url')}.${signature}`,
+    newerHistory(foreign),
+    genuine.sign('jcl_019a0000-0000-7000-8000-000000000000', content)!,
+    'nonsense',
+  ];
+  for (const record of forged) {
+    const accepted = await hello(site, client, { record });
+    assert.equal(accepted.state, 'approved');
+  }
+  assert.equal(site.trust.restored(), null);
+  rmSync(keysDir, { recursive: true });
+});
+
+/** As `record`, of a database that this one is not. */
+function newerHistory(record: string): string {
+  const [payload = '', signature = ''] = record.split('.');
+  const text = JSON.parse(Buffer.from(payload, 'base64url').toString()) as { history: { sequence: number } };
+  text.history.sequence += 1000;
+  return `${Buffer.from(JSON.stringify(text)).toString('base64url')}.${signature}`;
+}
+
+test('a rotation is audited and given to clients; losses go on to count', async () => {
+  await using site = await openLinkedSite();
+  const client = await enrolledClient(site.target, site.token());
+  const before = site.identity.fingerprintSha256;
+  await site.trust.rotate(ADMINISTRATOR);
+  const accepted = await hello(site, client, { software: { ...SOFTWARE, authority: before } });
+  assert.equal(client.home.take(client.identity, accepted).authority.trim(), site.identity.certificatePem.trim());
+  assert.ok(readAudit(site.store, { limit: 50 }).some(({ code }) => code === 'SITE_IDENTITY_ROTATED'));
+  const state = site.trust.identityState();
+  assert.deepEqual([state.former.length, state.former[0]?.fingerprintSha256], [1, before]);
+  const losses = await site.trust.losses({ kind: 'identity' });
+  assert.deepEqual([losses.seenLately, losses.list[0]?.code], [1, 'cannot-follow-identity'], 'it never said what it trusts');
+});
+
+test('each change finds whom it would cost, and why', () => {
+  const nowMs = Date.now();
+  const view: Omit<LossView, 'change'> = {
+    nowMs,
+    host: 'bascule.example',
+    port: 8443,
+    isFollowedFrom: (authority) => authority === SOFTWARE.authority,
+    hasProgram: (program) => program === 'jump-client',
+  };
+  const found = (change: PlannedChange, software: Partial<ClientSoftware> | undefined, row: Partial<ClientRow> = {}) => {
+    const list = new LossList();
+    const stored = software === undefined ? '' : JSON.stringify({ ...SOFTWARE, ...software });
+    const whole = {
+      id: 'jcl_1',
+      name: 'web',
+      state: 'approved',
+      program: 'jump-client',
+      lastSeenAtMs: nowMs - DAY_MS,
+      software: stored,
+      ...row,
+    };
+    lookAt(whole as ClientRow, { isOnline: false, software: undefined }, { ...view, change }, list);
+    const [first] = list.result().list;
+    return first && `${first.severity} ${first.code}`;
+  };
+  const moved: PlannedChange = { kind: 'host-name', host: 'new.example', port: 8443, keepsOldName: false };
+  const packaged: PlannedChange = { kind: 'package', version: '0.3.0' };
+  const renewed: PlannedChange = {
+    kind: 'certificate',
+    names: [],
+    keySha256: '0'.repeat(64),
+    isPubliclyTrusted: false,
+    expiresAtMs: 0,
+  };
+  const expected = (severity: string, code: LossCode) => `${severity} ${code}`;
+  assert.equal(found(renewed, {}), undefined);
+  assert.equal(found(moved, {}), expected('lost', 'dials-old-name'));
+  assert.equal(found({ ...moved, keepsOldName: true }, {}), undefined);
+  assert.equal(found(moved, { dials: { host: 'NEW.example', port: 8443, proxy: false } }), undefined);
+  assert.equal(found({ kind: 'identity' }, {}), undefined);
+  assert.equal(found({ kind: 'identity' }, { authority: '1'.repeat(64) }), expected('lost', 'cannot-follow-identity'));
+  assert.equal(found({ kind: 'identity' }, undefined), expected('lost', 'cannot-follow-identity'));
+  assert.equal(found(packaged, {}), undefined);
+  assert.equal(found(packaged, undefined), expected('trouble', 'cannot-upgrade'));
+  assert.equal(found(packaged, { freeBytes: 1000 }), expected('trouble', 'disk-full'));
+  assert.equal(found(packaged, { platform: 'linux-arm64' }), expected('trouble', 'no-program-for-platform'));
+  assert.equal(found(packaged, { program: 'jumpoint' }), expected('trouble', 'no-program-for-platform'));
+  assert.equal(found(packaged, {}, { lastSeenAtMs: nowMs - SEEN_LATELY_MS - DAY_MS }), expected('trouble', 'not-seen-lately'));
+  assert.equal(found(packaged, {}, { lastSeenAtMs: nowMs - 3 * 365 * DAY_MS }), expected('lost', 'certificate-ended'));
+  assert.equal(found(moved, {}, { state: 'revoked' }), undefined);
+});
