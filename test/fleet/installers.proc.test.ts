@@ -165,30 +165,46 @@ test('the .deb: apt brings what it depends on; over itself it keeps the identity
   await forget(client.id);
 });
 
-test('a generic .deb has no key and makes no identity; it waits until one is typed', how, async () => {
-  const made = await makeInstaller('for images', { isGeneric: true });
-  await fileInto(made.installer.id, 'deb', '/tmp/generic.deb');
-  const said = await root.must(['apt-get', '-q', '-y', 'install', '/tmp/generic.deb']);
-  assert.match(said, /no key came with this package: run 'bascule-jump-client enrol'/);
-  const program = root.spawn([`${PROGRAM}/bascule-jump-client`], {}, 'pipe');
-  await waitUntil(
-    'it says that it waits',
-    () =>
-      new Promise<boolean>((done) =>
-        program.stderr!.once('data', (data: Buffer) => done(data.includes('waits for an installer key'))),
-      ),
-  );
-  assert.equal((await root.run(['test', '-e', `${PROGRAM}/state`])).code, 1, 'no state before there is a key');
-  const wrong = await root.run(['bascule-jump-client', 'enrol'], { input: 'bjt1.nonsense\n' });
-  assert.notEqual(wrong.code, 0);
-  await root.must(['bascule-jump-client', 'enrol'], { input: `${made.key}\n` });
-  const client = await checkShell();
-  await root.must(['dpkg', '--purge', 'bascule-jump-client']);
-  await noneOnline();
-  await root.must(['apt-get', '-q', '-y', 'autoremove', '--purge']);
-  await root.must(['rm', '/tmp/generic.deb']);
-  await checkUntouched();
-  await forget(client.id);
-  const { installers: list } = await api.call('GET', 'installers', installers);
-  assert.equal(list.find(({ id }) => id === made.installer.id)?.usesLeft, 4);
-});
+test(
+  'generic ones beside each other: without a key there is no identity; Jumpoint and console come by .deb too',
+  how,
+  async () => {
+    const made = await makeInstaller('for images', { isGeneric: true });
+    const jumpoint = await makeInstaller('a gateway', { program: 'jumpoint', isGeneric: true });
+    const { version } = made.installer;
+    await fileInto(made.installer.id, 'deb', '/tmp/generic.deb');
+    await fileInto(jumpoint.installer.id, 'deb', '/tmp/jumpoint.deb');
+    await fetchInto(`downloads/bascule-console_${version}_amd64.deb`, '/tmp/console.deb');
+    const files = ['/tmp/generic.deb', '/tmp/jumpoint.deb', '/tmp/console.deb'];
+    const said = await root.must(['apt-get', '-q', '-y', 'install', ...files]);
+    assert.match(said, /no key came with this package: run 'bascule-jump-client enrol'/);
+    const program = root.spawn([`${PROGRAM}/bascule-jump-client`], {}, 'pipe');
+    await waitUntil(
+      'it says that it waits',
+      () =>
+        new Promise<boolean>((done) =>
+          program.stderr!.once('data', (data: Buffer) => done(data.includes('waits for an installer key'))),
+        ),
+    );
+    assert.equal((await root.run(['test', '-e', `${PROGRAM}/state`])).code, 1, 'no state before there is a key');
+    const wrong = await root.run(['bascule-jump-client', 'enrol'], { input: 'bjt1.nonsense\n' });
+    assert.notEqual(wrong.code, 0);
+    await root.must(['bascule-jump-client', 'enrol'], { input: `${made.key}\n` });
+    const client = await checkShell();
+    root.spawn(['bascule-jumpoint'], { BASCULE_KEY: jumpoint.key });
+    const gateway = await waitUntil('the Jumpoint is online', async () => {
+      const { items } = await api.call('GET', 'jump/items', jumpItems);
+      return items.find((item) => item.online && item.program === 'jumpoint');
+    });
+    assert.match(await root.must(['bascule', '--version']), new RegExp(version.replaceAll('.', '\\.')));
+    await root.must(['dpkg', '--purge', 'bascule-jump-client', 'bascule-jumpoint', 'bascule-console']);
+    await noneOnline();
+    await root.must(['apt-get', '-q', '-y', 'autoremove', '--purge']);
+    await root.must(['rm', ...files]);
+    await checkUntouched();
+    await forget(client.id);
+    await forget(gateway.id);
+    const { installers: list } = await api.call('GET', 'installers', installers);
+    assert.equal(list.find(({ id }) => id === made.installer.id)?.usesLeft, 4);
+  },
+);

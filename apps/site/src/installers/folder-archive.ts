@@ -3,17 +3,7 @@ import type { ClientMode, ClientProgram } from '@bascule/protocol/client-program
 import { launcherName, PROGRAM_TITLES } from './launcher.ts';
 import { programEntries, runtimeEntries, type ProgramParts } from './program-files.ts';
 import { FINISH, finishInstallation } from './shell-finish.ts';
-import {
-  CHECK_SPACE,
-  checks,
-  chooseTarget,
-  IS_NEWER,
-  POINT,
-  quotedUrl,
-  SAVE_PROXY,
-  STOP_PROGRAMS,
-  WRITE_SETTINGS,
-} from './shell-parts.ts';
+import { CHECK_SPACE, checks, chooseTarget, IS_NEWER, POINT, quotedUrl, SAVE_PROXY, WRITE_SETTINGS } from './shell-parts.ts';
 import { sizeOf, tarGzPieces, tarPieces, type Piece, type TarEntry } from './tar-pieces.ts';
 
 export interface FolderValues {
@@ -48,7 +38,7 @@ umask 077
 site=${quotedUrl(values.siteUrl)}
 from=$(dirname -- "$(readlink -f -- "$0")")
 ${checks(program, ['cp', 'mv', 'readlink'])}${chooseTarget(program)}
-${STOP_PROGRAMS}
+${IS_NEWER}${POINT}${WRITE_SETTINGS}${SAVE_PROXY}${FINISH}
 if [ "\${1:-}" = --uninstall ]; then
   [ -f "$target/installed.json" ] || fail "nothing is installed in $target."
   if [ "$user" = 0 ]; then
@@ -77,7 +67,6 @@ work=$(mktemp -d "$target/.install.XXXXXX") || fail "nothing can be written into
 trap 'rm -rf "$work"' EXIT
 trap 'exit 1' HUP INT TERM
 cp -R "$from/files" "$work/files" || fail "the files could not be copied to $target: is the disk full?"
-${IS_NEWER}${POINT}${WRITE_SETTINGS}${SAVE_PROXY}${FINISH}
 package=tar
 mode=\${BASCULE_MODE:-${values.mode}}
 ${finishInstallation({ program, bundleFolder, waitsForVersion: values.waitsForVersion })}`;

@@ -1,7 +1,7 @@
 /** The files of installers: put together when they are fetched, of parts that are the same for everybody and a few bytes that are not. */
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import type { Log } from '@bascule/log/log.ts';
@@ -159,6 +159,7 @@ export class InstallerFiles {
     const { programs, filesDir } = this.#options;
     const runtime = await programs.runtime('linux-x64');
     if (runtime === undefined) throw cannotBeMade(NO_PROGRAMS);
+    await removeFormerFiles(filesDir);
     const stored = await storeRuntime(join(filesDir, 'installers'), runtime);
     this.#runtimeTar = await this.#publish('runtime', runtimeEntries(stored, { withLibraries: true }));
     this.#runtime = stored;
@@ -263,4 +264,11 @@ export function fileName({ program, version, format }: Pick<FileOrder, 'program'
   const name = launcherName(program);
   if (format === 'deb') return `${name}_${version}_amd64.deb`;
   return format === 'sh' ? `install-${name}.sh` : `${name}-${version}.${format}`;
+}
+
+/** Version 0.1.0 kept whole archives: a version that goes back makes its own again. */
+async function removeFormerFiles(filesDir: string): Promise<void> {
+  for (const name of await readdir(filesDir).catch(() => []))
+    if (/^((runtime|client)-[0-9a-f]{64}\.tar(\.gz)?|installer-runtime\.json)$/.test(name))
+      await rm(join(filesDir, name), { force: true });
 }

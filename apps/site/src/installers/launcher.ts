@@ -65,6 +65,7 @@ wait_for_identity() {
   pause=${FIRST_PAUSE_S}
   said=
   while [ ! -s "$home/state/identity.json" ]; do
+    [ -e "$home/current" ] || exit 0 # It was removed meanwhile.
     key=$(given_key)
     if [ -z "$key" ]; then
       [ -n "$said" ] || say "waits for an installer key: run '${launcherName(program)} enrol', or put it into $home/key."

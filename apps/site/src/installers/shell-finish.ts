@@ -1,10 +1,11 @@
 /** The end of every installation by script: files to their places, settings, enrolment, service. The `.deb` has scripts of its own. */
 import type { ClientProgram } from '@bascule/protocol/client-program.ts';
 import { launcherName, PROGRAM_TITLES } from './launcher.ts';
-import { unitText } from './shell-parts.ts';
+import { STOP_PROGRAMS, unitText } from './shell-parts.ts';
 
 /** Functions that `finishInstallation` calls. */
 export const FINISH = `
+${STOP_PROGRAMS}
 # put FROM: moves what was unpacked in FROM to its place in $target; a folder that is there already is whole, and stays.
 put() {
   for folder in bundles runtimes; do
@@ -18,6 +19,8 @@ put() {
   mkdir -p "$target/lib"
   for made in "$1/lib"/* ; do if [ -f "$made" ]; then mv -f "$made" "$target/lib/\${made##*/}"; fi; done
   for made in "$1"/*; do if [ -f "$made" ]; then mv -f "$made" "$target/\${made##*/}"; fi; done
+  # Of version 0.1.0, which laid its files otherwise.
+  rm -rf "$target"/runtime-[0-9a-f]* "$target"/client-[0-9a-f]*
 }
 
 # link NAME TARGET: in /usr/local/bin, unless something else has that name there.
@@ -96,6 +99,8 @@ ${
 fi
 key=
 
+# Without a service manager the one before goes on until it is ended.
+if [ "$how" = plain ]; then stop_programs; fi
 if [ "\${FOREGROUND:-}" = 1 ]; then
   rm -rf "$work"
   exec "$target/${launcher}"

@@ -134,14 +134,14 @@ export const STOP_PROGRAMS = `stop_programs() {
     left=
     for process in /proc/[0-9]*; do
       case $(readlink "$process/exe" 2>/dev/null) in
-        "$target"/runtimes/*) left=1; kill "-$signal" "\${process#/proc/}" 2>/dev/null || true ;;
+        "$target"/runtime*/*) left=1; kill "-$signal" "\${process#/proc/}" 2>/dev/null || true ;;
       esac
     done
     [ -n "$left" ] || return 0
     for _ in 1 2 3 4 5 6 7 8 9 10; do
       left=
       for process in /proc/[0-9]*; do
-        case $(readlink "$process/exe" 2>/dev/null) in "$target"/runtimes/*) left=1 ;; esac
+        case $(readlink "$process/exe" 2>/dev/null) in "$target"/runtime*/*) left=1 ;; esac
       done
       [ -n "$left" ] || return 0
       sleep 0.3

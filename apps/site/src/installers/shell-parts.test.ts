@@ -1,0 +1,94 @@
+import assert from 'node:assert/strict';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { settingsFile } from '../../../../packages/client/src/installed.ts';
+import { launcherScript } from './launcher.ts';
+import { IS_NEWER, POINT, quotedKey, quotedUrl, WRITE_SETTINGS } from './shell-parts.ts';
+
+const work = mkdtempSync(join(tmpdir(), 'bascule-shell-'));
+after(() => rmSync(work, { recursive: true, force: true }));
+const sh = (script: string, env: Record<string, string> = {}) =>
+  execFileSync('/bin/sh', ['-euc', script], { encoding: 'utf8', env: { PATH: '/usr/bin:/bin', ...env } });
+
+/** A program folder that holds these bundles. */
+function folderWith(bundles: string[], current?: string): string {
+  const target = mkdtempSync(join(work, 'target-'));
+  for (const name of bundles) {
+    mkdirSync(join(target, 'bundles', name), { recursive: true });
+    writeFileSync(join(target, 'bundles', name, 'main.mjs'), '');
+  }
+  if (current !== undefined) writeFileSync(join(target, 'current'), `${current}\n`);
+  return target;
+}
+const pointer = (target: string, name: string) =>
+  existsSync(join(target, name)) ? readFileSync(join(target, name), 'utf8').trim() : undefined;
+
+test('versions are compared number by number', () => {
+  const cases: [string, string, boolean][] = [
+    ['0.10.0-abc', '0.9.9-def', true],
+    ['0.9.9-def', '0.10.0-abc', false],
+    ['1.0.0-abc', '1.0.0-def', false],
+    ['2.0.0', '1.99.99-x', true],
+    ['0.1.1-a', '0.1.0-b', true],
+  ];
+  for (const [one, other, isNewer] of cases)
+    assert.equal(
+      sh(`${IS_NEWER}if is_newer ${one} ${other}; then echo yes; else echo no; fi`).trim(),
+      isNewer ? 'yes' : 'no',
+      `${one} ${other}`,
+    );
+});
+
+test('what is installed runs, the one before stays as previous; a client that has upgraded itself beyond it stays (B98)', () => {
+  const point = (target: string, folder: string) => sh(`target=${target}\n${IS_NEWER}${POINT}point ${folder}`);
+  const fresh = folderWith(['0.2.0-a']);
+  point(fresh, '0.2.0-a');
+  assert.deepEqual([pointer(fresh, 'current'), pointer(fresh, 'previous')], ['0.2.0-a', undefined]);
+  const older = folderWith(['0.2.0-a', '0.3.0-b'], '0.2.0-a');
+  writeFileSync(join(older, 'trial.json'), '{}');
+  point(older, '0.3.0-b');
+  assert.deepEqual([pointer(older, 'current'), pointer(older, 'previous')], ['0.3.0-b', '0.2.0-a']);
+  assert.ok(!existsSync(join(older, 'trial.json')));
+  const newer = folderWith(['0.2.0-a', '0.3.0-b'], '0.3.0-b');
+  point(newer, '0.2.0-a');
+  assert.equal(pointer(newer, 'current'), '0.3.0-b');
+  const broken = folderWith(['0.2.0-a'], '0.3.0-gone');
+  point(broken, '0.2.0-a');
+  assert.equal(pointer(broken, 'current'), '0.2.0-a');
+});
+
+test('settings are what the program reads, closed to others; those of the same site stay', () => {
+  const target = folderWith([]);
+  const write = (site: string, mode: string, waits: string) =>
+    sh(`target=${target}\n${WRITE_SETTINGS}write_settings ${site} ${mode} '${waits}'`);
+  const read = () => settingsFile.parse(JSON.parse(readFileSync(join(target, 'settings.json'), 'utf8')));
+  write('https://appliance.example:8443', 'passive', '"0.3.0"');
+  assert.deepEqual([read().site, read().mode, read().waitsForVersion], ['https://appliance.example:8443', 'passive', '0.3.0']);
+  assert.equal(statSync(join(target, 'settings.json')).mode & 0o777, 0o600);
+  write('https://appliance.example:8443', 'active', 'null');
+  assert.equal(read().mode, 'passive');
+  write('https://appliance.example', 'active', 'null');
+  assert.deepEqual([read().site, read().mode, read().waitsForVersion], ['https://appliance.example', 'active', null]);
+});
+
+test('nothing that could end a quotation gets into a script', () => {
+  for (const url of ["https://a'b", 'https://a b', 'http://a', 'https://$(id)', 'https://a/`b`'])
+    assert.throws(() => quotedUrl(url));
+  for (const key of ["bjt1.a'b", 'other', 'bjt1.a b']) assert.throws(() => quotedKey(key));
+});
+
+test('a launcher that waits for a key ends when its program is removed, and says what is missing', () => {
+  const target = folderWith(['0.2.0-a'], '0.2.0-a');
+  const launcher = join(target, 'bascule-jump-client');
+  writeFileSync(launcher, launcherScript('jump-client'), { mode: 0o755 });
+  // A sleep that removes the program: what happens while it waits.
+  const bin = mkdtempSync(join(work, 'bin-'));
+  writeFileSync(join(bin, 'sleep'), `#!/bin/sh\nrm -f ${target}/current\n`, { mode: 0o755 });
+  const { status, stderr } = spawnSync(launcher, [], { encoding: 'utf8', env: { PATH: `${bin}:/usr/bin:/bin` } });
+  assert.equal(status, 0);
+  assert.match(stderr, /^bascule-jump-client: waits for an installer key: run 'bascule-jump-client enrol'/);
+  assert.ok(!existsSync(join(target, 'state')), 'no identity was made');
+});
