@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import { must } from '@bascule/core/must.ts';
 import type { Log } from '@bascule/log/log.ts';
 import type { ClientBundleAbout, ClientSettings, UpgradeReport } from '@bascule/protocol/client-program.ts';
 import { LINK_ALPN, PROTOCOL_VERSIONS, type FromClient, type ToClient } from '@bascule/protocol/control-link.ts';
@@ -14,6 +13,7 @@ import type { Face, FaceSessions, SessionMessage } from './face.ts';
 import { readFacts } from './facts.ts';
 import { KeptSettings } from './kept-settings.ts';
 import { LinkPace } from './link-pace.ts';
+import { LinkTrust } from './link-trust.ts';
 import type { ClientOptions } from './options.ts';
 import { SaidSeldom } from './said-seldom.ts';
 import { SiteVersionGate } from './site-version-gate.ts';
@@ -65,6 +65,7 @@ export class ConnectedClient {
   readonly #sessions: FaceSessions;
   readonly #upgrader: Upgrader | undefined;
   readonly #settings: KeptSettings;
+  readonly #trust: LinkTrust;
   readonly #versionGate: SiteVersionGate;
   readonly #checkIns = new CheckInClock();
   readonly #pace: LinkPace;
@@ -74,11 +75,7 @@ export class ConnectedClient {
   #waking = new AbortController();
   /** Made anew at each start: tells a reconnect from a second copy of this identity (wire 3.5). */
   #instance = randomBytes(16).toString('hex');
-  #identity: StoredIdentity | undefined;
   #link: ControlLink | undefined;
-  #tlsSession: Buffer | undefined;
-  /** Of data links: when the relay was replaced, all sessions dial at once, and full handshakes would be most of the wait. */
-  #dataTlsSession: Buffer | undefined;
   #refused: Refused | undefined;
   #refusalSaid = new SaidSeldom(REFUSAL_SAID_EVERY_MS);
   #accepted = false;
@@ -97,11 +94,12 @@ export class ConnectedClient {
     this.#supervisor = supervisor;
     this.#log = log;
     this.#settings = new KeptSettings(options.folder, options.home);
+    this.#trust = new LinkTrust(home, this.#settings, log);
     this.#versionGate = new SiteVersionGate(options.folder);
     this.#pace = new LinkPace(options.trial);
     this.#sessions = face.sessions({
       target: options,
-      tls: () => this.#dataTls(),
+      tls: () => this.#trust.forDataLink(),
       send: (message) => this.#link?.send(message) ?? false,
       log,
     });
@@ -112,9 +110,9 @@ export class ConnectedClient {
 
   /** Runs until `stop`, or (with `--once`) until the link ends; gives whether the program is to remove itself now. Throws UsageError when only a person can help. */
   async run(): Promise<'stopped' | 'uninstall'> {
-    this.#identity = this.#home.identity() ?? (await this.#enrol());
-    while (!this.#stopping.signal.aborted && !this.#options.enrolOnly && this.#identity !== undefined) {
-      const reached = await this.#connectOnce(this.#identity);
+    this.#trust.identity = this.#home.identity() ?? (await this.#enrol());
+    while (!this.#stopping.signal.aborted && !this.#options.enrolOnly && this.#trust.identity !== undefined) {
+      const reached = await this.#connectOnce(this.#trust.identity);
       if (this.#options.once) break;
       if (this.#isCheckInOver) await this.#restUntilCheckIn();
       else await this.#pause(this.#waitMs(reached));
@@ -179,11 +177,7 @@ export class ConnectedClient {
       trial,
       running: this.#about,
       stateDirectory: this.#options.home,
-      dial: (signal) => {
-        const { authority, certificate } = must(this.#identity, 'identity of an accepted client');
-        const { toleratesDates } = this.#settings.now;
-        return dial(this.#options, { alpn: LINK_ALPN, authority, toleratesDates, certificate, key: this.#home.keyPem }, signal);
-      },
+      dial: (signal) => dial(this.#options, { ...this.#trust.plain(), alpn: LINK_ALPN }, signal),
       report: (report) => this.#link?.send({ kind: 'upgrade-status', ...report }) ?? false,
       isIdle: () => this.#sessions.size === 0,
       whenIdle: (signal) => this.#whenIdle(signal),
@@ -196,8 +190,6 @@ export class ConnectedClient {
     if (this.#options.trial) {
       this.#heldMessages = [];
       this.#health = new TrialHealth(supervisor, () => face.probeShell?.() ?? Promise.resolve());
-    } else {
-      supervisor.started();
     }
     supervisor.listen({
       stop: () => void this.stop(),
@@ -211,6 +203,7 @@ export class ConnectedClient {
     this.#log.info({ version: this.#about.version }, 'upgraded');
     const held = this.#heldMessages ?? [];
     this.#heldMessages = undefined;
+    this.#pace.committed();
     this.#upgrader?.committed();
     for (const message of held) this.#sessions.received(message);
   }
@@ -218,21 +211,9 @@ export class ConnectedClient {
   /** Shells outlive the supervisor; nothing else does, so that the next supervisor finds the home free. */
   async #onSupervisorLost(): Promise<void> {
     this.#log.warn({}, 'supervisor-lost');
-    while (!this.#options.trial && this.#sessions.size > 0) await this.#whenIdle(this.#stopping.signal).catch(() => undefined);
+    while (this.#heldMessages === undefined && this.#sessions.size > 0)
+      await this.#whenIdle(this.#stopping.signal).catch(() => undefined);
     await this.stop();
-  }
-
-  #dataTls() {
-    const identity = must(this.#identity, 'identity of an accepted client');
-    return {
-      authority: identity.authority,
-      toleratesDates: this.#settings.now.toleratesDates,
-      certificate: identity.certificate,
-      key: this.#home.keyPem,
-      ...(this.#dataTlsSession && { session: this.#dataTlsSession }),
-      onSession: (session: Buffer) => (this.#dataTlsSession = session),
-      onFailed: () => (this.#dataTlsSession = undefined),
-    };
   }
 
   #enrol(): Promise<StoredIdentity | undefined> {
@@ -255,27 +236,18 @@ export class ConnectedClient {
     this.#accepted = false;
     this.#refused = undefined;
     this.#isCheckInOver = false;
-    const tls = {
-      authority: identity.authority,
-      toleratesDates: this.#settings.now.toleratesDates,
-      key: this.#home.keyPem,
-      certificate: identity.certificate,
-      session: this.#tlsSession,
-      onSession: (session: Buffer) => (this.#tlsSession = session),
-    };
     let reason: string;
     try {
       const events = {
         hello: ({ version }: Welcome) => this.#helloTo(version, identity),
         message: (message: Exclude<ToClient, { kind: 'welcome' }>) => this.#received(message),
       };
-      this.#link = await ControlLink.open(this.#options, tls, events, this.#stopping.signal);
+      this.#link = await ControlLink.open(this.#options, this.#trust.forControlLink(), events, this.#stopping.signal);
       reason = await this.#link.ended;
       const isExpected = this.#stopping.signal.aborted || this.#refused !== undefined || this.#isCheckInOver;
       if (!isExpected) this.#log.warn({ reason }, 'link-ended');
     } catch (error) {
-      // A session that the appliance does not know any more must not keep us away.
-      this.#tlsSession = undefined;
+      this.#trust.linkFailed();
       reason = (error as Error).message;
       if (!this.#stopping.signal.aborted) this.#log.warn({ reason }, 'link-failed');
     }
@@ -295,7 +267,7 @@ export class ConnectedClient {
 
   #hello(identity: StoredIdentity): FromClient {
     const upgrade = this.#upgrader?.status;
-    const record = this.#home.record();
+    const { record } = this.#trust;
     return {
       kind: 'hello',
       versions: [...PROTOCOL_VERSIONS],
@@ -313,21 +285,6 @@ export class ConnectedClient {
     };
   }
 
-  /** What the site gave is kept; what cannot be stored is given again at the next connect. */
-  #keep(given: Pick<Accepted, 'authority' | 'certificate' | 'record'>): void {
-    const before = this.#identity;
-    if (before === undefined) return;
-    try {
-      this.#identity = this.#home.take(before, given);
-    } catch (error) {
-      this.#log.warn({ reason: (error as Error).message }, 'identity-not-stored');
-    }
-    if (this.#identity === before) return;
-    this.#tlsSession = undefined;
-    this.#dataTlsSession = undefined;
-    this.#log.info({ followed: this.#identity?.authority !== before.authority }, 'certificate-renewed');
-  }
-
   #received(message: Exclude<ToClient, { kind: 'welcome' }>): void {
     switch (message.kind) {
       case 'accepted':
@@ -339,7 +296,7 @@ export class ConnectedClient {
         break;
       case 'refused':
         this.#refused = message;
-        this.#keep({ record: message.record });
+        this.#trust.keep({ record: message.record });
         this.#sayRefusal(message);
         if (message.code === 'revoked' || message.code === 'duplicate-identity') void this.#sessions.endAll(0);
         break;
@@ -402,7 +359,7 @@ export class ConnectedClient {
     this.#pace.accepted(message.reconnect);
     this.#sessions.linkAccepted();
     if (message.settings !== undefined) this.#changeSettings(message.settings);
-    this.#keep(message);
+    this.#trust.keep(message);
     this.#health?.accepted();
     this.#upgrader?.linkAccepted();
   }

@@ -18,7 +18,7 @@ type Windows = Extract<ToClient, { kind: 'accepted' }>['reconnect'];
 
 /** How long to wait before the next link (wire 3.8): when the appliance said so, within the window after a break, with growing back-off after failures, as told after a refusal. */
 export class LinkPace {
-  readonly #isTrial: boolean;
+  #isTrial: boolean;
   #windows: Windows = { windowMs: 0, withSessionsWindowMs: 0 };
   /** The appliance has said when to come back; until the first try. */
   #comeBack: ComeBack | undefined;
@@ -30,6 +30,11 @@ export class LinkPace {
 
   constructor(isTrial: boolean) {
     this.#isTrial = isTrial;
+  }
+
+  /** The candidate is the current program: it waits as all do. */
+  committed(): void {
+    this.#isTrial = false;
   }
 
   accepted(windows: Windows): void {

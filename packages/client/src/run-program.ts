@@ -7,6 +7,7 @@ import { ConnectedClient } from './connected-client.ts';
 import type { Face } from './face.ts';
 import { askLocally, LOCAL_COMMANDS, LocalControl, type LocalCommand } from './local-control.ts';
 import { answerLocally } from './local-answers.ts';
+import { openHome } from './opened-home.ts';
 import { programFolder, readOptions, stateDirectory } from './options.ts';
 import { plainLog } from './plain-log.ts';
 import { runningProgram } from './running-program.ts';
@@ -55,7 +56,9 @@ export async function compose(face: Face, argv: readonly string[], env: NodeJS.P
   const supervisor = SupervisorChannel.ofProcess(env);
   // Not for the eyes of the shells that are started.
   for (const name of ['BASCULE_TOKEN', 'BASCULE_SUPERVISOR', 'BASCULE_PROGRAM_FOLDER']) delete env[name];
-  const home = await ClientHome.open(options.home);
+  // Before the home is opened: that it is taken says nothing against this version.
+  supervisor?.started();
+  const home = supervisor === undefined ? await ClientHome.open(options.home) : await openHome(options.home, log);
   const about = runningProgram(face.program);
   const client = new ConnectedClient({ options, face, about, home, supervisor, log });
   const control = await LocalControl.open(options.home, (command) => answerLocally(command, client, { about, options }));

@@ -33,6 +33,7 @@ const HURRIED: Record<string, string> = {
   'BACK_OFF_MAX_MS = 60_000': 'BACK_OFF_MAX_MS = 200',
   'TRY_PAUSE_MS = 1000': 'TRY_PAUSE_MS = 20',
   'RESTART_FIRST_MS = 1000': 'RESTART_FIRST_MS = 20',
+  'ANSWER_LIMIT_MS = 10_000': 'ANSWER_LIMIT_MS = 400',
   'healthSeconds * 1000': 'healthSeconds * 300',
 };
 
@@ -47,7 +48,7 @@ export const FAULTS = {
   ),
   'opens no shell': "if (process.argv.includes('--trial')) process.dlopen = () => { throw new Error('no terminal'); };",
   hangs:
-    "if (process.argv.includes('--trial')) setTimeout(() => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0), 100);",
+    "if (process.argv.includes('--trial')) { const send = process.send.bind(process); process.send = (m) => { send(m); if (m.kind === 'trouble') setImmediate(() => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)); }; }",
 } as const;
 export type Fault = keyof typeof FAULTS;
 
@@ -62,10 +63,13 @@ function hurry(text: string): string {
 const hurried: Plugin = {
   name: 'hurried',
   setup(run) {
-    run.onLoad({ filter: /packages\/client\/src\/(trial-health|parcel-download|link-pace)\.ts$/ }, async ({ path }) => ({
-      contents: hurry(await readFile(path, 'utf8')),
-      loader: 'ts',
-    }));
+    run.onLoad(
+      { filter: /packages\/client\/src\/(trial-health|parcel-download|link-pace|local-control)\.ts$/ },
+      async ({ path }) => ({
+        contents: hurry(await readFile(path, 'utf8')),
+        loader: 'ts',
+      }),
+    );
   },
 };
 

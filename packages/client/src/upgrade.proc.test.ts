@@ -340,6 +340,18 @@ describe('a supervisor that is killed', { concurrency: 3 }, () => {
   );
 });
 
+test('a supervisor is killed while its candidate hangs: the hung one does not keep the home', LIMIT, async (context) => {
+  const client = await install(context);
+  const holder = client.text('state/holder.json');
+  const order = await orderWith('hangs', { changes: { healthSeconds: SHORT_HEALTH_SECONDS } });
+  at.give(client.id, order);
+  await waitUntil('the candidate holds the home', () => client.text('state/holder.json') !== holder);
+  client.supervisor?.kill('SIGKILL');
+  await once(client.supervisor!, 'exit');
+  client.start();
+  await assertCameToNothing(client, order, { state: 'rolled-back', failure: 'does-not-connect' });
+});
+
 describe('an installed client', { concurrency: 3 }, () => {
   test('a program that dies is started again; on SIGTERM both end', LIMIT, async (context) => {
     const client = await install(context);
