@@ -305,7 +305,7 @@ async function openParts(store: Store, { config, log, now = Date.now }: SiteOpti
       now,
     }),
     ...reportRoutes({ reports, policy, verifyTool: config.verifyTool }),
-    ...siteRoutes({ ...config, jump, sessions, policy, events, space: new RecordingsSpace(paths.recordings, now), now }),
+    ...siteRoutes({ ...config, jump, sessions, policy, events, trust, space: new RecordingsSpace(paths.recordings, now), now }),
   ];
   const http = await openSiteInterface({ config, accounts, policy, routes, log, now });
   return {

@@ -3,6 +3,7 @@ import { siteStatus } from '@bascule/protocol/api/site.ts';
 import type { AccessSessions } from '../access-session/access-session.ts';
 import type { Jump } from '../jump/jump.ts';
 import type { Policy } from '../policy/policy.ts';
+import type { Trust } from '../trust/trust.ts';
 import type { Events } from './events.ts';
 import type { RecordingsSpace } from './recordings-space.ts';
 
@@ -17,12 +18,13 @@ export interface SiteRoutesOptions {
   policy: Policy;
   events: Events;
   space: RecordingsSpace;
+  trust: Trust;
   now(): number;
 }
 
 /** Status and the event stream. Users get the counts of what they may see; administrators of everything. */
 export function siteRoutes(options: SiteRoutesOptions): AnyRoute[] {
-  const { jump, sessions, policy, events, space } = options;
+  const { jump, sessions, policy, events, space, trust } = options;
   return [
     route({
       method: 'GET',
@@ -41,6 +43,7 @@ export function siteRoutes(options: SiteRoutesOptions): AnyRoute[] {
             : { ...(await jump.countsFor(policy.itemFilter(principal))), waiting: 0, conflicts: 0 },
           activeSessions: isAdministrator ? sessions.count : sessions.active(principal.id).length,
           recordings: { ok: sessions.relayReady && freeBytes > FREE_SPACE_NEEDED_BYTES, freeBytes, usedBytes },
+          restored: isAdministrator ? trust.restored() : null,
         };
       },
     }),

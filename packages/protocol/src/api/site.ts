@@ -15,6 +15,8 @@ export const siteStatus = z.object({
   }),
   activeSessions: z.number().int(),
   recordings: z.object({ ok: z.boolean(), freeBytes: z.number(), usedBytes: z.number() }),
+  /** To administrators: the database is older than what clients bear; revocations made after `sinceMs` may be missing. */
+  restored: z.object({ sinceMs: instantMs, clients: z.number().int() }).nullable().default(null),
 });
 /** GET/PUT settings/security (administrators) */
 export const securitySettings = z.object({
