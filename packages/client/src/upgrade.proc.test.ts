@@ -7,8 +7,8 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { newId } from '@bascule/core/ids.ts';
 import type { UpgradeFailure, UpgradeOrder } from '@bascule/protocol/client-program.ts';
-import { waitUntil } from '../../testkit/src/wait-until.ts';
-import { InstalledClient, OLD_VERSION, UpgradeSite, type Fault, type OrderOptions } from './upgrade-testing.ts';
+import { waitUntil } from '@bascule/testkit/wait-until.ts';
+import { InstalledClient, OLD_VERSION, UpgradeSite, type Fault, type OrderOptions } from '../test/upgrade-scene.ts';
 
 const OLD_FOLDER = `${OLD_VERSION}-000000000000`;
 /** The shortest that the protocol allows; the supervisor of these tests counts them quicker. */

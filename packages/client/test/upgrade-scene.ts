@@ -13,9 +13,9 @@ import { TestRepository } from '@bascule/package-format/testing.ts';
 import { clientTarget, type Parcel, type UpgradeOrder, type UpgradeReport } from '@bascule/protocol/client-program.ts';
 import type { FromClient } from '@bascule/protocol/control-link.ts';
 import { TestSite } from '../../../apps/site/src/jump/testing.ts';
-import { ClientHome } from './client-home.ts';
-import { enrol } from './enrol.ts';
-import { FACTS, silent } from './testing.ts';
+import { ClientHome } from '../src/client-home.ts';
+import { enrol } from '../src/enrol.ts';
+import { FACTS, silent } from '../src/testing.ts';
 
 const CHECKOUT = join(import.meta.dirname, '..', '..', '..');
 const SUPERVISOR = join(CHECKOUT, 'packages', 'client', 'supervisor', 'supervisor.mjs');
