@@ -11,11 +11,12 @@ import { CHECKOUT } from '../packages/testkit/src/launch-appliance.ts';
 import { TestBrowser } from '../packages/testkit/src/browser.ts';
 import { waitUntil } from '../packages/testkit/src/wait-until.ts';
 import { toPalettePng } from './screenshots/palette-png.ts';
+import { createInstaller, lookForLosses, takeRollout, walkWizard } from './screenshots/fleet.ts';
 import { makeScene, PASSWORD, quiet, type Scene } from './screenshots/scene.ts';
 import { takeUpdates } from './screenshots/updates.ts';
 
 const FOLDER = join(CHECKOUT, 'docs', 'screenshots');
-const TOTAL_MAX_BYTES = 3 * 1024 * 1024;
+const TOTAL_MAX_BYTES = 4 * 1024 * 1024;
 const VIEWPORT = { width: 1440, height: 900 };
 const THEMES = ['light', 'dark'] as const;
 /** Fonts, a first answer of every list, the end of a short animation. */
@@ -31,8 +32,13 @@ const SET_UP = `hostname ${APPLIANCE_NAME}; ip link set lo up; ip link add eth0 
 const SITE_PAGES: Record<string, (page: Page, url: string, scene: Scene) => Promise<void>> = {
   'login-status': (page, url) => open(page, `${url}/login/status`),
   'login-my-account': (page, url) => open(page, `${url}/login/account`),
+  'login-downloads': (page, url) => open(page, `${url}/login/account/downloads`),
   'login-jump-clients': (page, url) => open(page, `${url}/login/jump/clients`),
   'login-jump-groups': (page, url) => open(page, `${url}/login/jump/groups`),
+  'login-client-settings': (page, url) => open(page, `${url}/login/jump/client-settings`),
+  'login-installer-wizard': walkWizard,
+  'login-installers': createInstaller,
+  'login-trust': lookForLosses,
   'login-installer-tokens': (page, url) => open(page, `${url}/login/jump/installer-tokens`),
   'login-installer-token-created': createToken,
   'login-users': (page, url) => open(page, `${url}/login/users-security/users`),
@@ -104,6 +110,8 @@ async function takeEveryday(wanted: string): Promise<string[]> {
   await page.getByRole('button', { name: 'Set password' }).click();
   await page.getByRole('link', { name: 'My account' }).waitFor();
   await shootAll(page, BOX_PAGES, url, scene, wanted);
+  if ('login-client-upgrades'.includes(wanted))
+    await takeRollout(page, (shown, name) => shoot(shown, name, () => Promise.resolve()));
   return browser.complaints;
 }
 
