@@ -86,6 +86,7 @@ async function ownSessions(connection: SiteConnection): Promise<AccessSessionRow
 /** Opens a session; waits while the Jump Client is upgraded first (B109, B110), and while the site is just restarting. */
 async function open({ connection, say }: JumpOptions, item: JumpItem, terminal: Terminal): Promise<string> {
   let saidPlace: string | undefined;
+  let saidOffline = false;
   for (let triesLeft = OPEN_TRIES; ;) {
     try {
       const body = { jumpItemId: item.id, size: terminal.size() };
@@ -99,9 +100,11 @@ async function open({ connection, say }: JumpOptions, item: JumpItem, terminal: 
         await delay(PLACE_EVERY_MS);
         continue;
       }
-      // Between the old and the new Jump Client there is a moment without one.
-      const mayCome = error.status === 503 || (saidPlace !== undefined && error.code === 'ACCESS_SESSION_ITEM_OFFLINE');
-      if (!mayCome || --triesLeft <= 0) throw error;
+      // Right after a restart of the site, and between an old and a new Jump Client, there is a moment without one.
+      const isOffline = error.code === 'ACCESS_SESSION_ITEM_OFFLINE';
+      if ((error.status !== 503 && !isOffline) || --triesLeft <= 0) throw error;
+      if (isOffline && !saidOffline) say(`${item.name} is offline; waiting ${OPEN_TRIES} s for it (Ctrl-C gives up).`);
+      saidOffline ||= isOffline;
       await delay(OPEN_AGAIN_MS);
     }
   }
