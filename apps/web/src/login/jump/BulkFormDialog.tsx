@@ -51,6 +51,7 @@ export function BulkFormDialog({
             value={add}
             onChange={(tags) => setAdd(tags.map((tag) => tag.slice(0, TAG_MAX_CHARACTERS)))}
             data={knownTags}
+            openOnFocus={false}
             maxTags={TAGS_MAX}
             data-autofocus
           />
@@ -59,6 +60,7 @@ export function BulkFormDialog({
             value={remove}
             onChange={setRemove}
             data={knownTags}
+            openOnFocus={false}
             maxTags={TAGS_MAX}
           />
         </>

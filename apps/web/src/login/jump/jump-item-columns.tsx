@@ -10,7 +10,7 @@ import { UpgradeMark } from './UpgradeMark.tsx';
 import classes from './clients.module.css';
 
 /** Pixels below which the table scrolls sideways. */
-export const CLIENTS_TABLE_MIN_WIDTH = 1180;
+export const CLIENTS_TABLE_MIN_WIDTH = 1250;
 
 /** The columns of the list of Jump Clients. */
 export function useJumpItemColumns(
@@ -24,7 +24,7 @@ export function useJumpItemColumns(
         id: 'name',
         header: t('login:jump.name'),
         sort: 'name',
-        width: 'minmax(150px, 1.6fr)',
+        width: 'minmax(130px, 1.5fr)',
         title: (item) => item.name,
         cell: (item) => <ItemName item={item} />,
       },
@@ -32,21 +32,21 @@ export function useJumpItemColumns(
         id: 'state',
         header: t('login:jump.state'),
         sort: 'attention',
-        width: 'minmax(150px, 0.8fr)',
+        width: '172px',
         cell: (item) => <ItemState item={item} />,
       },
       {
         id: 'online',
         header: t('login:jump.presence'),
         sort: 'since',
-        width: 'minmax(190px, 1fr)',
+        width: '228px',
         cell: (item) => <PresenceMark item={item} />,
       },
       {
         id: 'group',
         header: t('login:jump.group'),
         sort: 'group',
-        width: 'minmax(100px, 1fr)',
+        width: 'minmax(90px, 1fr)',
         title: (item) => item.groupName ?? '',
         cell: (item) => item.groupName ?? <span className="b-quiet">–</span>,
       },
@@ -70,20 +70,20 @@ export function useJumpItemColumns(
         id: 'version',
         header: t('login:jump.version'),
         sort: 'version',
-        width: '84px',
+        width: '76px',
         isMono: true,
         cell: (item) => item.version,
       },
       {
         id: 'upgrade',
         header: t('login:jump.upgrade'),
-        width: 'minmax(150px, 0.8fr)',
+        width: '178px',
         cell: (item) => <UpgradeMark item={item} />,
       },
       {
         id: 'actions',
         header: t('shared:actions'),
-        width: '150px',
+        width: '134px',
         isPinned: true,
         cell: (item) => (
           <Group gap={4} justify="flex-end" wrap="nowrap">
