@@ -4,7 +4,7 @@ import { useTranslation } from 'react-i18next';
 import { Alert, Skeleton } from '@mantine/core';
 import { QueryFailure } from '../../shared/QueryFailure.tsx';
 import { Facts, Section, StateMark } from '../../shared/Section.tsx';
-import { formatBytes, formatInstantWithZone } from '../../shared/format.ts';
+import { formatBytes, formatCount, formatInstant, formatInstantWithZone } from '../../shared/format.ts';
 import { useLoggedIn } from '../../shared/login-state.ts';
 import { loginPaths } from '../login-paths.ts';
 import { ActiveSessionsTable } from './ActiveSessionsTable.tsx';
@@ -35,11 +35,20 @@ function Information() {
   const administrator = useLoggedIn().role === 'administrator';
   if (status.isError && status.data === undefined) return <QueryFailure query={status} />;
   if (status.data === undefined) return <Skeleton height={FACTS_HEIGHT_PX} />;
-  const { jumpClients, recordings, ...site } = status.data;
+  const { jumpClients, recordings, restored, ...site } = status.data;
   const clients = t('login:status.clientCounts', { online: jumpClients.online, total: jumpClients.total });
   return (
     <>
       {administrator && jumpClients.total === 0 && <FirstClientHint />}
+      {restored !== null && (
+        <Alert color="yellow" role="alert" mb="sm" title={t('trust:restored.title')}>
+          {t('trust:restored.text', {
+            count: restored.clients,
+            number: formatCount(restored.clients),
+            since: formatInstant(restored.sinceMs),
+          })}
+        </Alert>
+      )}
       <Facts
         rows={[
           [t('login:status.site'), site.applianceName],
