@@ -1,9 +1,9 @@
 #!/usr/bin/env node
 /**
- * Says whether a recording (docs/spec/wire.md, section 6) or an audit export (docs/spec/audit-export.md) is whole. One file, no
+ * Says whether a recording (docs/spec/wire.md, section 6) or an audit export (docs/spec/audit-export.md) is whole, and what a fleet proof proves. One file, no
  * dependency, Node 20 or newer; memory stays the same however large FILE is.
  *
- *   node verify.mjs FILE [--head HASH] [--identity CERTIFICATE]
+ *   node verify.mjs [fleet-proof] FILE [--head HASH] [--identity CERTIFICATE]
  *
  * Exit code: 0 whole · 1 broken · 2 incomplete · 64 used wrongly, or FILE cannot be read.
  */
@@ -24,11 +24,15 @@ const HEADS_FORMAT = 'bascule-audit/2';
 const FORMER_FORMAT = 'bascule-audit/3';
 const AUDIT_FORMATS = ['bascule-audit/1', HEADS_FORMAT, FORMER_FORMAT];
 const ZEROS = '0'.repeat(64);
-const USAGE = `Usage: node verify.mjs FILE [--head HASH] [--identity CERTIFICATE]
+const PROOF_START = '{"format":"bascule-fleet-proof/1"';
+const PROOF_MAX_BYTES = 512 * 1024 * 1024;
+const UNPROVED_NAMED_MAX = 20;
+const USAGE = `Usage: node verify.mjs [fleet-proof] FILE [--head HASH] [--identity CERTIFICATE]
 
-Says whether a recording (.bsr) or an audit export (.jsonl) is whole.
+Says whether a recording (.bsr) or an audit export (.jsonl) is whole, or whether a fleet proof (.json) is signed and shows every client upgraded.
+fleet-proof takes FILE for nothing else than a fleet proof.
 --head HASH compares the head with one you wrote down (64 hexadecimal digits).
---identity CERTIFICATE checks the signed heads of an audit export with this certificate of the site (PEM), not with the one that the export names.
+--identity CERTIFICATE checks the signed heads of an audit export, or the signature of a fleet proof, with this certificate of the site (PEM), not with the one that the file names.
 Exit code: 0 whole, 1 broken, 2 incomplete, 64 used wrongly or unreadable.`;
 
 /** What was found wrong, and where. */
@@ -74,6 +78,11 @@ class ByteReader {
     if (value) this.#held = this.#held.length === 0 ? value : Buffer.concat([this.#held, value]);
     return !this.#ended;
   }
+}
+
+/** What is left of the line that `start` begins; nothing when it held the newline already. */
+async function restOfLine(reader, start) {
+  return start.includes(10) ? Buffer.alloc(0) : await reader.takeLine();
 }
 
 function parseJson(bytes, where) {
@@ -319,6 +328,43 @@ function readIdentities(file) {
   return certificates;
 }
 
+/** Whether the text of a fleet proof is signed, says of itself what its clients say, and shows every client in the site's version after the site's upgrade. */
+async function verifyProof(reader, start, found) {
+  const bytes = await reader.take(PROOF_MAX_BYTES);
+  if (bytes.length === PROOF_MAX_BYTES) throw new Broken('byte 0: it is too long');
+  const file = parseJson(Buffer.concat([start, bytes]), 'byte 0');
+  Object.assign(found, { kind: 'proof', wholeBytes: start.length + bytes.length });
+  found.identities ??= certificatesOf(String(file.certificate));
+  if (found.identities.length === 0) throw new Broken('its certificate: there is none that can be read');
+  const isGood = ({ publicKey }) =>
+    isSignature('sha256', Buffer.from(String(file.text)), publicKey, Buffer.from(String(file.signature), 'base64'));
+  found.signer = found.identities.find(isGood);
+  if (found.signer === undefined) throw new Broken('its signature: it does not fit the text and the certificate');
+  const proof = parseJson(Buffer.from(file.text), 'its text');
+  found.proof = proof;
+  if (!Array.isArray(proof.clients)) throw new Broken('its text: it names no clients');
+  const isProved = ({ state, provedAtMs, version }) =>
+    (state === 'ahead' || (state === 'current' && version === proof.version)) && provedAtMs > proof.siteUpgradedAtMs;
+  found.unproved = proof.clients.filter((client) => !isProved(client));
+  if (proof.isComplete === true && found.unproved.length > 0) throw new Broken('its text: it calls itself complete and is not');
+  if (found.unproved.length > 0)
+    throw new Incomplete(`${found.unproved.length} of ${proof.clients.length} clients are not proved`);
+}
+
+function summariseProof({ proof, signer, unproved = [], isIdentityGiven }, add) {
+  if (!proof) return;
+  add(
+    'site',
+    `${printable(proof.site)} (${printable(proof.appliance)}), version ${printable(proof.version)} since ${instant(proof.siteUpgradedAtMs)}`,
+  );
+  add('made', instant(proof.madeAtMs));
+  add('content', `${proof.clients?.length ?? 0} clients, ${unproved.length} of them not proved`);
+  for (const { name, version, state } of unproved.slice(0, UNPROVED_NAMED_MAX))
+    add('not proved', `${printable(name)}, ${printable(version)}, ${printable(state)}`);
+  const origin = isIdentityGiven ? 'as given' : 'as the file itself says: compare it with the site';
+  add('identity', `${createHash('sha256').update(signer.raw).digest('hex')} (${origin})`);
+}
+
 function summariseHeads({ heads, lastHead, unsigned, identities, former = [], isIdentityGiven }, add) {
   if (heads === 0) return add('signed', 'no signed head: nothing says who wrote this');
   add('signed', `${heads} head(s), the last of ${instant(lastHead.atMs)}; ${unsigned} event(s) after it`);
@@ -355,13 +401,15 @@ function summarise(found) {
     if (found.last)
       add('last', `${printable(found.last.actorName)}: ${printable(found.last.summary)} (${printable(found.last.appliance)})`);
     summariseHeads(found, add);
+  } else if (found.kind === 'proof') {
+    summariseProof(found, add);
   }
   if (found.head) add('head', found.head);
   return lines;
 }
 
 /** Verifies `file`; returns the exit code and the text to print. */
-async function verify({ file, head: wantedHead, identity }) {
+async function verify({ file, head: wantedHead, identity, isProof }) {
   const found = {};
   try {
     if (identity !== undefined) Object.assign(found, { identities: readIdentities(identity), isIdentityGiven: true });
@@ -369,18 +417,26 @@ async function verify({ file, head: wantedHead, identity }) {
     const magic = await reader.take(RECORDING_MAGIC.length);
     if (identity !== undefined && magic[0] === RECORDING_MAGIC.charCodeAt(0))
       throw new Misused(`${file} is a recording; --identity is for audit exports.`);
+    if (isProof && magic[0] !== 0x7b) throw new Broken('byte 0: it is no fleet proof');
     if (magic.toString('latin1') === RECORDING_MAGIC) await verifyRecording(reader, found);
     else if (RECORDING_MAGIC.startsWith(magic.toString('latin1'))) throw new Incomplete('it holds no whole frame');
-    else if (magic[0] === 0x7b) await verifyAudit(reader, Buffer.concat([magic, await reader.takeLine()]), found);
-    else throw new Broken('byte 0: neither a recording nor an audit export');
+    else if (magic[0] === 0x7b) {
+      const start = Buffer.concat([magic, await reader.take(PROOF_START.length - magic.length)]);
+      if (start.toString('latin1') === PROOF_START) await verifyProof(reader, start, found);
+      else if (isProof) throw new Broken('byte 0: it is no fleet proof');
+      else await verifyAudit(reader, Buffer.concat([start, await restOfLine(reader, start)]), found);
+    } else throw new Broken('byte 0: neither a recording nor an audit export');
     if (wantedHead !== undefined && found.head !== wantedHead.toLowerCase())
       throw new Broken(`its head is ${found.head}, not ${wantedHead.toLowerCase()}`);
+    if (found.kind === 'proof') return { code: Exit.whole, text: [`${file}: signed and complete`, ...summarise(found)] };
     if (identity !== undefined && found.heads === 0) throw new Broken('its end: it has no signed head');
     return { code: Exit.whole, text: [`${file}: whole`, ...summarise(found)] };
   } catch (error) {
     if (error instanceof Misused) return { code: Exit.usage, text: [error.message] };
     if (error instanceof Broken) return { code: Exit.broken, text: [`${file}: BROKEN at ${error.message}`, ...summarise(found)] };
     if (error instanceof Incomplete) {
+      if (found.kind === 'proof')
+        return { code: Exit.incomplete, text: [`${file}: signed, incomplete: ${error.message}`, ...summarise(found)] };
       const parts = found.kind === 'audit' ? `${found.events} events` : `${found.frames ?? 0} frames`;
       return {
         code: Exit.incomplete,
@@ -407,7 +463,8 @@ function parseArguments(words) {
     } else if (word.startsWith('-')) return undefined;
     else files.push(word);
   }
-  return files.length === 1 ? { file: files[0], head, identity } : undefined;
+  const isProof = files.length === 2 && files[0] === 'fleet-proof';
+  return files.length === 1 || isProof ? { file: files.at(-1), head, identity, isProof } : undefined;
 }
 
 const asked = parseArguments(process.argv.slice(2));

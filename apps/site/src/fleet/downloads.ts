@@ -90,7 +90,7 @@ export class Downloads {
   close(): void {
     clearInterval(this.#check);
     clearTimeout(this.#timer);
-    for (const clientId of [...this.#transfers.keys()]) this.stop(clientId);
+    for (const clientId of this.#transfers.keys()) this.stop(clientId);
   }
 
   readonly #owner = {

@@ -110,7 +110,7 @@ export class FleetClients {
   /** Every standing anew: the programs that are kept here changed. */
   async judgeAll(now: () => number): Promise<void> {
     let done = 0;
-    for (const member of [...this.#members.values()]) {
+    for (const member of this.#members.values()) {
       const entry = this.#core.entries.get(member.id);
       if (entry !== undefined) this.#core.change(this.#client(member, entry.groupId, entry.isEligible), now());
       done += 1;

@@ -478,7 +478,7 @@ export class QueueCore {
   }
 
   #cancelDownloads(nowMs: number): void {
-    for (const id of [...this.entries.active]) this.#cancel(this.entries.get(id)!, nowMs);
+    for (const id of this.entries.active) this.#cancel(this.entries.get(id)!, nowMs);
   }
 
   #setStanding(entry: QueueEntry, standing: types.Standing): void {
