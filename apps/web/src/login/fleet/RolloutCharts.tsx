@@ -83,9 +83,9 @@ function Chart({ title, summary, chart, end, endText, lines }: ChartProps) {
               {name}
             </span>
           ))}
+        <span className={classes['axisEnd']}>{t('fleet:chart.upTo', { end: endText })}</span>
       </figcaption>
       <div className={classes['plot']}>
-        <span className={classes['axisEnd']}>{endText}</span>
         {isEmpty && <span className={classes['noPlot']}>{t('fleet:chart.empty')}</span>}
         <svg
           viewBox={`0 0 ${CHART.width} ${CHART.height}`}
