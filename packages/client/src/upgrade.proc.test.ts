@@ -13,6 +13,7 @@ import { InstalledClient, OLD_VERSION, UpgradeSite, type Fault, type OrderOption
 const OLD_FOLDER = `${OLD_VERSION}-000000000000`;
 /** The shortest that the protocol allows; the supervisor of these tests counts them quicker. */
 const SHORT_HEALTH_SECONDS = 10;
+const LONG_HEALTH_SECONDS = 60;
 const LIMIT = { timeout: 30_000 };
 type Cleanup = { after(work: () => Promise<void> | void): void };
 
@@ -95,7 +96,9 @@ describe('upgrades of a client', { concurrency: 3 }, () => {
   for (const [fault, failure, reason] of faults) {
     test(`a program that ${fault.replace(/^(cannot|opens|loses|hangs|exits)/, '$1')}: rolled back`, LIMIT, async (context) => {
       const client = await install(context);
-      const order = await orderWith(fault, { changes: { healthSeconds: SHORT_HEALTH_SECONDS } });
+      // Programs that end or give up by themselves need no deadline.
+      const healthSeconds = failure === 'does-not-connect' ? SHORT_HEALTH_SECONDS : LONG_HEALTH_SECONDS;
+      const order = await orderWith(fault, { changes: { healthSeconds } });
       at.give(client.id, order);
       await assertCameToNothing(client, order, { state: 'rolled-back', failure, reason });
       // It is told until the site has it, and the next order begins anew.
@@ -277,7 +280,7 @@ describe('a supervisor that is killed', { concurrency: 3 }, () => {
     appendFileSync(notes, '');
     const supervisor = client.start(killer, { TEST_KILL: JSON.stringify([step, when, notes]) });
     await at.connectedWith(client.id, OLD_VERSION);
-    const order = await orderWith(fault);
+    const order = await orderWith(fault, { changes: { healthSeconds: LONG_HEALTH_SECONDS } });
     at.give(client.id, order);
     await once(supervisor, 'exit');
     assert.equal(supervisor.signalCode, 'SIGKILL', client.output);

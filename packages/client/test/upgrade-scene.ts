@@ -34,7 +34,7 @@ const HURRIED: Record<string, string> = {
   'TRY_PAUSE_MS = 1000': 'TRY_PAUSE_MS = 20',
   'RESTART_FIRST_MS = 1000': 'RESTART_FIRST_MS = 20',
   'ANSWER_LIMIT_MS = 10_000': 'ANSWER_LIMIT_MS = 400',
-  'healthSeconds * 1000': 'healthSeconds * 300',
+  'healthSeconds * 1000': 'healthSeconds * 500',
 };
 
 /** Faults of a candidate, as code that runs before it does. */
@@ -183,7 +183,7 @@ export class UpgradeSite {
       parcel,
       runtime: null,
       root: (await readFile(join(repository.directory, 'metadata', '1.root.json'))).toString('base64'),
-      healthSeconds: 20,
+      healthSeconds: 60,
       ...changes,
     };
   }
