@@ -107,10 +107,17 @@ function packageFinding(software: ClientSoftware | undefined, view: LossView): F
   return undefined;
 }
 
+/** Different texts about software that are kept read: most of a fleet says the same. */
+const READ_KEPT_MAX = 1000;
+const alreadyRead = new Map<string, ClientSoftware | undefined>();
+
 /** What a client that is away said last. */
 function readSoftware(text: string): ClientSoftware | undefined {
-  if (text === '') return undefined;
-  return clientSoftware.safeParse(JSON.parse(text)).data;
+  if (text === '' || alreadyRead.has(text)) return alreadyRead.get(text);
+  if (alreadyRead.size >= READ_KEPT_MAX) alreadyRead.clear();
+  const software = clientSoftware.safeParse(JSON.parse(text)).data;
+  alreadyRead.set(text, software);
+  return software;
 }
 
 const since = (atMs: number | null) => (atMs === null ? '' : new Date(atMs).toISOString().slice(0, 10));
