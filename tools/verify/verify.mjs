@@ -24,7 +24,9 @@ const HEADS_FORMAT = 'bascule-audit/2';
 const FORMER_FORMAT = 'bascule-audit/3';
 const AUDIT_FORMATS = ['bascule-audit/1', HEADS_FORMAT, FORMER_FORMAT];
 const ZEROS = '0'.repeat(64);
-const PROOF_START = '{"format":"bascule-fleet-proof/1"';
+const PROOF_FORMAT = 'bascule-fleet-proof/1';
+/** Shorter than the first line of an audit export. */
+const PROOF_START = '{"format":"bascule-fleet';
 const PROOF_MAX_BYTES = 512 * 1024 * 1024;
 const UNPROVED_NAMED_MAX = 20;
 const USAGE = `Usage: node verify.mjs [fleet-proof] FILE [--head HASH] [--identity CERTIFICATE]
@@ -334,6 +336,7 @@ async function verifyProof(reader, start, found) {
   if (bytes.length === PROOF_MAX_BYTES) throw new Broken('byte 0: it is too long');
   const file = parseJson(Buffer.concat([start, bytes]), 'byte 0');
   Object.assign(found, { kind: 'proof', wholeBytes: start.length + bytes.length });
+  if (file.format !== PROOF_FORMAT) throw new Broken(`byte 0: its format is not ${PROOF_FORMAT}`);
   found.identities ??= certificatesOf(String(file.certificate));
   if (found.identities.length === 0) throw new Broken('its certificate: there is none that can be read');
   const isGood = ({ publicKey }) =>

@@ -33,6 +33,11 @@ export const upgradeFailed = defineAuditEvent(
   'FLEET_UPGRADE_FAILED',
   'The upgrade of {name} from {fromVersion} to {version} {outcome}: {failure} {reason}',
 );
+export const clientsForgotten = defineAuditEvent(
+  'FLEET_CLIENTS_FORGOTTEN',
+  'Forgot the upgrades of {clients:deleted client,deleted clients}',
+  { housekeeping: true },
+);
 export const movedToFront = defineAuditEvent('FLEET_CLIENT_TO_FRONT', 'Moved {name} to the front of the upgrade queue');
 export const triedAgain = defineAuditEvent('FLEET_CLIENT_RETRIED', 'Told the upgrade queue to try again with {name}');
 export const exported = defineAuditEvent('FLEET_EXPORTED', 'Exported the list of client versions as {format}');

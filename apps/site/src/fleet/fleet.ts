@@ -14,6 +14,7 @@ import type { ClientMessage, Hello, Jump } from '../jump/jump.ts';
 import { Downloads } from './downloads.ts';
 import { FleetClients, fitsOrder } from './fleet-clients.ts';
 import * as events from './fleet-events.ts';
+import { deleteEntry } from './fleet-store.ts';
 import { FleetOrders } from './fleet-orders.ts';
 import { haltText, rolloutPicture, settledAnswer, type FleetAnswer, type PictureParts } from './fleet-picture.ts';
 import { FleetSettingsStore } from './fleet-settings.ts';
@@ -398,6 +399,8 @@ export class Fleet {
     const counts = this.#core.entries.total();
     const isUnderWay = this.#core.isRunning && this.#core.endedAtMs === null;
     this.#figures.tick(nowMs, { current: counts.current, failed: counts.failed + counts.rolledBack }, isUnderWay);
+    // Bytes and rates move without an event of the queue.
+    if (this.#downloads.size > 0) this.#options.publish();
     if (isUnderWay && nowMs - this.#savedAtMs >= SAVE_INTERVAL_MS) this.#save();
   }
 
@@ -408,12 +411,27 @@ export class Fleet {
     const { revision, ids } = this.#options.jump.changedItems(this.#itemsRevision);
     this.#itemsRevision = revision;
     for (const id of ids ?? [...this.#clients.all()].map((member) => member.id)) this.#stale.add(id);
+    const gone: string[] = [];
     let left = REREAD_BATCH;
     for (const id of this.#stale) {
       if (left === 0) break;
       left -= 1;
       this.#stale.delete(id);
-      this.#clients.reread(id, nowMs);
+      if (!this.#clients.reread(id, nowMs)) gone.push(id);
+    }
+    if (gone.length > 0) this.#forget(gone);
+  }
+
+  /** Clients that were deleted leave nothing here. */
+  #forget(ids: readonly string[]): void {
+    const { store, log } = this.#options;
+    try {
+      store.transact(SYSTEM, events.clientsForgotten({ clients: ids.length }), (tx) => {
+        for (const id of ids) deleteEntry(tx, id);
+      });
+    } catch (error) {
+      // Rows of a client that there is not are never read.
+      log.error({ err: error }, 'fleet.clients-not-forgotten');
     }
   }
 
