@@ -9,7 +9,7 @@ const NAME = 'Branch offices, November';
 export async function walkWizard(page: Page, url: string): Promise<void> {
   await page.goto(`${url}/login/jump/installers/new`);
   await button(page, 'installers:wizard.next').click();
-  await page.getByLabel(text('installers:tags'), { exact: true }).fill('rotterdam');
+  await page.getByRole('combobox', { name: text('installers:tags') }).fill('rotterdam');
   await page.keyboard.press('Enter');
   await button(page, 'installers:wizard.back').focus();
 }

@@ -51,7 +51,7 @@ export function DownloadsTable({ label, downloads }: { label: string; downloads:
       {
         key: 'size',
         header: t('installers:size'),
-        cell: (file) => (file.bytes === null ? <span className="b-quiet">–</span> : formatBytes(file.bytes)),
+        cell: (file) => <Size file={file} />,
         sortBy: (file) => file.bytes ?? 0,
         align: 'right',
       },
@@ -80,4 +80,10 @@ export function DownloadsTable({ label, downloads }: { label: string; downloads:
       empty={t('installers:noDownloads')}
     />
   );
+}
+
+function Size({ file }: { file: Download }) {
+  const { t } = useTranslation();
+  if (file.bytes !== null) return <>{formatBytes(file.bytes)}</>;
+  return <span className="b-quiet">{file.problem === null ? t('installers:sizeLater') : '–'}</span>;
 }
