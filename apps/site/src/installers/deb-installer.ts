@@ -48,6 +48,9 @@ export async function debInstallerPieces(parts: ProgramParts, values: DebValues)
   return await debPieces(control, scriptsOf(program, bundle.folder, values), entries);
 }
 
+/** The console runs as whoever calls it, and reads the site's address there; nothing secret is in it. */
+const READABLE_SETTINGS = 'chmod 644 "$target/settings.json"\n';
+
 function commandsOf(program: ClientProgram): string[] {
   if (program === 'console') return ['bascule'];
   return program === 'jump-client' ? [launcherName(program), 'bascule-client'] : [launcherName(program)];
@@ -73,7 +76,7 @@ ${IS_NEWER}${POINT}${WRITE_SETTINGS}${SAVE_PROXY}
 point '${bundleFolder}'
 save_proxy
 write_settings ${quotedUrl(values.siteUrl)} '${values.mode}' '${values.waitsForVersion === null ? 'null' : `"${values.waitsForVersion}"`}'
-${isService ? configureService(name) : ''}`,
+${isService ? configureService(name) : READABLE_SETTINGS}`,
     prerm: `${head}[ "$1" = remove ] || exit 0
 ${isService ? `${STOP_PROGRAMS}if command -v systemctl >/dev/null 2>&1; then systemctl disable --now ${name}.service >/dev/null 2>&1 || true; fi\nstop_programs\n` : ''}`,
     postrm: `${head}case $1 in

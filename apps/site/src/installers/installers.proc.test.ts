@@ -402,9 +402,23 @@ test(
     assert.equal(scene.site.jump.counts().online, 0);
     scene.programs.upgradeTo('9.0.0');
     await waitUntil('the identity is there', () => existsSync(join(prefix, 'state/identity.json')), LIMIT_MS);
-    // The site of this test still says its own version in `welcome`: the client goes on waiting, although it is enrolled.
+    // The links of this site still say the former version: the client goes on waiting, although it is enrolled.
     await waitUntil('it says what it waits for', () => log().includes('installed for version 9.0.0'), LIMIT_MS);
     assert.equal(scene.site.jump.counts().online, 0);
-    await run('sh', ['-c', `for p in /proc/[0-9]*; do case $(readlink $p/exe) in ${prefix}/*) kill \${p#/proc/} ;; esac; done`]);
+    const end = () =>
+      run('sh', ['-c', `for p in /proc/[0-9]*; do case $(readlink $p/exe) in ${prefix}/*) kill \${p#/proc/} ;; esac; done`]);
+    await end();
+    await waitUntil('it has ended', async () =>
+      (await run(join(prefix, 'bascule-jump-client'), ['status']).catch(() => ({ stdout: 'not running' }))).stdout.includes(
+        'not running',
+      ),
+    );
+    await scene.restartLinksAs('9.0.0');
+    const client = spawn(join(prefix, 'bascule-jump-client'), { stdio: 'ignore', env: { PATH: '/usr/bin:/bin' } });
+    await waitUntil('it is online', () => scene.site.jump.counts().online === 1, LIMIT_MS);
+    const settings = JSON.parse(readFileSync(join(prefix, 'settings.json'), 'utf8')) as { waitsForVersion: string | null };
+    assert.equal(settings.waitsForVersion, null, 'a site that goes back keeps it');
+    client.kill();
+    await once(client, 'exit');
   },
 );

@@ -70,7 +70,7 @@ export class VersionedPrograms implements InstallerPrograms {
 
 /** A site with installers behind TLS on a free port: web by HTTP, links by their ALPN, as base does it. */
 export class InstallerScene {
-  readonly site: TestSite;
+  site: TestSite;
   readonly installers: Installers;
   readonly programs: VersionedPrograms;
   readonly siteUrl: string;
@@ -143,7 +143,7 @@ export class InstallerScene {
       socket.on('error', () => socket.destroy());
       socket.once('readable', () => {
         const head = (socket.read() as Buffer | null) ?? Buffer.alloc(0);
-        if (head.includes(LINK_ALPN)) return site.jump.acceptLink(socket, head);
+        if (head.includes(LINK_ALPN)) return scene.site.jump.acceptLink(socket, head);
         socket.unshift(head);
         secure.emit('connection', socket);
       });
@@ -154,10 +154,17 @@ export class InstallerScene {
     const scene: InstallerScene = new InstallerScene({ site, installers, programs, siteUrl, webKeyPin }, [
       () => front.close(),
       () => http.close(),
-      () => site.close(),
+      () => scene.site.close(),
       () => rmSync(work, { recursive: true, force: true }),
     ]);
     return scene;
+  }
+
+  /** The same site in another version: what its links say of themselves. Its installers are as they were. */
+  async restartLinksAs(version: string): Promise<void> {
+    const { directory } = this.site;
+    await this.site.close({ keep: true });
+    this.site = await TestSite.open({ directory, migrations: installersMigrations, version });
   }
 
   async close(): Promise<void> {
