@@ -166,6 +166,27 @@ describe('upgrades of a client', { concurrency: 3 }, () => {
     assert.deepEqual([outcome.state, outcome.failure], ['failed', 'download-cut']);
   });
 
+  test(
+    'another runtime comes along when it is ordered, and the one before stays as long as its bundle does',
+    LIMIT,
+    async (context) => {
+      const client = await install(context);
+      const runtime = await at.runtime();
+      const order = await orderWith('none', { changes: { runtime } });
+      at.give(client.id, order);
+      const outcome = await at.outcome(client.id, order);
+      assert.equal(outcome.state, 'done', `${outcome.reason} ${client.output}`);
+      await at.connectedWith(client.id, order.version);
+      assert.equal(client.text(`bundles/${folderOf(order)}/runtime.txt`), runtime.sha256.slice(0, 16));
+      assert.equal(readdirSync(join(client.directory, 'runtimes')).length, 2);
+      const hello = at.heard(client.id).findLast((message) => message.kind === 'hello');
+      assert.deepEqual(
+        [hello?.software?.runtime, hello?.software?.bundle, hello?.software?.upgradable],
+        [runtime.sha256, order.sha256, true],
+      );
+    },
+  );
+
   test('the program is restarted in the middle of a download: it goes on by itself', LIMIT, async (context) => {
     const client = await install(context);
     const order = await orderWith('none');

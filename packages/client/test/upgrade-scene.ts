@@ -188,6 +188,22 @@ export class UpgradeSite {
     };
   }
 
+  /** Signs another runtime (a script that starts this one) and gives its part of an order. */
+  async runtime(): Promise<NonNullable<UpgradeOrder['runtime']>> {
+    const work = async () => {
+      const file = join(this.directory, `runtime-${newId('clientUpgrade')}`);
+      const script = Buffer.from(`#!/bin/sh\nexec '${process.execPath}' "$@"\n`);
+      const { sha256 } = await packArchive([{ path: 'bin/node', source: script, executable: true }], file);
+      const target = `runtime/${sha256}.tar.zst`;
+      await this.repository.author.addTarget('runtime', { path: target, file });
+      const { parcel } = await this.#order({ target, file, sha256 }, {});
+      return { target, sha256, parcel };
+    };
+    const mine = this.#turn.then(work, work);
+    this.#turn = mine.catch(() => undefined);
+    return mine;
+  }
+
   serve(parcel: Parcel, served: Served): void {
     this.#parcels.set(parcel.sha256, served);
   }
