@@ -6,6 +6,7 @@ import { jump, resume } from './jump.ts';
 import { listItems } from './jump-items.ts';
 import { logIn, logOut } from './login.ts';
 import { USAGE, type Command, type ConsoleOptions } from './options.ts';
+import { installedPlace } from './place.ts';
 import { SiteConnection, SiteRefusal } from './site-connection.ts';
 import { isFingerprintOf, type ShownCertificate } from './site-trust.ts';
 import { upgradeFirst } from './upgrade.ts';
@@ -47,7 +48,7 @@ export async function runCommand(options: ConsoleOptions, { argv, env, worked }:
 }
 
 function connect(options: ConsoleOptions, home: ConsoleHome): SiteConnection {
-  const current = home.currentSite();
+  const current = home.currentSite() ?? installedPlace()?.settings().site ?? undefined;
   const site = options.site ?? (current === undefined ? undefined : new URL(current));
   if (site === undefined) throw new ConsoleError(ExitCode.usage, "Which site? Say so once: 'bascule login https://SITE'.");
   const confirm =

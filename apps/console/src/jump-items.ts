@@ -1,6 +1,7 @@
-import { jumpItemsPage, type JumpItem } from '@bascule/protocol/api/jump.ts';
+import { jumpItem, jumpItemsPage, type JumpItem } from '@bascule/protocol/api/jump.ts';
+import { id } from '@bascule/protocol/text.ts';
 import { ConsoleError, ExitCode } from './exit-code.ts';
-import type { SiteConnection } from './site-connection.ts';
+import { SiteRefusal, type SiteConnection } from './site-connection.ts';
 
 /** Jump Items of one answer (searchJumpItemsQuery). */
 const PAGE_ITEMS = 500;
@@ -26,9 +27,15 @@ export async function listItems(connection: SiteConnection, text = ''): Promise<
  * lists the candidates with their groups.
  */
 export async function findItem(connection: SiteConnection, wanted: string): Promise<JumpItem> {
+  if (id('jumpClient').safeParse(wanted).success) {
+    const found = await connection.call('GET', `jump/items/${wanted}`, jumpItem).catch((error: unknown) => {
+      if (error instanceof SiteRefusal && error.status === 404) return undefined;
+      throw error;
+    });
+    return chooseItem(found === undefined ? [] : [found], wanted);
+  }
   // A group's name may hold a slash too: the search is for what is behind the last one.
-  const name = wanted.slice(wanted.lastIndexOf('/') + 1);
-  const { items } = wanted.startsWith('jc_') ? await listItems(connection) : await listItems(connection, name);
+  const { items } = await listItems(connection, wanted.slice(wanted.lastIndexOf('/') + 1));
   return chooseItem(items, wanted);
 }
 

@@ -1,7 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { activeAccessSessions, openedAccessSession, type AccessSessionRow } from '@bascule/protocol/api/access-sessions.ts';
 import { me } from '@bascule/protocol/api/auth.ts';
-import type { JumpItem } from '@bascule/protocol/api/jump.ts';
+import type { UpgradeState } from '@bascule/protocol/api/fleet.ts';
+import { jumpItem, type JumpItem } from '@bascule/protocol/api/jump.ts';
+import type { TerminalSize } from '@bascule/protocol/text.ts';
 import { EndReason } from '@bascule/protocol/end-reason.ts';
 import { ConsoleError, ExitCode } from './exit-code.ts';
 import { findItem } from './jump-items.ts';
@@ -11,6 +13,7 @@ import { Terminal } from './terminal.ts';
 
 /** While the Jump Client is upgraded its place is asked for this often. */
 const PLACE_EVERY_MS = 2000;
+const UNDER_WAY: ReadonlySet<UpgradeState> = new Set(['waiting-for-session', 'downloading', 'restarting', 'current']);
 /** Something at the site is just restarting: so many tries, so far apart. */
 const OPEN_TRIES = 10;
 const OPEN_AGAIN_MS = 1000;
@@ -48,7 +51,7 @@ export async function jump(options: JumpOptions, wanted: string): Promise<number
     say(`Taking up your session on ${item.name} of ${new Date(own.startedAtMs).toLocaleString()} ('--new' opens another).`);
     return await runShell(options, terminal, { session: own.id, name: item.name });
   }
-  return await runShell(options, terminal, { session: await open(options, item, terminal), name: item.name });
+  return await runShell(options, terminal, { session: await openSession(options, item, terminal.size()), name: item.name });
 }
 
 /** `bascule resume [NAME]`: takes up a session that goes on. Returns the exit code. */
@@ -83,18 +86,23 @@ async function ownSessions(connection: SiteConnection): Promise<AccessSessionRow
   return sessions.filter(({ userId, state }) => userId === id && state !== 'ended');
 }
 
-/** Opens a session; waits while the Jump Client is upgraded first (B109, B110), and while the site is just restarting. */
-async function open({ connection, say }: JumpOptions, item: JumpItem, terminal: Terminal): Promise<string> {
+/** Opens a session; waits while the Jump Client is upgraded first (B109, B110), and while the site is just restarting. Throws as `SiteConnection.call`. */
+export async function openSession(
+  { connection, say }: { connection: Pick<SiteConnection, 'call'>; say(text: string): void },
+  item: Pick<JumpItem, 'id' | 'name'>,
+  size: TerminalSize,
+): Promise<string> {
   let saidPlace: string | undefined;
   let saidOffline = false;
   for (let triesLeft = OPEN_TRIES; ;) {
     try {
-      const body = { jumpItemId: item.id, size: terminal.size() };
+      const body = { jumpItemId: item.id, size };
       return (await connection.call('POST', 'access-sessions', openedAccessSession, body)).session;
     } catch (error) {
       if (!(error instanceof SiteRefusal)) throw error;
       if (error.code === 'CLIENT_UPGRADE_PENDING') {
         const place = String(error.params['place'] ?? '');
+        if (place === '' && !(await isBeingUpgraded(connection, item.id))) throw error;
         if (place !== saidPlace) say(waitingText(item.name, place));
         saidPlace = place;
         await delay(PLACE_EVERY_MS);
@@ -110,8 +118,14 @@ async function open({ connection, say }: JumpOptions, item: JumpItem, terminal: 
   }
 }
 
+/** Without a place in the queue: whether that is so because its turn has come, and not because the queue is off or it failed. */
+async function isBeingUpgraded(connection: Pick<SiteConnection, 'call'>, id: string): Promise<boolean> {
+  const { upgrade } = await connection.call('GET', `jump/items/${id}`, jumpItem);
+  return UNDER_WAY.has(upgrade);
+}
+
 function waitingText(name: string, place: string): string {
-  const where = place === '' || place === '0' ? 'It is upgraded right now' : `Its place in the queue is ${place}`;
+  const where = place === '' ? 'It is upgraded right now' : `Its place in the queue is ${place}`;
   return `${name} waits for its upgrade, and was moved to the front. ${where}; the shell opens by itself (Ctrl-C gives up).`;
 }
 
