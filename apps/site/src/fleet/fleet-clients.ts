@@ -4,7 +4,7 @@ import { CLIENT_PLATFORMS, clientSoftware, type ClientSoftware } from '@bascule/
 import { packageVersion } from '@bascule/protocol/package-manifest.ts';
 import type { Reader } from '@bascule/store/store.ts';
 import { fleetRow, fleetRowsAfter, savedEntry, type FleetRow } from './fleet-store.ts';
-import type { UpgradePrograms } from './fleet.ts';
+import type { UpgradePrograms } from './fleet-options.ts';
 import type { QueueCore } from './queue-core.ts';
 import type { QueueClient, QueueEntry, Standing } from './queue-types.ts';
 

@@ -3,7 +3,7 @@ import type { z } from 'zod';
 import type { fleetClientsQuery, FleetClient } from '@bascule/protocol/api/fleet.ts';
 import type { Reader } from '@bascule/store/store.ts';
 import { listedRows, type ListedRow } from './fleet-store.ts';
-import type { FleetView } from './fleet.ts';
+import type { FleetView } from './fleet-options.ts';
 import type { FleetMember } from './fleet-clients.ts';
 
 /** Clients read in one turn of an export. */

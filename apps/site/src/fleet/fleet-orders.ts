@@ -5,7 +5,7 @@ import { SYSTEM, type Store } from '@bascule/store/store.ts';
 import type { FleetClients, FleetMember } from './fleet-clients.ts';
 import * as events from './fleet-events.ts';
 import { saveEntry } from './fleet-store.ts';
-import type { OrderContents, UpgradePrograms } from './fleet.ts';
+import type { OrderContents, UpgradePrograms } from './fleet-options.ts';
 import type { QueueCore } from './queue-core.ts';
 import { DOWNLOAD_LEASE_MS, type OrderInfo, type QueueEntry } from './queue-types.ts';
 

@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { RolloutCounts } from './queue-types.ts';
-import type { FleetView } from './fleet.ts';
+import type { FleetView } from './fleet-options.ts';
 
 const BATCH = 1000;
 

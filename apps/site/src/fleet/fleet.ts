@@ -1,70 +1,26 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { notFound } from '@bascule/errors/app-error.ts';
-import type { Log } from '@bascule/log/log.ts';
 import type { FleetSettings, Rollout, UpgradeState } from '@bascule/protocol/api/fleet.ts';
-import type {
-  ClientPlatform,
-  ClientProgram,
-  ClientSoftware,
-  UpgradeOrder,
-  UpgradeReport,
-} from '@bascule/protocol/client-program.ts';
-import { SYSTEM, type AuditEvent, type Context, type Store } from '@bascule/store/store.ts';
-import type { ClientMessage, Hello, Jump } from '../jump/jump.ts';
+import type { UpgradeReport } from '@bascule/protocol/client-program.ts';
+import { SYSTEM, type AuditEvent, type Context } from '@bascule/store/store.ts';
+import type { ClientMessage, Hello } from '../jump/jump.ts';
 import { Downloads } from './downloads.ts';
 import { FleetClients, fitsOrder } from './fleet-clients.ts';
 import * as events from './fleet-events.ts';
 import { deleteEntry } from './fleet-store.ts';
+import { limitsOf, type FleetOptions, type FleetView } from './fleet-options.ts';
 import { FleetOrders } from './fleet-orders.ts';
 import { haltText, rolloutPicture, settledAnswer, type FleetAnswer, type PictureParts } from './fleet-picture.ts';
 import { FleetSettingsStore } from './fleet-settings.ts';
 import { QueueCore } from './queue-core.ts';
-import type { Halt, QueueEffect, QueueLimits, ReportAnswer } from './queue-types.ts';
+import type { Halt, QueueEffect, ReportAnswer } from './queue-types.ts';
 import { RolloutFigures } from './rollout-figures.ts';
 import { RolloutRecord } from './rollout-record.ts';
 import { Uninstalls } from './uninstalls.ts';
 
 export { fleetMigrations } from './fleet-migrations.ts';
 export type { FleetAnswer } from './fleet-picture.ts';
-
-/** An order without what the queue adds. */
-export type OrderContents = Omit<UpgradeOrder, 'order' | 'healthSeconds'>;
-export type OrderProblem = 'no-signed-programs' | 'no-program-for-platform' | 'current' | 'ahead';
-
-/** What the queue needs of the client programs that the site keeps (client-programs.ts). */
-export interface UpgradePrograms {
-  readonly current: { version: string; revision: string };
-  versions(program: ClientProgram, platform: ClientPlatform): string[];
-  /** The next version in order for this client. */
-  order(software: ClientSoftware): Promise<OrderContents | { problem: OrderProblem }>;
-  parcelFile(sha256: string): { file: string; bytes: number } | undefined;
-  onChange(listener: () => void): void;
-}
-
-/** A mail about the rollout; `@bascule/mail` has the texts. */
-export type FleetMail =
-  | { kind: 'clients-halted'; version: string; ring: string; bad: number; begun: number; page: string }
-  | { kind: 'clients-upgraded'; version: string; current: number; absent: number; failed: number; page: string };
-
-export interface FleetOptions {
-  store: Store;
-  jump: Jump;
-  programs: UpgradePrograms;
-  /** Access sessions, whose clients wait. `onClientSessions`: how many are on the client now. */
-  sessions: {
-    isOnClient(clientId: string): boolean;
-    onClientSessions(listener: (clientId: string, count: number) => void): void;
-  };
-  /** Tells open pages that something changed. */
-  publish(): void;
-  mail: { tell(event: FleetMail): void };
-  /** The address of the page about the rollout. */
-  page(): string;
-  /** This version's watch period is over. */
-  isCommitted: boolean;
-  log: Log;
-  now?: () => number;
-}
+export type { FleetMail, FleetOptions, FleetView, OrderContents, OrderProblem, UpgradePrograms } from './fleet-options.ts';
 
 /** How often the queue looks at what is due. */
 export const TICK_MS = 250;
@@ -520,25 +476,4 @@ export class Fleet {
       this.#options.log.error({ err: error }, 'fleet.rollout-not-saved');
     }
   }
-}
-
-/** What lists, exports and the proof read. */
-export interface FleetView {
-  clients: FleetClients;
-  core: QueueCore;
-  version: { version: string; revision: string; createdAtMs: number };
-  settings: FleetSettings;
-  isOnline(id: string): boolean;
-}
-
-function limitsOf(settings: FleetSettings): QueueLimits {
-  return {
-    maxConcurrent: settings.maxConcurrent,
-    maxStartsPerSecond: settings.maxStartsPerSecond,
-    rings: settings.rings.map(({ groupIds, percent, waitMinutes }) => ({ groupIds, percent, waitMs: waitMinutes * 60_000 })),
-    haltPercent: settings.haltPercent,
-    haltMinimum: settings.haltMinimum,
-    ringPatienceMs: settings.ringPatienceHours * 3_600_000,
-    healthMs: settings.healthSeconds * 1000,
-  };
 }
