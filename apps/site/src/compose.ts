@@ -244,6 +244,7 @@ async function openParts(store: Store, { config, log, now = Date.now }: SiteOpti
     filesDir: paths.files,
     siteUrl: () => siteUrl(config),
     webKeyPin: () => config.webKeyPin,
+    isPinned: (identitySha256) => identity.isPinned(identitySha256),
     log,
     now,
   });

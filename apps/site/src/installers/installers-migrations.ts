@@ -22,4 +22,9 @@ export const installersMigrations: Migration[] = [
       ) STRICT;
     `,
   },
+  {
+    version: 96,
+    name: 'installers pin a site identity',
+    up: `ALTER TABLE installers ADD COLUMN identity_sha256 TEXT NOT NULL DEFAULT '';`,
+  },
 ];

@@ -20,6 +20,8 @@ export interface InstallerRow {
   createdAtMs: number;
   /** The key, wrapped by the key of this installation; null for generic installers, and once the key is of no use any more. */
   wrappedKey: Uint8Array | null;
+  /** SHA-256 of the site identity's certificate that its key pins. */
+  identitySha256: string;
 }
 
 /** A row with what its token says. */
@@ -32,14 +34,14 @@ export interface ListedInstaller extends InstallerRow {
 }
 
 const COLUMNS = `i.id, i.token_id AS tokenId, i.program, i.name, i.mode, i.tags, i.comment, i.is_generic AS isGeneric, i.version,
-  i.created_by AS createdBy, i.created_at_ms AS createdAtMs, i.wrapped_key AS wrappedKey,
+  i.created_by AS createdBy, i.created_at_ms AS createdAtMs, i.wrapped_key AS wrappedKey, i.identity_sha256 AS identitySha256,
   g.name AS groupName, t.valid_until_ms AS validUntilMs, t.uses, t.uses_left AS usesLeft, t.revoked`;
 const FROM = `FROM installers i JOIN jump_tokens t ON t.id = i.token_id LEFT JOIN jump_groups g ON g.id = t.group_id`;
 
 export function insertInstaller(tx: Tx, row: InstallerRow): void {
   tx.run(
-    `INSERT INTO installers (id, token_id, program, name, mode, tags, comment, is_generic, version, created_by, created_at_ms, wrapped_key)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    `INSERT INTO installers (id, token_id, program, name, mode, tags, comment, is_generic, version, created_by, created_at_ms, wrapped_key, identity_sha256)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     row.id,
     row.tokenId,
     row.program,
@@ -52,6 +54,7 @@ export function insertInstaller(tx: Tx, row: InstallerRow): void {
     row.createdBy,
     row.createdAtMs,
     row.wrappedKey,
+    row.identitySha256,
   );
 }
 

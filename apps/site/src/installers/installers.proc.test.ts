@@ -326,6 +326,16 @@ test('revoked, used up and expired ones enrol nobody, and their files lose the k
   assert.ok(!readFileSync(await saved(revoked.installer.id, 'sh'), 'utf8').includes('bjt1'));
 });
 
+test('after a rotation of the site identity those of before are outdated, and say so in the list', async () => {
+  const { installer } = await makeInstaller('of the former identity');
+  const { identityInForce } = scene;
+  scene.identityInForce = '0'.repeat(64);
+  assert.equal(await stateOf(installer.id), 'outdated');
+  assert.ok(!readFileSync(await saved(installer.id, 'sh'), 'utf8').includes('bjt1'));
+  scene.identityInForce = identityInForce;
+  assert.equal(await stateOf(installer.id), 'valid');
+});
+
 test('there is a place for Windows packages: without a builder they say why they are not there', async () => {
   const { installer } = await makeInstaller('windows');
   assert.equal(installer.files.find(({ format }) => format === 'msi')?.problem?.code, 'INSTALLER_MSI_UNAVAILABLE');

@@ -54,6 +54,8 @@ export interface InstallersOptions {
   filesDir: string;
   siteUrl(): string;
   webKeyPin(): string;
+  /** Whether the certificate of this hash belongs to the site identity in force: keys that pin a former one enrol nobody (docs/decisions/0163). */
+  isPinned(identitySha256: string): boolean;
   buildMsi?: BuildMsi;
   log: Log;
   now?: () => number;
@@ -112,6 +114,7 @@ export class Installers {
             createdBy: context.actor.name,
             createdAtMs: this.#now(),
             wrappedKey: body.isGeneric ? null : keyWrap.wrap(Buffer.from(key), `${KEY_PURPOSE} ${id}`),
+            identitySha256: key.slice(key.lastIndexOf('.') + 1),
           }),
       },
     );
@@ -199,16 +202,16 @@ export class Installers {
   outdated(version: string): { id: string; name: string; program: ScriptProgram; version: string }[] {
     return rows
       .usableInstallers(this.#options.store, this.#now())
-      .filter((row) => isOlder(row.version, version) && !isOlder(row.version, this.#options.programs.current.version))
+      .filter((row) => isOlder(row.version, version) && !this.#isOutdated(row))
       .map(({ id, name, program, version: made }) => ({ id, name, program, version: made }));
   }
 
   /** Keys that would enrol nobody are not kept. */
   forgetUselessKeys(): void {
-    const { store, programs } = this.#options;
+    const { store } = this.#options;
     for (const row of rows.keptKeys(store)) {
-      const isOutdated = isOlder(row.version, programs.current.version);
-      if (row.revoked === 0 && row.usesLeft > 0 && row.validUntilMs > this.#now() && !isOutdated) continue;
+      const state = this.#stateOf(row);
+      if (state === 'valid' || state === 'early') continue;
       store.transact(SYSTEM, keyForgotten({ installerId: row.id, name: row.name }), (tx) => rows.forgetKey(tx, row.id));
     }
   }
@@ -252,8 +255,14 @@ export class Installers {
     if (row.revoked === 1) return 'revoked';
     if (row.usesLeft <= 0) return 'used-up';
     if (row.validUntilMs <= this.#now()) return 'expired';
-    if (isOlder(row.version, current)) return 'outdated';
+    if (this.#isOutdated(row)) return 'outdated';
     return isOlder(current, row.version) ? 'early' : 'valid';
+  }
+
+  /** Made by an earlier version of the site (B120), or before its identity was rotated. */
+  #isOutdated(row: ListedInstaller): boolean {
+    const { programs, isPinned } = this.#options;
+    return isOlder(row.version, programs.current.version) || !isPinned(row.identitySha256);
   }
 
   async #toInstaller(row: ListedInstaller): Promise<Installer> {

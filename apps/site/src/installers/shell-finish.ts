@@ -85,6 +85,7 @@ if [ "\${FOREGROUND:-}" != 1 ]; then
   fi
 fi
 installed ${program}
+[ -n "$key" ] || [ -e "$target/state/identity.json" ] || echo "No key was given: run '$target/${launcher} enrol' when this machine is to be enrolled."
 
 if [ -n "$key" ] && [ ! -e "$target/state/identity.json" ]; then
   if ! BASCULE_TOKEN=$key "$target/${launcher}" --enrol; then

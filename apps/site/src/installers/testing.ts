@@ -75,6 +75,8 @@ export class InstallerScene {
   readonly programs: VersionedPrograms;
   readonly siteUrl: string;
   readonly webKeyPin: string;
+  /** Of the site identity; a test changes it as a rotation would. */
+  identityInForce: string;
   /** Answers a public file with something else. */
   altered: { name: string; bytes: Buffer } | undefined;
   readonly #closers: (() => unknown)[];
@@ -88,6 +90,7 @@ export class InstallerScene {
     this.programs = parts.programs;
     this.siteUrl = parts.siteUrl;
     this.webKeyPin = parts.webKeyPin;
+    this.identityInForce = parts.site.identity.fingerprintSha256;
     this.#closers = closers;
   }
 
@@ -118,6 +121,7 @@ export class InstallerScene {
       filesDir,
       siteUrl: () => siteUrl,
       webKeyPin: () => webKeyPin,
+      isPinned: (sha256) => sha256 === scene.identityInForce,
       ...(options.buildMsi && { buildMsi: options.buildMsi }),
       log,
       ...(options.now && { now: options.now }),
