@@ -75,6 +75,35 @@ describe('the life of an access session', () => {
     assert.equal(bench.sessions.count, 0);
   });
 
+  it('opens nothing on a client that has to be upgraded first, and says its place (B109, B110)', async () => {
+    let place: number | null | undefined = 3;
+    const asked: string[] = [];
+    const holdBack = (_context: unknown, userId: string, itemId: string) => {
+      asked.push(`${userId} ${itemId}`);
+      return place === undefined ? undefined : { place };
+    };
+    await using bench = await started({ holdBack });
+    await assert.rejects(bench.open(), (error: unknown) => {
+      assert.ok(error instanceof AppError);
+      assert.deepEqual([error.code, error.kind, error.params['place']], ['CLIENT_UPGRADE_PENDING', 'conflict', 3]);
+      return true;
+    });
+    assert.deepEqual(asked, [`${bench.user.id} ${bench.item.id}`]);
+    place = null;
+    await assert.rejects(bench.open(), withCode('CLIENT_UPGRADE_PENDING'));
+    assert.equal(bench.sessions.count, 0);
+    place = undefined;
+    const counts: [string, number][] = [];
+    bench.sessions.onClientSessions((client, count) => counts.push([client, count]));
+    const session = await bench.open();
+    bench.sayEnded(session, 'process-exited');
+    await bench.settled();
+    assert.deepEqual(counts, [
+      [bench.item.id, 1],
+      [bench.item.id, 0],
+    ]);
+  });
+
   it('refuses what is offline, not approved, or beyond a limit', async () => {
     await using bench = await started({ limits: { user: 2, item: 3, site: 4 } });
     await assert.rejects(bench.open(bench.user, { ...bench.item, online: false }), withCode('ACCESS_SESSION_ITEM_OFFLINE'));
