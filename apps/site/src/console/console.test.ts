@@ -137,7 +137,9 @@ test('one address takes only so many places', async () => {
 test('confirming and refusing are in the audit log, with machine and address', async () => {
   const { code } = await begin('192.0.2.77');
   await decide(code, true);
-  const events = site.site.parts.store.all<{ code: string; data: string }>('SELECT code, details AS data FROM audit_event ORDER BY sequence DESC LIMIT 5');
+  const events = site.site.parts.store.all<{ code: string; data: string }>(
+    'SELECT code, details AS data FROM audit_event ORDER BY sequence DESC LIMIT 5',
+  );
   assert.ok(JSON.stringify(events).includes('192.0.2.77'));
   assert.ok(JSON.stringify(events).includes('CONSOLE_LOGIN_GRANTED'));
 });
