@@ -109,7 +109,12 @@ function Decision({ code, asked }: { code: string; asked: Asked }) {
       <p className={classes['code']}>{code}</p>
       <Facts
         rows={[
-          [t('login:consoleLogin.machine'), <span className="b-mono">{machine}</span>],
+          [
+            t('login:consoleLogin.machine'),
+            <span key="machine" className="b-mono">
+              {machine}
+            </span>,
+          ],
           [
             t('login:consoleLogin.address'),
             <>
@@ -119,8 +124,18 @@ function Decision({ code, asked }: { code: string; asked: Asked }) {
               </StateMark>
             </>,
           ],
-          [t('login:consoleLogin.version'), <span className="b-mono">{version}</span>],
-          [t('login:consoleLogin.asked'), <span className="b-mono">{formatInstant(askedAtMs)}</span>],
+          [
+            t('login:consoleLogin.version'),
+            <span key="version" className="b-mono">
+              {version}
+            </span>,
+          ],
+          [
+            t('login:consoleLogin.asked'),
+            <span key="asked" className="b-mono">
+              {formatInstant(askedAtMs)}
+            </span>,
+          ],
         ]}
       />
       {!sameAddress && (
