@@ -136,8 +136,7 @@ describe('pages of a fleet of 15,000', { concurrency: false }, () => {
     await page.getByRole('option', { name: text('fleet:state.failed'), exact: true }).click();
     await pager.getByText(text('shared:pager.range', { from: '1', to: '28', total: '28' })).waitFor();
     await page.getByText(text('fleet:reason.signature')).waitFor();
-    await button('shared:actionsFor', { name: 'web-0003' }).click();
-    await page.getByRole('menuitem', { name: text('fleet:clients.retry') }).click();
+    await button('fleet:clients.retryLabel', { name: 'web-0003' }).click();
     await waitUntil('it is tried again', () => fleet.asked.some(({ path }) => path.endsWith('/retry')));
   });
 

@@ -118,7 +118,7 @@ export function fleetClientOf(index: number, nowMs = Date.now()): FleetClient {
   const state = index < 24 ? (STATES[index % STATES.length] ?? 'pending') : 'pending';
   const hasFailed = state === 'failed' || state === 'rolled-back';
   return {
-    id: newId('jumpClient', nowMs + index),
+    id: `jc_00000000-0000-7000-8000-${index.toString(16).padStart(12, '0')}`,
     name: `web-${String(index + 1).padStart(4, '0')}`,
     groupName: GROUPS[index % GROUPS.length] ?? null,
     program: index % 11 === 7 ? 'jumpoint' : 'jump-client',

@@ -1,19 +1,19 @@
 import { useMemo } from 'react';
 import { useTranslation } from 'react-i18next';
-import { Checkbox } from '@mantine/core';
+import { Button, Checkbox } from '@mantine/core';
 import type { FleetClient } from '@bascule/protocol/api/fleet.ts';
 import type { Column } from '../../shared/DataTable.tsx';
-import { RowMenu, type RowAction } from '../../shared/RowMenu.tsx';
 import { StateMark } from '../../shared/Section.tsx';
 import { formatInstant, formatMinute } from '../../shared/format.ts';
 import { STATE_TONES } from './fleet-model.ts';
 
+type OnAction = (client: FleetClient, action: 'front' | 'retry') => void;
 /** As many characters of a revision as tell it from others; the whole one on hover and in the exports. */
 const REVISION_SHOWN = 7;
 
 /** The columns of the clients of the fleet. Not sortable: a page is a part of the site's own order. */
 export function useFleetClientColumns(
-  onAction: (client: FleetClient, action: 'front' | 'retry') => void,
+  onAction: OnAction,
   selected: ReadonlyMap<string, FleetClient>,
   onToggle: (clients: readonly FleetClient[], isChosen: boolean) => void,
 ): Column<FleetClient>[] {
@@ -67,23 +67,29 @@ export function useFleetClientColumns(
         header: t('shared:actions'),
         hideHeader: true,
         align: 'right',
-        cell: (client) => <RowMenu name={client.name} actions={actionsFor(client, t, onAction)} />,
+        cell: (client) => <ActionButton client={client} onAction={onAction} />,
       },
     ],
     [t, onAction, selected, onToggle],
   );
 }
 
-function actionsFor(
-  client: FleetClient,
-  t: (key: string) => string,
-  onAction: (client: FleetClient, action: 'front' | 'retry') => void,
-): RowAction[] {
-  if (client.state === 'pending' || client.state === 'waiting-for-session')
-    return [{ label: t('fleet:clients.front'), act: () => onAction(client, 'front') }];
-  if (client.state === 'failed' || client.state === 'rolled-back')
-    return [{ label: t('fleet:clients.retry'), act: () => onAction(client, 'retry') }];
-  return [];
+/** The one thing that can be done with it, in one click: neither takes anything away. */
+function ActionButton({ client, onAction }: { client: FleetClient; onAction: OnAction }) {
+  const { t } = useTranslation();
+  const { state, name } = client;
+  if (state === 'pending' || state === 'waiting-for-session')
+    return (
+      <Button variant="default" onClick={() => onAction(client, 'front')} aria-label={t('fleet:clients.frontLabel', { name })}>
+        {t('fleet:clients.front')}
+      </Button>
+    );
+  if (state !== 'failed' && state !== 'rolled-back') return null;
+  return (
+    <Button variant="default" onClick={() => onAction(client, 'retry')} aria-label={t('fleet:clients.retryLabel', { name })}>
+      {t('fleet:clients.retry')}
+    </Button>
+  );
 }
 
 function Name({ client }: { client: FleetClient }) {
