@@ -187,6 +187,37 @@ describe('upgrades of a client', { concurrency: 3 }, () => {
     },
   );
 
+  test(
+    'a shell that is asked for in the middle of it opens in the new version, as soon as that is to stay',
+    LIMIT,
+    async (context) => {
+      const client = await install(context);
+      const order = await orderWith('none');
+      const session = newId('accessSession');
+      const program = {
+        kind: 'shell' as const,
+        size: { cols: 80, rows: 24 },
+        term: 'xterm',
+        recordInput: false,
+        giveUpAfterMs: 60_000,
+      };
+      const open = () => at.site.jump.sendToClient(client.id, { kind: 'session-open', session, program, ticket: 'none' });
+      const said = (kind: string) => at.heard(client.id).findIndex((message) => message.kind === kind);
+      at.give(client.id, order);
+      await at.until(() => at.reports(client.id).find(({ state }) => state === 'restarting'));
+      open();
+      // As the site does at each connect of a client that does not hold the session yet.
+      await at.until(() => at.helloCount(client.id) >= 2 && at.site.jump.isOnline(client.id));
+      open();
+      assert.equal((await at.outcome(client.id, order)).state, 'done', client.output);
+      await at.until(() => said('ticket-request') >= 0);
+      const done = at.heard(client.id).findIndex((message) => message.kind === 'upgrade-status' && message.state === 'done');
+      assert.ok(said('ticket-request') > done);
+      assert.deepEqual([said('session-failed'), said('goodbye')], [-1, -1]);
+      at.site.jump.sendToClient(client.id, { kind: 'session-forget', session });
+    },
+  );
+
   test('the program is restarted in the middle of a download: it goes on by itself', LIMIT, async (context) => {
     const client = await install(context);
     const order = await orderWith('none');
