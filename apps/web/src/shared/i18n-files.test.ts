@@ -7,7 +7,19 @@ import { LANGUAGES } from '@bascule/protocol/api/common.ts';
 const source = join(import.meta.dirname, '..');
 /** In these every key is asked for by its full name, so that an unused one can be found. */
 const FULLY_NAMED = /^(shared|login|appliance|updates|mail|fleet|installers|trust):/;
-const NAMESPACES = ['shared', 'login', 'appliance', 'updates', 'mail', 'console', 'player', 'fleet', 'installers', 'trust', 'errors'];
+const NAMESPACES = [
+  'shared',
+  'login',
+  'appliance',
+  'updates',
+  'mail',
+  'console',
+  'player',
+  'fleet',
+  'installers',
+  'trust',
+  'errors',
+];
 
 function texts(language: string, namespace: string): Map<string, string> {
   const found = new Map<string, string>();
