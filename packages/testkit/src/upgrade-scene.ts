@@ -19,7 +19,7 @@ const started = z.object({ id: z.string() });
 
 /** The releases of the demonstration: a base, and a site with an additive migration and another client bundle. */
 export const NEXT_VERSION = '0.2.0';
-const NEXT: Changes = {
+export const NEXT: Changes = {
   version: NEXT_VERSION,
   migration: 'CREATE TABLE release_note (id TEXT PRIMARY KEY NOT NULL, text TEXT NOT NULL) STRICT;',
 };
@@ -39,13 +39,17 @@ export class ReleaseShop implements Disposable {
     return join(this.directory, 'keys');
   }
 
-  /** Makes keys and a repository with base and site of this checkout as a later version; `edits` are changes of its files beside that. */
-  static async open(say: (line: string) => void = () => undefined, edits: Changes['edits'] = {}): Promise<ReleaseShop> {
+  /** Makes keys and a repository with base and site of this checkout as a later version (or with what `kinds` names of them); `edits` are changes of its files beside that. */
+  static async open(
+    say: (line: string) => void = () => undefined,
+    edits: Changes['edits'] = {},
+    kinds: ('base' | 'site')[] = ['base', 'site'],
+  ): Promise<ReleaseShop> {
     const shop = new ReleaseShop(mkdtempSync(join(tmpdir(), 'bascule-releases-')));
     chmodSync(shop.directory, 0o755);
     say('Signing keys and a repository ...');
     await runTool('release', ['repository', '--repository', shop.repository, '--keys', shop.keys]);
-    await shop.release({ ...NEXT, edits }, say);
+    await shop.release({ ...NEXT, edits }, say, kinds);
     return shop;
   }
 

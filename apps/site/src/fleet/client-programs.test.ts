@@ -143,6 +143,9 @@ test('a client that slept through releases catches up one version after the othe
     way.push(version);
   }
   assert.deepEqual(way, ['0.2.0', '0.3.0', '0.10.0']);
+  const after = async (failed: string) => ordered(await programs.order(software('0.1.0'), failed)).version;
+  assert.equal(await after('0.2.0'), '0.3.0', 'a version that it could not run is in nobody’s way');
+  assert.equal(await after('0.10.0'), '0.10.0', 'and is tried again when there is none after it');
   assert.deepEqual(await programs.order(software('0.10.0')), { problem: 'current' });
   assert.deepEqual(await programs.order(software('1.0.0')), { problem: 'ahead' });
   assert.equal(ordered(await programs.order(software('what is this'))).version, '0.2.0');

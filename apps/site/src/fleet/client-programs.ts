@@ -163,10 +163,11 @@ export class ClientPrograms {
 
   /**
    * What a client with `software` gets next: the version after its own, one after the other, so that no upgrade skips what a version between has to do. Only what
-   * trusted metadata names with the hash that lies here. Parcels are made on the way. Rejects with the errors of the disk.
+   * trusted metadata names with the hash that lies here. `failed` is the newest version that this client could not run: what comes after it goes first, and it is tried
+   * again only when there is nothing after it. Parcels are made on the way. Rejects with the errors of the disk.
    */
-  async order(software: ClientSoftware): Promise<NextProgram | NoProgram> {
-    const set = this.#setAfter(software);
+  async order(software: ClientSoftware, failed?: string): Promise<NextProgram | NoProgram> {
+    const set = this.#setAfter(software, failed);
     if ('problem' in set) return set;
     const runtime = this.#runtimeFor(set, software.runtime);
     const key = `${software.program} ${software.platform} ${set.version} ${runtime?.target ?? ''}`;
@@ -212,7 +213,7 @@ export class ClientPrograms {
   }
 
   /** The programs that come next for `software`, or why there are none. */
-  #setAfter({ program, platform: reported, version }: ClientSoftware): ProgramSet | NoProgram {
+  #setAfter({ program, platform: reported, version }: ClientSoftware, failed: string | undefined): ProgramSet | NoProgram {
     const platform = CLIENT_PLATFORMS.find((known) => known === reported);
     if (platform === undefined) return { problem: 'no-program-for-platform' };
     // What is no version of ours is older than anything: the client itself never takes an older one.
@@ -221,8 +222,9 @@ export class ClientPrograms {
     if (order(this.current.version) === 0) return { problem: 'current' };
     if (order(this.current.version) < 0) return { problem: 'ahead' };
     const later = this.#sets().filter((set) => order(set.version) > 0 && archiveOf(set, program, platform) !== undefined);
-    const signed = later.find((set) => this.#isSigned(set, program, platform));
-    if (signed !== undefined) return signed;
+    const signed = later.filter((set) => this.#isSigned(set, program, platform));
+    const next = afterFailed(signed, failed) ?? signed[0];
+    if (next !== undefined) return next;
     const isBuiltHere = this.#own === undefined && this.#canBuild(program, platform);
     return { problem: later.length > 0 || isBuiltHere ? 'no-signed-programs' : 'no-program-for-platform' };
   }
@@ -350,6 +352,13 @@ export class ClientPrograms {
     const newest = newer.at(-1);
     return newest === undefined ? undefined : await readProgramSet(join(nextDir, newest));
   }
+}
+
+/** What comes after the version that failed, or that one again; a client that cannot run a version is not lost to all later ones. */
+function afterFailed(sets: readonly ProgramSet[], failed: string | undefined): ProgramSet | undefined {
+  if (failed === undefined) return undefined;
+  const from = (least: number) => sets.find(({ version }) => compareVersions(version, failed) >= least);
+  return from(1) ?? from(0);
 }
 
 function archiveOf(set: ProgramSet, program: ClientProgram, platform: ClientPlatform) {

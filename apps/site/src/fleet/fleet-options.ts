@@ -15,8 +15,8 @@ export type OrderProblem = 'no-signed-programs' | 'no-program-for-platform' | 'c
 export interface UpgradePrograms {
   readonly current: { version: string; revision: string };
   versions(program: ClientProgram, platform: ClientPlatform): string[];
-  /** The next version in order for this client. */
-  order(software: ClientSoftware): Promise<OrderContents | { problem: OrderProblem }>;
+  /** The next version in order for this client; `failed` is the newest that it could not run: what comes after it goes first. */
+  order(software: ClientSoftware, failed?: string): Promise<OrderContents | { problem: OrderProblem }>;
   parcelFile(sha256: string): { file: string; bytes: number } | undefined;
   onChange(listener: () => void): void;
 }

@@ -430,6 +430,7 @@ export class Fleet {
         this.#figures.upgraded();
         return this.#orders.upgraded();
       case 'failed':
+        this.#clients.noteFailed(effect.client);
         return this.#orders.failed(effect.client);
       case 'halted':
         return this.#halted(effect.halt);
