@@ -98,7 +98,7 @@ export const HALT: Partial<Rollout> = {
   halt: {
     code: 'failures',
     ring: 'Canary',
-    text: '8 of 120 failed: 6 could not open a shell, 2 ran out of disk space.',
+    text: '8 of 120 failed or went back',
     atMs: Date.UTC(2026, 10, 21, 9, 14),
   },
 };

@@ -20,8 +20,10 @@ export function RolloutHeadline({ rollout }: { rollout: Rollout }) {
       ) : (
         <>
           <p className={classes['headlineWhy']}>
-            {t(`fleet:halt.${halt.code}`, { ring: halt.ring })} {halt.text}{' '}
-            <span className="b-quiet">{formatInstant(halt.atMs)}</span>
+            {t(`fleet:halt.${halt.code}`, { ring: halt.ring })} {/* In English, as the site says it: it has the numbers. */}
+            <span className="b-quiet">
+              ({halt.text}) {formatInstant(halt.atMs)}
+            </span>
           </p>
           <p className={classes['headlineNote']}>{t(`fleet:haltDo.${halt.code}`)}</p>
         </>
