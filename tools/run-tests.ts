@@ -1,5 +1,5 @@
 /**
- * Runs test files in two rounds: unit tests side by side, then those that start processes one at a time (two cores). The last line
+ * Runs test files in two rounds: unit tests side by side, then those that start processes, two at a time: they wait more than they work. The last line
  * is 'N passed, N failed', with ', N skipped' when tests were skipped (their names say why).
  */
 import { globSync, mkdtempSync, rmSync } from 'node:fs';
@@ -12,6 +12,9 @@ import { spec } from 'node:test/reporters';
 const FILE_LIMIT_MS = process.env['BASCULE_FAULTS'] === 'all' ? 6 * 3_600_000 : 15 * 60_000;
 const SLOWEST_SHOWN = 12;
 const PROCESS_TESTS = /\.(proc|e2e)\.test\.ts$/;
+const PROCESS_TESTS_AT_ONCE = 2;
+/** Folders with the longest files, which begin first, so that none of them is left alone at the end. */
+const LONG_FIRST = ['test/update/', 'test/fleet/', 'test/faults/', 'test/e2e/'];
 
 const checkout = resolve(import.meta.dirname, '..');
 const wanted = process.argv.slice(2).filter((argument) => !argument.startsWith('--'));
@@ -45,8 +48,8 @@ await round(
 );
 if (!unitOnly)
   await round(
-    files.filter((file) => PROCESS_TESTS.test(file)),
-    1,
+    files.filter((file) => PROCESS_TESTS.test(file)).toSorted((one, other) => rankOf(one) - rankOf(other)),
+    PROCESS_TESTS_AT_ONCE,
   );
 
 const slowest = durations.toSorted((one, other) => other.seconds - one.seconds).slice(0, SLOWEST_SHOWN);
@@ -54,6 +57,12 @@ process.stdout.write(`the slowest: ${slowest.map(({ file, seconds }) => `${file}
 for (const failure of failures) process.stdout.write(`failed: ${failure}\n`);
 process.stdout.write(`${total.passed} passed, ${total.failed} failed${total.skipped > 0 ? `, ${total.skipped} skipped` : ''}\n`);
 process.exit(total.failed > 0 || total.passed === 0 ? 1 : 0);
+
+/** Lower begins earlier. */
+function rankOf(file: string): number {
+  const rank = LONG_FIRST.findIndex((folder) => file.startsWith(folder));
+  return rank < 0 ? LONG_FIRST.length : rank;
+}
 
 /** Runs `batch` with so many files at once, and adds to the totals. */
 async function round(batch: string[], concurrency: number): Promise<void> {

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import {
   cpSync,
@@ -58,18 +58,29 @@ export async function buildRelease(kind: 'base' | 'site', changes: Changes, out:
     else {
       const built = join(shared, keyOf(kind, changes, source, options));
       if (!existsSync(built)) {
-        const partial = `${built}.partial`;
+        const partial = `${built}.${process.pid}-${randomBytes(4).toString('hex')}.partial`;
         const runtime = join(shared, 'runtime');
         if (existsSync(runtime)) cpSync(realpathSync(runtime), join(partial, 'runtime'), { recursive: true });
         await runRelease(kind, changes.version, source, partial, options);
-        renameSync(partial, built);
-        // Whole or not at all: builds may go on side by side.
-        if (!existsSync(runtime)) symlinkSync(join(built, 'runtime'), runtime);
+        // Whole or not at all: builds may go on side by side, in other test files too; the first one counts.
+        if (!takePlace(() => renameSync(partial, built))) rmSync(partial, { recursive: true, force: true });
+        takePlace(() => symlinkSync(join(built, 'runtime'), runtime));
       }
       cpSync(built, out, { recursive: true });
     }
   } finally {
     rmSync(scratch, { recursive: true, force: true });
+  }
+}
+
+/** Does `place`; false when somebody else was first. */
+function takePlace(place: () => void): boolean {
+  try {
+    place();
+    return true;
+  } catch (error) {
+    if (['EEXIST', 'ENOTEMPTY'].includes((error as NodeJS.ErrnoException).code ?? '')) return false;
+    throw error;
   }
 }
 
