@@ -51,15 +51,10 @@ export class InstalledProgram implements AsyncDisposable {
     const program = new InstalledProgram(options);
     await waitUntil(
       `${options.name} is installed and enrolled`,
-      () => {
-        if (!program.#isRunning) throw new Error(`the installer of ${options.name} ended: ${program.logTail()}`);
-        return program.id !== undefined;
-      },
+      () => program.id !== undefined || !program.#isRunning,
       INSTALLATION_LIMIT_MS,
-    ).catch(async (error: unknown) => {
-      await program.kill();
-      throw new Error(`${(error as Error).message}\n${program.logTail()}`, { cause: error });
-    });
+    ).catch(() => program.kill());
+    if (program.id === undefined) throw new Error(`${options.name} was not installed: ${program.logTail()}`);
     return program;
   }
 

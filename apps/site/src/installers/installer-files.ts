@@ -125,7 +125,10 @@ export class InstallerFiles {
 
   /** The one-liner that carries `token`, for a program in this version or the next. */
   async installCommand(order: { program: ScriptProgram; version: string; mode: ClientMode; token: string }): Promise<string> {
-    const script = await this.#script({ ...order, key: undefined });
+    // What `publicFile` answers: the mode comes in the command's environment.
+    const { program, version } = order;
+    const waitsForVersion = this.#waitsFor(version);
+    const script = await this.#script({ program, version, mode: 'active', key: undefined, waitsForVersion });
     const { siteUrl, webKeyPin } = this.#options;
     return installCommand({
       siteUrl: siteUrl(),
@@ -144,7 +147,9 @@ export class InstallerFiles {
       const program = script[1] as ScriptProgram;
       const version = script[2] ?? this.#options.programs.current.version;
       if ((await this.problemOf({ program, version, format: 'sh' })) !== null) return undefined;
-      const text = Buffer.from(await this.#script({ program, version, mode: 'active', key: undefined }));
+      // A command for the next version says which: it stays good when that version is the current one.
+      const waitsForVersion = script[2] ?? null;
+      const text = Buffer.from(await this.#script({ program, version, mode: 'active', key: undefined, waitsForVersion }));
       return { name, bytes: text.length, type: TYPES.sh, stream: () => streamOf([text]), isGzip: false };
     }
     // After a restart of the site, commands that were shown before still work.
@@ -165,7 +170,13 @@ export class InstallerFiles {
     this.#runtime = stored;
     for (const program of SCRIPT_PROGRAMS)
       if ((await this.problemOf({ program, version: programs.current.version, format: 'sh' })) === null)
-        await this.#script({ program, version: programs.current.version, mode: 'active', key: undefined });
+        await this.#script({
+          program,
+          version: programs.current.version,
+          mode: 'active',
+          key: undefined,
+          waitsForVersion: null,
+        });
   }
 
   async #pieces(order: FileOrder): Promise<Piece[]> {
@@ -173,7 +184,8 @@ export class InstallerFiles {
     const waitsForVersion = this.#waitsFor(version);
     const values = { siteUrl: this.#options.siteUrl(), mode, key, waitsForVersion };
     if (format === 'msi') return await this.#msi({ program, version, ...values });
-    if (format === 'sh' && program !== 'console') return [Buffer.from(await this.#script({ program, version, mode, key }))];
+    if (format === 'sh' && program !== 'console')
+      return [Buffer.from(await this.#script({ program, version, mode, key, waitsForVersion }))];
     const parts = await this.#partsOf(program, version);
     if (parts === undefined || format === 'sh') throw cannotBeMade(NO_PROGRAMS);
     return format === 'deb' ? await debInstallerPieces(parts, values) : await folderArchivePieces(parts, values);
@@ -187,8 +199,14 @@ export class InstallerFiles {
     return made.pieces;
   }
 
-  async #script(order: { program: ScriptProgram; version: string; mode: ClientMode; key: string | undefined }): Promise<string> {
-    const { program, version, mode, key } = order;
+  async #script(order: {
+    program: ScriptProgram;
+    version: string;
+    mode: ClientMode;
+    key: string | undefined;
+    waitsForVersion: string | null;
+  }): Promise<string> {
+    const { program, version, mode, key, waitsForVersion } = order;
     if (this.#runtime === undefined) await this.prepare();
     const [parts, runtime, runtimeTar] = [await this.#partsOf(program, version), this.#runtime, this.#runtimeTar];
     if (parts === undefined || runtime === undefined || runtimeTar === undefined) throw cannotBeMade(NO_PROGRAMS);
@@ -206,7 +224,7 @@ export class InstallerFiles {
       runtimeFolder: runtime.folder,
       runtime: runtimeTar,
       programFiles: programTar,
-      waitsForVersion: this.#waitsFor(version),
+      waitsForVersion,
       mode,
       ...(key !== undefined && { key }),
     });

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import {
   createWriteStream,
@@ -45,8 +46,8 @@ after(async () => {
 });
 
 /** The script that anybody may fetch. */
-async function publicScript(): Promise<string> {
-  const file = await scene.installers.publicFile('jump-client.sh', false);
+async function publicScript(name = 'jump-client.sh'): Promise<string> {
+  const file = await scene.installers.publicFile(name, false);
   return (await file!.stream().toArray()).join('');
 }
 
@@ -342,12 +343,27 @@ test('there is a place for Windows packages: without a builder they say why they
   await assert.rejects(scene.installers.file(installer.id, 'msi'), { code: 'INSTALLER_MSI_UNAVAILABLE' });
 });
 
+/** The command runs nothing but the script that it names: what anybody may fetch has to have that hash. */
+async function checkPinned({ installCommand }: { installCommand: string }): Promise<void> {
+  const name = /\/install\/(\S+\.sh)\)/.exec(installCommand)?.[1] ?? '';
+  const sha256 = createHash('sha256')
+    .update(await publicScript(name))
+    .digest('hex');
+  assert.ok(installCommand.includes(`'${sha256}  -'`), name);
+}
+
+test('a command fits the script that it fetches, whatever goes with it', async () => {
+  await checkPinned(await makeInstaller('passive', { mode: 'passive' }));
+  await checkPinned(await makeInstaller('gateway', { program: 'jumpoint' }));
+});
+
 test('an installer for the next version waits for it, those of this version are invalid afterwards (B94-B99, B120)', async () => {
   await assert.rejects(makeInstaller('too early', { version: 'next' }), { code: 'INSTALLER_NO_NEXT' });
   const before = await makeInstaller('before');
   scene.programs.nextVersion = '7.0.0';
   const early = await makeInstaller('early', { version: 'next' });
   assert.equal(early.installer.state, 'early');
+  await checkPinned(early);
   assert.match(early.installCommand, /install\/jump-client-7\.0\.0\.sh/);
   assert.match(readFileSync(await saved(early.installer.id, 'sh'), 'utf8'), /write_settings .*'"7\.0\.0"'/);
   await assert.rejects(
@@ -371,6 +387,7 @@ test('an installer for the next version waits for it, those of this version are 
   scene.programs.upgradeTo('7.0.0');
   assert.equal(await stateOf(before.installer.id), 'outdated');
   assert.equal(await stateOf(early.installer.id), 'valid');
+  await checkPinned(early);
   await assert.rejects(
     enrolledClient(scene.site.target, before.key),
     isRefused(/'before' was made by version .* which runs 7\.0\.0 now/),
