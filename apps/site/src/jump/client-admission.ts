@@ -54,6 +54,15 @@ export class ClientAdmission {
     this.#reissueLimit = new WindowLimit({ windowMs: 1000, ...perSecond, now: options.now });
   }
 
+  /**
+   * Whether a client of this id may have that key: one that is known has the key it was enrolled with, whoever issued the certificate. The keys of former site
+   * identities still issue certificates that are taken; they must not lead to somebody else's Jump Client (docs/decisions/0177).
+   */
+  isKeyOf(clientId: string, publicKey: () => Buffer): boolean {
+    const known = rows.keySha256Of(this.#options.store, clientId);
+    return known === undefined || known === sha256(publicKey());
+  }
+
   /** What the site makes of a client that says hello; a client that it does not know is listed to be confirmed. Throws what the store throws. */
   admit(clientId: string, hello: Hello, publicKey: () => Buffer, address: string): ClientState {
     const { store, notes, now } = this.#options;

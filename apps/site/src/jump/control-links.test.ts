@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict';
-import { generateKeyPairSync } from 'node:crypto';
+import { createPublicKey, generateKeyPairSync } from 'node:crypto';
 import { once } from 'node:events';
 import { mock, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { PROTOCOL_VERSIONS, type FromClient, type HeldSession } from '@bascule/protocol/control-link.ts';
+import { ClientHome } from '@bascule/client/client-home.ts';
 import { ScriptedLink, enrolledClient, newHomeDirectory } from '@bascule/client/testing.ts';
 import { MESSAGES_PER_ROUND } from './control-links.ts';
 import { SiteIdentity } from './jump.ts';
+import { spkiOf } from './link.ts';
 import { ADMINISTRATOR, TestSite } from './testing.ts';
 
 const A = 'a'.repeat(32);
@@ -142,6 +144,39 @@ test('a foreign, expired or wrong-purpose certificate is refused and audited onc
     for (const tls of cases) await assert.rejects(ScriptedLink.open(site.target, { authority, ...tls }), /403|closed/);
     assert.equal(site.auditCodes().filter((code) => code === 'JUMP_LINK_REFUSED').length, 1);
   }));
+
+test('a certificate for a known client with another key is turned away, whoever issued it: it is neither held nor renewed', () =>
+  withSite(async (site, client) => {
+    const forger = await ClientHome.open(newHomeDirectory());
+    const spki = createPublicKey(forger.key).export({ type: 'spki', format: 'der' });
+    const { client: id, authority } = client.identity;
+    const forged = { home: forger, identity: { client: id, authority, certificate: '' } };
+    forged.identity.certificate = await site.identity.issueClientCertificate(id, spki);
+    const real = await ScriptedLink.hello(site.target, client, A);
+    await real.next('accepted');
+    const link = await ScriptedLink.hello(site.target, forged, B);
+    const refused = await link.next('refused');
+    assert.equal(refused.code, 'duplicate-identity');
+    assert.equal(refused.record, undefined, 'nothing is signed for whoever this is');
+    await link.closed;
+    assert.equal(site.jump.counts().conflicts, 0);
+    assert.ok(site.jump.isOnline(id));
+    real.webSocket.close();
+    await until(() => !site.jump.isOnline(id));
+    assert.equal((await (await ScriptedLink.hello(site.target, forged, B)).next('refused')).code, 'duplicate-identity');
+    assert.equal((await (await ScriptedLink.hello(site.target, client, A)).next('accepted')).state, 'approved');
+    assert.ok(site.auditCodes().includes('JUMP_LINK_REFUSED'));
+    forger.close();
+  }));
+
+test('the key of a link is encoded as OpenSSL does', () => {
+  for (const { publicKey } of [
+    generateKeyPairSync('ec', { namedCurve: 'P-256' }),
+    generateKeyPairSync('ec', { namedCurve: 'P-384' }),
+    generateKeyPairSync('ed25519'),
+  ])
+    assert.deepEqual(spkiOf(publicKey), publicKey.export({ type: 'spki', format: 'der' }));
+});
 
 test('a held link changes nothing that is known of the machine that works; each side shows its own facts', async () => {
   mock.timers.enable({ apis: ['setInterval'] });

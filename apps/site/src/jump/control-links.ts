@@ -303,6 +303,8 @@ export class ControlLinks {
         'Another machine uses the same identity, and an administrator has decided for it. Enrol this one anew.',
       );
     }
+    // Before it can be held, too: nobody is asked to choose between the machine and a forger.
+    if (!this.#hasItsKey(link, clientId, certificate)) return;
     link.clientId = clientId;
     link.instance = hello.instance;
     link.challenge = '';
@@ -315,6 +317,25 @@ export class ControlLinks {
     if (state === 'revoked') return this.#refuse(link, 'revoked', 'An administrator has revoked or deleted this Jump Client.');
     if (older !== undefined) this.#abandon(older, CloseCode.replaced);
     this.#makeLive(link, hello, version, state);
+  }
+
+  /** Whether the link's key is that of the client which its certificate names; it was refused if not. */
+  #hasItsKey(link: Link, clientId: string, certificate: LinkCertificate): boolean {
+    try {
+      if (this.#directory.isKeyOf(clientId, () => link.publicKey())) return true;
+    } catch (error) {
+      this.#log.error({ err: error, client: clientId }, 'client-key-not-compared');
+      this.#refuse(link, 'busy', 'The key of this Jump Client could not be looked up: try again later.');
+      return false;
+    }
+    const reason = 'another key than that of this Jump Client';
+    this.#directory.refused({ reason, address: link.address, certificate: certificate.subject });
+    this.#refuse(
+      link,
+      'duplicate-identity',
+      'The certificate names a Jump Client that has another key: enrol this machine anew.',
+    );
+    return false;
   }
 
   /** What the site makes of the client; undefined when it could not be stored, and the link was refused: a full disk must not end the site. */

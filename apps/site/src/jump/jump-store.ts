@@ -84,6 +84,11 @@ export function admissionOf(reader: Reader, id: string): AdmissionRow | undefine
   );
 }
 
+/** SHA-256 (hex) of the key (SPKI DER) that the client was enrolled, or first seen, with; undefined for one that is not known. */
+export function keySha256Of(reader: Reader, id: string): string | undefined {
+  return reader.get<{ sha256: string }>(`SELECT key_sha256 AS sha256 FROM jump_clients WHERE id = ?`, id)?.sha256;
+}
+
 /** The clients of these ids, in no order, without the duplicate mark. */
 export function clientsById(reader: Reader, ids: readonly string[]): ClientRow[] {
   return reader.all<ClientRow>(

@@ -461,6 +461,7 @@ export class Jump {
 
   #directory(): LinkDirectory {
     return {
+      isKeyOf: (clientId, publicKey) => this.#admission.isKeyOf(clientId, publicKey),
       admit: (clientId, hello, publicKey, address) => this.#admission.admit(clientId, hello, publicKey, address),
       extras: (clientId, hello) => {
         const settings = hello.software && { settings: this.#settingsOf(clientId, hello.software) };
