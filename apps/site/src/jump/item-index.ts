@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { z } from 'zod';
-import type { jumpItemSort } from '@bascule/protocol/api/jump.ts';
+import { jumpProgram, type JumpProgram, type jumpItemSort } from '@bascule/protocol/api/jump.ts';
 import type { UpgradeState } from '@bascule/protocol/api/fleet.ts';
 import type { Store } from '@bascule/store/store.ts';
 import { byHost, byName, bySince, inBuckets, ItemOrder, naturalKey } from './item-order.ts';
@@ -27,6 +27,7 @@ export interface IndexedItem {
   text: string;
   groupId: string | null;
   tags: readonly string[];
+  program: JumpProgram;
   state: ClientState;
   version: string;
   os: string;
@@ -47,6 +48,7 @@ export interface ItemFilter {
   state?: ClientState;
   online?: boolean;
   upgrade?: UpgradeState;
+  program?: JumpProgram;
 }
 
 /** What a Jump Group holds; kept up to date with every change, so that nobody counts. */
@@ -56,6 +58,7 @@ interface GroupCount {
   online: number;
   waiting: number;
   tags: Map<string, number>;
+  programs: Record<JumpProgram, { items: number; online: number }>;
 }
 
 export interface ItemIndexOptions {
@@ -168,6 +171,19 @@ export class ItemIndex {
     return tags.sort((one, other) => (naturalKey(one.tag) < naturalKey(other.tag) ? -1 : 1));
   }
 
+  /** Of which program how many there are; those without any are left out. */
+  programs(mayList: (item: { groupId: string | null }) => boolean): { program: JumpProgram; items: number; online: number }[] {
+    const programs = jumpProgram.options.map((program) => ({ program, items: 0, online: 0 }));
+    for (const [groupId, group] of this.#groups) {
+      if (!mayList({ groupId })) continue;
+      for (const counted of programs) {
+        counted.items += group.programs[counted.program].items;
+        counted.online += group.programs[counted.program].online;
+      }
+    }
+    return programs.filter(({ items }) => items > 0);
+  }
+
   /** All items that `filter` leaves and `mayList` allows, in order. `groupName`: of a Jump Group. Needs `ready`. */
   find(
     filter: ItemFilter,
@@ -199,13 +215,14 @@ export class ItemIndex {
 
   /** The cheap ones first. */
   #predicates(filter: ItemFilter, allowed: ReadonlySet<string | null> | undefined, groupName: (id: string) => string) {
-    const { groupId, tag, state, online, upgrade } = filter;
+    const { groupId, tag, state, online, upgrade, program } = filter;
     const predicates: ((item: IndexedItem) => boolean)[] = [];
     if (allowed !== undefined) predicates.push((item) => allowed.has(item.groupId));
     if (groupId !== undefined) predicates.push((item) => (item.groupId ?? 'none') === groupId);
     if (state !== undefined) predicates.push((item) => item.state === state);
     if (online !== undefined) predicates.push((item) => item.online === online);
     if (upgrade !== undefined) predicates.push((item) => item.upgrade === upgrade);
+    if (program !== undefined) predicates.push((item) => item.program === program);
     if (tag !== undefined) predicates.push((item) => item.tags.includes(tag));
     for (const word of searchWords(filter.text ?? '')) {
       const groups = new Set([...this.#groups.keys()].filter((id) => id !== null && searchText([groupName(id)]).includes(word)));
@@ -242,6 +259,7 @@ export class ItemIndex {
       text: '',
       groupId: null,
       tags: [],
+      program: row.program,
       state: row.state,
       version: '',
       os: '',
@@ -276,6 +294,7 @@ export class ItemIndex {
     ]);
     item.groupId = row.groupId === null ? null : this.#share(row.groupId);
     item.tags = tags.map((tag) => this.#share(tag));
+    item.program = row.program;
     item.state = row.state;
     item.version = this.#share(row.version);
     item.os = this.#share(row.os);
@@ -301,10 +320,14 @@ export class ItemIndex {
 
   #count(item: IndexedItem, by: 1 | -1): void {
     let group = this.#groups.get(item.groupId);
-    if (group === undefined) this.#groups.set(item.groupId, (group = { items: 0, online: 0, waiting: 0, tags: new Map() }));
+    if (group === undefined) this.#groups.set(item.groupId, (group = noItems()));
+    const program = group.programs[item.program];
+    const online = item.state === 'approved' && item.online ? by : 0;
     group.items += by;
-    if (item.state === 'approved') group.online += item.online ? by : 0;
-    else if (item.state !== 'revoked') group.waiting += by;
+    program.items += by;
+    group.online += online;
+    program.online += online;
+    if (item.state !== 'approved' && item.state !== 'revoked') group.waiting += by;
     for (const tag of item.tags) {
       const items = (group.tags.get(tag) ?? 0) + by;
       if (items === 0) group.tags.delete(tag);
@@ -322,5 +345,12 @@ export class ItemIndex {
   }
 }
 
+const noItems = (): GroupCount => ({
+  items: 0,
+  online: 0,
+  waiting: 0,
+  tags: new Map(),
+  programs: { 'jump-client': { items: 0, online: 0 }, jumpoint: { items: 0, online: 0 } },
+});
 const searchText = (parts: readonly string[]): string => parts.join('\n').toLowerCase();
 const searchWords = (text: string): string[] => [...new Set(text.toLowerCase().split(/\s+/).filter(Boolean))];

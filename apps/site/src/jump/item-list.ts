@@ -110,6 +110,7 @@ export class ItemList {
       items: ids.flatMap((id) => byId.get(id) ?? []).map((row) => this.#toItem(row)),
       groups: groups.sort(byGroupName),
       tags: this.index.tags(mayList),
+      programs: this.index.programs(mayList),
     };
   }
 
@@ -151,7 +152,7 @@ export class ItemList {
 }
 
 /** Only what was asked for: two searches that ask the same have one key. */
-export function filterOf({ text, groupId, tag, state, online, upgrade }: Partial<ItemSearch>): ItemFilter {
+export function filterOf({ text, groupId, tag, state, online, upgrade, program }: Partial<ItemSearch>): ItemFilter {
   return {
     ...(text !== undefined && text.trim() !== '' && { text: text.trim() }),
     ...(groupId !== undefined && { groupId }),
@@ -159,6 +160,7 @@ export function filterOf({ text, groupId, tag, state, online, upgrade }: Partial
     ...(state !== undefined && { state }),
     ...(online !== undefined && { online }),
     ...(upgrade !== undefined && { upgrade }),
+    ...(program !== undefined && { program }),
   };
 }
 

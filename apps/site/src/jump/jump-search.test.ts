@@ -55,6 +55,12 @@ void test('100,000 Jump Items: found, counted, sorted, paged and changed many at
       { tag: 'even', items: 50_000 },
       { tag: 'odd', items: 50_000 },
     ]);
+    assert.deepEqual(page.programs, [
+      { program: 'jump-client', items: 90_000, online: 0 },
+      { program: 'jumpoint', items: 10_000, online: 0 },
+    ]);
+    assert.deepEqual(await names({ program: 'jumpoint', limit: 2 }), ['node-9', 'node-19']);
+    assert.equal((await find({ program: 'jump-client', tag: 'even' })).total, 50_000);
     assert.equal((await find({ groupId: 'none' })).total, 33_333);
     assert.equal((await find({ online: 'true' })).total, 0);
     assert.equal((await find({ state: 'waiting-for-approval' })).total, 1000);
@@ -83,6 +89,10 @@ void test('100,000 Jump Items: found, counted, sorted, paged and changed many at
     );
     assert.equal(
       page.tags.reduce((sum, { items }) => sum + items, 0),
+      33_333,
+    );
+    assert.equal(
+      page.programs.reduce((sum, { items }) => sum + items, 0),
       33_333,
     );
     assert.deepEqual(await jump.countsFor(({ groupId }) => groupId === zwolle), { total: 33_333, online: 0 });

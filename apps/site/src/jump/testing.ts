@@ -86,17 +86,17 @@ export class TestSite {
   }
 }
 
-/** Rows of Jump Clients that never connected, made in one transaction: `node-0`, `node-1` ..., in turn of `groupIds`, one of a hundred waiting for approval. */
+/** Rows of Jump Clients that never connected, made in one transaction: `node-0`, `node-1` ..., in turn of `groupIds`, one of a hundred waiting for approval, every tenth a Jumpoint. */
 export function fillJumpItems(store: Store, count: number, groupIds: readonly (string | null)[]): void {
   store.transact(ADMINISTRATOR, { code: 'TEST_ITEMS', summary: 'Made items', details: {} }, (tx) => {
     tx.run(
       `WITH RECURSIVE numbers (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM numbers WHERE n < CAST(? AS INTEGER) - 1)
        INSERT INTO jump_clients (id, name, group_id, state, comment, host_name, os, arch, addresses, runs_as, version, key_sha256,
-         enrolled_at_ms, last_seen_at_ms, tags)
+         enrolled_at_ms, last_seen_at_ms, tags, program)
        SELECT printf('jc_01900000-0000-7000-8000-%012x', n), 'node-' || n, json_extract(?, '$[' || (n % CAST(? AS INTEGER)) || ']'),
          iif(n % 100 = 7, 'waiting-for-approval', 'approved'), '', 'host-' || n || '.example.internal', 'Debian GNU/Linux 12 (bookworm)', 'x64',
          json_array(printf('10.%d.%d.%d', n >> 16, (n >> 8) & 255, n & 255)), 'root', '0.2.' || (n % 10), 'key-' || n,
-         1, n + 1, iif(n % 2, '["odd"]', '["even"]')
+         1, n + 1, iif(n % 2, '["odd"]', '["even"]'), iif(n % 10 = 9, 'jumpoint', 'jump-client')
        FROM numbers`,
       count,
       JSON.stringify(groupIds),

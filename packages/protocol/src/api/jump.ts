@@ -5,6 +5,10 @@ import { id, instantMs, line, optionalLine } from '../text.ts';
 import { upgradeState } from './fleet.ts';
 
 export const clientState = z.enum(['waiting-for-approval', 'approved', 'to-be-confirmed', 'revoked']);
+/** What keeps a control link and can be jumped to or through. */
+export const jumpProgram = z.enum(['jump-client', 'jumpoint']);
+export type JumpProgram = z.infer<typeof jumpProgram>;
+
 /** GET jump/items: everything this user may see, as one list, of at most 20,000; GET jump/items/search for more. */
 export const jumpItem = z.object({
   id: id('jumpClient'),
@@ -26,7 +30,7 @@ export const jumpItem = z.object({
   comment: z.string(),
   /** Live access sessions on it. */
   sessions: z.number().int(),
-  program: z.enum(['jump-client', 'jumpoint']),
+  program: jumpProgram,
   /** Of its software (B108); empty for clients older than 0.2.0. */
   revision: z.string(),
   mode: clientMode,
@@ -64,6 +68,7 @@ export const searchJumpItemsQuery = z.object({
   state: clientState.optional(),
   online: z.stringbool({ truthy: ['true'], falsy: ['false'] }).optional(),
   upgrade: upgradeState.optional(),
+  program: jumpProgram.optional(),
   sort: jumpItemSort.default('name'),
   descending: z.stringbool({ truthy: ['true'], falsy: ['false'] }).default(false),
   offset: z.coerce.number().int().min(0).max(1_000_000).default(0),
@@ -85,6 +90,8 @@ export const jumpItemsPage = z.object({
     }),
   ),
   tags: z.array(z.object({ tag: z.string(), items: z.number().int() })).max(500),
+  /** Of which program how many there are, and how many of them one can jump to now; those without any are left out. */
+  programs: z.array(z.object({ program: jumpProgram, items: z.number().int(), online: z.number().int() })).default([]),
 });
 export type JumpItemsPage = z.infer<typeof jumpItemsPage>;
 /** POST jump/items/bulk (administrators): on the named items, or on all that a search finds (`search`), at most 100,000. All or nothing for 10,000 at a time. */

@@ -7,7 +7,7 @@ export interface ItemOrder {
   descending: boolean;
 }
 type Search = z.infer<typeof searchJumpItemsQuery>;
-export type ItemFilter = Partial<Pick<Search, 'text' | 'groupId' | 'tag' | 'state' | 'online' | 'upgrade'>>;
+export type ItemFilter = Partial<Pick<Search, 'text' | 'groupId' | 'tag' | 'state' | 'online' | 'upgrade' | 'program'>>;
 
 /** Items of one page: some three screens. */
 export const PAGE_ITEMS = 100;
@@ -16,7 +16,7 @@ const PAGES_MAX = 4;
 
 /** The query of one page, as text and numbers. */
 export function pageQuery(filter: ItemFilter, order: ItemOrder, page: number): Record<string, string | number | undefined> {
-  const { text = '', groupId, tag, state, online, upgrade } = filter;
+  const { text = '', groupId, tag, state, online, upgrade, program } = filter;
   return {
     text: text.trim(),
     groupId,
@@ -24,6 +24,7 @@ export function pageQuery(filter: ItemFilter, order: ItemOrder, page: number): R
     state,
     online: online === undefined ? undefined : String(online),
     upgrade,
+    program,
     sort: order.sort,
     descending: order.descending ? 'true' : undefined,
     offset: page * PAGE_ITEMS,

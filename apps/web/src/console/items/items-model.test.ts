@@ -39,6 +39,7 @@ const page = (revision: number, total: number, items: JumpItem[]): JumpItemsPage
   items,
   groups: [],
   tags: [],
+  programs: [],
 });
 
 void test('groups come with all of them first; the numbers of all are the sum', () => {

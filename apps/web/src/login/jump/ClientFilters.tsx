@@ -1,6 +1,6 @@
 import { useTranslation } from 'react-i18next';
 import { Button, Select, TextInput } from '@mantine/core';
-import { clientState, type JumpItemsPage } from '@bascule/protocol/api/jump.ts';
+import { clientState, jumpProgram, type JumpItemsPage } from '@bascule/protocol/api/jump.ts';
 import { upgradeState } from '@bascule/protocol/api/fleet.ts';
 import type { ItemFilter } from '../../console/items/item-query.ts';
 import { oneOf } from './one-of.ts';
@@ -68,6 +68,15 @@ export function ClientFilters({
         data={upgradeState.options.map((value) => ({ value, label: t(`login:jump.upgrades.${value}`) }))}
         value={filter.upgrade}
         onChange={(value) => change({ upgrade: oneOf(upgradeState.options, value) })}
+      />
+      <Filter
+        label={t('login:jump.program')}
+        data={jumpProgram.options.map((value) => ({
+          value,
+          label: counted(t(`shared:program.${value}`), page?.programs.find(({ program }) => program === value)?.items ?? 0),
+        }))}
+        value={filter.program}
+        onChange={(value) => change({ program: oneOf(jumpProgram.options, value) })}
       />
       {Object.keys(filter).length > 0 && (
         <Button variant="subtle" onClick={() => onFilter({})}>

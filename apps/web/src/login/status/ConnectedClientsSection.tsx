@@ -3,15 +3,16 @@ import { keepPreviousData, useQuery } from '@tanstack/react-query';
 import { useTranslation } from 'react-i18next';
 import { useDebouncedValue } from '@mantine/hooks';
 import { Select, TextInput } from '@mantine/core';
-import { jumpItemsPage, type JumpItem } from '@bascule/protocol/api/jump.ts';
+import { jumpItemsPage, jumpProgram, type JumpItem, type JumpItemsPage, type JumpProgram } from '@bascule/protocol/api/jump.ts';
 import { DataTable, type Column } from '../../shared/DataTable.tsx';
 import { Pager } from '../../shared/Pager.tsx';
 import { QueryFailure } from '../../shared/QueryFailure.tsx';
 import { Section, StateMark } from '../../shared/Section.tsx';
 import { useApi } from '../../shared/api-context.tsx';
-import { formatInstant, formatMinute } from '../../shared/format.ts';
+import { formatCount, formatInstant, formatMinute } from '../../shared/format.ts';
 import { apiPaths } from '../../shared/paths.ts';
 import { STATE_TONES } from '../fleet/fleet-model.ts';
+import classes from './status.module.css';
 
 const ROWS_A_PAGE = 50;
 const TEXT_MAX_CHARACTERS = 100;
@@ -23,16 +24,16 @@ const PRESENCES = ['online', 'offline', 'all'] as const;
 type Presence = (typeof PRESENCES)[number];
 const ONLINE_QUERY: Record<Presence, string | undefined> = { online: 'true', offline: 'false', all: undefined };
 
-function useClientsPage(presence: Presence, text: string, offset: number) {
+function useClientsPage(presence: Presence, program: JumpProgram | undefined, text: string, offset: number) {
   const api = useApi();
   return useQuery({
     // The first word is the event topic.
-    queryKey: ['jump-items', 'information', presence, text, offset],
+    queryKey: ['jump-items', 'information', presence, program, text, offset],
     queryFn: ({ signal }) =>
       api.get(
         apiPaths.jumpItemsSearch,
         jumpItemsPage,
-        { text, online: ONLINE_QUERY[presence], sort: 'name', offset, limit: ROWS_A_PAGE },
+        { text, online: ONLINE_QUERY[presence], program, sort: 'name', offset, limit: ROWS_A_PAGE },
         signal,
       ),
     placeholderData: keepPreviousData,
@@ -44,10 +45,11 @@ function useClientsPage(presence: Presence, text: string, offset: number) {
 export function ConnectedClientsSection() {
   const { t } = useTranslation();
   const [presence, setPresence] = useState<Presence>('online');
+  const [program, setProgram] = useState<JumpProgram>();
   const [text, setText] = useState('');
   const [offset, setOffset] = useState(0);
   const [rested] = useDebouncedValue(text, TYPING_REST_MS);
-  const clients = useClientsPage(presence, rested, offset);
+  const clients = useClientsPage(presence, program, rested, offset);
   const columns = useClientColumns();
   const filters = (
     <>
@@ -59,6 +61,20 @@ export function ConnectedClientsSection() {
         value={presence}
         onChange={(next) => {
           setPresence(PRESENCES.find((value) => value === next) ?? 'online');
+          setOffset(0);
+        }}
+      />
+      <Select
+        size="xs"
+        w={150}
+        aria-label={t('login:clients.programs')}
+        data={[
+          { value: '', label: t('login:clients.allPrograms') },
+          ...jumpProgram.options.map((value) => ({ value, label: t(`shared:program.${value}`) })),
+        ]}
+        value={program ?? ''}
+        onChange={(next) => {
+          setProgram(jumpProgram.safeParse(next).data);
           setOffset(0);
         }}
       />
@@ -77,13 +93,15 @@ export function ConnectedClientsSection() {
       />
     </>
   );
-  const empty = rested === '' ? t(`login:clients.none.${presence}`) : t('login:clients.noMatch', { search: rested });
+  const isSearch = rested !== '' || program !== undefined;
+  const empty = !isSearch ? t(`login:clients.none.${presence}`) : t('login:clients.noMatch');
   return (
     <Section title={t('login:clients.title')} note={t('login:clients.note')} actions={filters}>
       {clients.isError && clients.data === undefined ? (
         <QueryFailure query={clients} />
       ) : (
         <>
+          <ByProgram programs={clients.data?.programs ?? []} />
           <DataTable
             label={t('login:clients.title')}
             rows={clients.data?.items}
@@ -101,6 +119,21 @@ export function ConnectedClientsSection() {
         </>
       )}
     </Section>
+  );
+}
+
+/** How many clients of each program there are, and how many of them are online, whatever is looked for; its line is kept while it is read. */
+function ByProgram({ programs }: { programs: JumpItemsPage['programs'] }) {
+  const { t } = useTranslation();
+  return (
+    <ul className={classes['programs']} aria-label={t('login:clients.byProgram')}>
+      {programs.map(({ program, items, online }) => (
+        <li key={program}>
+          {t(`shared:program.${program}`)}:{' '}
+          <strong>{t('login:clients.programOnline', { online: formatCount(online), items: formatCount(items) })}</strong>
+        </li>
+      ))}
+    </ul>
   );
 }
 
