@@ -98,11 +98,18 @@ export const HALT: Partial<Rollout> = {
   halt: {
     code: 'failures',
     ring: 'Canary',
-    text: '8 of 120 failed or went back',
+    text: '8 of 120 that were begun with failed, were rolled back or are silent',
+    failed: 8,
+    begun: 120,
+    percent: 7,
     atMs: Date.UTC(2026, 10, 21, 9, 14),
   },
 };
 
+const PROGRAMS: JumpItemsPage['programs'] = [
+  { program: 'jump-client', items: 13_636, online: 12_898 },
+  { program: 'jumpoint', items: 1364, online: 1290 },
+];
 const STATES: UpgradeState[] = [
   'downloading',
   'restarting',
@@ -169,7 +176,7 @@ export function jumpItemsPageOf(total: number, url: URL): JumpItemsPage {
   const offset = Number(url.searchParams.get('offset') ?? 0);
   const limit = Number(url.searchParams.get('limit') ?? 100);
   const items = Array.from({ length: Math.max(0, Math.min(limit, total - offset)) }, (_, index) => jumpItemOf(offset + index));
-  return { revision: 1, total, items, groups: [], tags: [] };
+  return { revision: 1, total, items, groups: [], tags: [], programs: PROGRAMS };
 }
 
 export function installerOf(change: Partial<Installer> = {}, nowMs = Date.now()): Installer {

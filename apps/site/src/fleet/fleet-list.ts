@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { z } from 'zod';
-import type { fleetClientsQuery, FleetClient } from '@bascule/protocol/api/fleet.ts';
+import type { fleetClientsQuery, FleetClient, UpgradeState } from '@bascule/protocol/api/fleet.ts';
 import type { Reader } from '@bascule/store/store.ts';
 import { listedRows, type ListedRow } from './fleet-store.ts';
 import type { FleetView } from './fleet-options.ts';
@@ -9,18 +9,34 @@ import type { FleetMember } from './fleet-clients.ts';
 /** Clients read in one turn of an export. */
 const BATCH = 500;
 
-/** One page, by name, of what fits the text (name or host name) and the state. */
+/** Seen first, since somebody may have to do something about them, or watches them. */
+const FIRST_STATES: ReadonlySet<UpgradeState | undefined> = new Set(['downloading', 'restarting', 'failed', 'rolled-back']);
+
+/** One page of what fits the text (name or host name) and the state. */
 export function fleetPage(reader: Reader, view: FleetView, query: z.infer<typeof fleetClientsQuery>) {
   const text = query.text.trim().toLowerCase();
-  const found: string[] = [];
-  let total = 0;
-  for (const member of view.clients.sorted()) {
-    if (query.state !== undefined && view.core.entries.get(member.id)?.state !== query.state) continue;
-    if (text !== '' && !member.name.toLowerCase().includes(text) && !member.hostName.toLowerCase().includes(text)) continue;
-    if (total >= query.offset && found.length < query.limit) found.push(member.id);
-    total += 1;
+  const fits = ({ id, name, hostName }: FleetMember) =>
+    (query.state === undefined || view.core.entries.get(id)?.state === query.state) &&
+    (text === '' || name.toLowerCase().includes(text) || hostName.toLowerCase().includes(text));
+  const found = (query.order === 'name' ? view.clients.sorted() : inQueueOrder(view)).filter(fits);
+  const ids = found.slice(query.offset, query.offset + query.limit).map(({ id }) => id);
+  return { total: found.length, clients: clientsOf(reader, view, ids) };
+}
+
+/** Those under way or failed, by name; those that wait, by their place; the rest, by name. */
+function inQueueOrder({ clients, core }: FleetView): FleetMember[] {
+  const places = core.entries.places();
+  const first: FleetMember[] = [];
+  const rest: FleetMember[] = [];
+  for (const member of clients.sorted()) {
+    if (FIRST_STATES.has(core.entries.get(member.id)?.state)) first.push(member);
+    else if (!places.has(member.id)) rest.push(member);
   }
-  return { total, clients: clientsOf(reader, view, found) };
+  const waiting = [...places.keys()].flatMap((id) => {
+    const isFirst = FIRST_STATES.has(core.entries.get(id)?.state);
+    return isFirst ? [] : (clients.get(id) ?? []);
+  });
+  return [...first, ...waiting, ...rest];
 }
 
 /** The client, as lists show it; undefined when there is none. */

@@ -46,7 +46,7 @@ export function rolloutPicture(parts: PictureParts): Rollout {
     state: rolloutState(parts),
     version: row.version,
     revision: row.revision,
-    halt: halt && { code: halt.code, ring: settings.rings[halt.ring]?.name ?? '', text: haltText(halt), atMs: halt.atMs },
+    halt: halt && haltPicture(halt, settings),
     startedAtMs: core.startedAtMs,
     endedAtMs: core.endedAtMs,
     counts,
@@ -63,6 +63,12 @@ export function rolloutPicture(parts: PictureParts): Rollout {
     chart: figures.chart.slice(-CHART_POINTS_MAX),
     nowMs,
   };
+}
+
+function haltPicture(halt: Halt, { rings }: FleetSettings): Rollout['halt'] {
+  const { code, ring, bad, begun, atMs } = halt;
+  const percent = begun === 0 ? 0 : Math.round((100 * bad) / begun);
+  return { code, ring: rings[ring]?.name ?? '', text: haltText(halt), failed: bad, begun, percent, atMs };
 }
 
 /** Why it halted, in one sentence. */

@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
-import { fleetClient, fleetProof, fleetProofText } from '@bascule/protocol/api/fleet.ts';
+import { fleetClient, fleetClientsQuery, fleetProof, fleetProofText } from '@bascule/protocol/api/fleet.ts';
 import { z } from 'zod';
 import { ADMINISTRATOR, fillJumpItems } from '../jump/testing.ts';
 import { csvCell, csvLines, fleetPage, jsonPieces } from './fleet-list.ts';
@@ -44,7 +44,7 @@ describe('the list of versions', () => {
     const bench = await open(t);
     const old = await TestClient.make(bench, { name: 'Beta' });
     await TestClient.make(bench, { name: 'alpha', version: NEW });
-    const query = { text: '', offset: 0, limit: 100 };
+    const query = fleetClientsQuery.parse({ order: 'name' });
     const page = (more: object = {}) => fleetPage(bench.site.store, bench.fleet.view, { ...query, ...more });
     assert.deepEqual(
       page().clients.map(({ name, state, version }) => [name, state, version]),
@@ -61,6 +61,22 @@ describe('the list of versions', () => {
     assert.deepEqual(page({ offset: 1, limit: 1 }), { total: 2, clients: [page().clients[1]!] });
     bench.site.jump.changeItem(ADMINISTRATOR, old.id, { name: '=cmd|x' });
     await until(() => page().clients[0]!.name === '=cmd|x', 'the new name');
+  });
+
+  it('has those under way first, then those that wait by their place, then the rest by name', async (t) => {
+    const bench = await open(t);
+    bench.fleet.changeSettings(ADMINISTRATOR, { ...ALL_AT_ONCE, maxConcurrent: 1 });
+    await TestClient.make(bench, { name: 'alpha', version: NEW });
+    const zeta = await TestClient.make(bench, { name: 'zeta' });
+    const order = await zeta.order();
+    for (const name of ['delta', 'gamma', 'beta']) await TestClient.make(bench, { name });
+    const names = (offset = 0, limit = 100) =>
+      fleetPage(bench.site.store, bench.fleet.view, fleetClientsQuery.parse({ offset, limit })).clients.map(({ name }) => name);
+    assert.deepEqual(names(), ['zeta', 'delta', 'gamma', 'beta', 'alpha']);
+    assert.deepEqual(names(1, 2), ['delta', 'gamma']);
+    zeta.report(order, 'rolled-back', { failure: 'does-not-start' });
+    await zeta.link.next('upgrade-noted');
+    assert.deepEqual(names(), ['delta', 'zeta', 'gamma', 'beta', 'alpha'], 'under way and failed, by name');
   });
 
   it('is exported without formulas, and as JSON', async (t) => {
@@ -88,9 +104,10 @@ describe('the list of versions', () => {
     t.after(() => again.close({ keep: true }));
     await again.fleet.settled();
     assert.ok(again.fleet.picture().counts.total > 19_000);
-    fleetPage(again.site.store, again.fleet.view, { text: '', offset: 0, limit: 1 });
+    const query = (wanted: object) => fleetPage(again.site.store, again.fleet.view, fleetClientsQuery.parse(wanted));
+    query({ limit: 1 });
     const beganMs = performance.now();
-    assert.ok(fleetPage(again.site.store, again.fleet.view, { text: 'node-9', offset: 0, limit: 100 }).total > 1000);
+    assert.ok(query({ text: 'node-9' }).total > 1000);
     const searchedMs = performance.now() - beganMs;
     for (let round = 0; round < 100; round += 1) again.fleet.picture();
     const picturedMs = performance.now() - beganMs - searchedMs;

@@ -94,7 +94,7 @@ describe('upgrades of clients', () => {
     assert.equal((await clients[2]!.link.next('upgrade-cancel')).order, orders[2]!.order);
     const { state, halt } = bench.fleet.picture();
     assert.equal(state, 'halted');
-    assert.equal(halt?.code, 'failures');
+    assert.deepEqual([halt?.code, halt?.failed, halt?.begun, halt?.percent], ['failures', 2, 4, 50]);
     assert.deepEqual(
       bench.mails.map(({ kind }) => kind),
       ['clients-halted'],

@@ -104,6 +104,10 @@ export const rollout = z.object({
       code: z.enum(['failures', 'silence', 'by-hand', 'no-signed-programs']),
       ring: z.string(),
       text: z.string(),
+      /** Of `begun` that the ring had begun with, so many failed, were rolled back or are silent: `percent` of them, rounded. */
+      failed: z.number().int().default(0),
+      begun: z.number().int().default(0),
+      percent: z.number().int().default(0),
       atMs: instantMs,
     })
     .nullable(),
@@ -162,6 +166,8 @@ export const fleetClientsQuery = z.object({
   text: z.string().max(100).default(''),
   state: upgradeState.optional(),
   offset: z.coerce.number().int().min(0).max(1_000_000).default(0),
+  /** `queue`: those under way or failed, then those that wait by their place, then the rest by name. `name`: for whoever reads all pages, since it keeps still. */
+  order: z.enum(['queue', 'name']).default('queue'),
   limit: z.coerce.number().int().min(1).max(500).default(100),
 });
 export const fleetClients = z.object({ total: z.number().int(), clients: z.array(fleetClient) });

@@ -20,10 +20,18 @@ export function RolloutHeadline({ rollout }: { rollout: Rollout }) {
       ) : (
         <>
           <p className={classes['headlineWhy']}>
-            {t(`fleet:halt.${halt.code}`, { ring: halt.ring })} {/* In English, as the site says it: it has the numbers. */}
-            <span className="b-quiet">
-              ({halt.text}) {formatInstant(halt.atMs)}
-            </span>
+            {t(`fleet:halt.${halt.code}`, { ring: halt.ring })}{' '}
+            {(halt.code === 'failures' || halt.code === 'silence') && (
+              <>
+                {t('fleet:haltNumbers', {
+                  count: halt.begun,
+                  failed: formatCount(halt.failed),
+                  begun: formatCount(halt.begun),
+                  percent: formatCount(halt.percent),
+                })}{' '}
+              </>
+            )}
+            <span className="b-quiet">{formatInstant(halt.atMs)}</span>
           </p>
           <p className={classes['headlineNote']}>{t(`fleet:haltDo.${halt.code}`)}</p>
         </>

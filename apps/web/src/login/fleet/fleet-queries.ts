@@ -50,11 +50,11 @@ export function useFleetClients(filter: ClientsFilter, offset: number) {
   });
 }
 
-/** All clients that `filter` finds, page by page, at most `max`. */
+/** All clients that `filter` finds, page by page, at most `max`; by name, since the queue moves on meanwhile. */
 export async function readAllClients(api: ApiClient, filter: ClientsFilter, max: number): Promise<FleetClients['clients']> {
   const found: FleetClients['clients'] = [];
   while (found.length < max) {
-    const query = { ...filter, offset: found.length, limit: Math.min(CLIENTS_AT_ONCE, max - found.length) };
+    const query = { ...filter, order: 'name', offset: found.length, limit: Math.min(CLIENTS_AT_ONCE, max - found.length) };
     const page = await api.get(apiPaths.fleetClients, fleetClients, query);
     found.push(...page.clients);
     if (page.clients.length === 0 || found.length >= page.total) break;
