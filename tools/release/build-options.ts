@@ -21,6 +21,7 @@ const OPTIONS = {
   'requires-site': text,
   'installs-over': text,
   emergency: { type: 'boolean' },
+  windows: { type: 'boolean' },
   notes: text,
   'released-at': text,
   holder: text,
@@ -30,7 +31,7 @@ const OPTIONS = {
   representatives: text,
 } as const;
 
-type Given = { [name in keyof typeof OPTIONS]?: name extends 'emergency' ? boolean : string };
+type Given = { [name in keyof typeof OPTIONS]?: name extends 'emergency' | 'windows' ? boolean : string };
 
 /** Reads the arguments after `base`, `site` or `licence`; paths are meant from the current folder. Throws ReleaseError for a wrong one. */
 export async function readBuildOptions(kind: PackageKind, args: string[]): Promise<BuildOptions> {
@@ -46,8 +47,10 @@ export async function readBuildOptions(kind: PackageKind, args: string[]): Promi
     throw new ReleaseError(`npm run release -- ${kind} VERSION [options]: one version, such as 1.2.3.`);
   if (kind === 'licence' && (given.holder === undefined || given['maintained-until'] === undefined))
     throw new ReleaseError('A licence needs its holder and its life: --holder NAME --maintained-until DATE.');
+  if (given.windows && kind !== 'site') throw new ReleaseError('--windows is for site packages: they bring the client programs.');
   return {
     kind,
+    ...(given.windows && { windows: true }),
     version: check('VERSION', packageVersion, version),
     source: resolve(given.source ?? checkout),
     out: resolve(given.out ?? resolve(checkout, 'dist', 'releases')),

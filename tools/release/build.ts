@@ -8,8 +8,9 @@ import { packageManifest, type PackageKind, type PackageManifest } from '@bascul
 import { archiveOf, noteBuilt, type Built } from './built.ts';
 import { buildClientBundles, SUPERVISOR, supervisorOf } from './client-bundle.ts';
 import { contentsOf } from './contents.mjs';
-import { manifestOf, migrationsOf, revisionOf } from './manifest.mjs';
+import { manifestOf, revisionOf, sourceFactsOf } from './manifest.mjs';
 import { ReleaseError } from './release-error.ts';
+import { buildForWindows } from './windows.ts';
 import { buildRuntime } from './runtime-archive.ts';
 
 const MANIFEST_FILE = 'bascule-package.json';
@@ -25,6 +26,8 @@ export interface BuildOptions {
   out: string;
   /** What replaces the defaults of tools/release/release.json. */
   overrides: Partial<PackageManifest>;
+  /** With programs and packages for Windows: needs Debian packages that the error names, and the network once. */
+  windows?: boolean;
   /** Its dependencies are installed and its web interface is built: not looked at again. */
   isPrepared?: boolean;
 }
@@ -39,6 +42,7 @@ export async function buildPackage(options: BuildOptions): Promise<Built[]> {
   const runtime = await buildRuntime(source, out);
   const revision = options.overrides.revision ?? revisionOf(source).revision;
   const clients = kind === 'site' ? await buildClientBundles(source, version, revision, out) : [];
+  if (options.windows) clients.push(...(await buildForWindows(source, version, revision, out)));
   const contents = contentsOf(source, kind);
   const about = { name: 'bascule', version, private: true, type: 'module' };
   const files: ArchiveFile[] = [
@@ -48,12 +52,14 @@ export async function buildPackage(options: BuildOptions): Promise<Built[]> {
     // It is no bundle: installers put it on endpoints, and no upgrade replaces it.
     ...(kind === 'site' ? [{ path: SUPERVISOR.path, source: supervisorOf(source), executable: false }] : []),
   ];
+  const facts = sourceFactsOf(process.execPath, source);
   const manifest = manifestOf({
     source,
     kind,
     version,
     runtimeSha256: runtime.sha256,
-    migrations: migrationsOf(process.execPath, source)[kind],
+    migrations: facts.migrations[kind],
+    oldestProtocol: facts.oldestProtocol,
     workspaces: contents.workspaces,
     overrides: options.overrides,
   });

@@ -10,13 +10,13 @@ import { acceptWithPreamble } from '@bascule/wire/preamble.ts';
 import { AccessSessions, accessSessionRoutes } from './access-session/access-session.ts';
 import { auditRoutes, signHeadsHourly } from './audit/audit.ts';
 import { siteUrl, type SiteConfig } from './config/config.ts';
-import { ConsoleLogins, consoleLoginRoutes, consoleRoutes } from './console/console.ts';
+import { ConsoleLogins, consoleLoginRoutes, consoleRoutes, knownConsoles } from './console/console.ts';
 import { Events, openSiteInterface, RecordingsSpace, siteRoutes } from './http/http.ts';
 import { accountRoutes, openUsers } from './identity/identity.ts';
 import { ClientPrograms } from './fleet/client-programs.ts';
 import { fleetRoutes } from './fleet/fleet-routes.ts';
 import { Fleet } from './fleet/fleet.ts';
-import { installerRoutes, Installers } from './installers/installers.ts';
+import { installerRoutes, Installers, windowsPackages } from './installers/installers.ts';
 import { jumpRoutes } from './jump/jump-routes.ts';
 import { Jump, SiteIdentity } from './jump/jump.ts';
 import type { FleetQuestions } from './life/fleet-questions.ts';
@@ -245,6 +245,7 @@ async function openParts(store: Store, { config, log, now = Date.now }: SiteOpti
     siteUrl: () => siteUrl(config),
     webKeyPin: () => config.webKeyPin,
     isPinned: (identitySha256) => identity.isPinned(identitySha256),
+    ...windowsPackages({ filesDir: paths.files, archive: (version) => programs.windowsInstallers(version) }),
     log,
     now,
   });
@@ -268,6 +269,8 @@ async function openParts(store: Store, { config, log, now = Date.now }: SiteOpti
     webKeyPin: () => config.webKeyPin,
     hasProgram: (program, platform) => programs.versions(program, platform).length > 0,
     installers: (version) => installers.outdated(version),
+    consoles: () => knownConsoles(accounts),
+    consoleTls: () => fleet.settings().consoleTls,
     isCommitted: config.isCommitted ?? true,
     mail,
     page: () => `${siteUrl(config)}/login`,

@@ -21,13 +21,15 @@ const ABOUT_LIMIT_BYTES = 4096;
 const WINDOW_LIMIT_LOG = 24;
 /** The syntax that every runtime of ours knows. */
 const TARGET = 'node26';
-/** The platforms for which programs are built. */
+/** The platforms whose parts are in every checkout. Those for Windows are fetched for a release alone (tools/windows). */
 export const BUILT_PLATFORMS: readonly ClientPlatform[] = ['linux-x64'];
+
+const WINDOWS_TERMINAL = 'tools/windows/node_modules/@lydell/node-pty-win32-x64';
 
 /** Native parts beside main.mjs: name in the archive, and where npm puts it. Programs that open no shells have none. */
 const NATIVE_PARTS: Record<ClientPlatform, Partial<Record<ClientProgram, Record<string, string>>>> = {
   'linux-x64': { 'jump-client': { 'pty.node': 'node_modules/@lydell/node-pty-linux-x64/pty.node' } },
-  'win32-x64': {},
+  'win32-x64': { 'jump-client': { 'conpty.node': `${WINDOWS_TERMINAL}/conpty.node` } },
 };
 
 export interface ClientBuild {

@@ -6,6 +6,7 @@ import { syncFolder, writeNewFile } from '@bascule/core/durable-file.ts';
 import { readClientAbout } from '@bascule/package-format/client-build.ts';
 import { sha256OfFile } from '@bascule/package-format/file-hash.ts';
 import { compareVersions } from '@bascule/package-format/version.ts';
+import { windowsInstallersTarget } from '@bascule/package-format/windows-installers.ts';
 import {
   CLIENT_PLATFORMS,
   CLIENT_PROGRAMS,
@@ -19,6 +20,8 @@ import { byteCount, sha256Hex } from '@bascule/protocol/text.ts';
 
 /** Two years of a release each month or so; three programs of a few hundred kilobytes each. A client that is older takes the oldest that is kept first. */
 export const CLIENT_VERSIONS_KEPT_MAX = 20;
+/** Windows packages have some 40 MB a version: those of the running one, and the earlier ones that can be downloaded (B99). */
+export const WINDOWS_INSTALLERS_KEPT_MAX = 6;
 const NOTE_NAME = 'programs.json';
 const SUPERVISOR_NAME = 'supervisor.mjs';
 const MANIFEST_NAME = 'bascule-package.json';
@@ -37,6 +40,10 @@ const programSet = z.object({
   /** SHA-256 of the runtime's archive that the version came with. */
   runtime: sha256Hex.nullable(),
   archives: z.array(keptArchive).max(CLIENT_PROGRAMS.length * CLIENT_PLATFORMS.length),
+  /** Of a release that was built with Windows packages; their file is kept for a while only. */
+  windowsInstallers: z
+    .object({ name: z.string().regex(/^windows-installers-[0-9.]+\.tar\.zst$/), bytes: byteCount, sha256: sha256Hex })
+    .optional(),
 });
 const packageFacts = z.object({
   version: packageVersion,
@@ -72,7 +79,15 @@ export async function readProgramSet(directory: string): Promise<ProgramSet | un
     const about = await readClientAbout(file);
     archives.push({ program, platform, name, bytes: found.size, sha256: await sha256OfFile(file), about });
   }
-  return archives.length === 0 ? undefined : { ...facts, archives, directory: folder };
+  if (archives.length === 0) return undefined;
+  const windowsInstallers = await windowsInstallersIn(folder, facts.version);
+  return { ...facts, archives, ...(windowsInstallers && { windowsInstallers }), directory: folder };
+}
+
+async function windowsInstallersIn(folder: string, version: string): Promise<ProgramSet['windowsInstallers']> {
+  const name = windowsInstallersTarget(version).replace(/^client\//, '');
+  const found = await stat(join(folder, name)).catch(() => undefined);
+  return found && { name, bytes: found.size, sha256: await sha256OfFile(join(folder, name)) };
 }
 
 /** Reads what is kept in `folder` (`files/clients`), oldest first, and removes what a cut left there. What is incomplete does not count. */
@@ -95,13 +110,13 @@ export async function readKept(folder: string): Promise<ProgramSet[]> {
 export async function keepSet(folder: string, set: ProgramSet): Promise<void> {
   const place = join(folder, set.version);
   const there = await readSet(place);
-  if (there && JSON.stringify(there.archives) === JSON.stringify(set.archives)) return;
+  if (there && JSON.stringify(contentOf(there)) === JSON.stringify(contentOf(set))) return;
   const made = join(folder, `.${set.version}.new`);
   await rm(made, { recursive: true, force: true });
   await mkdir(made, { mode: 0o700 });
   try {
     const { directory, ...note } = set;
-    const names = set.archives.map(({ name }) => name);
+    const names = [...set.archives, ...(set.windowsInstallers ? [set.windowsInstallers] : [])].map(({ name }) => name);
     if (await isThere(join(directory, SUPERVISOR_NAME))) names.push(SUPERVISOR_NAME);
     for (const name of names) {
       await copyFile(join(directory, name), join(made, name));
@@ -119,6 +134,12 @@ export async function keepSet(folder: string, set: ProgramSet): Promise<void> {
   const versions = (await readKept(folder)).map(({ version }) => version);
   for (const version of versions.slice(0, Math.max(0, versions.length - CLIENT_VERSIONS_KEPT_MAX)))
     await rm(join(folder, version), { recursive: true, force: true });
+  for (const { windowsInstallers, directory } of (await readKept(folder)).slice(0, -WINDOWS_INSTALLERS_KEPT_MAX))
+    if (windowsInstallers !== undefined) await rm(join(directory, windowsInstallers.name), { force: true });
+}
+
+function contentOf({ archives, windowsInstallers }: ProgramSet): unknown {
+  return { archives, windowsInstallers };
 }
 
 /** The supervisor in a folder of programs, if it is there. */

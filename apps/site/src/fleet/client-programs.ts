@@ -154,6 +154,15 @@ export class ClientPrograms {
     return await supervisorIn(join(this.#options.softwareDir, 'packages', 'client', 'supervisor'));
   }
 
+  /** The archive of a version's Windows packages, for installers; undefined when its site package was built without them, or it is too old to be kept. */
+  windowsInstallers(version: string): { file: string; sha256: string } | undefined {
+    const set = this.#setOf(version);
+    if (set?.windowsInstallers === undefined) return undefined;
+    const { name, sha256 } = set.windowsInstallers;
+    const file = join(set.directory, name);
+    return existsSync(file) ? { file, sha256 } : undefined;
+  }
+
   /** The runtime that the site itself has, for installers: a folder with bin/node, and the SHA-256 of its signed archive when it is known. */
   async runtime(platform: ClientPlatform): Promise<{ directory: string; sha256: string | null } | undefined> {
     const { runtimeDir } = this.#options;
@@ -169,7 +178,8 @@ export class ClientPrograms {
   async order(software: ClientSoftware, failed?: string): Promise<NextProgram | NoProgram> {
     const set = this.#setAfter(software, failed);
     if ('problem' in set) return set;
-    const runtime = this.#runtimeFor(set, software.runtime);
+    // On Windows it comes with the package alone (docs/decisions/0156).
+    const runtime = software.platform === 'linux-x64' ? this.#runtimeFor(set, software.runtime) : undefined;
     const key = `${software.program} ${software.platform} ${set.version} ${runtime?.target ?? ''}`;
     let making = this.#orders.get(key);
     if (making === undefined) {

@@ -56,6 +56,8 @@ export interface InstallerFilesOptions {
   webKeyPin(): string;
   /** Absent: no Windows packages are made here. */
   buildMsi?: BuildMsi;
+  /** Whether `buildMsi` can make one of that program in that version. */
+  hasMsi?(program: ClientProgram, version: string): boolean;
   log: Log;
 }
 
@@ -106,11 +108,10 @@ export class InstallerFiles {
 
   /** Why such a file cannot be made here; null when it can. */
   async problemOf({ program, version, format }: Pick<FileOrder, 'program' | 'version' | 'format'>): Promise<FileProblem | null> {
-    const { programs, buildMsi } = this.#options;
-    const platform = format === 'msi' ? 'win32-x64' : 'linux-x64';
-    if (format === 'msi' && buildMsi === undefined) return NO_MSI;
+    const { programs, hasMsi } = this.#options;
+    if (format === 'msi') return hasMsi?.(program, version) ? null : NO_MSI;
     if (format === 'sh' && version !== programs.current.version && version !== programs.next()) return OUTDATED_SCRIPT;
-    const known = programs.versions(program, platform).includes(version) || programs.next() === version;
+    const known = programs.versions(program, 'linux-x64').includes(version) || programs.next() === version;
     return known ? null : NO_PROGRAMS;
   }
 

@@ -12,7 +12,7 @@ export const NO_PROGRAMS: FileProblem = {
 };
 export const NO_MSI: FileProblem = {
   code: 'INSTALLER_MSI_UNAVAILABLE',
-  message: 'Windows packages cannot be made on this appliance.',
+  message: 'This version of the site came without a Windows package of it: the site package has to be built with --windows.',
 };
 
 export function cannotBeMade(problem: FileProblem): AppError {

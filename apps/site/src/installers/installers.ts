@@ -11,6 +11,7 @@ import {
   type Installer,
   type InstallerFormat,
 } from '@bascule/protocol/api/installers.ts';
+import type { ClientProgram } from '@bascule/protocol/client-program.ts';
 import { packageVersion } from '@bascule/protocol/package-manifest.ts';
 import { defineAuditEvent } from '@bascule/store/audit.ts';
 import { SYSTEM, type Context, type Store } from '@bascule/store/store.ts';
@@ -27,6 +28,7 @@ export { installerRoutes } from './installers-routes.ts';
 export type { BuildMsi, FileToSend, MsiInput } from './installer-files.ts';
 export type { InstallerPrograms } from './installer-programs.ts';
 export type { Piece } from './tar-pieces.ts';
+export { windowsPackages } from './windows-packages.ts';
 
 const HOUR_MS = 60 * 60_000;
 const KEY_PURPOSE = 'installer-key';
@@ -57,6 +59,7 @@ export interface InstallersOptions {
   /** Whether the certificate of this hash belongs to the site identity in force: keys that pin a former one enrol nobody (docs/decisions/0163). */
   isPinned(identitySha256: string): boolean;
   buildMsi?: BuildMsi;
+  hasMsi?(program: ClientProgram, version: string): boolean;
   log: Log;
   now?: () => number;
 }
