@@ -7,10 +7,10 @@ export const CONSOLE_LAUNCHER = `#!/bin/sh
 home=$(dirname -- "$(readlink -f -- "$0")")
 unset NODE_OPTIONS NODE_PATH LD_PRELOAD
 
-# Upgrades of this user beside an installation that only root may write, as long as they stand on it.
+# Upgrades of this user beside an installation that only root may write, as long as they stand on it. Of this very user: root with somebody's HOME runs nothing of theirs.
 own=\${XDG_DATA_HOME:-\${HOME:-/nonexistent}/.local/share}/bascule-console-upgrades
 place=$home
-if [ ! -e "$home/locked" ] && [ -f "$own/current" ] && [ "$(cat "$own/base" 2>/dev/null)" = "$(cat "$home/current" 2>/dev/null)" ]; then
+if [ ! -e "$home/locked" ] && [ -O "$own" ] && [ -f "$own/current" ] && [ "$(cat "$own/base" 2>/dev/null)" = "$(cat "$home/current" 2>/dev/null)" ]; then
   place=$own
 fi
 name=$(cat "$place/current" 2>/dev/null)

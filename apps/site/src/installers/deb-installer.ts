@@ -74,8 +74,7 @@ function scriptsOf(program: ClientProgram, bundleFolder: string, values: DebValu
     postinst: `${head}[ "$1" = configure ] || exit 0
 ${IS_NEWER}${POINT}${WRITE_SETTINGS}${SAVE_PROXY}
 point '${bundleFolder}'
-save_proxy
-write_settings ${quotedUrl(values.siteUrl)} '${values.mode}' '${values.waitsForVersion === null ? 'null' : `"${values.waitsForVersion}"`}'
+${isService ? 'save_proxy\n' : ''}write_settings ${quotedUrl(values.siteUrl)} '${values.mode}' '${values.waitsForVersion === null ? 'null' : `"${values.waitsForVersion}"`}'
 ${isService ? configureService(name) : READABLE_SETTINGS}`,
     prerm: `${head}[ "$1" = remove ] || exit 0
 ${isService ? `${STOP_PROGRAMS}if command -v systemctl >/dev/null 2>&1; then systemctl disable --now ${name}.service >/dev/null 2>&1 || true; fi\nstop_programs\n` : ''}`,

@@ -45,8 +45,7 @@ export function finishInstallation({ program, bundleFolder, waitsForVersion }: F
   const launcher = launcherName(program);
   return `put "$work/files"
 point '${bundleFolder}'
-save_proxy
-write_settings "$site" "$mode" '${waitsForVersion === null ? 'null' : `"${waitsForVersion}"`}'
+${program === 'console' ? '' : 'save_proxy\n'}write_settings "$site" "$mode" '${waitsForVersion === null ? 'null' : `"${waitsForVersion}"`}'
 runtime_folder=$(cat "$target/bundles/$(cat "$target/current")/runtime.txt")
 LD_LIBRARY_PATH="$target/lib" "$target/runtimes/$runtime_folder/bin/node" --version >/dev/null 2>&1 \\
   || fail "the runtime does not start here: it needs glibc 2.28 or newer."

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chownSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { settingsFile } from '../../../../packages/client/src/installed.ts';
 import { launcherScript } from './launcher.ts';
-import { IS_NEWER, POINT, quotedKey, quotedUrl, WRITE_SETTINGS } from './shell-parts.ts';
+import { finishInstallation } from './shell-finish.ts';
+import { checks, chooseTarget, IS_NEWER, POINT, quotedKey, quotedUrl, WRITE_SETTINGS } from './shell-parts.ts';
 
 const work = mkdtempSync(join(tmpdir(), 'bascule-shell-'));
 after(() => rmSync(work, { recursive: true, force: true }));
@@ -91,4 +92,51 @@ test('a launcher that waits for a key ends when its program is removed, and says
   assert.equal(status, 0);
   assert.match(stderr, /^bascule-jump-client: waits for an installer key: run 'bascule-jump-client enrol'/);
   assert.ok(!existsSync(join(target, 'state')), 'no identity was made');
+});
+
+const asRoot = { skip: process.getuid?.() !== 0 && 'only root can give files away' };
+const NOBODY = 65534;
+
+test('root installs nothing where another user could exchange it', asRoot, () => {
+  const choose = (prefix: string) =>
+    spawnSync('/bin/sh', ['-euc', `${checks('jump-client', ['cat'])}${chooseTarget('jump-client')}`], {
+      encoding: 'utf8',
+      env: { PATH: '/usr/bin:/bin', PREFIX: prefix },
+    });
+  const own = mkdtempSync(join(work, 'own-'));
+  const theirs = mkdtempSync(join(work, 'theirs-'));
+  chownSync(theirs, NOBODY, NOBODY);
+  mkdirSync(join(theirs, 'of-root'));
+  for (const prefix of [own, join(own, 'new', 'deep')]) assert.equal(choose(prefix).status, 0);
+  for (const prefix of [theirs, `${theirs}/`, join(theirs, 'new'), join(theirs, 'of-root', 'new')]) {
+    const { status, stderr } = choose(prefix);
+    assert.equal(status, 1);
+    assert.match(stderr, /theirs-\w+ belongs to another user/);
+  }
+});
+
+test("the console's launcher runs upgrades of nobody else, also for root with another user's home", asRoot, () => {
+  const folder = (directory: string, says: string) => {
+    mkdirSync(join(directory, 'bundles', '0.2.0-a'), { recursive: true });
+    mkdirSync(join(directory, 'runtimes', 'r', 'bin'), { recursive: true });
+    writeFileSync(join(directory, 'runtimes', 'r', 'bin', 'node'), `#!/bin/sh\necho ${says}\n`, { mode: 0o755 });
+    writeFileSync(join(directory, 'bundles', '0.2.0-a', 'main.mjs'), '');
+    writeFileSync(join(directory, 'bundles', '0.2.0-a', 'runtime.txt'), 'r\n');
+    for (const name of ['current', 'base']) writeFileSync(join(directory, name), '0.2.0-a\n');
+    return directory;
+  };
+  const launcher = join(folder(mkdtempSync(join(work, 'console-')), 'installed'), 'bascule-console');
+  writeFileSync(launcher, launcherScript('console'), { mode: 0o755 });
+  const data = mkdtempSync(join(work, 'data-'));
+  const own = folder(join(data, 'bascule-console-upgrades'), 'upgraded');
+  const run = () => execFileSync(launcher, { encoding: 'utf8', env: { PATH: '/usr/bin:/bin', XDG_DATA_HOME: data } }).trim();
+  assert.equal(run(), 'upgraded');
+  chownSync(own, NOBODY, NOBODY);
+  assert.equal(run(), 'installed');
+});
+
+test('a console, whose folder everybody may read, keeps no proxy and its password', () => {
+  const values = { bundleFolder: '0.2.0-a', waitsForVersion: null };
+  assert.match(finishInstallation({ program: 'jump-client', ...values }), /^save_proxy$/m);
+  assert.doesNotMatch(finishInstallation({ program: 'console', ...values }), /save_proxy/);
 });

@@ -52,7 +52,7 @@ user=$(id -u)
 `;
 }
 
-/** `$target`: the program folder, from PREFIX or by who installs. */
+/** `$target`: the program folder, from PREFIX or by who installs. What root is to run must lie where nobody else can exchange it. */
 export function chooseTarget(program: ClientProgram): string {
   const name = launcherName(program);
   return `if [ -n "\${PREFIX:-}" ]; then target=$PREFIX
@@ -65,6 +65,13 @@ case $target in
   /*) ;;
   *) fail "PREFIX must be an absolute path." ;;
 esac
+if [ "$user" = 0 ] && [ -n "\${PREFIX:-}" ]; then
+  place=$target
+  while [ -n "$place" ]; do
+    if [ -e "$place" ] && [ ! -O "$place" ]; then fail "$place belongs to another user, who could exchange what root runs there: set PREFIX to another directory."; fi
+    place=\${place%/*}
+  done
+fi
 `;
 }
 
