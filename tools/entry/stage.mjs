@@ -32,7 +32,7 @@ import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { dirname, join, relative } from 'node:path';
 import { contentsOf } from '../release/contents.mjs';
-import { manifestOf, migrationsOf } from '../release/manifest.mjs';
+import { manifestOf, sourceFactsOf } from '../release/manifest.mjs';
 import { checkout, isRoot, runtime, runtimePackage } from './checkout.mjs';
 import { SERVICE_USER } from './home.mjs';
 import { hashOf, sources } from './install.mjs';
@@ -113,8 +113,8 @@ class Stager {
   #work;
   /** Folders that are whole in #work and wait for their place. @type {{ from: string, to: string }[]} */
   #whole = [];
-  /** @type {{ base: number[], site: number[] } | undefined} */
-  #migrations;
+  /** @type {ReturnType<typeof sourceFactsOf> | undefined} */
+  #facts;
 
   /** @param {string} software  @param {string} version  @param {boolean} restage */
   constructor(software, version, restage) {
@@ -216,13 +216,14 @@ class Stager {
    * @param {'base' | 'site'} kind  @param {string} folder  @param {{ name: string, sha256: string }} runtimeFolder  @param {import('../release/contents.mjs').Contents} contents
    */
   #describe(kind, folder, runtimeFolder, { files, workspaces }) {
-    this.#migrations ??= migrationsOf(runtime, checkout);
+    this.#facts ??= sourceFactsOf(runtime, checkout);
     const manifest = manifestOf({
       source: checkout,
       kind,
       version: packageVersion(),
       runtimeSha256: runtimeFolder.sha256,
-      migrations: this.#migrations[kind],
+      migrations: this.#facts.migrations[kind],
+      oldestProtocol: this.#facts.oldestProtocol,
       workspaces,
       overrides: { fileCount: files.length, unpackedBytes: files.reduce((sum, file) => sum + lstatSync(file.source).size, 0) },
     });

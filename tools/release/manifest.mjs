@@ -6,15 +6,15 @@ import { fileURLToPath } from 'node:url';
 
 const REVISION_LENGTH = 12;
 const GIT_LIMIT_MS = 10_000;
-const READ_MIGRATIONS_LIMIT_MS = 30_000;
+const READ_FACTS_LIMIT_MS = 30_000;
 
 /** @typedef {'base' | 'site' | 'licence'} Kind */
 
 /**
  * The manifest without what only packing tells (`unpackedBytes`, `fileCount`), with the defaults of the checkout's tools/release/release.json.
- * @param {{ source: string, kind: Kind, version: string, runtimeSha256: string | null, migrations: number[], workspaces: Record<string, string>, overrides?: Record<string, unknown> }} of
+ * @param {{ source: string, kind: Kind, version: string, runtimeSha256: string | null, migrations: number[], oldestProtocol?: number, workspaces: Record<string, string>, overrides?: Record<string, unknown> }} of
  */
-export function manifestOf({ source, kind, version, runtimeSha256, migrations, workspaces, overrides = {} }) {
+export function manifestOf({ source, kind, version, runtimeSha256, migrations, oldestProtocol, workspaces, overrides = {} }) {
   const release = JSON.parse(readFileSync(join(source, 'tools', 'release', 'release.json'), 'utf8'));
   return {
     format: 'bascule-package/1',
@@ -24,6 +24,7 @@ export function manifestOf({ source, kind, version, runtimeSha256, migrations, w
     ...release[kind],
     emergency: false,
     migrations,
+    ...(kind === 'site' && oldestProtocol !== undefined && { oldestProtocol }),
     runtime: runtimeSha256,
     unpackedBytes: 0,
     fileCount: 0,
@@ -54,12 +55,12 @@ export function revisionOf(source) {
 }
 
 /**
- * The versions of the migrations that the software in `source` knows, of its own database: asked from the software itself.
- * @param {string} node a Node 26  @param {string} source  @returns {{ base: number[], site: number[] }}
+ * What the software in `source` knows, asked from the software itself: the migrations of each database, and the oldest protocol of control links.
+ * @param {string} node a Node 26  @param {string} source  @returns {{ migrations: { base: number[], site: number[] }, oldestProtocol: number }}
  */
-export function migrationsOf(node, source) {
-  const program = join(dirname(fileURLToPath(import.meta.url)), 'migrations.ts');
-  const run = spawnSync(node, [program, source], { encoding: 'utf8', timeout: READ_MIGRATIONS_LIMIT_MS });
-  if (run.status !== 0) throw new Error(`the migrations of ${source} cannot be read: ${run.stderr || run.error?.message}`);
+export function sourceFactsOf(node, source) {
+  const program = join(dirname(fileURLToPath(import.meta.url)), 'source-facts.ts');
+  const run = spawnSync(node, [program, source], { encoding: 'utf8', timeout: READ_FACTS_LIMIT_MS });
+  if (run.status !== 0) throw new Error(`what ${source} knows cannot be read: ${run.stderr || run.error?.message}`);
   return JSON.parse(run.stdout);
 }

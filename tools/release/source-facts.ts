@@ -1,6 +1,7 @@
 /**
- * `node tools/release/migrations.ts CHECKOUT`: prints the versions of the migrations that the checkout's base and site know, as JSON. They are read from new
- * databases that its own software makes, so that no list is kept twice.
+ * `node tools/release/source-facts.ts CHECKOUT`: prints what a manifest says of the software in a checkout, as JSON: the versions of the migrations that its base and
+ * site know, and the oldest protocol of control links that it speaks. Asked from the software itself (its constants, new databases that it makes), so that no list is kept
+ * twice.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -16,12 +17,15 @@ const opener = z.custom<(options: { path: string; appliance: string; log: unknow
   (value) => typeof value === 'function',
 );
 
+const spoken = z.object({ PROTOCOL_VERSIONS: z.array(z.number().int().positive()).min(1) });
+
 const source = resolve(process.argv[2] ?? '.');
 const directory = mkdtempSync(join(tmpdir(), 'bascule-migrations-'));
 try {
   const base = await migrationsOf('apps/base/src/box-store.ts', 'openBoxStore');
   const site = await migrationsOf('apps/site/src/site-store.ts', 'openSiteStore');
-  process.stdout.write(`${JSON.stringify({ base, site })}\n`);
+  const { PROTOCOL_VERSIONS } = spoken.parse(await importFrom('packages/protocol/src/control-link.ts'));
+  process.stdout.write(`${JSON.stringify({ migrations: { base, site }, oldestProtocol: Math.min(...PROTOCOL_VERSIONS) })}\n`);
 } finally {
   rmSync(directory, { recursive: true, force: true });
 }

@@ -145,6 +145,19 @@ export class LoginSessions {
       }));
   }
 
+  /** The login sessions of all people that hold now and are whole. */
+  all(): Pick<SessionRow, 'id' | 'accountId' | 'userAgent' | 'lastSeenAtMs'>[] {
+    return rows
+      .allSessions(this.#parts.store)
+      .filter((session) => session.secondFactorDone !== 0 && !this.#isOver(session))
+      .map((session) => ({
+        id: session.id,
+        accountId: session.accountId,
+        userAgent: session.userAgent,
+        lastSeenAtMs: this.#lastSeenMs(session),
+      }));
+  }
+
   /** When the login session ends if nothing is done, and at the latest. */
   endsOf(id: string): { idleEndsAtMs: number; endsAtMs: number } {
     const session = rows.sessionById(this.#parts.store, id);

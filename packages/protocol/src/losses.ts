@@ -23,7 +23,12 @@ export const plannedChange = z.discriminatedUnion('kind', [
   /** The site identity is rotated. */
   z.object({ kind: z.literal('identity') }),
   /** A site package with this version is installed. */
-  z.object({ kind: z.literal('package'), version: packageVersion }),
+  z.object({
+    kind: z.literal('package'),
+    version: packageVersion,
+    /** The oldest protocol of control links that it speaks, if its manifest says so. */
+    oldestProtocol: z.number().int().positive().optional(),
+  }),
 ]);
 export type PlannedChange = z.infer<typeof plannedChange>;
 

@@ -50,6 +50,8 @@ export const packageManifest = z.object({
   installsOver: versionRange.nullable(),
   /** Whether client programs upgrade after it (B54, B55). */
   upgradesClients: z.boolean(),
+  /** Of site packages: the oldest protocol of control links that it speaks (PROTOCOL_VERSIONS); older packages do not say. */
+  oldestProtocol: z.number().int().positive().optional(),
   /** Whether the appliance restarts (B60): for base packages, base does, for less than a second. */
   restartsBox: z.boolean(),
   /** May be installed at once by the emergency lane. */

@@ -67,17 +67,20 @@ export async function preflight(target: string, options: PreflightOptions): Prom
     lines.memoryLine(availableMemoryBytes(), programBytes(kind, options.processes())),
     ...(kind === 'site' ? [lines.migrationLine(migrationFacts(target, answer, options))] : []),
     lines.sessionsLine(answer?.sessions ?? [], answer?.clientsOnline ?? 0),
-    ...(kind === 'site' ? await clientLines(offer.manifest.version, options) : []),
+    ...(kind === 'site' ? await clientLines(options.manifest(target), options) : []),
   ];
 }
 
 /** How far clients are with the site in use, and which of them the new one would lose (B82-B89, I6). */
-async function clientLines(version: string, { askFleet, whoWouldILose }: PreflightOptions): Promise<PreflightLine[]> {
+async function clientLines(
+  { version, oldestProtocol }: PackageManifest,
+  { askFleet, whoWouldILose }: PreflightOptions,
+): Promise<PreflightLine[]> {
   const condition = await askFleet();
   const pending = lines.clientsPendingLine(condition);
   // A site that does not know the first question does not know the second one either.
   if (condition.state === 'unknown' || condition.state === 'no-site') return [pending];
-  const losses = await whoWouldILose({ kind: 'package', version }).catch((error: unknown) => error);
+  const losses = await whoWouldILose({ kind: 'package', version, oldestProtocol }).catch((error: unknown) => error);
   return [pending, lines.clientsLostLine(isLosses(losses) ? losses : undefined)];
 }
 

@@ -9,6 +9,7 @@ import { timingSafeTextEqual } from '@bascule/http/timing-safe-text-equal.ts';
 import type { Context, Store } from '@bascule/store/store.ts';
 import { tooManyWaiting } from './console-errors.ts';
 import * as events from './console-events.ts';
+import { consoleAgent } from './known-consoles.ts';
 
 /** From `bascule login` to the console's having its login session. */
 export const CONSOLE_LOGIN_LIFE_MS = 10 * 60_000;
@@ -107,7 +108,7 @@ export class ConsoleLogins {
     if (!decided.granted || !this.#accounts.sessions.isAlive(decided.by)) return { state: 'refused' };
     const made = this.#accounts.startGranted(decided.user, {
       address: login.address,
-      userAgent: `bascule ${login.version} on ${login.machine}`,
+      userAgent: consoleAgent(login.version, login.machine),
     });
     return made === undefined ? { state: 'refused' } : { state: 'granted', login: made };
   }

@@ -110,6 +110,8 @@ export class Jump {
     void response.writeHead(404).end();
   /** Of connected clients. */
   readonly #software = new Map<string, ClientSoftware>();
+  /** The newest protocol that each connected client speaks. */
+  readonly #protocols = new Map<string, number>();
   readonly groups: JumpGroups;
   readonly tokens: InstallerTokens;
   readonly #leaf: LinkLeaf;
@@ -249,6 +251,10 @@ export class Jump {
   softwareOf(clientId: string): ClientSoftware | undefined {
     return this.#software.get(clientId);
   }
+  /** The newest protocol of control links that a connected client speaks. */
+  protocolOf(clientId: string): number | undefined {
+    return this.#protocols.get(clientId);
+  }
   /** Every message of an accepted client but `hello`; none of a link that is held or was cut. */
   onClientMessage(listener: (clientId: string, message: ClientMessage) => void): void {
     this.#listeners.message.push(listener);
@@ -282,11 +288,12 @@ export class Jump {
     return this.#links.isOnline(clientId);
   }
 
-  /** Jump Items that are connected and approved; one on this very machine first, then the one that came last. */
+  /** Jump Items that are connected, approved and open shells; one on this very machine first, then the one that came last. */
   connectedTargets(): JumpTarget[] {
     const own = (id: string) => (rows.isEnrolledBy(this.#store, id, LOCAL_TOKEN_NAME) ? 1 : 0);
     return this.#links
       .latestOnline(CONNECTED_TARGETS_MAX)
+      .filter((id) => rows.clientById(this.#store, id)?.program === 'jump-client')
       .sort((one, other) => own(other) - own(one))
       .flatMap((id) => this.target(id) ?? [])
       .filter((target) => target.state === 'approved');
@@ -485,6 +492,7 @@ export class Jump {
   }
 
   #linked(clientId: string, hello: Hello): void {
+    this.#protocols.set(clientId, Math.max(...hello.versions));
     if (hello.software !== undefined) {
       this.#software.set(clientId, hello.software);
       if (this.#settingsOf(clientId, hello.software).mode === 'passive') this.#checkIns.begin(clientId);
@@ -497,6 +505,7 @@ export class Jump {
   #unlinked(clientId: string): void {
     this.#notes.noteSeen(clientId, this.#now());
     this.#software.delete(clientId);
+    this.#protocols.delete(clientId);
     this.#checkIns.forget(clientId);
     this.#list.index.notePresence(clientId);
     this.#changes.note(clientId);

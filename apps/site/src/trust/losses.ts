@@ -51,10 +51,10 @@ export class LossList {
   }
 }
 
-/** Looks at one client; `live`: what it said of its software, if it is connected. */
+/** Looks at one client; `live`: what it said of its software and of the newest protocol that it speaks, if it is connected. */
 export function lookAt(
   row: ClientRow,
-  live: { isOnline: boolean; software: ClientSoftware | undefined },
+  live: { isOnline: boolean; software: ClientSoftware | undefined; protocol: number | undefined },
   view: LossView,
   list: LossList,
 ): void {
@@ -70,13 +70,18 @@ export function lookAt(
     return;
   }
   const software = live.software ?? readSoftware(row.software);
-  const finding = findingOf(software, view);
+  const finding = findingOf({ software, protocol: live.protocol }, view);
   if (finding !== undefined) add({ ...finding, detail: finding.detail.slice(0, 300) });
   else if (awayMs > SEEN_LATELY_MS && view.change.kind !== 'certificate')
     add({ severity: 'trouble', code: 'not-seen-lately', detail: since(row.lastSeenAtMs) });
 }
 
-function findingOf(software: ClientSoftware | undefined, view: LossView): Finding | undefined {
+interface Said {
+  software: ClientSoftware | undefined;
+  protocol: number | undefined;
+}
+
+function findingOf({ software, protocol }: Said, view: LossView): Finding | undefined {
   const { change } = view;
   switch (change.kind) {
     case 'certificate':
@@ -92,6 +97,8 @@ function findingOf(software: ClientSoftware | undefined, view: LossView): Findin
       if (software !== undefined && view.isFollowedFrom(software.authority)) return undefined;
       return { severity: 'lost', code: 'cannot-follow-identity', detail: software?.version ?? '' };
     case 'package':
+      if (protocol !== undefined && change.oldestProtocol !== undefined && protocol < change.oldestProtocol)
+        return { severity: 'lost', code: 'protocol-too-old', detail: `${protocol} < ${change.oldestProtocol}` };
       return packageFinding(software, view);
   }
 }
@@ -105,6 +112,32 @@ function packageFinding(software: ClientSoftware | undefined, view: LossView): F
   if (software.freeBytes !== null && software.freeBytes < SECOND_SLOT_BYTES)
     return trouble('disk-full', `${Math.floor(software.freeBytes / (1024 * 1024))} MiB`);
   return undefined;
+}
+
+/** What decides about installed consoles; all of them dial the site's address as it is known here. */
+export interface ConsoleView {
+  host: string;
+  port: number;
+  /** Hex; of the certificate in force. */
+  webKeySha256: string;
+  tls: 'refuse' | 'site-identity';
+}
+
+/** What becomes of installed consoles (docs/decisions/0167: verified by itself, the key that a person confirmed, or the site identity's word). */
+export function consoleFinding(change: PlannedChange, { host, port, webKeySha256, tls }: ConsoleView): Finding | undefined {
+  if (change.kind === 'host-name') {
+    const isLost = port !== change.port || (!change.keepsOldName && host.toLowerCase() !== change.host.toLowerCase());
+    return isLost ? { severity: 'lost', code: 'dials-old-name', detail: `${host}:${port}` } : undefined;
+  }
+  if (change.kind !== 'certificate' || change.keySha256 === webKeySha256 || tls === 'site-identity') return undefined;
+  const verifiesByItself = change.isPubliclyTrusted && change.names.some((name) => isNameFor(name, host));
+  return verifiesByItself ? undefined : { severity: 'trouble', code: 'console-must-confirm', detail: '' };
+}
+
+/** RFC 9525, 6.3: a wildcard stands for one whole label. */
+function isNameFor(name: string, host: string): boolean {
+  const [wanted, given] = [host.toLowerCase(), name.toLowerCase()];
+  return given === wanted || (given.startsWith('*.') && wanted.slice(wanted.indexOf('.')) === given.slice(1));
 }
 
 /** Different texts about software that are kept read: most of a fleet says the same. */

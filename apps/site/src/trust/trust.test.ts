@@ -13,7 +13,7 @@ import { ADMINISTRATOR } from '../jump/testing.ts';
 import { SiteIdentity, type ClientRow } from '../jump/jump.ts';
 import { openTestSite } from '../testing.ts';
 import { ClientRecords } from './client-records.ts';
-import { LossList, lookAt, SEEN_LATELY_MS, type LossView } from './losses.ts';
+import { consoleFinding, LossList, lookAt, SEEN_LATELY_MS, type LossView } from './losses.ts';
 
 const A = 'a'.repeat(32);
 const DAY_MS = 24 * 60 * 60_000;
@@ -39,7 +39,7 @@ async function openLinkedSite() {
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const target = { host: '127.0.0.1', port: (server.address() as AddressInfo).port, proxy: undefined };
-  const { jump, trust, store, identity } = opened.site.parts;
+  const { jump, trust, store, identity, accounts, fleet } = opened.site.parts;
   const token = () =>
     jump.tokens.create(ADMINISTRATOR, { name: 'test', uses: 10, approveEach: false, validForMs: 3_600_000, groupId: null }).text;
   return {
@@ -49,6 +49,16 @@ async function openLinkedSite() {
     trust,
     store,
     identity,
+    accounts,
+    fleet,
+    /** A person who has a password, and a login session of a browser. */
+    async loggedIn(name: string) {
+      const made = await accounts.users.create(ADMINISTRATOR, { name, displayName: '', role: 'user' });
+      const visitor = { address: '192.0.2.1', userAgent: '' };
+      const { principal } = await accounts.logins.withPassword(name, made.oneTimePassword, visitor);
+      await accounts.logins.changePassword(ADMINISTRATOR, principal, { next: 'correct horse battery' });
+      return { id: principal.id, login: principal };
+    },
     clock: opened.clock,
     async [Symbol.asyncDispose]() {
       server.close();
@@ -145,7 +155,12 @@ test('each change finds whom it would cost, and why', () => {
     isFollowedFrom: (authority) => authority === SOFTWARE.authority,
     hasProgram: (program) => program === 'jump-client',
   };
-  const found = (change: PlannedChange, software: Partial<ClientSoftware> | undefined, row: Partial<ClientRow> = {}) => {
+  const found = (
+    change: PlannedChange,
+    software: Partial<ClientSoftware> | undefined,
+    row: Partial<ClientRow> = {},
+    protocol?: number,
+  ) => {
     const list = new LossList();
     const stored = software === undefined ? '' : JSON.stringify({ ...SOFTWARE, ...software });
     const whole = {
@@ -157,7 +172,7 @@ test('each change finds whom it would cost, and why', () => {
       software: stored,
       ...row,
     };
-    lookAt(whole as ClientRow, { isOnline: false, software: undefined }, { ...view, change }, list);
+    lookAt(whole as ClientRow, { isOnline: false, software: undefined, protocol }, { ...view, change }, list);
     const [first] = list.result().list;
     return first && `${first.severity} ${first.code}`;
   };
@@ -186,4 +201,69 @@ test('each change finds whom it would cost, and why', () => {
   assert.equal(found(packaged, {}, { lastSeenAtMs: nowMs - SEEN_LATELY_MS - DAY_MS }), expected('trouble', 'not-seen-lately'));
   assert.equal(found(packaged, {}, { lastSeenAtMs: nowMs - 3 * 365 * DAY_MS }), expected('lost', 'certificate-ended'));
   assert.equal(found(moved, {}, { state: 'revoked' }), undefined);
+  assert.equal(found({ ...packaged, oldestProtocol: 2 }, {}, {}, 1), expected('lost', 'protocol-too-old'));
+  assert.equal(found({ ...packaged, oldestProtocol: 2 }, {}, {}, 2), undefined);
+});
+
+test('consoles ask their users about a certificate that they can neither verify nor be told of', () => {
+  const view = { host: 'bascule.example', port: 8443, webKeySha256: '1'.repeat(64), tls: 'refuse' as const };
+  const renewed = {
+    kind: 'certificate' as const,
+    names: ['*.example'],
+    keySha256: '0'.repeat(64),
+    isPubliclyTrusted: false,
+    expiresAtMs: 0,
+  };
+  const moved = { kind: 'host-name', host: 'new.example', port: 8443, keepsOldName: false } as const;
+  const code = (change: PlannedChange, changes: Partial<typeof view> | { tls: 'site-identity' } = {}) =>
+    consoleFinding(change, { ...view, ...changes })?.code;
+  assert.equal(code(renewed), 'console-must-confirm');
+  assert.equal(code(renewed, { tls: 'site-identity' }), undefined);
+  assert.equal(code({ ...renewed, keySha256: view.webKeySha256 }), undefined);
+  assert.equal(code({ ...renewed, isPubliclyTrusted: true }), undefined);
+  assert.equal(
+    code({ ...renewed, isPubliclyTrusted: true, names: ['other.example', '*.bascule.example'] }),
+    'console-must-confirm',
+  );
+  assert.equal(code(moved), 'dials-old-name');
+  assert.equal(code({ ...moved, keepsOldName: true }), undefined);
+  assert.equal(code({ ...moved, keepsOldName: true, port: 443 }), 'dials-old-name');
+  assert.equal(code({ kind: 'identity' }), undefined);
+});
+
+test('the site counts the consoles that are logged in, and the protocols that clients speak', async () => {
+  await using site = await openLinkedSite();
+  const client = await enrolledClient(site.target, site.token());
+  const link = await ScriptedLink.hello(site.target, client, A, { software: SOFTWARE });
+  await link.next('accepted');
+  const packaged: PlannedChange = { kind: 'package', version: '9.0.0', oldestProtocol: 2 };
+  const found = (change: PlannedChange) =>
+    site.trust.losses(change).then(({ list }) => list.map(({ what, name, code }) => [what, name, code]));
+  assert.deepEqual(await found(packaged), [['jump-client', 'web-1', 'protocol-too-old']]);
+  link.webSocket.close();
+  await link.closed;
+
+  const { id, login } = await site.loggedIn('ann');
+  for (const userAgent of ['bascule 0.2.0 on desk', 'bascule 0.2.1 on desk', 'bascule 0.2.0 on lap top', 'Mozilla/5.0'])
+    site.accounts.startGranted(id, { address: '192.0.2.7', userAgent });
+  const renewed: PlannedChange = {
+    kind: 'certificate',
+    names: [],
+    keySha256: '0'.repeat(64),
+    isPubliclyTrusted: false,
+    expiresAtMs: 0,
+  };
+  assert.deepEqual(
+    (await found(renewed)).filter(([what]) => what === 'console'),
+    [
+      ['console', 'ann (desk)', 'console-must-confirm'],
+      ['console', 'ann (lap top)', 'console-must-confirm'],
+    ],
+  );
+  site.fleet.changeSettings(ADMINISTRATOR, { ...site.fleet.settings(), consoleTls: 'site-identity' });
+  assert.deepEqual(await found(renewed), []);
+  site.fleet.changeSettings(ADMINISTRATOR, { ...site.fleet.settings(), consoleTls: 'refuse' });
+  site.accounts.sessions.endOwn(ADMINISTRATOR, login, login.loginSession, 'test');
+  await site.accounts.resetPassword(ADMINISTRATOR, 'ann');
+  assert.deepEqual(await found(renewed), [], 'their logins are over');
 });

@@ -5,10 +5,11 @@ import type { ClientPlatform, ClientProgram } from '@bascule/protocol/client-pro
 import type { Losses, PlannedChange } from '@bascule/protocol/losses.ts';
 import { defineAuditEvent } from '@bascule/store/audit.ts';
 import { SYSTEM, type Context, type Store } from '@bascule/store/store.ts';
+import type { KnownConsole } from '../console/console.ts';
 import type { AcceptedExtras, BorneRecord, Hello, Jump, SiteIdentity } from '../jump/jump.ts';
 import { fingerprintOf } from '../jump/jump.ts';
 import { ClientRecords, toBorne, type ReadRecord } from './client-records.ts';
-import { LossList, lookAt, type LossView } from './losses.ts';
+import { consoleFinding, LossList, lookAt, type LossView } from './losses.ts';
 import * as rows from './trust-store.ts';
 
 export { trustMigrations } from './trust-migrations.ts';
@@ -45,13 +46,6 @@ const restoredDismissed = defineAuditEvent(
   'Dismissed the warning that this database is older than what clients bear',
 );
 
-/** An installed console that may log in: it pins the key of the web certificate. */
-export interface KnownConsole {
-  id: string;
-  name: string;
-  lastSeenAtMs: number | null;
-}
-
 export interface TrustOptions {
   store: Store;
   identity: SiteIdentity;
@@ -64,7 +58,10 @@ export interface TrustOptions {
   hasProgram?(program: ClientProgram, platform: ClientPlatform): boolean;
   /** Installers that enrol now and would not any more in `version`. */
   installers?(version: string): { id: string; name: string }[];
+  /** Installed consoles that are logged in. */
   consoles?(): KnownConsole[];
+  /** Which certificates consoles take (FleetSettings.consoleTls). */
+  consoleTls?(): 'refuse' | 'site-identity';
   /** The watch period of this version is over. */
   isCommitted?: boolean;
   mail?: { tell(event: { kind: 'needs-attention'; what: string; advice: string; page: string }): void };
@@ -182,7 +179,10 @@ export class Trust {
     const list = new LossList();
     for (let after = ''; ;) {
       const clients = jump.rowsAfter(after, LOOKED_AT_ONCE);
-      for (const row of clients) lookAt(row, { isOnline: jump.isOnline(row.id), software: jump.softwareOf(row.id) }, view, list);
+      for (const row of clients) {
+        const { id } = row;
+        lookAt(row, { isOnline: jump.isOnline(id), software: jump.softwareOf(id), protocol: jump.protocolOf(id) }, view, list);
+      }
       const last = clients.at(-1);
       if (last === undefined) break;
       after = last.id;
@@ -194,12 +194,12 @@ export class Trust {
   }
 
   #lookAtConsoles(change: PlannedChange, list: LossList): void {
-    const keySha256 = this.#webKeySha256();
-    const asks =
-      change.kind === 'certificate' ? change.keySha256 !== keySha256 && !change.isPubliclyTrusted : change.kind === 'host-name';
-    if (!asks) return;
+    const { host, port } = this.#options.address();
+    const view = { host, port, webKeySha256: this.#webKeySha256(), tls: this.#options.consoleTls?.() ?? 'refuse' };
+    const finding = consoleFinding(change, view);
+    if (finding === undefined) return;
     for (const { id, name, lastSeenAtMs } of this.#options.consoles?.() ?? [])
-      list.add({ what: 'console', id, name, severity: 'trouble', code: 'console-must-confirm', detail: '', lastSeenAtMs });
+      list.add({ what: 'console', id, name, ...finding, lastSeenAtMs });
   }
 
   /** The shell one-liner pins the web key, every key of an installer the site identity, and its files name the address. */
