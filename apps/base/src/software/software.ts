@@ -4,7 +4,8 @@ import { AppError } from '@bascule/errors/app-error.ts';
 import type { AnyRoute } from '@bascule/http/http-server.ts';
 import type { Log } from '@bascule/log/log.ts';
 import type { MailEvent } from '@bascule/mail/mail-texts.ts';
-import type { ClockState, PathStep, PreflightLine, UpdatesState } from '@bascule/protocol/api/updates.ts';
+import type { ClockState, Offer, PathStep, PreflightLine, UpdatesState } from '@bascule/protocol/api/updates.ts';
+import { compareVersions } from '@bascule/package-format/version.ts';
 import type { ProcessState } from '@bascule/protocol/appliance-control.ts';
 import { SYSTEM, type Context, type Migration, type Store } from '@bascule/store/store.ts';
 import type { BootDoor, InstallationEngine, InstallationMail } from './engine-contract.ts';
@@ -25,6 +26,8 @@ import { Updates } from './updates.ts';
 /** Versions 50 to 59 of box.db. */
 export const softwareMigrations: Migration[] = [...engineMigrations, ...updatesMigrations];
 
+/** States of offers above what is installed. */
+const NEWER: readonly Offer['state'][] = ['installable', 'blocked'];
 /** Installations that are looked through before something is installed unattended. */
 const HISTORY_LOOKED_AT = 50;
 const UNATTENDED: Context = { ...SYSTEM, actor: { ...SYSTEM.actor, name: 'unattended installation' } };
@@ -294,13 +297,17 @@ export class Software extends EventEmitter<{ change: [] }> {
     return { version: site?.version ?? '', installedAtMs: site?.installedAtMs ?? null };
   }
 
-  /** The first site package of the path that is here. */
+  /** The first site package of the path that is here; else the newest that is here, which somebody wants although there is one after it. */
   #nextSite(): string | undefined {
-    const { client } = this.updates;
+    const isHere = (target: string | null) => this.updates.client.pathOf(target ?? '') !== undefined;
     const step = this.updates
       .path()
-      .find(({ action, kind, target }) => action === 'install' && kind === 'site' && client.pathOf(target ?? '') !== undefined);
-    return step?.target ?? undefined;
+      .find(({ action, kind, target }) => action === 'install' && kind === 'site' && isHere(target));
+    if (step !== undefined) return step.target ?? undefined;
+    return this.updates
+      .offers()
+      .filter(({ manifest, state, target }) => manifest.kind === 'site' && NEWER.includes(state) && isHere(target))
+      .toSorted((one, other) => compareVersions(other.manifest.version, one.manifest.version))[0]?.target;
   }
 
   #noteCommit(): void {
