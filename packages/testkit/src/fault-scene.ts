@@ -14,7 +14,7 @@ import { NEXT_VERSION, UpgradeScene } from './upgrade-scene.ts';
 import { waitUntil } from './wait-until.ts';
 
 /** An installation that was hit has ended, and the appliance is itself again, within this. */
-export const RECOVERY_LIMIT_MS = 120_000;
+export const RECOVERY_LIMIT_MS = 240_000;
 const STATE_INTERVAL_MS = 100;
 const KEY_EVERY_MS = 50;
 export const FIRST_VERSION = '0.1.0';
