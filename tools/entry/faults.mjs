@@ -9,7 +9,7 @@ import { ensureTestPackages } from './test.mjs';
 await runMain(async () => {
   await ensureInstalled({ web: true });
   ensureTestPackages();
-  const child = spawn(runtime, [join(checkout, 'tools', 'run-tests.ts'), 'test/faults/', 'test/update/'], {
+  const child = spawn(runtime, [join(checkout, 'tools', 'run-tests.ts'), 'test/faults/', 'test/update/', 'test/fleet/'], {
     cwd: checkout,
     stdio: 'inherit',
     env: { ...process.env, BASCULE_FAULTS: 'all' },
