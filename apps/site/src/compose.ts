@@ -1,6 +1,5 @@
 import { mkdirSync } from 'node:fs';
 import type { Server, Socket } from 'node:net';
-import { join } from 'node:path';
 import type { Accounts } from '@bascule/accounts/accounts.ts';
 import { openKeyWrap } from '@bascule/accounts/key-wrap.ts';
 import type { HttpServer } from '@bascule/http/http-server.ts';
@@ -244,6 +243,7 @@ async function openParts(store: Store, { config, log, now = Date.now }: SiteOpti
     filesDir: paths.files,
     siteUrl: () => siteUrl(config),
     webKeyPin: () => config.webKeyPin,
+    defaultMode: () => fleet.settings().defaultMode,
     isPinned: (identitySha256) => identity.isPinned(identitySha256),
     ...windowsPackages({ filesDir: paths.files, archive: (version) => programs.windowsInstallers(version) }),
     log,

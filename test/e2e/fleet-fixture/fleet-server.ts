@@ -50,7 +50,7 @@ export class FleetServer extends FixtureServer {
     say('POST /fleet/uninstall', (_, body) => uninstalled(body as { clientIds: string[] }));
     say('GET /jump/items/search', (url) => jumpItemsPageOf(CLIENTS, url));
     say('GET /jump/groups', () => ({ groups: [] }));
-    say('GET /installers', () => ({ installers: this.installers, current: VERSION, next: this.next }));
+    say('GET /installers', () => ({ installers: this.installers, current: VERSION, next: this.next, defaultMode: 'active' }));
     say('POST /installers', (_, body) => created(body as { name: string; isGeneric: boolean }));
     say('GET /downloads', () => downloadsOf());
   }

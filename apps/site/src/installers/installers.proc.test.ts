@@ -357,6 +357,25 @@ test('a command fits the script that it fetches, whatever goes with it', async (
   await checkPinned(await makeInstaller('gateway', { program: 'jumpoint' }));
 });
 
+test('where nobody chose a mode, the one of the settings is installed', async () => {
+  const command = async () => (await scene.installers.commands(scene.site.token())).installCommand;
+  assert.doesNotMatch(await command(), /BASCULE_MODE/);
+  scene.defaultMode = 'passive';
+  try {
+    assert.match(await command(), / BASCULE_MODE='passive' /);
+    const { defaultMode } = await scene.installers.list();
+    assert.equal(defaultMode, 'passive');
+    const file = join(mkdtempSync(join(work, 'download-')), 'jump-client.tar.gz');
+    const { version } = scene.programs.current;
+    const { stream } = await scene.installers.download(`bascule-jump-client-${version}.tar.gz`);
+    await pipeline(stream(), createWriteStream(file));
+    const { stdout: script } = await run('tar', ['-xzOf', file, `bascule-jump-client-${version}/install.sh`]);
+    assert.match(script, /^mode=\$\{BASCULE_MODE:-passive\}$/m);
+  } finally {
+    scene.defaultMode = 'active';
+  }
+});
+
 test('an installer for the next version waits for it, those of this version are invalid afterwards (B94-B99, B120)', async () => {
   await assert.rejects(makeInstaller('too early', { version: 'next' }), { code: 'INSTALLER_NO_NEXT' });
   const before = await makeInstaller('before');

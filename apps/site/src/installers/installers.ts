@@ -11,7 +11,7 @@ import {
   type Installer,
   type InstallerFormat,
 } from '@bascule/protocol/api/installers.ts';
-import type { ClientProgram } from '@bascule/protocol/client-program.ts';
+import type { ClientMode, ClientProgram } from '@bascule/protocol/client-program.ts';
 import { packageVersion } from '@bascule/protocol/package-manifest.ts';
 import { defineAuditEvent } from '@bascule/store/audit.ts';
 import { SYSTEM, type Context, type Store } from '@bascule/store/store.ts';
@@ -56,6 +56,8 @@ export interface InstallersOptions {
   filesDir: string;
   siteUrl(): string;
   webKeyPin(): string;
+  /** What is installed where nobody chose a mode. */
+  defaultMode(): ClientMode;
   /** Whether the certificate of this hash belongs to the site identity in force: keys that pin a former one enrol nobody (docs/decisions/0163). */
   isPinned(identitySha256: string): boolean;
   buildMsi?: BuildMsi;
@@ -126,10 +128,10 @@ export class Installers {
   }
 
   /** The newest installers, with the state that each is in now. */
-  async list(): Promise<{ installers: Installer[]; current: string; next: string | null }> {
-    const { programs, store } = this.#options;
+  async list() {
+    const { programs, store, defaultMode } = this.#options;
     const installers = await Promise.all(rows.latestInstallers(store).map((row) => this.#toInstaller(row)));
-    return { installers, current: programs.current.version, next: programs.next() ?? null };
+    return { installers, current: programs.current.version, next: programs.next() ?? null, defaultMode: defaultMode() };
   }
 
   /** Its key enrols nobody any more; who is enrolled stays. */
@@ -181,7 +183,7 @@ export class Installers {
     const found = (await this.downloads()).downloads.find((each) => each.name === name);
     if (found === undefined) throw notFound();
     const { program, version, format } = found;
-    const file = await this.#files.file({ program, version, format, mode: 'active', key: undefined });
+    const file = await this.#files.file({ program, version, format, mode: this.#options.defaultMode(), key: undefined });
     this.#sizes.set(name, file.bytes);
     return file;
   }
@@ -191,12 +193,13 @@ export class Installers {
     return await this.#files.publicFile(name, takesGzip);
   }
 
-  /** The commands of a plain token: for this version, without anything else that goes with an installer. */
+  /** The commands of a plain token: for this version, without anything else that goes with an installer but the site's usual mode. */
   async commands(token: string): Promise<{ installCommand: string; checkoutCommand: string }> {
     await this.#files.prepare();
-    const { version } = this.#options.programs.current;
+    const { programs, defaultMode } = this.#options;
+    const order = { program: 'jump-client', version: programs.current.version, mode: defaultMode(), token } as const;
     return {
-      installCommand: await this.#files.installCommand({ program: 'jump-client', version, mode: 'active', token }),
+      installCommand: await this.#files.installCommand(order),
       checkoutCommand: checkoutCommand(this.#options.siteUrl(), token),
     };
   }

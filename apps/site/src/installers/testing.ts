@@ -8,7 +8,7 @@ import { join, resolve } from 'node:path';
 import { openKeyWrap } from '@bascule/accounts/key-wrap.ts';
 import { createHttpServer } from '@bascule/http/http-server.ts';
 import { createLog } from '@bascule/log/log.ts';
-import type { ClientPlatform, ClientProgram } from '@bascule/protocol/client-program.ts';
+import type { ClientMode, ClientPlatform, ClientProgram } from '@bascule/protocol/client-program.ts';
 import { LINK_ALPN } from '@bascule/protocol/control-link.ts';
 import { ClientPrograms } from '../fleet/client-programs.ts';
 import { TestSite } from '../jump/testing.ts';
@@ -77,6 +77,7 @@ export class InstallerScene {
   readonly webKeyPin: string;
   /** Of the site identity; a test changes it as a rotation would. */
   identityInForce: string;
+  defaultMode: ClientMode = 'active';
   /** Answers a public file with something else. */
   altered: { name: string; bytes: Buffer } | undefined;
   readonly #closers: (() => unknown)[];
@@ -121,6 +122,7 @@ export class InstallerScene {
       filesDir,
       siteUrl: () => siteUrl,
       webKeyPin: () => webKeyPin,
+      defaultMode: () => scene.defaultMode,
       isPinned: (sha256) => sha256 === scene.identityInForce,
       ...(options.buildMsi && { buildMsi: options.buildMsi }),
       log,

@@ -58,7 +58,7 @@ export const fleetSettings = z.object({
   healthSeconds: z.number().int().min(10).max(3600),
   /** Behaviour, section 0: whether people may jump to a client that is older than the site, if its protocol is supported (B109). */
   jumpToOlder: z.enum(['supported', 'current-only']),
-  /** B104-B107 */
+  /** B104-B107: what new installers begin with, and what plain installer tokens and downloads without a key install. */
   defaultMode: clientMode,
   checkInHours: z.number().int().min(1).max(168),
   /** A client that was silent so long is shown as offline. */

@@ -57,7 +57,13 @@ export const installer = z.object({
 });
 export type Installer = z.infer<typeof installer>;
 /** GET installers */
-export const installers = z.object({ installers: z.array(installer), current: z.string(), next: z.string().nullable() });
+export const installers = z.object({
+  installers: z.array(installer),
+  current: z.string(),
+  next: z.string().nullable(),
+  /** Of fleet settings: what a new installer begins with. */
+  defaultMode: clientMode,
+});
 /** The key is shown once; the files of an installer that is not generic carry it. */
 export const createdInstaller = z.object({ installer, key: z.string(), installCommand: z.string() });
 /** POST installers/:id/revoke. GET installers/:id/files/:format (a file; administrators). */

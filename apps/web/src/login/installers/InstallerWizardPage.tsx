@@ -2,7 +2,7 @@ import { useEffect, useRef, useState, type SubmitEvent } from 'react';
 import { useMutation } from '@tanstack/react-query';
 import { useNavigate } from '@tanstack/react-router';
 import { useTranslation } from 'react-i18next';
-import { Button, Group, Title } from '@mantine/core';
+import { Button, Group, Skeleton, Title } from '@mantine/core';
 import type { z } from 'zod';
 import { createdInstaller } from '@bascule/protocol/api/installers.ts';
 import { FormFailure } from '../../shared/FormFailure.tsx';
@@ -14,16 +14,19 @@ import { CreatedInstallerSection } from './CreatedInstallerSection.tsx';
 import { InstallerSummary } from './InstallerSummary.tsx';
 import { PlaceStep, ProgramStep, ValidityStep } from './WizardSteps.tsx';
 import { faultsOf, FIRST_DRAFT, stepOfField, STEPS, type InstallerDraft, type Step } from './installer-draft.ts';
-import { useRefreshInstallers } from './installer-queries.ts';
+import { useInstallers, useRefreshInstallers } from './installer-queries.ts';
 import classes from './installers.module.css';
 
 export type CreatedInstaller = z.infer<typeof createdInstaller>;
 
 /** The mass deployment wizard: which program, where its clients go, how long and how often it works; then the files and the key. */
 export function InstallerWizardPage({ version }: { version: InstallerDraft['version'] }) {
+  const { t } = useTranslation();
   const [created, setCreated] = useState<CreatedInstaller>();
+  const { data: known, isPending } = useInstallers();
   if (created !== undefined) return <CreatedInstallerSection created={created} />;
-  return <Wizard firstDraft={{ ...FIRST_DRAFT, version }} onCreated={setCreated} />;
+  if (isPending) return <Skeleton height={320} aria-label={t('shared:loading')} />;
+  return <Wizard firstDraft={{ ...FIRST_DRAFT, version, ...(known && { mode: known.defaultMode }) }} onCreated={setCreated} />;
 }
 
 function Wizard({ firstDraft, onCreated }: { firstDraft: InstallerDraft; onCreated: (created: CreatedInstaller) => void }) {
