@@ -1,8 +1,6 @@
 import { createPublicKey, sign } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { rmSync } from 'node:fs';
 import { createLog } from '@bascule/log/log.ts';
 import {
   CONTROL_MESSAGE_MAX_BYTES,
@@ -12,6 +10,7 @@ import {
   type ClientFacts,
   type ToClient,
 } from '@bascule/protocol/control-link.ts';
+import { memoryDirectory } from '@bascule/testkit/memory-directory.ts';
 import { ClientHome, type StoredIdentity } from './client-home.ts';
 import { dial, type DialTarget, type DialTls } from './dial.ts';
 import { enrol, parseToClient } from './enrol.ts';
@@ -30,7 +29,7 @@ export const silent = createLog('test', 'silent');
 
 /** A directory of the test's own, removed when its process ends. */
 export function newHomeDirectory(): string {
-  const directory = mkdtempSync(join(tmpdir(), 'bascule-client-'));
+  const directory = memoryDirectory('bascule-client-');
   process.once('exit', () => rmSync(directory, { recursive: true, force: true }));
   return directory;
 }

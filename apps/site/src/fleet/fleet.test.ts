@@ -7,6 +7,9 @@ import { ADMINISTRATOR } from '../jump/testing.ts';
 import { REQUESTS_PER_MINUTE } from './downloads.ts';
 import { ALL_AT_ONCE, bundleOf, FleetBench, NEW, OLD, softwareOf, TestClient, TestPrograms, until } from './testing.ts';
 
+/** Each test has a site of its own, and waits more than it works. */
+const SIDE_BY_SIDE = { concurrency: 4 };
+
 async function open(t: TestContext, settings: Partial<FleetSettings> = {}, options: Parameters<typeof FleetBench.open>[0] = {}) {
   const bench = await FleetBench.open(options);
   t.after(() => bench.close());
@@ -15,7 +18,7 @@ async function open(t: TestContext, settings: Partial<FleetSettings> = {}, optio
 }
 const counts = (bench: FleetBench) => bench.fleet.picture().counts;
 
-describe('upgrades of clients', () => {
+describe('upgrades of clients', SIDE_BY_SIDE, () => {
   it('orders, serves the parcel, and believes the outcome when the client runs what was ordered', async (t) => {
     const bench = await open(t);
     const client = await TestClient.make(bench);
@@ -144,7 +147,7 @@ describe('upgrades of clients', () => {
   });
 });
 
-describe('what clients claim', () => {
+describe('what clients claim', SIDE_BY_SIDE, () => {
   it('is no upgrade when the bundle is not the ordered one', async (t) => {
     const bench = await open(t);
     const client = await TestClient.make(bench);
@@ -200,7 +203,7 @@ describe('what clients claim', () => {
   });
 });
 
-describe('parcels', () => {
+describe('parcels', SIDE_BY_SIDE, () => {
   it('exist only for the client that was ordered to fetch them', async (t) => {
     const bench = await open(t, { maxConcurrent: 1 });
     const client = await TestClient.make(bench);
@@ -238,7 +241,7 @@ describe('parcels', () => {
   });
 });
 
-describe('a restart of the site', () => {
+describe('a restart of the site', SIDE_BY_SIDE, () => {
   it('forgets nobody and upgrades nobody twice', async (t) => {
     const programs = new TestPrograms();
     const first = await FleetBench.open({ programs });
@@ -319,7 +322,7 @@ describe('a restart of the site', () => {
   });
 });
 
-describe('people and the queue', () => {
+describe('people and the queue', SIDE_BY_SIDE, () => {
   it('a jump to an older client moves it to the front, when the policy is current clients only', async (t) => {
     const bench = await open(t, { maxConcurrent: 1 });
     const clients = [];

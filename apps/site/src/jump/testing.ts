@@ -1,10 +1,10 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { createServer, type AddressInfo, type Server } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createLog } from '@bascule/log/log.ts';
 import { readAudit } from '@bascule/store/audit.ts';
 import { Store, type Context, type Migration } from '@bascule/store/store.ts';
+import { memoryDirectory } from '@bascule/testkit/memory-directory.ts';
 import { Jump, SiteIdentity, jumpMigrations } from './jump.ts';
 
 export const ADMINISTRATOR: Context = { actor: { kind: 'user', id: null, name: 'ada' }, address: '192.0.2.1' };
@@ -37,7 +37,7 @@ export class TestSite {
       version?: string;
     } = {},
   ): Promise<TestSite> {
-    const directory = options.directory ?? mkdtempSync(join(tmpdir(), 'bascule-jump-'));
+    const directory = options.directory ?? memoryDirectory('bascule-jump-');
     const log = createLog('test', 'silent');
     const store = Store.open({
       path: join(directory, 'site.db'),
