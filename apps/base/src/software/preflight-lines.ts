@@ -230,7 +230,7 @@ export function clientsPendingLine(condition: FleetCondition): PreflightLine {
       params,
       details,
       advice:
-        'Wait until they are upgraded: /login > Jump > Jump Clients shows how far they are. If you overrule this, they catch up one version after the other when they come back.',
+        'Wait until they are upgraded: /login > Jump > Client upgrades shows how far they are. If you overrule this, they catch up one version after the other when they come back.',
     },
   );
 }
@@ -256,7 +256,7 @@ export function clientsLostLine(losses: Losses | undefined): PreflightLine {
   return line('clients-lost', 'amber', `${lost} clients would be lost, and ${trouble} would have trouble.`, {
     params,
     details,
-    advice: 'Look at who they are under /login > Jump > Jump Clients, and mend what is named there first; or overrule this line.',
+    advice: 'Look at who they are under /login > Jump > Trust, and mend what is named there first; or overrule this line.',
   });
 }
 
