@@ -69,7 +69,7 @@ function managingRoutes(installers: Installers): AnyRoute[] {
       url: '/installers/:id/files/:format',
       action: 'installers.manage',
       params: fileParams,
-      handle: async ({ params, reply }) => send(reply, await installers.file(params.id, params.format)),
+      handle: async ({ context, params, reply }) => send(reply, await installers.file(context, params.id, params.format)),
     }),
   ];
 }

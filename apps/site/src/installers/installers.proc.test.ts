@@ -23,6 +23,7 @@ import { after, before, test } from 'node:test';
 import { promisify } from 'node:util';
 import type { z } from 'zod';
 import type { createInstallerBody } from '@bascule/protocol/api/installers.ts';
+import { readAudit } from '@bascule/store/audit.ts';
 import { waitUntil } from '@bascule/testkit/wait-until.ts';
 import { enrolledClient } from '../../../../packages/client/src/testing.ts';
 import { RefusedError } from '../../../../packages/client/src/enrol.ts';
@@ -244,7 +245,7 @@ async function makeInstaller(name: string, more: Partial<z.infer<typeof createIn
 
 /** A file of an installer on disk. */
 async function saved(id: string, format: 'sh' | 'deb' | 'tar.gz'): Promise<string> {
-  const file = await scene.installers.file(id, format);
+  const file = await scene.installers.file(ADMINISTRATOR, id, format);
   const path = join(work, `${id}-${file.name}`);
   await pipeline(file.stream(), createWriteStream(path));
   assert.equal(statSync(path).size, file.bytes);
@@ -304,6 +305,12 @@ test('the key is in the answer and in the files of an installer that is not gene
         ['key', ''],
       );
   }
+  const handedOut = readAudit(scene.site.store, { limit: 200 }).filter(({ code }) => code === 'INSTALLER_KEY_HANDED_OUT');
+  assert.deepEqual(
+    handedOut.map(({ details }) => JSON.parse(details)).reverse(),
+    ['sh', 'deb', 'tar.gz'].map((format) => ({ installerId: own.installer.id, name: 'own', format })),
+    'who took a key along is known',
+  );
   assert.ok(!JSON.stringify(await scene.installers.list()).includes(secret(own.key)));
   const database = readFileSync(join(scene.site.directory, 'site.db'));
   const journal = join(scene.site.directory, 'site.db-wal');
@@ -340,7 +347,7 @@ test('after a rotation of the site identity those of before are outdated, and sa
 test('there is a place for Windows packages: without a builder they say why they are not there', async () => {
   const { installer } = await makeInstaller('windows');
   assert.equal(installer.files.find(({ format }) => format === 'msi')?.problem?.code, 'INSTALLER_MSI_UNAVAILABLE');
-  await assert.rejects(scene.installers.file(installer.id, 'msi'), { code: 'INSTALLER_MSI_UNAVAILABLE' });
+  await assert.rejects(scene.installers.file(ADMINISTRATOR, installer.id, 'msi'), { code: 'INSTALLER_MSI_UNAVAILABLE' });
 });
 
 /** The command runs nothing but the script that it names: what anybody may fetch has to have that hash. */
@@ -418,7 +425,7 @@ test('an installer for the next version waits for it, those of this version are 
   const { stdout } = await run('dpkg-deb', ['--contents', await saved(before.installer.id, 'deb')]);
   assert.ok(!stdout.includes('/key'));
   assert.equal((await scene.installers.downloads()).downloads.find((each) => each.name === name)?.age, 'earlier');
-  await assert.rejects(scene.installers.file(before.installer.id, 'sh'), { code: 'INSTALLER_OUTDATED' });
+  await assert.rejects(scene.installers.file(ADMINISTRATOR, before.installer.id, 'sh'), { code: 'INSTALLER_OUTDATED' });
 });
 
 test('a stranger with a wrong secret learns nothing about an outdated installer', async () => {

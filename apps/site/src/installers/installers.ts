@@ -39,6 +39,7 @@ const EARLY_RETRY_MS = 5 * 60_000;
 
 const created = defineAuditEvent('INSTALLER_CREATED', 'Made the installer {name} of {program} {version}');
 const revoked = defineAuditEvent('INSTALLER_REVOKED', 'Revoked the installer {name}');
+const keyHandedOut = defineAuditEvent('INSTALLER_KEY_HANDED_OUT', 'Downloaded the installer {name} with its key as {format}');
 const keyForgotten = defineAuditEvent(
   'INSTALLER_KEY_FORGOTTEN',
   'Forgot the key of the installer {name}, which is of no use any more',
@@ -143,8 +144,8 @@ export class Installers {
     });
   }
 
-  /** A file of an installer, put together now. Throws NOT_FOUND, or its problem as a conflict. */
-  async file(id: string, format: InstallerFormat): Promise<FileToSend> {
+  /** A file of an installer, put together now; that a key leaves in it is in the audit first. Throws NOT_FOUND, or its problem as a conflict. */
+  async file(context: Context, id: string, format: InstallerFormat): Promise<FileToSend> {
     const row = this.#row(id);
     const state = this.#stateOf(row);
     const isUseful = state === 'valid' || state === 'early';
@@ -153,6 +154,8 @@ export class Installers {
     const { program, version, mode } = row;
     const file = await this.#files.file({ program, version, format, mode, key: key && Buffer.from(key).toString() });
     this.#sizes.set(`${id} ${format}`, file.bytes);
+    if (key !== undefined)
+      this.#options.store.transact(context, keyHandedOut({ installerId: id, name: row.name, format }), () => undefined);
     return file;
   }
 
