@@ -7,7 +7,7 @@ import {
   type FleetSettings,
   type Rollout,
 } from '@bascule/protocol/api/fleet.ts';
-import { createdInstaller } from '@bascule/protocol/api/installers.ts';
+import { createdInstaller, installers } from '@bascule/protocol/api/installers.ts';
 import { FAULTS_BY_FILE, FaultInjector } from './fault-injector.ts';
 import { InstalledProgram } from './installed-program.ts';
 import type { ApiClient } from './api-client.ts';
@@ -87,6 +87,16 @@ export class FleetScene implements AsyncDisposable {
   /** Installs a site package to the end of its watch period; throws when it was not. */
   async installSite(version: string): Promise<void> {
     await this.committed(await this.upgrades.begin(this.upgrades.target('site', version)));
+  }
+
+  /** Downloads a site package, which is not installed; resolves when installers of that version can be made. */
+  async download(version: string): Promise<void> {
+    await this.upgrades.begin(this.upgrades.target('site', version), 'download');
+    await waitUntil(
+      `installers of ${version} can be had`,
+      async () => (await this.site.call('GET', 'installers', installers)).next === version,
+      UPGRADE_LIMIT_MS,
+    ).catch((error: unknown) => this.fail(error));
   }
 
   async committed(id: string): Promise<void> {

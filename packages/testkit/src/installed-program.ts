@@ -27,31 +27,32 @@ export class InstalledProgram implements AsyncDisposable {
   readonly name: string;
   readonly directory: string;
   readonly #options: InstallOptions;
-  #process: ChildProcess;
+  #process: ChildProcess | undefined;
 
   private constructor(options: InstallOptions) {
     this.#options = options;
     this.name = options.name;
     this.directory = options.directory;
-    mkdirSync(options.directory, { mode: 0o755 });
-    if (options.beside !== undefined)
-      cpSync(join(options.beside.directory, 'runtimes'), join(options.directory, 'runtimes'), { recursive: true });
     // Shells of tests read no profile of whoever runs them.
     writeFileSync(this.#shell, '#!/bin/sh\nexec /bin/bash --noprofile --norc "$@"\n', { mode: 0o755 });
-    this.#process = this.#spawn(['/bin/sh', '-c', options.command], { PREFIX: options.directory, FOREGROUND: '1' });
   }
 
   /** Installs, and goes on as the installed program (`FOREGROUND=1`). Waits for nothing: one that was installed ahead has no identity for long. */
   static begin(options: InstallOptions): InstalledProgram {
-    return new InstalledProgram(options);
+    const program = new InstalledProgram(options);
+    const { directory, beside, command } = options;
+    mkdirSync(directory, { mode: 0o755 });
+    if (beside !== undefined) cpSync(join(beside.directory, 'runtimes'), join(directory, 'runtimes'), { recursive: true });
+    program.#process = program.#spawn(['/bin/sh', '-c', command], { PREFIX: directory, FOREGROUND: '1' });
+    return program;
   }
 
   /** As `begin`, and waits until the program has its identity. */
   static async install(options: InstallOptions): Promise<InstalledProgram> {
-    const program = new InstalledProgram(options);
+    const program = InstalledProgram.begin(options);
     await waitUntil(
       `${options.name} is installed and enrolled`,
-      () => program.id !== undefined || !program.#isRunning,
+      () => program.id !== undefined || program.hasEnded,
       INSTALLATION_LIMIT_MS,
     ).catch(() => program.kill());
     if (program.id === undefined) throw new Error(`${options.name} was not installed: ${program.logTail()}`);
@@ -62,6 +63,11 @@ export class InstalledProgram implements AsyncDisposable {
   get id(): string | undefined {
     const text = this.text('state/identity.json');
     return text === undefined ? undefined : (JSON.parse(text) as { client: string }).client;
+  }
+
+  /** Neither the installer nor the program runs. */
+  get hasEnded(): boolean {
+    return this.#process === undefined || this.#process.exitCode !== null || this.#process.signalCode !== null;
   }
 
   /** A file of its folder, without the line end; undefined when it is not there. */
@@ -83,9 +89,15 @@ export class InstalledProgram implements AsyncDisposable {
     return `--- ${this.name}\n${this.log().slice(-LOG_TAIL_CHARACTERS)}`;
   }
 
+  /** Its whole folder as it is now, identity and all, as on a machine that was cloned; not started. */
+  copyTo(directory: string): InstalledProgram {
+    cpSync(this.directory, directory, { recursive: true, filter: (file) => !file.endsWith('.sock') });
+    return new InstalledProgram({ ...this.#options, directory });
+  }
+
   /** Starts it by its launcher, with more or other environment if wanted. */
   start(environment: Record<string, string> = {}): void {
-    if (this.#isRunning) throw new Error(`bug: ${this.name} runs already`);
+    if (!this.hasEnded) throw new Error(`bug: ${this.name} runs already`);
     this.#process = this.#spawn([this.#launcher], environment);
   }
 
@@ -100,7 +112,7 @@ export class InstalledProgram implements AsyncDisposable {
 
   /** As a service manager would. */
   async stop(): Promise<void> {
-    if (!this.#isRunning) return;
+    if (this.#process === undefined || this.hasEnded) return;
     const exited = once(this.#process, 'exit');
     this.#signal('SIGTERM');
     const timer = setTimeout(() => this.#signal('SIGKILL'), STOP_LIMIT_MS);
@@ -129,9 +141,6 @@ export class InstalledProgram implements AsyncDisposable {
   get #logFile(): string {
     return `${this.directory}.log`;
   }
-  get #isRunning(): boolean {
-    return this.#process.exitCode === null && this.#process.signalCode === null;
-  }
 
   #environment(more: Record<string, string> = {}): NodeJS.ProcessEnv {
     const { PATH = '/usr/bin:/bin' } = process.env;
@@ -153,7 +162,7 @@ export class InstalledProgram implements AsyncDisposable {
   }
 
   #signal(signal: NodeJS.Signals): void {
-    const { pid } = this.#process;
+    const pid = this.#process?.pid;
     if (pid === undefined) return;
     try {
       process.kill(-pid, signal);
@@ -163,7 +172,7 @@ export class InstalledProgram implements AsyncDisposable {
   }
 
   async #untilGone(): Promise<void> {
-    const { pid } = this.#process;
+    const pid = this.#process?.pid;
     if (pid === undefined) return;
     await waitUntil(`nothing of ${this.name} runs`, () => {
       try {
