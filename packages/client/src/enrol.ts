@@ -91,7 +91,7 @@ export async function readAuthority(target: DialTarget, identitySha256: string, 
   const pinned = chain.find(({ raw }) => fingerprintOf(raw) === identitySha256);
   if (pinned !== undefined) return pinned.toString();
   throw new WrongIdentityError(
-    'The appliance that answers is not the one the installer token was made on: check --site, and whether somebody sits in between. The token was not sent.',
+    'The appliance that answers is not the one the installer token was made on, or its site identity was rotated since: make a new installer, check --site, and whether somebody sits in between. The token was not sent.',
   );
 }
 
