@@ -237,7 +237,7 @@ export class Installers {
         ...given,
         refuse: {
           reason: 'outdated',
-          message: `The installer '${name}' was made by version ${version} of this appliance, which runs ${current} now: make a new installer (B120).`,
+          message: `The installer '${name}' was made by version ${version} of this appliance, which runs ${current} now: make a new installer.`,
           retryAfterMs: 0,
         },
       };
