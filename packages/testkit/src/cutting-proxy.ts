@@ -15,10 +15,10 @@ export class CuttingProxy implements AsyncDisposable {
     });
   }
 
-  /** Listens on a free port of 127.0.0.1. */
-  static async start(targetPort: number): Promise<CuttingProxy> {
+  /** Listens on a free port of 127.0.0.1, or of another own address. */
+  static async start(targetPort: number, address = '127.0.0.1'): Promise<CuttingProxy> {
     const proxy = new CuttingProxy(targetPort);
-    proxy.#server.listen(0, '127.0.0.1');
+    proxy.#server.listen(0, address);
     await once(proxy.#server, 'listening');
     return proxy;
   }
