@@ -43,7 +43,7 @@ async function main(): Promise<void> {
     .pick({ version: true, revision: true, bundle: true, runtime: true })
     .parse(JSON.parse(values.software ?? ''));
   // The machines that these clients stand for have processors of their own.
-  setPriority(constants.priority.PRIORITY_LOW);
+  setPriority(constants.priority.PRIORITY_BELOW_NORMAL);
   const tally = report();
   const authority = await readAuthority({ host, port: Number(port), proxy: undefined }, identity.identitySha256);
   const clients = Array.from(

@@ -6,6 +6,7 @@ import { SLICE_MS, fleetReport, type FleetReport } from './fleet-clients.ts';
 /** A process has 20,000 descriptors; a client that fetches a parcel has two of them. */
 const CLIENTS_PER_PROCESS = 7500;
 const BANDWIDTH_WINDOW_MS = 5000;
+const SAY_EVERY_MS = 10_000;
 
 type Total = 'enrolled' | 'connected' | 'upgraded' | 'failures' | 'parcels';
 
@@ -46,7 +47,12 @@ export class Swarm implements Disposable {
 
   async until(what: Total, goal: number, limitMs: number): Promise<void> {
     const endMs = performance.now() + limitMs;
+    let saidMs = performance.now();
     while (this.total(what) < goal) {
+      if (performance.now() - saidMs > SAY_EVERY_MS) {
+        saidMs = performance.now();
+        process.stderr.write(`... ${this.total(what)} of ${goal} ${what}, ${this.total('failures')} failures\n`);
+      }
       if (performance.now() > endMs)
         throw new Error(
           `only ${this.total(what)} of ${goal} clients ${what} within ${limitMs / 1000} s, ${this.total('failures')} failures`,

@@ -3,10 +3,10 @@
  * after SIGKILL of the site; what a person at a live session feels meanwhile; and how quick their lists are.
  *
  * 20 of them are real programs that the shell installer put there, each with its supervisor. The others are simulated (fleet-client.ts): real TLS, enrolment, control
- * links, orders and parcels, whose bytes are hashed and dropped; a restart is a new link of a program that knows nothing of the one before. They run with the lowest
+ * links, orders and parcels, whose bytes are hashed and dropped; a restart is a new link of a program that knows nothing of the one before. They run with a low
  * priority, for the machines that they stand for have processors of their own. The session is at one more client, which cannot upgrade itself, so that it stays.
  *
- * BASCULE_BENCH_CLIENTS, BASCULE_BENCH_REAL: how many. BASCULE_BENCH_IDEAL_S: how long the upgrade of all is to take at the limit. BASCULE_BENCH_HOLD=1: says where the
+ * BASCULE_BENCH_CLIENTS, BASCULE_BENCH_REAL: how many of each, at least one. BASCULE_BENCH_IDEAL_S: how long the upgrade of all is to take at the limit. BASCULE_BENCH_HOLD=1: says where the
  * appliance is and who may log in once the upgrade has begun, and waits for Enter before anything else, with no limit of time: for looking at the pages.
  */
 import { once } from 'node:events';
@@ -36,6 +36,7 @@ const IDEAL_S = Number(process.env['BASCULE_BENCH_IDEAL_S'] ?? (HOLDS ? 900 : 15
 /** How long a client holds its place: a few seconds to fetch its parcel in company, a restart, and the proof. */
 const SECONDS_AT_ONCE = 12;
 const [OLD, NEW] = ['0.2.0', '0.3.0'];
+const INSTALLED_AT_ONCE = 4;
 const IDLE_MS = 30_000;
 const ECHO_IDLE_MS = 20_000;
 /** After a storm, before memory and CPU are read: garbage is collected, batches are written. */
@@ -74,9 +75,11 @@ async function runFleet(): Promise<Record<string, number>> {
   await appliance.startJumpClient({ name: 'live' });
   const live = await scene.site.onlineItem('live');
   say(`${REAL} real clients by the shell installer ...`);
-  for (let number = 1; number <= REAL; number += 1) await scene.install({ name: `real-${number}` });
-  const first = scene.programs.values().next().value ?? (await scene.install({ name: 'pattern' }));
-  if (REAL === 0) await first.stop();
+  const first = await scene.install({ name: 'real-1' });
+  for (let number = 2; number <= REAL; number += INSTALLED_AT_ONCE) {
+    const names = Array.from({ length: Math.min(INSTALLED_AT_ONCE, REAL + 1 - number) }, (_, index) => `real-${number + index}`);
+    await Promise.all(names.map((name) => scene.install({ name })));
+  }
 
   const empty = await readServer(appliance);
   using swarm = new Swarm({ port: appliance.port, token: await makeToken(scene), count: SIMULATED, software: softwareOf(first) });

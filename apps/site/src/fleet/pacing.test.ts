@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { parseRange } from './downloads.ts';
-import { HEAD_BYTES, lineBytes, Pacing, SLICE_MAX_BYTES, SLICE_MS, type PacedTransfer } from './pacing.ts';
+import { HEAD_BYTES, lineBytes, Pacing, SLICE_MAX_BYTES, SLICE_MS, TURN_BYTES, type PacedTransfer } from './pacing.ts';
 
 /** A transfer to a client that takes `perWrite` bytes before its socket is full for `drainMs`. */
 class TestTransfer implements PacedTransfer {
@@ -119,6 +119,17 @@ describe('pacing of downloads', () => {
     assert.ok(Math.max(...done) - Math.min(...done) < 1000, `${Math.min(...done)} to ${Math.max(...done)} ms`);
     assert.ok(Math.max(...done) < 4000 * 1.15 + 500);
     assert.ok(slow.left > 0);
+  });
+
+  it('writes whole records, however many take turns', () => {
+    const line = new Line(25_000_000);
+    const bytes = 16 * TURN_BYTES;
+    const transfers = Array.from({ length: 800 }, () => line.add(bytes));
+    line.run(transfers);
+    const writes = line.sent.length - transfers.length;
+    assert.ok(writes <= transfers.length * 16 * 1.2, `${writes} writes`);
+    const done = transfers.map(({ doneAtMs }) => doneAtMs!);
+    assert.ok(Math.max(...done) - Math.min(...done) < 1000, 'and nobody gets far ahead');
   });
 
   it('follows a change of the limit at once', () => {

@@ -7,6 +7,8 @@ export const SLICE_MAX_BYTES = 4 * 1024 * 1024;
 /** One write to one client. */
 export const WRITE_MAX_BYTES = 64 * 1024;
 export const WRITE_MIN_BYTES = 1024;
+/** In one turn a transfer may have this much (a TLS record) although many wait: small pieces for all of them would cost more than what is in them. */
+export const TURN_BYTES = 16 * 1024;
 /** What TLS and HTTP add to what is written, so that the limit holds for the line. */
 const TLS_RECORD_BYTES = 16 * 1024;
 const TLS_OVERHEAD_BYTES = 29;
@@ -71,7 +73,7 @@ export class Pacing {
       const budget = Math.min(this.#sliceLeft, this.#bytesPerSecond === null ? SLICE_MAX_BYTES : this.#tokens);
       // A little is saved up, so that the line is not filled with tiny records.
       if (budget < Math.min(WRITE_MIN_BYTES, this.#capacity())) return SLICE_MS;
-      const share = Math.max(WRITE_MIN_BYTES, Math.floor(budget / this.#ready.size));
+      const share = Math.max(TURN_BYTES, Math.floor(budget / this.#ready.size));
       const transfer = this.#ready.values().next().value!;
       this.#ready.delete(transfer);
       const { bytes, canGoOn } = transfer.write(Math.floor(Math.min(share, WRITE_MAX_BYTES, Math.max(1, budget))));
