@@ -61,6 +61,8 @@ let origin: string;
 let offered: Program | undefined;
 let isSupported: boolean;
 let parcelsSent: number;
+/** What the console said last of a version that failed. */
+let saidFailed: string | null;
 let isParcelAltered: boolean;
 let installations = 0;
 
@@ -148,6 +150,7 @@ async function startServer(): Promise<void> {
   server = createServer({ cert: certificate, key }, (request, response) => {
     const url = new URL(request.url ?? '', 'https://localhost');
     const answer = (content: unknown) => response.setHeader('content-type', 'application/json').end(JSON.stringify(content));
+    if (url.pathname === '/api/console/about') saidFailed = url.searchParams.get('failed');
     if (url.pathname === '/api/console/about') return void answer(aboutAnswer(url.searchParams.get('version') ?? ''));
     if (url.pathname === '/api/jump/items/search') return void answer({ revision: 1, total: 0, items: [], groups: [], tags: [] });
     parcelsSent += 1;
@@ -294,8 +297,10 @@ test('a version that does not start is never switched to, and not fetched again 
   assert.equal(ran.out.trim(), '[]', ran.err);
   assert.match(ran.err, /0\.4\.0 cannot run here/);
   assert.equal(installed.text('current'), installed.oldFolder);
+  assert.equal(saidFailed, null);
   await installed.run('ls');
   assert.equal(parcelsSent, 1);
+  assert.equal(saidFailed, '0.4.0', 'the site gives it what comes after that one');
 });
 
 test('a version that starts and does no work is left again by itself, and not taken again', async () => {

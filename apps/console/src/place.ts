@@ -95,6 +95,12 @@ export function hasFailed(place: ProgramFolder, folder: string, nowMs: number): 
   return failed !== undefined && nowMs - failed.mtimeMs < FAILED_AGAIN_AFTER_MS && textOf(place, 'failed') === folder;
 }
 
+/** The version that this user's console tried last and that failed. */
+export function failedVersion(installed: ProgramFolder, env: NodeJS.ProcessEnv): string | undefined {
+  const place = isWritable(installed.directory) ? installed : new ProgramFolder(ownFolder(env));
+  return /^\d+\.\d+\.\d+(?=-)/.exec(textOf(place, 'failed') ?? '')?.[0];
+}
+
 /** `folder` does not work here. */
 export function noteFailed(place: ProgramFolder, folder: string): void {
   writeText(place, 'failed', folder);

@@ -15,7 +15,7 @@ import { createLog } from '@bascule/log/log.ts';
 import type { consoleAbout } from '@bascule/protocol/api/console.ts';
 import type { ClientBundleAbout, Parcel, UpgradeOrder } from '@bascule/protocol/client-program.ts';
 import { ConsoleError, ExitCode } from './exit-code.ts';
-import { countTrialStart, hasFailed, installedPlace, noteFailed, switchTo, upgradablePlace } from './place.ts';
+import { countTrialStart, failedVersion, hasFailed, installedPlace, noteFailed, switchTo, upgradablePlace } from './place.ts';
 import { SiteRefusal, type SiteConnection } from './site-connection.ts';
 
 /** Nobody waits longer for a download before a command; the next start begins anew. */
@@ -48,7 +48,8 @@ export async function upgradeFirst(options: UpgradeOptions): Promise<void> {
   const running = readBundleAbout(import.meta.dirname);
   const steps = Number(env[STEPS_VARIABLE] ?? 0);
   if (installed === undefined || running === undefined || steps >= STEPS_LIMIT) return;
-  const about = await askAbout(connection, running, installed);
+  const failed = failedVersion(installed, env);
+  const about = await askAbout(connection, { running, installed, failed });
   if (about === undefined || about.bundle === null) return refuseUnsupported(about, running, undefined);
   const problem = await tryUpgrade(options, { about, installed, running, steps });
   refuseUnsupported(about, running, problem);
@@ -61,13 +62,13 @@ export async function upgradeFirst(options: UpgradeOptions): Promise<void> {
 /** Undefined when the site does not say: then what comes next will tell why. */
 async function askAbout(
   connection: SiteConnection,
-  running: ClientBundleAbout,
-  installed: ProgramFolder,
+  { running, installed, failed }: { running: ClientBundleAbout; installed: ProgramFolder; failed: string | undefined },
 ): Promise<About | undefined> {
   const runtimeFolder = installed.runtimeOf(installed.pointer('current') ?? '');
   const runtime = runtimeFolder === undefined ? null : installed.runtimeArchiveOf(runtimeFolder);
   try {
-    return await connection.about({ version: running.version, platform: running.platform, ...(runtime && { runtime }) });
+    const { version, platform } = running;
+    return await connection.about({ version, platform, ...(runtime && { runtime }), ...(failed !== undefined && { failed }) });
   } catch (error) {
     if (error instanceof SiteRefusal) return undefined;
     if (error instanceof ConsoleError && error.exitCode === ExitCode.unavailable) return undefined;

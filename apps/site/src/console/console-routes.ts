@@ -24,7 +24,7 @@ const NO_VERSION = '0.0.0';
 /** What is needed of the programs that the site keeps (class ClientPrograms). */
 export interface ConsolePrograms {
   readonly current: { version: string; revision: string };
-  order(software: ClientSoftware): Promise<Omit<UpgradeOrder, 'order' | 'healthSeconds'> | { problem: string }>;
+  order(software: ClientSoftware, failed?: string): Promise<Omit<UpgradeOrder, 'order' | 'healthSeconds'> | { problem: string }>;
   parcelFile(sha256: string): { file: string; bytes: number } | undefined;
 }
 
@@ -123,7 +123,7 @@ function programRoutes({ site, programs, consoleTls }: ConsoleRoutesOptions): An
       query: api.consoleAboutQuery,
       answer: api.consoleAbout,
       async handle({ query }) {
-        const order = await programs.order(softwareOf(query));
+        const order = await programs.order(softwareOf(query), query.failed);
         const next = 'problem' in order ? undefined : order;
         return {
           site,

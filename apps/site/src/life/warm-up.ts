@@ -18,6 +18,8 @@ export async function warmUp(config: SiteConfig, log: Log): Promise<void> {
       log,
       isTrial: true,
     });
+    // What it still writes must not find its folder gone.
+    await site.parts.programs.settled();
     await site.close();
   } catch (error) {
     log.info({ err: error }, 'site.not-warmed-up');

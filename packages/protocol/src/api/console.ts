@@ -1,6 +1,7 @@
 /** Site interface: the installed console `bascule` logs in through the browser, and asks which build it should be (B90-B93). */
 import { z } from 'zod';
 import { clientPlatform } from '../client-program.ts';
+import { packageVersion } from '../package-manifest.ts';
 import { id, instantMs, line, sha256Hex } from '../text.ts';
 
 /** POST console/logins (no login): begins. The console keeps `secret`; a person confirms `code` in the browser. */
@@ -42,6 +43,8 @@ export const consoleAboutQuery = z.object({
   platform: clientPlatform.optional(),
   /** SHA-256 of the runtime's signed archive, when it is known. */
   runtime: sha256Hex.optional(),
+  /** The newest version that it could not run: what comes after it goes first. */
+  failed: packageVersion.optional(),
 });
 /** GET console/about (no login): which console this site has, and who vouches for its certificate. */
 export const consoleAbout = z.object({
