@@ -5,17 +5,20 @@ import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { enrolledClient, ScriptedLink } from '@bascule/client/testing.ts';
+import { enrolledClient, ScriptedLink, silent } from '@bascule/client/testing.ts';
 import type { ClientSoftware } from '@bascule/protocol/client-program.ts';
 import type { LossCode, PlannedChange } from '@bascule/protocol/losses.ts';
+import { AppError } from '@bascule/errors/app-error.ts';
 import { readAudit } from '@bascule/store/audit.ts';
 import { ADMINISTRATOR } from '../jump/testing.ts';
 import { SiteIdentity, type ClientRow } from '../jump/jump.ts';
 import { openTestSite } from '../testing.ts';
 import { ClientRecords } from './client-records.ts';
 import { consoleFinding, LossList, lookAt, SEEN_LATELY_MS, type LossView } from './losses.ts';
+import { Trust } from './trust.ts';
 
 const A = 'a'.repeat(32);
+const code = (expected: string) => (error: unknown) => error instanceof AppError && error.code === expected;
 const DAY_MS = 24 * 60 * 60_000;
 const SOFTWARE: ClientSoftware = {
   program: 'jump-client',
@@ -51,6 +54,21 @@ async function openLinkedSite() {
     identity,
     accounts,
     fleet,
+    /** In place of the site's own, as in a version that is still watched; `mailed` hears what people are told. */
+    anotherTrust(mailed: (what: string) => void) {
+      const another = new Trust({
+        store,
+        identity,
+        jump,
+        address: () => ({ host: 'bascule.example', port: 8443 }),
+        webKeyPin: () => '',
+        isCommitted: false,
+        mail: { tell: ({ what }) => mailed(what) },
+        log: silent,
+        now: () => opened.clock.nowMs,
+      });
+      return Object.assign(another, { [Symbol.dispose]: () => another.close() });
+    },
     /** A person who has a password, and a login session of a browser. */
     async loggedIn(name: string) {
       const made = await accounts.users.create(ADMINISTRATOR, { name, displayName: '', role: 'user' });
@@ -132,6 +150,28 @@ function newerHistory(record: string): string {
   text.history.sequence += 1000;
   return `${Buffer.from(JSON.stringify(text)).toString('base64url')}.${signature}`;
 }
+
+test('no rotation while a version is watched; a database older than what clients bear is mailed once', async () => {
+  await using site = await openLinkedSite();
+  const client = await enrolledClient(site.target, site.token());
+  const mails: string[] = [];
+  using trust = site.anotherTrust((what) => mails.push(what));
+  await assert.rejects(trust.rotate(ADMINISTRATOR), code('IDENTITY_NOT_NOW'));
+  trust.committed();
+  const before = site.identity.fingerprintSha256;
+  await trust.rotate(ADMINISTRATOR);
+  assert.notEqual(site.identity.fingerprintSha256, before);
+
+  const { record = '' } = await hello(site, client);
+  const [payload = ''] = newerHistory(record).split('.');
+  const signature = Buffer.from(site.identity.sign(Buffer.from(`bascule-record/1\n${payload}`))).toString('base64url');
+  for (let times = 0; times < 2; times++) await hello(site, client, { record: `${payload}.${signature}` });
+  assert.equal(trust.restored()?.clients, 1);
+  assert.equal(mails.length, 1);
+  assert.match(mails[0] ?? '', /older than what its Jump Clients bear: revocations made since .* may be missing/);
+  trust.dismissRestored(ADMINISTRATOR);
+  assert.equal(trust.restored(), null);
+});
 
 test('a rotation is audited and given to clients; losses go on to count', async () => {
   await using site = await openLinkedSite();
