@@ -206,6 +206,22 @@ describe('the upgrade queue', () => {
     assert.equal(bench.state('a'), 'downloading');
   });
 
+  it('has no slot for a client that is always at work, and never done', () => {
+    for (const state of ['downloading', 'restarting'] as const) {
+      const bench = new Bench({ maxConcurrent: 1 });
+      bench.connect('a', 'b');
+      bench.pass(1000);
+      const hour = 60 * 60_000;
+      for (let passed = 0; passed <= types.ORDER_MAX_MS + hour && bench.begun.length === 1; passed += 30_000) {
+        bench.report('a', state);
+        bench.core.progress('a', bench.nowMs);
+        bench.pass(30_000, 10_000);
+      }
+      assert.deepEqual(bench.begun, ['a', 'b'], state);
+      assert.equal(bench.core.entries.get('a')?.failure, 'silent');
+    }
+  });
+
   it('lets a client in a session wait without a slot, and asks again when it is free', () => {
     const bench = new Bench({ maxConcurrent: 1 });
     bench.connect('a', 'b');

@@ -189,7 +189,7 @@ export class QueueCore {
   /** The client is being served, or the site itself makes it wait: it is not silent. */
   progress(id: string, nowMs: number): void {
     const entry = this.entries.get(id);
-    if (entry?.phase === 'downloading') entry.leaseUntilMs = Math.max(entry.leaseUntilMs, nowMs + types.DOWNLOAD_LEASE_MS);
+    if (entry?.phase === 'downloading') entry.leaseUntilMs = Math.max(entry.leaseUntilMs, downloadLease(entry, nowMs));
   }
 
   /** The order is written down and about to leave. False: void meanwhile, and must not leave. */
@@ -368,7 +368,7 @@ export class QueueCore {
     switch (report.state) {
       case 'downloading':
       case 'verifying':
-        if (entry.phase === 'downloading') this.#lease(entry, nowMs + types.DOWNLOAD_LEASE_MS);
+        if (entry.phase === 'downloading') this.#lease(entry, downloadLease(entry, nowMs));
         return isActive ? 'none' : 'cancel';
       case 'waiting-for-session':
         if (entry.phase !== 'downloading') return isActive ? 'none' : 'cancel';
@@ -377,8 +377,8 @@ export class QueueCore {
         this.#cancel(entry, nowMs);
         return 'none';
       case 'restarting':
-        // Also of an order that was void already: it crossed our word, and the restart is a fact.
-        if (entry.outcome === 'done') return 'none';
+        // Also of an order that was void already: it crossed our word, and the restart is a fact. Told again it gains no time.
+        if (entry.outcome === 'done' || entry.phase === 'restarting') return 'none';
         if (entry.outcome === 'cancelled') entry.attempts += 1;
         entry.phase = 'restarting';
         entry.outcome = undefined;
@@ -402,7 +402,7 @@ export class QueueCore {
     entry.resends += 1;
     if (entry.resends > types.RESENDS_MAX) return this.#fail(entry, 'failed', LOST_ORDER, nowMs);
     entry.phase = 'downloading';
-    this.#lease(entry, nowMs + types.DOWNLOAD_LEASE_MS);
+    this.#lease(entry, downloadLease(entry, nowMs));
     this.#effects.push({ kind: 'resend', client: entry.id });
   }
 
@@ -526,6 +526,11 @@ const WRONG_CLAIM = {
   reason: 'It says that it is done, but what it runs is not what was ordered.',
 } as const;
 const LOST_ORDER = { failure: 'other', reason: 'It keeps coming back without knowing its order.' } as const;
+
+/** Until when a client that works at its download is believed to. */
+function downloadLease(entry: QueueEntry, nowMs: number): number {
+  return Math.min(nowMs + types.DOWNLOAD_LEASE_MS, (entry.order?.begunAtMs ?? nowMs) + types.ORDER_MAX_MS);
+}
 
 function isOutcome(report: QueueReport): boolean {
   return report.state === 'done' || report.state === 'failed' || report.state === 'rolled-back';

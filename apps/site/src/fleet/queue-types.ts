@@ -143,6 +143,8 @@ export type ReportAnswer = 'noted' | 'cancel' | 'none';
 
 /** A client that takes an order and shows no sign of work for so long is silent. */
 export const DOWNLOAD_LEASE_MS = 60_000;
+/** No order is under way for longer, whatever the client says: it may be one that wants to keep others from their turn. So long its parcels are kept, too. */
+export const ORDER_MAX_MS = 24 * 60 * 60_000;
 /** A client whose link was lost while it fetched may come back within this. */
 export const AWAY_LEASE_MS = 120_000;
 /** Beyond the time that the new program has to prove itself. */
