@@ -25,7 +25,7 @@ import { SITE_PASSWORD } from '@bascule/testkit/upgrade-scene.ts';
 import { waitUntil } from '@bascule/testkit/wait-until.ts';
 import { EchoMeter } from './fleet-echo.ts';
 import { measureLists } from './fleet-lists.ts';
-import { Swarm } from './fleet-swarm.ts';
+import { BANDWIDTH_WINDOW_MS, Swarm } from './fleet-swarm.ts';
 
 const REAL = Number(process.env['BASCULE_BENCH_REAL'] ?? 20);
 const SIMULATED = Number(process.env['BASCULE_BENCH_CLIENTS'] ?? 15_000);
@@ -166,7 +166,8 @@ async function upgradeAll(scene: FleetScene, swarm: Swarm, echo: EchoMeter, idle
   const fetched = swarm.receivedBytes;
   const payloadBytes = fetched / swarm.total('parcels');
   const idealMs = ((fetched + REAL * payloadBytes) / bytesPerSecond) * 1000;
-  const { mostAtOnce } = swarm.upgrades;
+  const { mostAtOnce } = swarm;
+  const overshoot = (perSecond: number) => round(Math.max(0, (perSecond / bytesPerSecond - 1) * 100), 1);
   say(
     `took ${seconds(tookMs)} s, ideal ${seconds(idealMs)} s; keystrokes p99 ${round(p99Ms, 2)} ms, idle ${round(idleP99Ms, 2)} ms; server CPU ${seconds(after.cpuMs - before.cpuMs)} s`,
   );
@@ -176,7 +177,8 @@ async function upgradeAll(scene: FleetScene, swarm: Swarm, echo: EchoMeter, idle
     failed: counts.failed + counts.rolledBack,
     upgrade_s: seconds(tookMs),
     upgrade_time_ratio_ideal: round(tookMs / idealMs, 3),
-    bandwidth_overshoot_percent: round(Math.max(0, (swarm.mostBytesPerSecond / bytesPerSecond - 1) * 100), 1),
+    bandwidth_overshoot_percent: overshoot(swarm.mostBytesPerSecond),
+    bandwidth_sent_overshoot_percent: overshoot(seen.sentPerSecond),
     payload_bytes_per_client: Math.round(payloadBytes),
     max_at_once: Math.max(mostAtOnce, seen.mostAtOnce),
     max_at_once_limit: maxConcurrent,
@@ -190,15 +192,30 @@ async function upgradeAll(scene: FleetScene, swarm: Swarm, echo: EchoMeter, idle
 /** Looks at the picture of the rollout until nobody is left. */
 async function untilUpgraded(scene: FleetScene, startMs: number) {
   let mostAtOnce = 0;
+  const sent: { atMs: number; bytes: number }[] = [];
   for (let looks = 1; ; looks += 1) {
     const last = await scene.rollout();
     const { counts } = last;
+    sent.push({ atMs: last.nowMs, bytes: last.bytesSent });
     mostAtOnce = Math.max(mostAtOnce, counts.downloading + counts.restarting);
     if (looks % SAY_EVERY === 0) say(`${seconds(performance.now() - startMs)} s: ${inWords(last)}`);
     if (last.state === 'halted') throw new Error(`the rollout halted: ${last.halt?.text}`);
-    if (counts.current + counts.failed + counts.rolledBack >= ALL) return { last, mostAtOnce, endMs: performance.now() };
+    if (counts.current + counts.failed + counts.rolledBack >= ALL)
+      return { last, mostAtOnce, endMs: performance.now(), sentPerSecond: mostPerSecond(sent) };
     await delay(LOOK_MS);
   }
+}
+
+/** By the appliance's own count, over five seconds: what clients count is later when they are short of processors. */
+function mostPerSecond(sent: { atMs: number; bytes: number }[]): number {
+  let most = 0;
+  let first = 0;
+  for (const { atMs, bytes } of sent) {
+    while (sent[first + 1] !== undefined && atMs - sent[first + 1]!.atMs >= BANDWIDTH_WINDOW_MS) first += 1;
+    const from = sent[first]!;
+    if (atMs - from.atMs >= BANDWIDTH_WINDOW_MS) most = Math.max(most, ((bytes - from.bytes) * 1000) / (atMs - from.atMs));
+  }
+  return most;
 }
 
 function inWords({ counts, bytesPerSecond }: Rollout): string {
