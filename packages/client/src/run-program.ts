@@ -23,7 +23,7 @@ const EXIT_NOT_RUNNING = 3;
 /** Runs `face` as this process; gives the exit code. */
 export async function runProgram(face: Face, argv: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
   // Whoever read it may be gone: words for nobody must not end the program.
-  process.stderr.on('error', () => undefined);
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
   try {
     const about = runningProgram(face.program);
     const [command] = argv;

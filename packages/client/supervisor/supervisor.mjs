@@ -337,7 +337,12 @@ async function runOnce(args) {
   const child = start(folder, args, 'inherit');
   process.on('SIGTERM', () => child.kill('SIGTERM'));
   process.on('SIGINT', () => undefined);
-  return new Promise((resolve, reject) => child.once('error', reject).once('close', (code) => resolve(code ?? 1)));
+  return new Promise((resolve, reject) => {
+    child.once('error', reject).once('close', (code, signal) => {
+      if (signal !== null) say(`${folder} was ended by ${signal}`);
+      resolve(code ?? 1);
+    });
+  });
 }
 
 const args = process.argv.slice(2);
