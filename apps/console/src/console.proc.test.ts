@@ -1,6 +1,6 @@
 /** The console against a real appliance: login, lists, and a shell in a pseudo-terminal whose site is killed while keys are pressed. */
 import assert from 'node:assert/strict';
-import { readFileSync, rmSync, statSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -9,7 +9,7 @@ import { FarProgram, numberedText } from '@bascule/testkit/far-program.ts';
 import { launchAppliance, type LaunchedAppliance } from '@bascule/testkit/launch-appliance.ts';
 import { waitUntil } from '@bascule/testkit/wait-until.ts';
 import { z } from 'zod';
-import { TestConsole } from './testing.ts';
+import { bundledConsole, TestConsole } from './testing.ts';
 
 const PASSWORD = 'a long enough password';
 const KEYS = 1500;
@@ -17,12 +17,16 @@ const KEYS = 1500;
 let appliance: LaunchedAppliance;
 let person: ApiClient;
 let console: TestConsole;
+let command: string[];
 
 before(async () => {
   appliance = await launchAppliance();
   person = await ApiClient.pin(appliance.url);
   await person.takeOver(appliance.passwords.login, PASSWORD);
-  console = new TestConsole(appliance.directory);
+  const directory = join(appliance.directory, 'console-program');
+  mkdirSync(directory);
+  command = await bundledConsole(directory);
+  console = new TestConsole(appliance.directory, command);
   await Promise.all(['alpha', 'alphabet'].map((name) => appliance.startJumpClient({ name })));
   await Promise.all(['alpha', 'alphabet'].map((name) => person.onlineItem(name)));
 });
@@ -55,7 +59,7 @@ test('login through the browser: a login session of its own, named after the mac
 
 test('a login that the person refuses ends at once', async () => {
   let code: string | undefined;
-  const other = new TestConsole(join(appliance.directory, 'other'));
+  const other = new TestConsole(join(appliance.directory, 'other'), command);
   const ran = await other.run(['login', appliance.url, '--fingerprint', await fingerprint()], (err) => {
     const shown = /code=([A-Z]{4}-[A-Z]{4})/.exec(err)?.[1];
     if (shown === undefined || code !== undefined) return;

@@ -1,13 +1,33 @@
 /** The console as a person has it: in a pseudo-terminal of its own, with settings of its own. For tests. */
 import { spawn as spawnInTerminal, type IPty } from '@lydell/node-pty';
 import { spawn } from 'node:child_process';
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { build } from 'esbuild';
 import { z } from 'zod';
 import type { ApiClient } from '@bascule/testkit/api-client.ts';
 import { waitUntil } from '@bascule/testkit/wait-until.ts';
 
 const MAIN = join(import.meta.dirname, 'main.ts');
+
+/** The console as one file in `directory`, as it is released: it starts three times as fast as the sources. Gives the command. */
+export async function bundledConsole(directory: string): Promise<string[]> {
+  const outfile = join(directory, 'main.mjs');
+  await build({
+    entryPoints: [MAIN],
+    outfile,
+    bundle: true,
+    minify: true,
+    platform: 'node',
+    format: 'esm',
+    target: 'node26',
+    logLevel: 'silent',
+    banner: { js: "import { createRequire as requireMaker } from 'node:module'; const require = requireMaker(import.meta.url);" },
+  });
+  const about = { format: 'bascule-client/1', program: 'console', version: '0.2.0', revision: 'abc1234' };
+  writeFileSync(join(directory, 'bascule-client.json'), JSON.stringify(about));
+  return [process.execPath, outfile];
+}
 
 export interface Ran {
   code: number | null;
