@@ -241,7 +241,8 @@ describe('clients, and what goes wrong with them', { concurrency: false }, () =>
     const thief = await HostileClient.enrol(scene, await newKey('thief'));
     try {
       using viewer = new TestViewer(scene.site, await scene.site.openSession(victim.id ?? ''));
-      await viewer.untilText('$');
+      viewer.type('printf "%s" at"" work\r');
+      await viewer.untilText('at work');
       const before = orders();
       const { order } = before.get(victim.id ?? '')!;
       for (const name of readdirSync(join(scene.appliance.paths.site.files, 'clients', 'parcels')))

@@ -85,6 +85,11 @@ describe('clients after an upgrade of their appliance', { concurrency: false }, 
     assert.deepEqual([state, counts.downloading, counts.restarting, bytesSent], ['waiting-for-commit', 0, 0, 0]);
     for (const { name, attempts, version } of await scene.clients())
       if (name !== 'ahead') assert.deepEqual([attempts, version], [0, FIRST]);
+    // The system's own session (B215) is one like any other: its client would wait.
+    await waitUntil('the installation was verified', async () => {
+      const { running } = await scene.upgrades.state();
+      return running?.verification.some(({ code, state: looked }) => code === 'test-session' && /passed|failed/.test(looked));
+    }).catch((error: unknown) => scene.fail(error));
     scene.faults.goOn();
     await scene.committed(installation);
   });

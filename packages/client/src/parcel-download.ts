@@ -15,7 +15,7 @@ import { UpgradeError } from './upgrade-error.ts';
 export const PARCEL_LIMIT_BYTES = 512 * 1024 * 1024;
 /** Without a byte for this long the connection counts as cut; the site paces all downloads, so that pauses are usual. */
 const STALL_LIMIT_MS = 60_000;
-/** Connections in a row that brought no byte. */
+/** Connections in a row that brought no byte. While the appliance cannot be reached at all, it is not the download that fails: the site decides how long it waits. */
 const IDLE_TRIES_LIMIT = 6;
 const TRIES_LIMIT = 500;
 const RETRY_FIRST_MS = 500;
@@ -101,7 +101,8 @@ async function receiveAll(part: string, parcel: Parcel, context: DownloadContext
     const after = await sizeOf(part);
     if (after === parcel.bytes) return;
     if (after > before) pauses.reset();
-    idleTries = after > before ? 0 : idleTries + 1;
+    if (after > before) idleTries = 0;
+    else if (!(failure instanceof NotReached)) idleTries += 1;
     if (idleTries >= IDLE_TRIES_LIMIT || tries >= TRIES_LIMIT) {
       const words = failure instanceof Error ? failure.message : 'the connection was closed';
       throw new UpgradeError('download-cut', `The download was cut off after ${after} of ${parcel.bytes} bytes: ${words}`);
@@ -110,10 +111,15 @@ async function receiveAll(part: string, parcel: Parcel, context: DownloadContext
   }
 }
 
+/** There was no connection. */
+class NotReached extends Error {}
+
 /** One connection. */
 async function receiveOnce(part: string, parcel: Parcel, context: DownloadContext): Promise<void> {
   const from = await sizeOf(part);
-  const socket = await context.dial(context.signal);
+  const socket = await context.dial(context.signal).catch((error: unknown) => {
+    throw new NotReached(error instanceof Error ? error.message : String(error), { cause: error });
+  });
   const abort = () => socket.destroy();
   context.signal.addEventListener('abort', abort, { once: true });
   try {

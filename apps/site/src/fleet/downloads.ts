@@ -17,6 +17,8 @@ const PARCEL_URL = /^\/parcels\/([0-9a-f]{64})$/;
 export interface DownloadsOptions {
   /** Whether the client has a live order for exactly this parcel. */
   mayFetch(clientId: string, sha256: string): boolean;
+  /** Whether that can be told yet; before, clients that go on after a restart are told to come again. */
+  isReady(): boolean;
   file(sha256: string): { file: string; bytes: number } | undefined;
   bytesPerSecond: number | null;
   /** Bytes that left. */
@@ -55,6 +57,7 @@ export class Downloads {
   /** A request over the client's own mutual TLS. What is not exactly a parcel that it was ordered to fetch does not exist. */
   serve(clientId: string, request: IncomingMessage, response: ServerResponse): void {
     const sha256 = PARCEL_URL.exec(request.url ?? '')?.[1];
+    if (sha256 !== undefined && !this.#options.isReady()) return refuse(response, 503, { 'retry-after': RETRY_AFTER_S });
     const isWithin = this.#count(clientId);
     const file =
       sha256 !== undefined && isWithin && this.#options.mayFetch(clientId, sha256) ? this.#options.file(sha256) : undefined;

@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { compareVersions } from '@bascule/package-format/version.ts';
-import { CLIENT_PLATFORMS, clientSoftware, type ClientSoftware, type UpgradeFailure } from '@bascule/protocol/client-program.ts';
+import { CLIENT_PLATFORMS, clientSoftware, type ClientSoftware } from '@bascule/protocol/client-program.ts';
 import { packageVersion } from '@bascule/protocol/package-manifest.ts';
 import type { Reader } from '@bascule/store/store.ts';
 import { fleetRow, fleetRowsAfter, savedEntry, type FleetRow } from './fleet-store.ts';
@@ -21,8 +21,6 @@ export interface FleetMember {
   version: string;
   software: ClientSoftware | undefined;
   lastSeenAtMs: number | null;
-  /** The newest version that it could not run. */
-  failedVersion: string | undefined;
 }
 
 /** All clients of the database, in memory: small, and read in turns so that a start is not held up by a hundred thousand of them. */
@@ -140,25 +138,10 @@ export class FleetClients {
     return { ...software, version: entry!.order!.fromVersion };
   }
 
-  /** The newest order came to nothing: whether the program itself was to blame decides what is ordered next. */
-  noteFailed(id: string): void {
-    const member = this.#members.get(id);
-    const entry = this.#core.entries.get(id);
-    if (member === undefined || entry?.order === undefined) return;
-    const { outcome, failure, order } = entry;
-    if (outcome !== undefined && isProgramsFault(outcome, failure)) member.failedVersion = order.version;
-  }
-
-  failedVersion(id: string): string | undefined {
-    return this.#members.get(id)?.failedVersion;
-  }
-
   #take(row: FleetRow, nowMs: number): FleetMember {
     const software = this.#parse(row.software);
     const { id, name, hostName, lastSeenAtMs } = row;
-    const failedVersion = isProgramsFault(row.phase, row.failure) ? row.orderedVersion : undefined;
-    const version = software?.version ?? row.version;
-    const member: FleetMember = { id, name, hostName, version, software, lastSeenAtMs, failedVersion };
+    const member: FleetMember = { id, name, hostName, version: software?.version ?? row.version, software, lastSeenAtMs };
     this.#members.set(id, member);
     this.#sorted = undefined;
     const saved = savedEntry(row, this.#rollout);
@@ -191,11 +174,6 @@ export class FleetClients {
     this.#softwareTexts.set(text, parsed.data);
     return parsed.data;
   }
-}
-
-/** Bytes that did not come, or a full disk, say nothing of the version; a program that was tried and did not prove itself does. */
-function isProgramsFault(outcome: string, failure: UpgradeFailure | null): boolean {
-  return outcome === 'rolled-back' || (outcome === 'failed' && (failure === 'does-not-start' || failure === 'no-shell'));
 }
 
 /** It says that it runs the version that it was ordered to, but what it runs is something else. */

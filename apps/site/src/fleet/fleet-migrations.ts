@@ -49,4 +49,10 @@ export const fleetMigrations: Migration[] = [
       ) STRICT;
     `,
   },
+  {
+    version: 91,
+    name: 'fleet-failed-version',
+    // The newest version that the client could not run: kept beyond its order.
+    up: `ALTER TABLE fleet_upgrades ADD COLUMN failed_version TEXT;`,
+  },
 ];

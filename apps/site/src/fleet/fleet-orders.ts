@@ -166,7 +166,7 @@ export class FleetOrders {
       return undefined;
     }
     try {
-      const contents = await programs.order(software, clients.failedVersion(id));
+      const contents = await programs.order(software, entry.failedVersion ?? undefined);
       if ('problem' in contents) {
         core.notBegun(id, now());
         if (contents.problem === 'no-signed-programs') this.#options.noSignedPrograms();

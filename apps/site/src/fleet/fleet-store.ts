@@ -23,6 +23,7 @@ export interface FleetRow {
   attempts: number;
   leaseUntilMs: number | null;
   nextTryAtMs: number | null;
+  failedVersion: string | null;
   failure: UpgradeFailure | null;
   reason: string | null;
   front: number;
@@ -34,7 +35,7 @@ export interface FleetRow {
 // Read in one pass with the rows of the jump domain: a hundred thousand clients are looked up at every start.
 const SELECT = `SELECT c.id, c.name, c.host_name AS hostName, c.group_id AS groupId, c.state, c.version, c.software, c.last_seen_at_ms AS lastSeenAtMs,
   u.rollout_id AS rolloutId, u.order_id AS orderId, u.state AS phase, u.from_version AS fromVersion, u.version AS orderedVersion, u.bundle, u.parcels,
-  u.attempts, u.lease_until_ms AS leaseUntilMs, u.next_try_at_ms AS nextTryAtMs, u.failure, u.reason, u.front, u.begun_at_ms AS begunAtMs,
+  u.attempts, u.lease_until_ms AS leaseUntilMs, u.next_try_at_ms AS nextTryAtMs, u.failed_version AS failedVersion, u.failure, u.reason, u.front, u.begun_at_ms AS begunAtMs,
   u.ended_at_ms AS endedAtMs, u.counted
   FROM jump_clients c LEFT JOIN fleet_upgrades u ON u.client_id = c.id`;
 
@@ -91,6 +92,7 @@ export function savedEntry(row: FleetRow, rollout: string): SavedEntry | undefin
     endedAtMs: row.endedAtMs,
     attempts: isOwn ? row.attempts : 0,
     nextTryAtMs: isFailed ? row.nextTryAtMs : null,
+    failedVersion: row.failedVersion,
     front: isOwn ? row.front : 0,
     counted: isOwn ? row.counted : 0,
   };
@@ -105,12 +107,13 @@ export function saveEntry(tx: Tx, entry: QueueEntry, order: OrderInfo, begins: {
       : (entry.outcome ?? 'cancelled');
   tx.run(
     `INSERT INTO fleet_upgrades (client_id, rollout_id, order_id, state, from_version, version, bundle, parcels, attempts, lease_until_ms, next_try_at_ms,
-       failure, reason, front, begun_at_ms, ended_at_ms, counted)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+       failure, reason, front, begun_at_ms, ended_at_ms, counted, failed_version)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
      ON CONFLICT (client_id) DO UPDATE SET rollout_id = excluded.rollout_id, order_id = excluded.order_id, state = excluded.state,
        from_version = excluded.from_version, version = excluded.version, bundle = excluded.bundle, parcels = excluded.parcels,
        attempts = excluded.attempts, lease_until_ms = excluded.lease_until_ms, next_try_at_ms = excluded.next_try_at_ms, failure = excluded.failure,
-       reason = excluded.reason, front = excluded.front, begun_at_ms = excluded.begun_at_ms, ended_at_ms = excluded.ended_at_ms, counted = excluded.counted`,
+       reason = excluded.reason, front = excluded.front, begun_at_ms = excluded.begun_at_ms, ended_at_ms = excluded.ended_at_ms, counted = excluded.counted,
+       failed_version = excluded.failed_version`,
     entry.id,
     order.rollout,
     order.id,
@@ -128,6 +131,7 @@ export function saveEntry(tx: Tx, entry: QueueEntry, order: OrderInfo, begins: {
     order.begunAtMs,
     begins ? null : entry.endedAtMs,
     begins ? Math.max(1, entry.counted) : entry.counted,
+    entry.failedVersion,
   );
 }
 

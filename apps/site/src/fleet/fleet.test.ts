@@ -273,6 +273,8 @@ describe('a restart of the site', SIDE_BY_SIDE, () => {
     await trying.connect({ upgrade: { order: orders[1].order, state: 'done', version: NEW, atMs: Date.now() } });
     await trying.link.next('upgrade-noted');
     assert.equal(bench.fleet.stateOf(trying.id), 'current');
+    const { status } = await fetching.fetch(`/parcels/${orders[2].parcel.sha256}`);
+    assert.equal(status, 200, 'its download goes on, although its link is not back yet');
     await fetching.connect({ upgrade: { order: orders[2].order, state: 'downloading', version: NEW, atMs: Date.now() } });
     assert.equal(bench.fleet.stateOf(fetching.id), 'downloading');
     assert.ok(!fetching.link.received.some(({ kind }) => kind === 'upgrade'), 'it has its order');

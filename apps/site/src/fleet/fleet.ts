@@ -90,6 +90,7 @@ export class Fleet {
     });
     this.#downloads = new Downloads({
       mayFetch: (id, sha256) => this.#mayFetch(id, sha256),
+      isReady: () => this.#isLoaded,
       file: (sha256) => programs.parcelFile(sha256),
       bytesPerSecond: this.settings().maxBytesPerSecond,
       sent: (bytes) => this.#figures.sent(bytes),
@@ -335,9 +336,10 @@ export class Fleet {
     return this.#core.isRunning && this.#core.mayBegin(entry);
   }
 
+  /** Its link may be away: after a restart of the site, the download may be back before it. */
   #mayFetch(id: string, sha256: string): boolean {
     const entry = this.#core.entries.get(id);
-    return entry?.phase === 'downloading' && entry.isOnline && entry.order?.parcels.includes(sha256) === true;
+    return entry?.phase === 'downloading' && entry.order?.parcels.includes(sha256) === true;
   }
 
   #open(): void {
@@ -430,7 +432,6 @@ export class Fleet {
         this.#figures.upgraded();
         return this.#orders.upgraded();
       case 'failed':
-        this.#clients.noteFailed(effect.client);
         return this.#orders.failed(effect.client);
       case 'halted':
         return this.#halted(effect.halt);

@@ -332,6 +332,7 @@ describe('the upgrade queue', () => {
       endedAtMs: null,
       attempts: 1,
       nextTryAtMs: null,
+      failedVersion: null,
       front: 0,
       counted: 1 as const,
     };

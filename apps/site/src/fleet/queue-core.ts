@@ -448,6 +448,7 @@ export class QueueCore {
       front: 0,
       nextTryAtMs: mayRetry ? nowMs + waitMs : null,
     });
+    if (entry.order !== undefined && isProgramsFault(outcome, failure)) entry.failedVersion = entry.order.version;
     if (entry.nextTryAtMs !== null) this.#lookAt(entry, entry.nextTryAtMs);
     if (entry.counted === 1) {
       entry.counted = 2;
@@ -534,4 +535,9 @@ function downloadLease(entry: QueueEntry, nowMs: number): number {
 
 function isOutcome(report: QueueReport): boolean {
   return report.state === 'done' || report.state === 'failed' || report.state === 'rolled-back';
+}
+
+/** Bytes that did not come, or a full disk, say nothing of the version; a program that was tried and did not prove itself does. */
+function isProgramsFault(outcome: 'failed' | 'rolled-back', failure: UpgradeFailure | undefined): boolean {
+  return outcome === 'rolled-back' || failure === 'does-not-start' || failure === 'no-shell';
 }

@@ -64,6 +64,7 @@ export class QueueEntries {
       endedAtMs: null,
       attempts: 0,
       nextTryAtMs: null,
+      failedVersion: null,
       front: 0,
       counted: 0,
       state: 'pending',

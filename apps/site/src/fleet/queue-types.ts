@@ -71,6 +71,8 @@ export interface QueueEntry extends QueueClient {
   attempts: number;
   /** null: not by itself. */
   nextTryAtMs: number | null;
+  /** The newest version that it could not run: the next order is for one after it. */
+  failedVersion: string | null;
   /** Above 0: moved to the front, in this order. */
   front: number;
   /** Whether it counts among those that its ring began with, since the ring last went on. */
@@ -90,6 +92,7 @@ export type SavedEntry = Pick<
   | 'endedAtMs'
   | 'attempts'
   | 'nextTryAtMs'
+  | 'failedVersion'
   | 'front'
   | 'counted'
 >;
