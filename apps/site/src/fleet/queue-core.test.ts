@@ -273,6 +273,21 @@ describe('the upgrade queue', () => {
     assert.equal(bench.begun.length, types.ATTEMPTS_MAX + 1);
   });
 
+  it('knows which version a client could not run, whatever its later orders came to', () => {
+    const bench = new Bench();
+    bench.connect('a');
+    bench.pass(1000);
+    const failed = () => bench.core.entries.get('a')?.failedVersion;
+    bench.report('a', 'failed', { failure: 'disk-full' });
+    assert.equal(failed(), null, 'that says nothing of the version');
+    bench.pass(types.RETRY_FIRST_MS * 2);
+    bench.report('a', 'rolled-back', { failure: 'does-not-connect' });
+    assert.equal(failed(), '2.0.0');
+    bench.pass(types.RETRY_FIRST_MS * 4);
+    bench.report('a', 'failed', { failure: 'wrong-bytes' });
+    assert.equal(failed(), '2.0.0');
+  });
+
   it('takes a claim for nothing when what the client runs is not what was ordered', () => {
     const bench = new Bench();
     bench.connect('a');
