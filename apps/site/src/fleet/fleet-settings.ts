@@ -32,10 +32,9 @@ const changed = defineAuditEvent<{ changes: string; before: FleetSettings; after
   'Changed the settings of client upgrades: {changes}',
 );
 
-/** The settings of client upgrades (B30, B31, B104-B109). `current` is always at hand; a change is heard after its commit. */
+/** The settings of client upgrades (B30, B31, B104-B109). `current` is always at hand. */
 export class FleetSettingsStore {
   readonly #store: Store;
-  readonly #listeners: ((after: FleetSettings, before: FleetSettings) => void)[] = [];
   #current: FleetSettings;
 
   constructor(store: Store) {
@@ -46,10 +45,6 @@ export class FleetSettingsStore {
 
   current(): FleetSettings {
     return this.#current;
-  }
-
-  onChange(listener: (after: FleetSettings, before: FleetSettings) => void): void {
-    this.#listeners.push(listener);
   }
 
   /** Stores `after`, with the names of what changed in the audit. */
@@ -63,7 +58,6 @@ export class FleetSettingsStore {
       writeSetting(tx, FLEET, after);
       tx.afterCommit(() => {
         this.#current = after;
-        for (const listener of this.#listeners) listener(after, before);
       });
     });
     return after;
