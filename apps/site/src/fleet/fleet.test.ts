@@ -325,18 +325,21 @@ describe('a restart of the site', SIDE_BY_SIDE, () => {
 });
 
 describe('people and the queue', SIDE_BY_SIDE, () => {
-  it('a jump to an older client moves it to the front, when the policy is current clients only', async (t) => {
+  it('a jump to an older client moves it to the front, and waits when the policy is current clients only', async (t) => {
     const bench = await open(t, { maxConcurrent: 1 });
     const clients = [];
     for (let index = 0; index < 4; index += 1) clients.push(await TestClient.make(bench));
     const first = await clients[0]!.order();
-    assert.equal(bench.fleet.holdBack(ADMINISTRATOR, clients[3]!.id), undefined);
+    assert.equal(bench.fleet.placeOf(clients[2]!.id), 2);
+    assert.equal(bench.fleet.holdBack(ADMINISTRATOR, clients[2]!.id), undefined);
+    assert.equal(bench.fleet.placeOf(clients[2]!.id), 1);
     bench.fleet.changeSettings(ADMINISTRATOR, { ...bench.fleet.settings(), jumpToOlder: 'current-only' });
     assert.equal(bench.fleet.placeOf(clients[3]!.id), 3);
-    assert.deepEqual(bench.fleet.holdBack(ADMINISTRATOR, clients[3]!.id), { place: 1 });
+    assert.deepEqual(bench.fleet.holdBack(ADMINISTRATOR, clients[3]!.id), { place: 2 });
     assert.ok(bench.site.auditCodes().includes('FLEET_CLIENT_TO_FRONT'));
     await clients[0]!.obey(first);
     assert.equal(bench.fleet.holdBack(ADMINISTRATOR, clients[0]!.id), undefined);
+    await clients[2]!.obey(await clients[2]!.order());
     await clients[3]!.order();
   });
 

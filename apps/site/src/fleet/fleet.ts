@@ -164,13 +164,12 @@ export class Fleet {
     return this.#core.entries.places().get(clientId) ?? null;
   }
 
-  /** Whether `jumpToOlder` keeps people off the client: then it is moved to the front, and its place is answered (null: it does not wait just now). */
+  /** Somebody jumps to the client: one that is older is moved to the front (B110). Where `jumpToOlder` keeps people off it, its place is answered (null: it does not wait just now). */
   holdBack(context: Context, clientId: string): { place: number | null } | undefined {
-    if (this.settings().jumpToOlder !== 'current-only') return undefined;
     const state = this.stateOf(clientId);
     if (state === 'current' || state === 'ahead') return undefined;
     this.toFront(context, clientId);
-    return { place: this.placeOf(clientId) };
+    return this.settings().jumpToOlder === 'current-only' ? { place: this.placeOf(clientId) } : undefined;
   }
 
   /** B110. Throws NOT_FOUND for a client that there is not. */
