@@ -176,24 +176,27 @@ describe('clients, and what goes wrong with them', { concurrency: false }, () =>
     const order = await hostile.link.next('upgrade');
     const parcels = join(scene.appliance.paths.site.files, 'clients', 'parcels');
     const file = join(parcels, `${order.parcel.sha256}.parcel`);
-    const bytes = readFileSync(file);
-    bytes[bytes.length - 2000]! ^= 1;
-    writeFileSync(file, bytes);
+    const good = readFileSync(file);
+    const altered = Buffer.from(good);
+    altered[altered.length - 2000]! ^= 1;
+    writeFileSync(file, altered);
     hostile.report(order.order, 'done', GOOD);
     await scene.until('hostile', 'has failed', ({ state, version }) => state === 'failed' && version === BAD);
 
-    const altered = await waitUntil(
+    const victim = await waitUntil(
       'a client was given what is wrong',
       async () => (await scene.clients()).find(({ name, state }) => name !== 'hostile' && state === 'failed'),
       UPGRADE_LIMIT_MS,
     ).catch((error: unknown) => scene.fail(error));
-    assert.deepEqual([altered.failure, altered.version, altered.online], ['wrong-bytes', OLD, true]);
+    assert.deepEqual([victim.failure, victim.version, victim.online], ['wrong-bytes', OLD, true]);
     assert.deepEqual(
-      readdirSync(join(scene.programs.get(altered.name)!.directory, 'bundles')).filter((name) => name.startsWith(GOOD)),
+      readdirSync(join(scene.programs.get(victim.name)!.directory, 'bundles')).filter((name) => name.startsWith(GOOD)),
       [],
     );
-    await useShell(altered.name);
+    await useShell(victim.name);
     assert.equal((await scene.rollout()).state, 'halted');
+    // The site reads it anew when it starts again, in the next test.
+    writeFileSync(file, good);
     await hostile.rest();
     await hostile.forget(scene);
   });
@@ -241,8 +244,8 @@ describe('clients, and what goes wrong with them', { concurrency: false }, () =>
     const thief = await HostileClient.enrol(scene, await newKey('thief'));
     try {
       using viewer = new TestViewer(scene.site, await scene.site.openSession(victim.id ?? ''));
-      viewer.type('printf "%s" at"" work\r');
-      await viewer.untilText('at work');
+      viewer.type('printf "%s" wor""king\r');
+      await viewer.untilText('working');
       const before = orders();
       const { order } = before.get(victim.id ?? '')!;
       for (const name of readdirSync(join(scene.appliance.paths.site.files, 'clients', 'parcels')))
