@@ -16,10 +16,22 @@ import { WindowLimit } from './window-limit.ts';
 const LAST_SEEN_FRESH_MS = 60 * 60_000;
 /** Certificates issued in one second only because a former identity had issued the one in use, which stays good: a reconnect storm must not become one of issuing. */
 const REISSUED_PER_SECOND = 50;
+/**
+ * Clients that wait to be confirmed. Each bears a certificate of this site's, so there are so many after a restore of a whole fleet, or when a key of the site identity
+ * was stolen; then they must not fill the database. More than can be connected at once: those that are confirmed make room for the others.
+ */
+export const TO_BE_CONFIRMED_LIMIT = 20_000;
+/** How often it is looked again whether there is room, and how often the audit log says that there is none. */
+const ROOM_RECOUNTED_MS = 10_000;
+const NO_ROOM_TOLD_MS = 60 * 60_000;
 
 const unknownListed = defineAuditEvent(
   'JUMP_CLIENT_UNKNOWN',
   'Jump Client {client} on {hostName} has a valid certificate but is unknown here: listed to be confirmed',
+);
+const unknownNotListed = defineAuditEvent(
+  'JUMP_CLIENTS_UNKNOWN_LIMIT',
+  '{waiting} Jump Clients wait to be confirmed: further unknown ones are refused until some are confirmed, revoked or deleted',
 );
 const doubted = defineAuditEvent(
   'JUMP_CLIENT_DOUBTED',
@@ -41,17 +53,23 @@ export interface ClientAdmissionOptions {
   audit(event: AuditEvent, address: string): void;
   /** What goes with a token besides its group. */
   rulesOf(tokenId: string): TokenRules | undefined;
+  /** Instead of `TO_BE_CONFIRMED_LIMIT`, in tests. */
+  toBeConfirmedLimit?: number;
 }
 
 /** Who comes in: clients that are known, clients with a certificate that are not, and those that enrol. */
 export class ClientAdmission {
   readonly #options: ClientAdmissionOptions;
   readonly #reissueLimit: WindowLimit;
+  readonly #noRoomTold: WindowLimit;
+  /** At least as many wait to be confirmed: counted at a time, and listed since. */
+  #waiting = { atMs: -Infinity, count: Infinity };
 
   constructor(options: ClientAdmissionOptions) {
     this.#options = options;
     const perSecond = { perKey: REISSUED_PER_SECOND, inAll: REISSUED_PER_SECOND };
     this.#reissueLimit = new WindowLimit({ windowMs: 1000, ...perSecond, now: options.now });
+    this.#noRoomTold = new WindowLimit({ windowMs: NO_ROOM_TOLD_MS, perKey: 1, inAll: 1, now: options.now });
   }
 
   /**
@@ -63,14 +81,17 @@ export class ClientAdmission {
     return known === undefined || known === sha256(publicKey());
   }
 
-  /** What the site makes of a client that says hello; a client that it does not know is listed to be confirmed. Throws what the store throws. */
-  admit(clientId: string, hello: Hello, publicKey: () => Buffer, address: string): ClientState {
+  /**
+   * What the site makes of a client that says hello; a client that it does not know is listed to be confirmed, unless too many are. Throws what the store throws.
+   */
+  admit(clientId: string, hello: Hello, publicKey: () => Buffer, address: string): ClientState | 'no-room' {
     const { store, notes, now } = this.#options;
     const { facts, software } = hello;
     const record = hello.record === undefined ? undefined : this.#options.readRecord(clientId, hello.record);
     const row = rows.admissionOf(store, clientId);
     if (row === undefined) {
       if (rows.isDeleted(store, clientId)) return 'revoked';
+      if (!this.#hasRoom()) return 'no-room';
       this.#listUnknown({ clientId, facts, record }, publicKey, address);
       return 'to-be-confirmed';
     }
@@ -112,6 +133,16 @@ export class ClientAdmission {
     return identity.issueClientCertificate(clientId, publicKey());
   }
 
+  /** Whether one more may be listed to be confirmed. Counting is left for when it may matter: a whole fleet may come back. */
+  #hasRoom(): boolean {
+    const { store, now, audit, toBeConfirmedLimit: limit = TO_BE_CONFIRMED_LIMIT } = this.#options;
+    if (this.#waiting.count >= limit && now() - this.#waiting.atMs >= ROOM_RECOUNTED_MS)
+      this.#waiting = { atMs: now(), count: rows.countToBeConfirmed(store) };
+    if (this.#waiting.count < limit) return true;
+    if (this.#noRoomTold.take('')) audit(unknownNotListed({ waiting: this.#waiting.count }), '');
+    return false;
+  }
+
   /** Under the name, group and tags of its record, if it bears one. */
   #listUnknown(
     { clientId, facts, record }: { clientId: string; facts: Hello['facts']; record: BorneRecord | undefined },
@@ -128,6 +159,7 @@ export class ClientAdmission {
       rows.insertClient(tx, { ...about, groupId, nowMs: this.#options.now() });
       if (record !== undefined) takeRecord(tx, clientId, record);
     });
+    this.#waiting.count += 1;
     this.#options.listed(clientId, name);
   }
 }

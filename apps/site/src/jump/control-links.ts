@@ -338,15 +338,18 @@ export class ControlLinks {
     return false;
   }
 
-  /** What the site makes of the client; undefined when it could not be stored, and the link was refused: a full disk must not end the site. */
+  /** What the site makes of the client; undefined when it was refused: it could not be stored (a full disk must not end the site), or there is no room for it. */
   #admit(link: Link, hello: Hello): ClientState | undefined {
     try {
-      return this.#directory.admit(link.clientId, hello, () => link.publicKey(), link.address);
+      const state = this.#directory.admit(link.clientId, hello, () => link.publicKey(), link.address);
+      if (state !== 'no-room') return state;
     } catch (error) {
       this.#log.error({ err: error, client: link.clientId }, 'client-not-admitted');
       this.#refuse(link, 'busy', 'This Jump Client could not be stored: try again later.');
       return undefined;
     }
+    this.#refuse(link, 'busy', 'Too many Jump Clients that are unknown here wait to be confirmed by an administrator.');
+    return undefined;
   }
 
   #makeLive(link: Link, hello: Hello, version: number, state: Exclude<ClientState, 'revoked'>): void {

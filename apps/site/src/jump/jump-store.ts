@@ -153,6 +153,10 @@ export function countClients(reader: Reader): { total: number; waiting: number }
   )!;
 }
 
+export function countToBeConfirmed(reader: Reader): number {
+  return reader.get<{ count: number }>(`SELECT count(*) AS count FROM jump_clients WHERE state = 'to-be-confirmed'`)!.count;
+}
+
 export function isDeleted(reader: Reader, id: string): boolean {
   return reader.get(`SELECT 1 AS one FROM jump_deleted_clients WHERE id = ?`, id) !== undefined;
 }

@@ -31,7 +31,7 @@ export interface LinkCertificate {
 /** What the links need to know and to tell; the class Jump provides it. */
 export interface LinkDirectory {
   /** What the site makes of the client, or why not. `revoked` also stands for deleted. */
-  admit(clientId: string, hello: Hello, publicKey: () => Buffer, address: string): ClientState;
+  admit(clientId: string, hello: Hello, publicKey: () => Buffer, address: string): ClientState | 'no-room';
   /** Whether a client of this id may have that key: a known one has the key it was enrolled with. */
   isKeyOf(clientId: string, publicKey: () => Buffer): boolean;
   /** What goes with `accepted`: settings, a newer authority, a signed record. */
