@@ -307,3 +307,34 @@ test('the site counts the consoles that are logged in, and the protocols that cl
   await site.accounts.resetPassword(ADMINISTRATOR, 'ann');
   assert.deepEqual(await found(renewed), [], 'their logins are over');
 });
+
+test('a whole fleet that comes back with older and older records is one event, not one for each client', async () => {
+  await using site = await openLinkedSite();
+  const client = await enrolledClient(site.target, site.token());
+  const { record = '' } = await hello(site, client);
+  const times: number[] = [];
+  for (let number = 0; number < 6; number++) {
+    site.clock.nowMs += 60_000;
+    times.push(site.clock.nowMs);
+    site.store.transact(ADMINISTRATOR, { code: 'TEST', summary: '', details: {} }, () => undefined);
+  }
+  const toldTimes = () =>
+    readAudit(site.store, { limit: 200 }).filter(({ code }) => code === 'DATABASE_OLDER_THAN_CLIENTS').length;
+  {
+    using trust = site.anotherTrust(() => undefined);
+    for (const madeAtMs of times.toReversed()) await hello(site, client, { record: signedAnew(site, record, madeAtMs + 1) });
+    assert.equal(trust.restored()?.sinceMs, times[0]);
+    assert.equal(toldTimes(), 1);
+  }
+  using after = site.anotherTrust(() => undefined);
+  assert.equal(after.restored()?.sinceMs, times[0], 'it is kept');
+  assert.equal(toldTimes(), 1);
+});
+
+/** As `record`, made at that time in a history that this database does not hold. */
+function signedAnew(site: { identity: SiteIdentity }, record: string, madeAtMs: number): string {
+  const [newer = ''] = newerHistory(record).split('.');
+  const text = JSON.parse(Buffer.from(newer, 'base64url').toString()) as object;
+  const payload = Buffer.from(JSON.stringify({ ...text, madeAtMs })).toString('base64url');
+  return `${payload}.${Buffer.from(site.identity.sign(Buffer.from(`bascule-record/1\n${payload}`))).toString('base64url')}`;
+}

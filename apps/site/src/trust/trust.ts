@@ -21,6 +21,12 @@ const LOOKED_AT_ONCE = 500;
 const RENEWED_PER_SECOND = 100;
 /** The number of clients that know more than the database is written this often. */
 const RESTORED_WRITE_INTERVAL_MS = 10_000;
+/** That missing revocations may reach back further than was said is said again after this time at the earliest. */
+const SINCE_TOLD_INTERVAL_MS = 60 * 60_000;
+/** What could not be written is tried again after this time; until then nothing is. */
+const NOTICE_RETRY_MS = 10_000;
+/** Clients that are counted as bearing newer records. */
+const NEWER_COUNTED_MAX = 100_000;
 /** Every installer that enrols now was made by an earlier version. */
 const LATER_THAN_ALL = '1000000.0.0';
 
@@ -82,6 +88,12 @@ export class Trust {
   /** The record that was read last: `readRecords` and `accepted` follow each other for one client. */
   #lastRead: { clientId: string; record: string; read: ReadRecord | undefined } | undefined;
   #restored: { sinceMs: number; clients: number } | undefined;
+  /** What the database holds of it, and what the audit log was told. */
+  #written: { sinceMs: number; clients: number } | undefined;
+  #told = { sinceMs: Infinity, atMs: 0 };
+  #noticeFailedAtMs = -Infinity;
+  /** The client that reaches back furthest. */
+  #earliest = '';
   /** Clients that bear newer records, of this start. */
   readonly #newer = new Set<string>();
   #renewed = { second: 0, count: 0 };
@@ -98,6 +110,8 @@ export class Trust {
     this.#records = new ClientRecords({ identity, reader: store, now: this.#now });
     this.#isCommitted = options.isCommitted ?? true;
     this.#restored = rows.readRestored(store);
+    this.#written = this.#restored;
+    if (this.#restored !== undefined) this.#told = { sinceMs: this.#restored.sinceMs, atMs: this.#now() };
     this.#noteIdentity();
     jump.readRecords((clientId, record) => this.#readRecord(clientId, record));
     jump.addAcceptedExtras((clientId, hello) => this.#extras(clientId, hello));
@@ -159,7 +173,7 @@ export class Trust {
   dismissRestored(context: Context): void {
     if (this.#restored === undefined) return;
     this.#store.transact(context, restoredDismissed({}), (tx) => rows.removeRestored(tx));
-    this.#restored = undefined;
+    this.#restored = this.#written = undefined;
     this.#newer.clear();
     this.#options.publish?.();
   }
@@ -286,41 +300,58 @@ export class Trust {
     return this.#renewed.count <= RENEWED_PER_SECOND;
   }
 
-  /** The database does not hold what this client was told: it is a copy from before, or another history. */
+  /**
+   * The database does not hold what this client was told: it is a copy from before, or another history. Only the first is written at once: a whole fleet may come
+   * back, each client with an older record than the one before it, and neither log nor audit log may grow with them.
+   */
   #noteNewer(clientId: string, madeAtMs: number): void {
-    this.#newer.add(clientId);
+    if (this.#newer.size < NEWER_COUNTED_MAX) this.#newer.add(clientId);
     const before = this.#restored;
     if (before !== undefined && madeAtMs >= before.sinceMs) return;
+    if (before === undefined && this.#now() - this.#noticeFailedAtMs < NOTICE_RETRY_MS) return;
+    this.#earliest = clientId;
     const sinceMs = rows.lastEventBefore(this.#store, madeAtMs);
-    const since = `${new Date(sinceMs).toISOString().slice(0, 16).replace('T', ' ')} UTC`;
-    const restored = {
-      sinceMs: Math.min(sinceMs, before?.sinceMs ?? Infinity),
-      clients: Math.max(before?.clients ?? 0, this.#newer.size),
-    };
-    this.#store.transact(SYSTEM, databaseOlder({ since, sinceMs, client: clientId }), (tx) =>
-      rows.writeRestored(tx, restored, this.#now()),
-    );
-    this.#restored = restored;
-    this.#options.log.warn({ sinceMs, client: clientId }, 'database-older-than-clients');
-    this.#options.publish?.();
+    this.#restored = { sinceMs: Math.min(sinceMs, before?.sinceMs ?? Infinity), clients: before?.clients ?? this.#newer.size };
     if (before !== undefined) return;
+    this.#told = { sinceMs: Infinity, atMs: -Infinity };
+    this.#writeRestored();
+    if (this.#written === undefined) {
+      this.#noticeFailedAtMs = this.#now();
+      this.#restored = undefined;
+      return;
+    }
     this.#options.mail?.tell({
       kind: 'needs-attention',
-      what: `The database of this site is older than what its Jump Clients bear: revocations made since ${since} may be missing.`,
+      what: `The database of this site is older than what its Jump Clients bear: revocations made since ${minuteOf(sinceMs)} may be missing.`,
       advice: 'Look at the Jump Clients that are to be confirmed, and revoke again what was revoked since then.',
       page: this.#options.page?.() ?? '',
     });
   }
 
+  /** Brings database and audit log up to what this start has seen. */
   #writeRestored(): void {
-    const restored = this.#restored;
-    if (restored === undefined || this.#newer.size <= restored.clients) return;
-    const next = { ...restored, clients: this.#newer.size };
+    if (this.#restored === undefined) return;
+    const { sinceMs } = this.#restored;
+    const next = { sinceMs, clients: Math.max(this.#restored.clients, this.#newer.size) };
+    const nowMs = this.#now();
+    const isTold = sinceMs >= this.#told.sinceMs || nowMs - this.#told.atMs < SINCE_TOLD_INTERVAL_MS;
+    if (isTold && this.#written?.sinceMs === sinceMs && this.#written.clients === next.clients) return;
+    const older = { since: minuteOf(sinceMs), sinceMs, client: this.#earliest };
+    const event = isTold ? restoredCounted({ clients: next.clients, sinceMs }) : databaseOlder(older);
     try {
-      this.#store.transact(SYSTEM, restoredCounted({ clients: next.clients }), (tx) => rows.writeRestored(tx, next, this.#now()));
-      this.#restored = next;
+      this.#store.transact(SYSTEM, event, (tx) => rows.writeRestored(tx, next, nowMs));
     } catch (error) {
       this.#options.log.warn({ err: error }, 'restored-not-written');
+      return;
     }
+    this.#restored = this.#written = next;
+    if (isTold) return;
+    this.#told = { sinceMs, atMs: nowMs };
+    this.#options.log.warn({ sinceMs, client: this.#earliest }, 'database-older-than-clients');
+    this.#options.publish?.();
   }
+}
+
+function minuteOf(atMs: number): string {
+  return `${new Date(atMs).toISOString().slice(0, 16).replace('T', ' ')} UTC`;
 }
