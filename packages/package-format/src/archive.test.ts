@@ -45,6 +45,19 @@ async function refused(bytes: Buffer, code: string, limits = LIMITS): Promise<st
   return into;
 }
 
+test("what is unpacked is nobody else's to change, whatever the umask is", async () => {
+  const archive = path('umask.tar.zst');
+  await packArchive([text('deep/main.mjs', 'code')], archive);
+  const into = path('umask');
+  const before = process.umask(0);
+  try {
+    await unpackArchive(archive, into, LIMITS);
+  } finally {
+    process.umask(before);
+  }
+  for (const below of ['', 'deep', 'deep/main.mjs']) equal((await stat(join(into, below))).mode & 0o022, 0, below);
+});
+
 test('what is packed comes out again, with its modes; long paths too (package-format 2.2)', async () => {
   const long = `${'a'.repeat(120)}/${'b'.repeat(140)}.ts`;
   const archive = path('a.tar.zst');

@@ -102,7 +102,8 @@ export async function unpackArchive(
   limits: ArchiveLimits,
   options: UnpackOptions = {},
 ): Promise<void> {
-  await mkdir(into, { recursive: true });
+  // Whatever the umask: a bundle that others could write to would be theirs to change.
+  await mkdir(into, { recursive: true, mode: 0o755 });
   if ((await readdir(into)).length > 0)
     throw new AppError('conflict', 'ARCHIVE_NOT_EMPTY', `${into} is not empty; packages are unpacked into a new folder only.`);
   const { size } = await stat(archive);
