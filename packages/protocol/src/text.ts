@@ -4,25 +4,19 @@ import { idPattern, type IdKind } from '@bascule/core/ids.ts';
 /** An id of `kind`; another kind's id fails here. */
 export const id = (kind: IdKind) => z.string().regex(idPattern(kind));
 
-/** One line of text a person typed: trimmed, no control characters, at most `max` characters. */
-export const line = (max: number) =>
-  z
-    .string()
-    .trim()
-    .min(1)
-    .max(max)
-    .regex(/^[^\p{Cc}]*$/u, 'must not contain control characters');
+/** Control characters, and those that turn the direction of what stands beside them: with these one name can look like another. */
+const UNSEEN = /[\p{Cc}\p{Bidi_Control}]/gu;
+const SEEN_ONLY = /^[^\p{Cc}\p{Bidi_Control}]*$/u;
+const UNSEEN_REFUSED = 'must not contain control characters';
+
+/** One line of text a person typed: trimmed, no control characters (of direction neither), at most `max` characters. */
+export const line = (max: number) => z.string().trim().min(1).max(max).regex(SEEN_ONLY, UNSEEN_REFUSED);
 
 /** As `line`, but may be empty. */
-export const optionalLine = (max: number) =>
-  z
-    .string()
-    .trim()
-    .max(max)
-    .regex(/^[^\p{Cc}]*$/u, 'must not contain control characters');
+export const optionalLine = (max: number) => z.string().trim().max(max).regex(SEEN_ONLY, UNSEEN_REFUSED);
 
-/** What programs report about themselves (host names, OS names): cut at `max`, control characters replaced, never refused. */
-export const reported = (max: number) => z.string().transform((text) => text.replace(/\p{Cc}/gu, '\u{FFFD}').slice(0, max));
+/** What programs report about themselves (host names, OS names): cut at `max`, control characters (of direction too) replaced, never refused. */
+export const reported = (max: number) => z.string().transform((text) => text.replace(UNSEEN, '\u{FFFD}').slice(0, max));
 
 /** An instant: milliseconds since the epoch, UTC. */
 export const instantMs = z.number().int().nonnegative();
