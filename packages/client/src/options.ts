@@ -122,13 +122,23 @@ function readProxy(
   const isDirect = isExcluded(host, env['NO_PROXY'] ?? env['no_proxy'] ?? '');
   const text = explicit ?? (isDirect ? undefined : (fromEnvironment ?? set));
   if (text === undefined || text === '') return undefined;
-  const url = readUrl(explicit === undefined ? 'HTTPS_PROXY' : '--proxy', text, 'http:');
-  const credentials = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`;
+  const option = explicit === undefined ? 'HTTPS_PROXY' : '--proxy';
+  const url = readUrl(option, text, 'http:');
+  const credentials = `${decoded(option, url.username)}:${decoded(option, url.password)}`;
   return {
     host: url.hostname.replace(/^\[|\]$/g, ''),
     port: url.port === '' ? 80 : Number(url.port),
     authorization: url.username === '' ? undefined : `Basic ${Buffer.from(credentials).toString('base64')}`,
   };
+}
+
+/** User or password of a proxy. What is wrong with it is said without it: it is a secret. */
+function decoded(option: string, part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    throw new UsageError(`${option}: user or password holds a % that is not an escape of UTF-8: write %25 for a % itself.`);
+  }
 }
 
 /** NO_PROXY as curl reads it: a list of names (with all below them) or `*`. */
