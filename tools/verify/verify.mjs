@@ -340,7 +340,7 @@ async function verifyProof(reader, start, found) {
   found.identities ??= certificatesOf(String(file.certificate));
   if (found.identities.length === 0) throw new Broken('its certificate: there is none that can be read');
   const isGood = ({ publicKey }) =>
-    isSignature('sha256', Buffer.from(String(file.text)), publicKey, Buffer.from(String(file.signature), 'base64'));
+    isSignature('sha256', Buffer.from(`${PROOF_FORMAT}\n${file.text}`), publicKey, Buffer.from(String(file.signature), 'base64'));
   found.signer = found.identities.find(isGood);
   if (found.signer === undefined) throw new Broken('its signature: it does not fit the text and the certificate');
   const proof = parseJson(Buffer.from(file.text), 'its text');

@@ -3,6 +3,8 @@ import type { RolloutCounts } from './queue-types.ts';
 import type { FleetView } from './fleet-options.ts';
 
 const BATCH = 1000;
+/** Before the signed text: what the site signs elsewhere (records, vouches, audit heads) can never pass for a proof, nor a proof for them. */
+const PURPOSE = 'bascule-fleet-proof/1\n';
 
 /** Whoever signs for the site. */
 export interface ProofSigner {
@@ -43,7 +45,7 @@ export async function* proofPieces(
     counts: view.core.entries.total() satisfies RolloutCounts,
   };
   const text = `${JSON.stringify(head).slice(0, -1)},"clients":[${clients.join(',')}]}`;
-  const signature = Buffer.from(signer.sign(Buffer.from(text))).toString('base64');
+  const signature = Buffer.from(signer.sign(Buffer.from(PURPOSE + text))).toString('base64');
   yield `{"format":"bascule-fleet-proof/1","certificate":${JSON.stringify(signer.certificatePem)},"signature":"${signature}","text":"`;
   for (let index = 0; index < text.length; index += PIECE_CHARACTERS) {
     // Each piece as JSON without its quotes; no surrogate pair is torn, since JSON.stringify would escape its halves, and they read back as one.

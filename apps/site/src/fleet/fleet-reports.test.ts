@@ -149,5 +149,8 @@ describe('the proof', () => {
     writeFileSync(certificate, other.site.identity.certificatePem);
     assert.equal(verify(bench, text, '--identity', certificate).code, 1);
     assert.equal(verify(bench, '{"format":"bascule-audit/2"}\n').code, 1);
+    const proof = fleetProof.parse(JSON.parse(text));
+    const signature = Buffer.from(bench.site.identity.sign(Buffer.from(proof.text))).toString('base64');
+    assert.equal(verify(bench, JSON.stringify({ ...proof, signature })).code, 1, 'signed for another purpose');
   });
 });

@@ -179,7 +179,7 @@ export const fleetProof = z.object({
   format: z.literal('bascule-fleet-proof/1'),
   /** The exact text that is signed: JSON, `fleetProofText`. */
   text: z.string(),
-  /** ECDSA with SHA-256 by the site identity, DER, base64. */
+  /** ECDSA with SHA-256 by the site identity over `bascule-fleet-proof/1`, a line feed and the text; DER, base64. */
   signature: z.string(),
   /** PEM of the site identity. */
   certificate: z.string(),
