@@ -66,6 +66,8 @@ describe('upgrades of a client', { concurrency: 3 }, () => {
         assert.equal(outcome.state, 'done', `${outcome.reason} ${client.output}`);
         await at.connectedWith(client.id, order.version);
         assert.equal(client.text('current'), folderOf(order));
+        for (const pointer of ['current', 'previous'])
+          assert.equal(statSync(join(client.directory, pointer)).mode & 0o777, 0o644, 'everybody may ask which version runs');
         assert.equal(client.text('previous'), index === 0 ? OLD_FOLDER : folderOf(orders[0]!));
         at.give(client.id, order);
         await at.until(

@@ -3,7 +3,7 @@
  * replaces it, so it knows as little as possible: folders, four messages, three tries. Node's own modules only.
  */
 import { spawn } from 'node:child_process';
-import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, fchmodSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -23,6 +23,8 @@ const SILENT_DEATHS_LIMIT = 5;
 const LAST_WORDS_MAX_BYTES = 4096;
 const LAST_WORDS_LIMIT_MS = 500;
 const REASON_MAX_CHARACTERS = 500;
+/** Which version runs is no secret: `bascule-client status` of an ordinary user reads it. */
+const FOR_ALL = 0o644;
 const FOLDER_NAME = /^[0-9A-Za-z][0-9A-Za-z._-]{0,99}$/;
 const FIELD_TEXT = /^[\x20-\x7e]{1,100}$/;
 
@@ -47,12 +49,13 @@ function syncHome() {
   }
 }
 
-/** Either the old or the new file after a power cut. @param {string} name @param {string} text */
-function write(name, text) {
+/** Either the old or the new file after a power cut. @param {string} name @param {string} text @param {number} [mode] whatever the umask */
+function write(name, text, mode = 0o600) {
   const temporary = below(`${name}.next`);
   const descriptor = openSync(temporary, 'w', 0o600);
   try {
     writeFileSync(descriptor, text);
+    fchmodSync(descriptor, mode);
     fsyncSync(descriptor);
   } finally {
     closeSync(descriptor);
@@ -277,8 +280,8 @@ class Supervisor {
   #commit(trial) {
     try {
       const old = folderOf('current');
-      if (old !== undefined) write('previous', old);
-      write('current', trial.folder);
+      if (old !== undefined) write('previous', old, FOR_ALL);
+      write('current', trial.folder, FOR_ALL);
     } catch (error) {
       say(`${trial.folder} is well, but cannot be made the current program: ${error}`);
       return false;
