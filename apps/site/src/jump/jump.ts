@@ -108,18 +108,22 @@ export class Jump {
   #rules: ClientRules = DEFAULT_CLIENT_RULES;
   #onRequest: (clientId: string, request: IncomingMessage, response: ServerResponse) => void = (_client, _request, response) =>
     void response.writeHead(404).end();
-  /** Of connected clients. */
+  /** Of connected clients, as each said in its `hello`; the authority is the one that it was given since. */
   readonly #software = new Map<string, ClientSoftware>();
+  /** Clients that are given the site identity in force with their `accepted`, until their links are live. */
+  readonly #givenAuthority = new Set<string>();
   /** The newest protocol that each connected client speaks. */
   readonly #protocols = new Map<string, number>();
   readonly groups: JumpGroups;
   readonly tokens: InstallerTokens;
+  readonly #identity: SiteIdentity;
   readonly #leaf: LinkLeaf;
   readonly #dataTicketKeys: Buffer;
   readonly #listsTimer: NodeJS.Timeout;
 
   private constructor(options: JumpOptions, leaf: LinkLeaf) {
     const { store, identity, log } = options;
+    this.#identity = identity;
     this.#store = store;
     this.#now = options.now ?? Date.now;
     this.#log = log;
@@ -247,7 +251,7 @@ export class Jump {
     if (before.checkInHours === rules.checkInHours && before.toleratesDates === rules.toleratesDates) return;
     for (const [clientId] of this.#software) this.#tellSettings(clientId);
   }
-  /** What a connected client said about its software. */
+  /** What a connected client said about its software; `authority` is the one that it was given since. */
   softwareOf(clientId: string): ClientSoftware | undefined {
     return this.#software.get(clientId);
   }
@@ -472,7 +476,9 @@ export class Jump {
       admit: (clientId, hello, publicKey, address) => this.#admission.admit(clientId, hello, publicKey, address),
       extras: (clientId, hello) => {
         const settings = hello.software && { settings: this.#settingsOf(clientId, hello.software) };
-        return Object.assign({}, settings, ...this.#extras.map((provider) => provider(clientId, hello))) as AcceptedExtras;
+        const given: AcceptedExtras = Object.assign({}, settings, ...this.#extras.map((provider) => provider(clientId, hello)));
+        if (given.authority !== undefined) this.#givenAuthority.add(clientId);
+        return given;
       },
       request: (clientId, request, response) => this.#onRequest(clientId, request, response),
       enrol: (message, challenge, address) => this.#admission.enrol(message, challenge, address),
@@ -493,8 +499,10 @@ export class Jump {
 
   #linked(clientId: string, hello: Hello): void {
     this.#protocols.set(clientId, Math.max(...hello.versions));
+    const isGivenAuthority = this.#givenAuthority.delete(clientId);
     if (hello.software !== undefined) {
-      this.#software.set(clientId, hello.software);
+      const authority = isGivenAuthority ? this.#identity.fingerprintSha256 : hello.software.authority;
+      this.#software.set(clientId, { ...hello.software, authority });
       if (this.#settingsOf(clientId, hello.software).mode === 'passive') this.#checkIns.begin(clientId);
     }
     this.#list.index.notePresence(clientId);

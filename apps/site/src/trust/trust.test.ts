@@ -186,6 +186,34 @@ test('a rotation is audited and given to clients; losses go on to count', async 
   assert.equal((await site.trust.losses({ kind: 'identity' })).seenLately, 1);
 });
 
+test('a client that is given the new identity is not counted as behind, from its first connect on', async () => {
+  await using site = await openLinkedSite();
+  const client = await enrolledClient(site.target, site.token());
+  const software = { ...SOFTWARE, authority: site.identity.fingerprintSha256 };
+  const connect = async () => {
+    const link = await ScriptedLink.hello(site.target, client, A, { software });
+    await link.next('accepted');
+    return link;
+  };
+  const close = async (link: Awaited<ReturnType<typeof connect>>) => {
+    link.webSocket.close();
+    await link.closed;
+  };
+  const before = await connect();
+  assert.equal(site.trust.identityState().behind, 0);
+  await site.trust.rotate(ADMINISTRATOR);
+  assert.equal(site.trust.identityState().behind, 1, 'it is connected, and was told nothing yet');
+  await close(before);
+  const after = await connect();
+  assert.equal(site.trust.identityState().behind, 0);
+  await close(after);
+  // One whose authority this site has never had cannot follow.
+  software.authority = SOFTWARE.authority;
+  const stranger = await connect();
+  assert.equal(site.trust.identityState().behind, 1);
+  await close(stranger);
+});
+
 test('each change finds whom it would cost, and why', () => {
   const nowMs = Date.now();
   const view: Omit<LossView, 'change'> = {
