@@ -19,6 +19,8 @@ const answer = z.object({
   code: z.number().int().min(0).max(255),
   /** For a person. */
   lines: z.array(z.string()).max(50),
+  /** Whether a supervisor keeps the program running; absent from programs that do not say. */
+  supervised: z.boolean().optional(),
 });
 export type LocalAnswer = z.infer<typeof answer>;
 

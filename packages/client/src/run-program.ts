@@ -58,10 +58,16 @@ export async function compose(face: Face, argv: readonly string[], env: NodeJS.P
   for (const name of ['BASCULE_TOKEN', 'BASCULE_SUPERVISOR', 'BASCULE_PROGRAM_FOLDER']) delete env[name];
   // Before the home is opened: that it is taken says nothing against this version.
   supervisor?.started();
-  const home = supervisor === undefined ? await ClientHome.open(options.home) : await openHome(options.home, log);
+  const home =
+    supervisor === undefined
+      ? await ClientHome.open(options.home)
+      : await openHome(options.home, log, () => supervisor.alreadyRuns());
   const about = runningProgram(face.program);
   const client = new ConnectedClient({ options, face, about, home, supervisor, log });
-  const control = await LocalControl.open(options.home, (command) => answerLocally(command, client, { about, options }));
+  const control = await LocalControl.open(options.home, async (command) => ({
+    ...(await answerLocally(command, client, { about, options })),
+    supervised: supervisor?.isKeeping ?? false,
+  }));
   let end: Awaited<ReturnType<typeof client.run>> = 'stopped';
   return {
     run: async () => void (end = await client.run()),

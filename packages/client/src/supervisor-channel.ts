@@ -20,6 +20,13 @@ export interface SupervisorEvents {
 
 /** Asks for trials and tells how one goes. */
 export class SupervisorChannel {
+  #isStopping = false;
+
+  /** Whether it keeps this program running: it lives, and has not asked it to end. */
+  get isKeeping(): boolean {
+    return process.connected && !this.#isStopping;
+  }
+
   /** The channel of this process; undefined when nobody supervises it. Call once. */
   static ofProcess(env: NodeJS.ProcessEnv): SupervisorChannel | undefined {
     return process.send !== undefined && env['BASCULE_SUPERVISOR'] !== undefined ? new SupervisorChannel() : undefined;
@@ -28,8 +35,11 @@ export class SupervisorChannel {
   listen(events: SupervisorEvents): void {
     process.on('message', (data) => {
       const message = fromSupervisor.safeParse(data).data;
-      if (message?.kind === 'stop') events.stop();
-      else if (message?.kind === 'committed') events.committed(message.order);
+      if (message?.kind === 'stop') {
+        this.#isStopping = true;
+        events.stop();
+      }
+      if (message?.kind === 'committed') events.committed(message.order);
       else if (message?.kind === 'try-refused') events.tryRefused(message.order, message.reason);
     });
     process.on('disconnect', () => events.lost());
@@ -63,6 +73,14 @@ export class SupervisorChannel {
   /** The program has been removed from this machine: it is not to be started again. */
   uninstalled(): void {
     this.#send({ kind: 'uninstalled' });
+  }
+
+  /** Another supervisor keeps this very program running: this one is to end. Resolves when that was said. */
+  async alreadyRuns(): Promise<void> {
+    await new Promise<void>((resolve) => {
+      if (process.connected && process.send !== undefined) process.send({ kind: 'already-runs' }, () => resolve());
+      else resolve();
+    });
   }
 
   #send(message: object): void {

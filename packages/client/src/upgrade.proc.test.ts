@@ -376,6 +376,17 @@ describe('an installed client', { concurrency: 3 }, () => {
     assert.deepEqual(await client.command('status').then(({ code }) => code), 3);
   });
 
+  test('a second start ends with one sentence and exit code 2; the first goes on', LIMIT, async (context) => {
+    const client = await install(context);
+    const hellos = at.helloCount(client.id);
+    const second = await client.command();
+    assert.equal(second.code, 2, second.output);
+    assert.match(second.output, /^[^\n]* already runs with the home [^\n]*\n$/);
+    assert.equal(client.supervisor?.exitCode, null);
+    assert.equal(at.helloCount(client.id), hellos);
+    assert.equal((await client.command('status')).code, 0);
+  });
+
   test('without its supervisor a program with a shell goes on until the shell ends', LIMIT, async (context) => {
     const client = await install(context);
     const session = newId('accessSession');

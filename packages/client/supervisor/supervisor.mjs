@@ -1,6 +1,6 @@
 /**
  * Keeps a Bascule client program running, and lets it try the next version of itself: docs/spec/client-supervisor.md. An installer puts it on the endpoint, and no upgrade
- * replaces it, so it knows as little as possible: folders, four messages, three tries. Node's own modules only.
+ * replaces it, so it knows as little as possible: folders, a few messages, three tries. Node's own modules only.
  */
 import { spawn } from 'node:child_process';
 import { closeSync, existsSync, fchmodSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
@@ -25,6 +25,8 @@ const LAST_WORDS_LIMIT_MS = 500;
 const REASON_MAX_CHARACTERS = 500;
 /** Which version runs is no secret: `bascule-client status` of an ordinary user reads it. */
 const FOR_ALL = 0o644;
+/** A person has to mend something: here, that this folder has its supervisor already. */
+const EXIT_USAGE = 2;
 const FOLDER_NAME = /^[0-9A-Za-z][0-9A-Za-z._-]{0,99}$/;
 const FIELD_TEXT = /^[\x20-\x7e]{1,100}$/;
 
@@ -114,6 +116,8 @@ class Supervisor {
   #child;
   #stopping = new AbortController();
   #uninstalled = false;
+  /** Another supervisor keeps this program running. */
+  #isSecond = false;
   #silentDeaths = 0;
   #restartMs = RESTART_FIRST_MS;
   /** Of the order whose candidate is being tried: on the clock that nobody sets. @type {{ order: string, atMs: number } | undefined} */
@@ -121,13 +125,18 @@ class Supervisor {
   /** An order that is over although the disk would not have it written down. @type {string | undefined} */
   #over;
 
-  /** Runs until `stop`, or until the program has removed itself. */
+  /** Runs until `stop`, until the program has removed itself, or when it runs already under another supervisor. @returns {Promise<number>} the exit code */
   async run() {
-    while (!this.#stopping.signal.aborted && !this.#uninstalled) {
+    while (!this.#stopping.signal.aborted && !this.#isOver()) {
       const trial = this.#nextTry();
       const pauseMs = trial ? await this.#runCandidate(trial) : await this.#runCurrent();
       await delay(pauseMs, undefined, { signal: this.#stopping.signal }).catch(() => undefined);
     }
+    return this.#isSecond ? EXIT_USAGE : 0;
+  }
+
+  #isOver() {
+    return this.#uninstalled || this.#isSecond;
   }
 
   stop() {
@@ -167,7 +176,7 @@ class Supervisor {
     const end = await this.#runChild(folder, [], (message) => {
       if (message.kind === 'try') isTryWanted = this.#accept(message) || isTryWanted;
     });
-    if (isTryWanted || this.#uninstalled) return 0;
+    if (isTryWanted || this.#isOver()) return 0;
     if (end.ranMs >= STEADY_MS) this.#restartMs = RESTART_FIRST_MS;
     this.#silentDeaths = end.spoke ? 0 : this.#silentDeaths + 1;
     const pauseMs = this.#restartMs;
@@ -205,6 +214,7 @@ class Supervisor {
       }
     });
     clearTimeout(timer);
+    if (this.#isSecond) return 0;
     if (isCommitted || this.#stopping.signal.aborted) return isTryWanted || this.#uninstalled ? 0 : RESTART_FIRST_MS;
     const reason = [trouble?.reason, end.lastWords].filter(Boolean).join(' ') || `It ended (${end.how}).`;
     if (isGivenUp) this.#rollBack(trial, { failure: trouble?.failure ?? 'not-healthy-in-time', reason });
@@ -236,6 +246,7 @@ class Supervisor {
           spoke = true;
           const said = Object(message);
           if (said.kind === 'uninstalled') this.#uninstalled = true;
+          else if (said.kind === 'already-runs') this.#isSecond = true;
           else onMessage(said);
         });
         child.on('error', (error) => child.pid === undefined && ended(error.message));
@@ -354,5 +365,5 @@ if (args.length > 0) {
 } else {
   const supervisor = new Supervisor();
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP']) process.on(signal, () => supervisor.stop());
-  await supervisor.run();
+  process.exitCode = await supervisor.run();
 }
