@@ -3,6 +3,7 @@ import type { Server, Socket } from 'node:net';
 import type { Accounts } from '@bascule/accounts/accounts.ts';
 import { openKeyWrap } from '@bascule/accounts/key-wrap.ts';
 import type { HttpServer } from '@bascule/http/http-server.ts';
+import { PUBLIC_STREAMS, StreamLimit } from '@bascule/http/stream-limit.ts';
 import type { Log } from '@bascule/log/log.ts';
 import { SYSTEM, type OnMigration, type Store } from '@bascule/store/store.ts';
 import { acceptWithPreamble } from '@bascule/wire/preamble.ts';
@@ -280,6 +281,7 @@ async function openParts(store: Store, { config, log, now = Date.now }: SiteOpti
   });
   const fleetQuestions: FleetQuestions = { fleet, trust };
   connectParts({ settings, accounts, jump, sessions, events });
+  const publicStreams = new StreamLimit(PUBLIC_STREAMS);
   const reports = new Reports({ sessions, store, recordingsDir: paths.recordings });
   const routes = [
     ...accountRoutes(accounts),
@@ -288,7 +290,7 @@ async function openParts(store: Store, { config, log, now = Date.now }: SiteOpti
     ...auditRoutes(store, identity),
     ...jumpRoutes({ jump, policy }),
     ...trustRoutes(trust),
-    ...installerRoutes({ installers, jump }),
+    ...installerRoutes({ installers, jump, publicStreams }),
     ...consoleLoginRoutes(new ConsoleLogins({ store, accounts, now })),
     ...consoleRoutes({
       site: config.applianceName,
@@ -296,6 +298,7 @@ async function openParts(store: Store, { config, log, now = Date.now }: SiteOpti
       consoleTls: () => fleet.settings().consoleTls,
       identity,
       webKeyPin: () => config.webKeyPin,
+      publicStreams,
     }),
     ...accessSessionRoutes({ sessions, policy, target: (id) => jump.target(id) }),
     ...fleetRoutes({

@@ -2,6 +2,7 @@ import { createReadStream } from 'node:fs';
 import { z } from 'zod';
 import { addressKey } from '@bascule/http/rate-limit.ts';
 import { route, type AnyRoute } from '@bascule/http/route.ts';
+import type { StreamLimit } from '@bascule/http/stream-limit.ts';
 import { ok } from '@bascule/protocol/api/common.ts';
 import { compareVersions } from '@bascule/package-format/version.ts';
 import * as api from '@bascule/protocol/api/console.ts';
@@ -37,6 +38,8 @@ export interface ConsoleRoutesOptions {
   identity: VouchingIdentity;
   /** Base64 of the SHA-256 of the public key that the web is served with now. */
   webKeyPin(): string;
+  /** Of all that anybody may fetch without a login. */
+  publicStreams: StreamLimit;
 }
 
 const codeParams = z.object({ code: z.string().regex(CODE_TEXT) });
@@ -114,7 +117,7 @@ function confirmationRoutes(logins: ConsoleLogins): AnyRoute[] {
   ];
 }
 
-function programRoutes({ site, programs, consoleTls }: ConsoleRoutesOptions): AnyRoute[] {
+function programRoutes({ site, programs, consoleTls, publicStreams }: ConsoleRoutesOptions): AnyRoute[] {
   return [
     route({
       method: 'GET',
@@ -142,9 +145,10 @@ function programRoutes({ site, programs, consoleTls }: ConsoleRoutesOptions): An
       url: '/console/parcels/:sha256',
       action: 'public',
       params: z.object({ sha256: sha256Hex }),
-      handle({ params, reply }) {
+      handle({ params, context, reply }) {
         const found = programs.parcelFile(params.sha256);
         if (found === undefined) throw noSuchParcel();
+        publicStreams.enter(context.address, reply.raw);
         return reply
           .headers({ 'content-type': 'application/octet-stream', 'content-length': found.bytes })
           .send(createReadStream(found.file));

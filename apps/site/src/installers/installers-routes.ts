@@ -2,6 +2,7 @@ import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
 import { notFound } from '@bascule/errors/app-error.ts';
 import { PUBLIC_ACTION, route, type AnyRoute } from '@bascule/http/route.ts';
+import type { StreamLimit } from '@bascule/http/stream-limit.ts';
 import { ok } from '@bascule/protocol/api/common.ts';
 import {
   createdInstaller,
@@ -26,13 +27,20 @@ const publicParams = z.object({
 });
 const DONE = { ok: true as const };
 
+export interface InstallerRoutesOptions {
+  installers: Installers;
+  jump: Jump;
+  /** Of all that anybody may fetch without a login. */
+  publicStreams: StreamLimit;
+}
+
 /** Everything of protocol/api/installers.ts, plain installer tokens, and what endpoints install from (public: no secret, pinned by hash). */
-export function installerRoutes({ installers, jump }: { installers: Installers; jump: Jump }): AnyRoute[] {
+export function installerRoutes({ installers, jump, publicStreams }: InstallerRoutesOptions): AnyRoute[] {
   return [
     ...managingRoutes(installers),
     ...downloadRoutes(installers),
     ...tokenRoutes(installers, jump),
-    publicRoute(installers),
+    publicRoute(installers, publicStreams),
   ];
 }
 
@@ -129,17 +137,18 @@ function tokenRoutes(installers: Installers, jump: Jump): AnyRoute[] {
   ];
 }
 
-function publicRoute(installers: Installers): AnyRoute {
+function publicRoute(installers: Installers, publicStreams: StreamLimit): AnyRoute {
   return route({
     method: 'GET',
     url: '/install/:file',
     absolute: true,
     action: PUBLIC_ACTION,
     params: publicParams,
-    handle: async ({ params, request, reply }) => {
+    handle: async ({ params, context, request, reply }) => {
       const takesGzip = /\bgzip\b/.test(request.headers['accept-encoding'] ?? '');
       const file = await installers.publicFile(params.file, takesGzip);
       if (file === undefined) throw notFound();
+      publicStreams.enter(context.address, reply.raw);
       reply.headers({
         'content-length': file.bytes,
         vary: 'accept-encoding',

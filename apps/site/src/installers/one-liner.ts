@@ -68,7 +68,8 @@ trap 'exit 1' HUP INT TERM
 fetch() {
   compressed=
   curl --version | grep -qi 'libz' && compressed=--compressed
-  curl -fsS -k $compressed --pinnedpubkey "$pin" -o "$work/$1.tar" "$site/install/$1-$2.tar" \\
+  # An appliance with many downloads under way answers 503.
+  curl -fsS -k --retry 5 $compressed --pinnedpubkey "$pin" -o "$work/$1.tar" "$site/install/$1-$2.tar" \\
     || fail "$site/install/$1-$2.tar could not be fetched (curl says why above): is the appliance reachable, and its certificate still the same?"
   echo "$2  $work/$1.tar" | sha256sum -c - >/dev/null 2>&1 || fail "what came as $1 is not what it should be (wrong SHA-256): nothing was installed."
   tar -x -f "$work/$1.tar" -C "$work/files" 2>/dev/null || fail "the archive $1 could not be unpacked: is the disk full?"

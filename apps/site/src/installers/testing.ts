@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { openKeyWrap } from '@bascule/accounts/key-wrap.ts';
 import { createHttpServer } from '@bascule/http/http-server.ts';
+import { PUBLIC_STREAMS, StreamLimit } from '@bascule/http/stream-limit.ts';
 import { createLog } from '@bascule/log/log.ts';
 import type { ClientMode, ClientPlatform, ClientProgram } from '@bascule/protocol/client-program.ts';
 import { LINK_ALPN } from '@bascule/protocol/control-link.ts';
@@ -133,7 +134,7 @@ export class InstallerScene {
       cookieName: '__Host-test',
       accounts: { actorKind: 'user', authenticate: () => undefined, noteAccessRefused: () => undefined },
       authorize: () => undefined,
-      routes: installerRoutes({ installers, jump: site.jump }),
+      routes: installerRoutes({ installers, jump: site.jump, publicStreams: new StreamLimit(PUBLIC_STREAMS) }),
       log,
       hosts: () => ['localhost'],
       staticRoot: work,
