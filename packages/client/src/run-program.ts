@@ -1,4 +1,6 @@
 /** The whole of a client program: commands for a person, self-check, enrolment, and then its life under the supervisor. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { createLog, type Log } from '@bascule/log/log.ts';
 import type { ClientBundleAbout } from '@bascule/protocol/client-program.ts';
 import { EXIT_NO_SHELL } from './candidate.ts';
@@ -103,11 +105,22 @@ async function ask(face: Face, command: LocalCommand, env: NodeJS.ProcessEnv): P
     return answer.code;
   }
   if (command !== 'uninstall') {
+    const wait = waitsForKey(face, env);
+    if (wait !== undefined) throw new UsageError(wait);
     process.stdout.write('It is not running. Start its service, or the computer anew.\n');
     return EXIT_NOT_RUNNING;
   }
   await removeProgram(plannedRemoval(programFolder(env)));
   return say('Removed. The appliance still lists this client as offline: delete it there.');
+}
+
+/** Of a program that was installed and never enrolled: its launcher waits (client-supervisor.md, section 6). Undefined for any other. */
+function waitsForKey({ program }: Face, env: NodeJS.ProcessEnv): string | undefined {
+  const folder = programFolder(env);
+  if (folder === undefined || existsSync(join(stateDirectory(program, env), 'identity.json'))) return undefined;
+  if (existsSync(join(folder.directory, 'key')))
+    return 'It has a key and is not enrolled yet: it tries again by itself. Its log says why.';
+  return `It waits for a key: run 'bascule-${program} enrol${process.platform === 'win32' ? ' FILE' : ''}'.`;
 }
 
 function say(line: string): number {

@@ -1,7 +1,17 @@
 /** A real supervisor with the real program, against a real site: whatever goes wrong, the old program is connected afterwards, and says what went wrong. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { appendFileSync, existsSync, mkdirSync, readFileSync, readdirSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -385,6 +395,17 @@ describe('an installed client', { concurrency: 3 }, () => {
     assert.equal(client.supervisor?.exitCode, null);
     assert.equal(at.helloCount(client.id), hellos);
     assert.equal((await client.command('status')).code, 0);
+  });
+
+  test('one that was never enrolled says that it waits for a key, and how to give it one', LIMIT, async (context) => {
+    const client = await InstalledClient.install(at, { start: false });
+    context.after(() => client.stop());
+    assert.deepEqual((await client.command('status')).code, 3, 'it is enrolled, and does not run');
+    rmSync(join(client.directory, 'state'), { recursive: true });
+    const output = "It waits for a key: run 'bascule-jump-client enrol'.\n";
+    assert.deepEqual(await client.command('status'), { code: 2, output });
+    writeFileSync(join(client.directory, 'key'), 'bjt1.x');
+    assert.match((await client.command('status')).output, /has a key and is not enrolled yet: it tries again/);
   });
 
   test('without its supervisor a program with a shell goes on until the shell ends', LIMIT, async (context) => {
