@@ -1,7 +1,7 @@
 /** Removes a client program from its machine without a trace: what its own installer made (`installed.json`), and nothing else (B89). */
 import { execFile, spawn } from 'node:child_process';
 import { existsSync, rmSync } from 'node:fs';
-import { basename, resolve } from 'node:path';
+import { basename, resolve, win32 } from 'node:path';
 import { promisify } from 'node:util';
 import type { InstalledFile } from './installed.ts';
 import type { ProgramFolder } from './program-folder.ts';
@@ -9,6 +9,8 @@ import { UsageError } from './usage-error.ts';
 
 const run = promisify(execFile);
 const COMMAND_LIMIT_MS = 20_000;
+/** By whole path: this runs as Local System, and nobody may put another program in the way. */
+const systemProgram = (name: string) => win32.join(process.env['SystemRoot'] ?? 'C:\\Windows', 'System32', name);
 /** The package manager begins when this program has said goodbye. */
 const AFTERWARDS_SECONDS = 2;
 
@@ -28,7 +30,7 @@ export async function removeProgram({ folder, installed }: { folder: ProgramFold
     return runAfterwards(['dpkg', '--purge', installed.packageName ?? `bascule-${installed.program}`]);
   if (installed.package === 'msi') {
     if (installed.productCode === undefined) throw new Error('installed.json does not name the product code.');
-    return runAfterwards(['msiexec', '/x', installed.productCode, '/qn', '/norestart']);
+    return runAfterwards([systemProgram('msiexec.exe'), '/x', installed.productCode, '/qn', '/norestart']);
   }
   if (installed.unit !== null) await removeUnit(installed.unit, installed.scope);
   for (const path of installed.extra) {
@@ -50,7 +52,11 @@ async function removeUnit(unit: string, scope: 'system' | 'user'): Promise<void>
 function runAfterwards(command: string[]): void {
   const shell =
     process.platform === 'win32'
-      ? ['cmd.exe', '/c', `timeout /t ${AFTERWARDS_SECONDS} /nobreak >nul & ${command.join(' ')}`]
+      ? [
+          systemProgram('cmd.exe'),
+          '/c',
+          `${systemProgram('timeout.exe')} /t ${AFTERWARDS_SECONDS} /nobreak >nul & ${command.join(' ')}`,
+        ]
       : ['/bin/sh', '-c', `sleep ${AFTERWARDS_SECONDS}; exec "$@"`, 'sh', ...command];
   const isSystemd = existsSync('/run/systemd/system');
   const [file, ...args] = isSystemd ? ['systemd-run', '--quiet', '--collect', ...shell] : shell;

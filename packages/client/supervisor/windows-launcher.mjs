@@ -5,7 +5,7 @@
  */
 import { execFileSync, spawn } from 'node:child_process';
 import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname, join, win32 } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
@@ -14,6 +14,13 @@ const LONGEST_PAUSE_MS = 300_000;
 const COMMAND_LIMIT_MS = 20_000;
 /** Local System and the group of administrators, by their well-known numbers: their names differ by language. */
 const OWNERS = ['*S-1-5-18:(OI)(CI)F', '*S-1-5-32-544:(OI)(CI)F'];
+/** The same for a key of the registry: nothing inherited, all rights for both, with everything below. */
+const REGISTRY_OWNERS = 'D:PAI(A;CI;KA;;;SY)(A;CI;KA;;;BA)';
+/** By whole path: no other place is searched for them. */
+const SYSTEM_FOLDER = win32.join(process.env['SystemRoot'] ?? 'C:\\Windows', 'System32');
+const ICACLS = win32.join(SYSTEM_FOLDER, 'icacls.exe');
+const REG = win32.join(SYSTEM_FOLDER, 'reg.exe');
+const POWERSHELL = win32.join(SYSTEM_FOLDER, 'WindowsPowerShell', 'v1.0', 'powershell.exe');
 const MODES = ['active', 'passive'];
 
 /**
@@ -61,7 +68,7 @@ function jsonOf(name) {
 /** Only Local System and administrators may read here: keys, settings, the log. Without that the program does not run. */
 export function closeFolder() {
   if (process.platform !== 'win32') return;
-  execFileSync('icacls.exe', [home, '/inheritance:r', '/grant:r', ...OWNERS, '/Q'], {
+  execFileSync(ICACLS, [home, '/inheritance:r', '/grant:r', ...OWNERS, '/Q'], {
     stdio: 'ignore',
     timeout: COMMAND_LIMIT_MS,
   });
@@ -86,7 +93,7 @@ export function readRegistryOutput(output) {
 function registryValues(program) {
   try {
     return readRegistryOutput(
-      execFileSync('reg.exe', ['query', registryKey(program)], {
+      execFileSync(REG, ['query', registryKey(program)], {
         encoding: 'utf8',
         stdio: ['ignore', 'pipe', 'ignore'],
         timeout: COMMAND_LIMIT_MS,
@@ -97,14 +104,48 @@ function registryValues(program) {
   }
 }
 
-/** A key that was used is of no use to anybody but a thief. @param {string} program */
-function forgetKey(program) {
-  rmSync(below('key'), { force: true });
+/**
+ * The command that closes the program's key of the registry to ordinary users, as the folder is closed: an installer key, and the password of a proxy, stand in it. `reg` cannot
+ * do that.
+ * @param {string} program
+ */
+export function closeRegistryCommand(program) {
+  const path = `HKLM:\\Software\\Bascule\\${program}`;
+  const set = `$rights = Get-Acl -LiteralPath '${path}'; $rights.SetSecurityDescriptorSddlForm('${REGISTRY_OWNERS}', 'Access'); Set-Acl -LiteralPath '${path}' -AclObject $rights`;
+  const script = `$ErrorActionPreference = 'Stop'; if (Test-Path -LiteralPath '${path}') { ${set} }`;
+  return { file: POWERSHELL, args: ['-NoLogo', '-NoProfile', '-NonInteractive', '-Command', script] };
+}
+
+/** When it fails, the secrets are removed all the same once they are taken over. @param {string} program */
+function closeRegistry(program) {
+  if (process.platform !== 'win32') return;
+  const { file, args } = closeRegistryCommand(program);
   try {
-    execFileSync('reg.exe', ['delete', registryKey(program), '/v', 'Key', '/f'], { stdio: 'ignore', timeout: COMMAND_LIMIT_MS });
+    execFileSync(file, args, { stdio: 'ignore', timeout: COMMAND_LIMIT_MS, windowsHide: true });
+  } catch {
+    say(`could not close ${registryKey(program)} to other users.`);
+  }
+}
+
+/** @param {string} program @param {string} name */
+function removeValue(program, name) {
+  try {
+    execFileSync(REG, ['delete', registryKey(program), '/v', name, '/f'], { stdio: 'ignore', timeout: COMMAND_LIMIT_MS });
   } catch {
     // It was typed, or came in a file.
   }
+}
+
+/** A key that was used is of no use to anybody but a thief. @param {string} program */
+function forgetKey(program) {
+  rmSync(below('key'), { force: true });
+  removeValue(program, 'Key');
+}
+
+/** Takes the package over; what may hold a password stands in settings.json alone afterwards. @param {Package} brought @param {Values} values */
+function takeOver(brought, values) {
+  takePackage(brought, values);
+  if (values['Proxy'] && jsonOf('settings.json').proxy === values['Proxy']) removeValue(brought.program, 'Proxy');
 }
 
 /** @param {string} folder @returns {number[]} */
@@ -164,7 +205,7 @@ async function waitForIdentity(program, signal) {
     const values = registryValues(program);
     const key = values['Key'] ?? textOf('key');
     if (jsonOf('settings.json').site == null && values['Site']) rmSync(below('package-taken'), { force: true });
-    takePackage(jsonOf('windows-package.json'), values);
+    takeOver(jsonOf('windows-package.json'), values);
     if (key === '' || jsonOf('settings.json').site == null) {
       if (!hasAsked) say(`waits for an appliance and an installer key: ${registryKey(program)}, Site and Key.`);
       hasAsked = true;
@@ -208,8 +249,13 @@ async function main(args) {
   const brought = jsonOf('windows-package.json');
   const signal = stopOfService();
   closeFolder();
-  takePackage(brought, registryValues(brought.program));
+  const values = registryValues(brought.program);
+  // Where nothing secret is, or comes, it does not matter who reads.
+  if (values['Key'] || values['Proxy'] || !existsSync(below('state', 'identity.json'))) closeRegistry(brought.program);
+  takeOver(brought, values);
   await waitForIdentity(brought.program, signal);
+  // Brought to a machine that was enrolled before: nobody needs it.
+  if (!signal.aborted && values['Key']) forgetKey(brought.program);
   if (!signal.aborted) await import('./supervisor.mjs');
   // The supervisor has ended, and nothing else is to be waited for.
   process.stdin.destroy();
