@@ -58,6 +58,8 @@ if [ "\${1:-}" = --uninstall ]; then
   echo "Removed $target."
   exit 0
 fi
+made_target=
+[ -d "$target" ] || made_target=1
 mkdir -p "$target" 2>/dev/null || fail "the directory $target cannot be made: run as root, or set PREFIX to another directory."
 ${CHECK_SPACE}check_space ${Math.ceil(unpackedKib * 1.1)}
 key=\${BASCULE_KEY:-\${BASCULE_TOKEN:-}}

@@ -196,6 +196,29 @@ test('a wrong TLS key, script or archive installs nothing, and says so in one se
   );
 });
 
+test(
+  'a key that is refused leaves nothing of a first installation, and all that was there before',
+  { timeout: LIMIT_MS },
+  async () => {
+    const token = scene.site.token({ uses: 1 });
+    const { installCommand } = await scene.installers.commands(token);
+    scene.site.jump.tokens.revoke(
+      ADMINISTRATOR,
+      scene.site.jump.tokens.list().find(({ uses, usesLeft }) => uses === 1 && usesLeft === 1)!.id,
+    );
+    const prefix = join(work, 'refused');
+    const { code, output } = await install(installCommand, { PREFIX: prefix, HOME: work });
+    assert.notEqual(code, 0);
+    assert.match(output, /could not be enrolled \(see above\); nothing was left here\.\n$/);
+    assert.ok(!existsSync(prefix), 'the folder that it made is gone');
+    mkdirSync(join(prefix, 'lib'), { recursive: true });
+    for (const name of ['mine', '.mine', 'lib/mine']) writeFileSync(join(prefix, name), 'mine');
+    await install(installCommand, { PREFIX: prefix, HOME: work });
+    assert.deepEqual(readdirSync(prefix).sort(), ['.mine', 'lib', 'mine']);
+    assert.ok(existsSync(join(prefix, 'lib/mine')));
+  },
+);
+
 test('each missing thing is named in one sentence', { timeout: LIMIT_MS }, async () => {
   const script = join(work, 'script.sh');
   writeFileSync(script, await publicScript());

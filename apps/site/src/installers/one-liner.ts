@@ -52,6 +52,8 @@ runtime='${runtime.sha256}'
 program_files='${programFiles.sha256}'
 ${values.key === undefined ? '' : `BASCULE_TOKEN=\${BASCULE_TOKEN:-${quotedKey(values.key)}}\n`}
 ${checks(program, ['curl', 'tar', 'sha256sum'])}${chooseTarget(program)}
+made_target=
+[ -d "$target" ] || made_target=1
 mkdir -p "$target" 2>/dev/null || fail "the directory $target cannot be made: run as root, or set PREFIX to another directory."
 key=\${BASCULE_TOKEN:-\${BASCULE_KEY:-}}
 unset BASCULE_TOKEN BASCULE_KEY

@@ -23,11 +23,33 @@ put() {
   rm -rf "$target"/runtime-[0-9a-f]* "$target"/client-[0-9a-f]*
 }
 
+# take_stock: notes what $target holds before this installation; a program that is there already is never taken back.
+before=
+is_first=
+links=
+take_stock() {
+  [ -e "$target/current" ] || [ -e "$target/state/identity.json" ] || is_first=1
+  for there in "$target"/* "$target"/.[!.]*; do before="$before \${there##*/} "; done
+}
+
+# take_back: removes what a first installation has made, when its enrolment failed.
+take_back() {
+  [ -n "$is_first" ] || return 0
+  for made in "$target"/* "$target"/.[!.]*; do
+    case $before in *" \${made##*/} "*) ;; *) rm -rf "$made" ;; esac
+  done
+  for made in $links; do rm -f "$made"; done
+  rm -rf "$work"
+  [ -z "\${made_target:-}" ] || rmdir "$target" 2>/dev/null || true
+}
+
 # link NAME TARGET: in /usr/local/bin, unless something else has that name there.
 link() {
   place=/usr/local/bin/$1
   [ -d /usr/local/bin ] || return 0
-  if [ ! -e "$place" ] && [ ! -L "$place" ]; then ln -s "$2" "$place" 2>/dev/null || return 0
+  if [ ! -e "$place" ] && [ ! -L "$place" ]; then
+    ln -s "$2" "$place" 2>/dev/null || return 0
+    links="$links $place"
   else case $(readlink "$place" 2>/dev/null) in "$2") ;; *) return 0 ;; esac
   fi
   extra="$extra\${extra:+,}\\"$place\\""
@@ -40,10 +62,11 @@ export interface FinishValues {
   waitsForVersion: string | null;
 }
 
-/** Uses `$work/files`, `$target`, `$user`, `$site`, `$mode`, `$key`, `$package` (of installed.json). */
+/** Uses `$made_target` (set when this run has made `$target`), `$work/files`, `$target`, `$user`, `$site`, `$mode`, `$key`, `$package` (of installed.json). */
 export function finishInstallation({ program, bundleFolder, waitsForVersion }: FinishValues): string {
   const launcher = launcherName(program);
-  return `put "$work/files"
+  return `take_stock
+put "$work/files"
 point '${bundleFolder}'
 ${program === 'console' ? '' : 'save_proxy\n'}write_settings "$site" "$mode" '${waitsForVersion === null ? 'null' : `"${waitsForVersion}"`}'
 runtime_folder=$(cat "$target/bundles/$(cat "$target/current")/runtime.txt")
@@ -90,7 +113,8 @@ if [ -n "$key" ] && [ ! -e "$target/state/identity.json" ]; then
   if ! BASCULE_TOKEN=$key "$target/${launcher}" --enrol; then
 ${
   waitsForVersion === null
-    ? `    fail "this machine could not be enrolled (see above)."`
+    ? `    take_back
+    fail "this machine could not be enrolled (see above)\${is_first:+; nothing was left here}."`
     : `    # Made for a version that the appliance may not have yet: the key waits with the client.
     printf '%s\\n' "$key" > "$target/key"
     echo "It waits until the appliance runs version ${waitsForVersion}."`
