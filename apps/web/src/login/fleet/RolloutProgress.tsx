@@ -58,7 +58,11 @@ function Pace({ rollout }: { rollout: Rollout }) {
   const facts: [string, string][] = [
     [
       t('fleet:pace.left'),
-      secondsLeft === null ? t('fleet:pace.leftUnknown') : t('fleet:pace.about', { time: formatDuration(secondsLeft * 1000) }),
+      endedAtMs !== null
+        ? '–'
+        : secondsLeft === null
+          ? t('fleet:pace.leftUnknown')
+          : t('fleet:pace.about', { time: formatDuration(secondsLeft * 1000) }),
     ],
     [t('fleet:pace.upgrades'), t('fleet:pace.perMinute', { number: formatCount(rollout.upgradesPerMinute) })],
     [t('fleet:pace.bandwidth'), t('fleet:pace.perSecond', { bytes: formatBytes(rollout.bytesPerSecond) })],

@@ -46,7 +46,7 @@ export function useFleetClientColumns(
         header: t('fleet:clients.version'),
         cell: (client) => (
           <span className="b-mono" title={client.revision}>
-            {client.version} <span className="b-quiet">{client.revision.slice(0, REVISION_SHOWN)}</span>
+            {client.version} <span className="b-quiet">{shortRevision(client.revision)}</span>
           </span>
         ),
       },
@@ -72,6 +72,11 @@ export function useFleetClientColumns(
     ],
     [t, onAction, selected, onToggle],
   );
+}
+
+/** A commit is known by its beginning; a word, such as that of a checkout, is shown whole. */
+function shortRevision(revision: string): string {
+  return /^[0-9a-f]+$/.test(revision) ? revision.slice(0, REVISION_SHOWN) : revision;
 }
 
 /** The one thing that can be done with it, in one click: neither takes anything away. */

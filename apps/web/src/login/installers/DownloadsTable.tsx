@@ -8,6 +8,7 @@ import { useApi } from '../../shared/api-context.tsx';
 import { formatBytes } from '../../shared/format.ts';
 import { apiPaths } from '../../shared/paths.ts';
 import { problemText } from './problem-text.ts';
+import classes from './installers.module.css';
 
 export type Download = z.infer<typeof download>;
 const TONES = { current: 'ok', next: 'warn', earlier: 'off' } as const;
@@ -85,5 +86,5 @@ export function DownloadsTable({ label, downloads }: { label: string; downloads:
 function Size({ file }: { file: Download }) {
   const { t } = useTranslation();
   if (file.bytes !== null) return <>{formatBytes(file.bytes)}</>;
-  return <span className="b-quiet">{file.problem === null ? t('installers:sizeLater') : '–'}</span>;
+  return <span className={`b-quiet ${classes['sizeLater']}`}>{file.problem === null ? t('installers:sizeLater') : '–'}</span>;
 }
