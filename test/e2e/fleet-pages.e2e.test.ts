@@ -1,22 +1,19 @@
-/** The pages of the fleet in a real browser: with 15,000 clients that only answer, in states that pass quickly, and with a real appliance. */
+/** The pages of the fleet in a real browser: with 15,000 clients that only answer, in states that pass quickly. With a real appliance: real-fleet.e2e.test.ts. */
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import type { Locator, Page } from 'playwright-core';
-import { createdUser } from '@bascule/protocol/api/auth.ts';
 import { createInstallerBody } from '@bascule/protocol/api/installers.ts';
 import { lossesBody } from '@bascule/protocol/api/fleet.ts';
-import { ApiClient } from '@bascule/testkit/api-client.ts';
 import { TestBrowser } from '@bascule/testkit/browser.ts';
-import { CHECKOUT, launchAppliance, type LaunchedAppliance } from '@bascule/testkit/launch-appliance.ts';
+import { CHECKOUT } from '@bascule/testkit/launch-appliance.ts';
 import { waitUntil } from '@bascule/testkit/wait-until.ts';
 import { HALT, settingsOf } from './fleet-fixture/answers.ts';
 import { FleetServer } from './fleet-fixture/fleet-server.ts';
 import { pageFaults } from './page-faults.ts';
-import { LoginPage, text } from './pages.ts';
+import { text } from './pages.ts';
 
-const PASSWORD = 'correct horse battery staple';
 const PAGES = {
   upgrades: '/login/jump/upgrades',
   settings: '/login/jump/client-settings',
@@ -240,104 +237,4 @@ describe('pages of a fleet of 15,000', { concurrency: false }, () => {
     await tabTo(target);
     await page.keyboard.press('Enter');
   }
-});
-
-describe('pages of a real fleet', { concurrency: false }, () => {
-  let appliance: LaunchedAppliance;
-  let api: ApiClient;
-  before(async () => {
-    appliance = await launchAppliance();
-    for (const name of ['workshop', 'cellar']) await appliance.startJumpClient({ name });
-    api = await ApiClient.pin(appliance.url);
-    await api.takeOver(appliance.passwords.login, PASSWORD);
-    await page.goto(`${appliance.url}/login`);
-    await new LoginPage(page).logIn('admin', PASSWORD);
-    await page.getByRole('link', { name: text('login:tab.reports') }).waitFor();
-  });
-  after(() => appliance?.[Symbol.asyncDispose]());
-  const open = (path: string) => page.goto(`${appliance.url}${path}`);
-  /** A page that the real site answers in whole: nothing failed, nothing is wrong with it. */
-  const isInOrder = async (path: string) => {
-    await page.locator('main h2').first().waitFor();
-    await untilAnswered();
-    assert.equal(await page.locator('main [role=alert]').count(), 0, `${path}: ${await page.locator('main').innerText()}`);
-    assert.deepEqual(await pageFaults(page), [], path);
-  };
-
-  it('answer without a fault', async () => {
-    for (const path of Object.values(PAGES)) {
-      await open(path);
-      await isInOrder(path).catch((error: unknown) => appliance.fail(error));
-    }
-  });
-
-  it('show on Information who is online, and find them by name', async () => {
-    await open(PAGES.status);
-    const table = page.getByRole('table', { name: text('login:clients.title') });
-    for (const name of ['workshop', 'cellar']) await table.getByText(name, { exact: true }).waitFor();
-    await page.getByLabel(text('login:clients.search')).fill('cell');
-    await table.getByText('workshop', { exact: true }).waitFor({ state: 'detached' });
-    await table.getByText('cellar', { exact: true }).waitFor();
-  });
-
-  it('keep the settings, and list the clients with their state', async () => {
-    await open(PAGES.settings);
-    await page.getByLabel(text('fleet:settings.maxConcurrent'), { exact: true }).fill('7');
-    await button('shared:save').click();
-    await page.getByText(text('fleet:settings.saved')).waitFor();
-    await page.reload();
-    assert.match(await page.getByLabel(text('fleet:settings.maxConcurrent'), { exact: true }).inputValue(), /^7\b/);
-    await open(PAGES.upgrades);
-    const table = page.getByRole('table', { name: text('fleet:clients.title') });
-    for (const name of ['workshop', 'cellar']) await table.getByText(name, { exact: true }).waitFor();
-  });
-
-  it('make an installer that is listed, and revoke it', async () => {
-    await open(PAGES.wizard);
-    for (let step = 0; step < 2; step += 1) await button('installers:wizard.next').click();
-    await page.getByLabel(text('installers:name'), { exact: true }).fill('Branch offices');
-    await button('installers:wizard.next').click();
-    await button('installers:wizard.create').click();
-    await button('installers:made.saved').click();
-    await button('shared:actionsFor', { name: 'Branch offices' }).click();
-    await page.getByRole('menuitem', { name: text('installers:revoke') }).click();
-    await page
-      .getByRole('dialog')
-      .getByRole('button', { name: text('installers:revoke'), exact: true })
-      .click();
-    await page.getByText(text('installers:states.revoked')).waitFor();
-  });
-
-  it('rotate the site identity, with the former one kept', async () => {
-    await open(PAGES.trust);
-    const fingerprint = async () => page.locator('dd span[class*=fingerprint]').innerText();
-    const first = await fingerprint();
-    await page.getByRole('button', { name: text('trust:identity.rotate') }).click();
-    await page
-      .getByRole('dialog')
-      .getByRole('button', { name: text('trust:rotate.confirm'), exact: true })
-      .click();
-    await waitUntil('another identity is shown', async () => (await fingerprint()) !== first);
-    await heading('trust:identity.former').waitFor();
-  });
-
-  it('show others only Information and downloads', async () => {
-    const { oneTimePassword } = await api.call('POST', 'users', createdUser, { name: 'anna', displayName: 'Anna', role: 'user' });
-    const stranger = await browser.browser.newContext({ ignoreHTTPSErrors: true, locale: 'en-GB' });
-    try {
-      const own = await stranger.newPage();
-      await own.goto(`${appliance.url}/login`);
-      const login = new LoginPage(own);
-      await login.logIn('anna', oneTimePassword);
-      await login.chooseNewPassword(PASSWORD);
-      await own.getByText(text('login:clients.none.online')).waitFor();
-      assert.ok(!(await own.content()).includes('workshop'), 'no client of a group that is not hers');
-      for (const path of [PAGES.upgrades, PAGES.settings, PAGES.installers, PAGES.wizard, PAGES.trust]) {
-        await own.goto(`${appliance.url}${path}`);
-        await own.getByText(text('errors:NOT_FOUND')).waitFor();
-      }
-    } finally {
-      await stranger.close();
-    }
-  });
 });
