@@ -66,10 +66,11 @@ export async function compose(face: Face, argv: readonly string[], env: NodeJS.P
       : await openHome(options.home, log, () => supervisor.alreadyRuns());
   const about = runningProgram(face.program);
   const client = new ConnectedClient({ options, face, about, home, supervisor, log });
-  const control = await LocalControl.open(options.home, async (command) => ({
+  const answer = async (command: LocalCommand) => ({
     ...(await answerLocally(command, client, { about, options })),
     supervised: supervisor?.isKeeping ?? false,
-  }));
+  });
+  const control = await LocalControl.open(options.home, answer, (error) => log.warn({ err: error }, 'cannot-be-asked-locally'));
   let end: Awaited<ReturnType<typeof client.run>> = 'stopped';
   return {
     run: async () => void (end = await client.run()),
