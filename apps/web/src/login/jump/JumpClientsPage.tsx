@@ -8,6 +8,7 @@ import { useItemPages, useJumpItem } from '../../console/items/use-item-pages.ts
 import { FormFailure } from '../../shared/FormFailure.tsx';
 import { Section } from '../../shared/Section.tsx';
 import { BulkBar } from './BulkBar.tsx';
+import { ClientActions } from './ClientActions.tsx';
 import { ClientDetails } from './ClientDetails.tsx';
 import { ClientFilters } from './ClientFilters.tsx';
 import { isSelected, NOTHING_SELECTED, selectedCount, toggled, type ClientSelection } from './client-selection.ts';
@@ -44,7 +45,15 @@ export function JumpClientsPage() {
   return (
     <>
       <ConflictsSection />
-      <Section title={t('login:jump.clients')} actions={<span role="status">{t('login:jump.found', { count: total })}</span>}>
+      <Section
+        title={t('login:jump.clients')}
+        actions={
+          <>
+            <span role="status">{t('login:jump.found', { count: total })}</span>
+            <ClientActions />
+          </>
+        }
+      >
         <ClientFilters filter={filter} onFilter={changeFilter} page={newest} />
         {selectedCount(selection, total) > 0 && (
           <BulkBar
