@@ -10,7 +10,7 @@ import { UpgradeMark } from './UpgradeMark.tsx';
 import classes from './clients.module.css';
 
 /** Pixels below which the table scrolls sideways. */
-export const CLIENTS_TABLE_MIN_WIDTH = 1250;
+export const CLIENTS_TABLE_MIN_WIDTH = 1240;
 
 /** The columns of the list of Jump Clients. */
 export function useJumpItemColumns(
