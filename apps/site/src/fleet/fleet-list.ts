@@ -113,6 +113,9 @@ function clientsOf(reader: Reader, view: FleetView, ids: readonly string[]): Fle
   return listedRows(reader, ids).map((row) => toClient(view, row, view.clients.get(row.id), places.get(row.id) ?? null));
 }
 
+/** In the exports; the page says it in its own language, by the state. */
+const CANNOT_UPGRADE = 'It was started from a checkout or by an earlier installer: install it anew.';
+
 function toClient(view: FleetView, row: ListedRow, member: FleetMember | undefined, place: number | null): FleetClient {
   const entry = view.core.entries.get(row.id);
   const { version } = view.version;
@@ -129,7 +132,7 @@ function toClient(view: FleetView, row: ListedRow, member: FleetMember | undefin
     ring: view.settings.rings[entry?.ring ?? 0]?.name ?? '',
     place,
     failure: entry?.failure ?? null,
-    reason: entry?.reason ?? null,
+    reason: entry?.reason ?? (entry?.state === 'unsupported' ? CANNOT_UPGRADE : null),
     attempts: entry?.attempts ?? 0,
     nextTryAtMs: entry?.nextTryAtMs ?? null,
     upgradedAtMs: isUpgraded ? entry.endedAtMs : null,

@@ -39,12 +39,14 @@ const SELECT = `SELECT c.id, c.name, c.host_name AS hostName, c.group_id AS grou
   u.ended_at_ms AS endedAtMs, u.counted
   FROM jump_clients c LEFT JOIN fleet_upgrades u ON u.client_id = c.id`;
 
+/** Undefined too for one that is revoked: it belongs to the fleet no more. */
 export function fleetRow(reader: Reader, id: string): FleetRow | undefined {
-  return reader.get<FleetRow>(`${SELECT} WHERE c.id = ?`, id);
+  return reader.get<FleetRow>(`${SELECT} WHERE c.id = ? AND c.state <> 'revoked'`, id);
 }
 
+/** Without those that are revoked. */
 export function fleetRowsAfter(reader: Reader, id: string, limit: number): FleetRow[] {
-  return reader.all<FleetRow>(`${SELECT} WHERE c.id > ? ORDER BY c.id LIMIT ?`, id, limit);
+  return reader.all<FleetRow>(`${SELECT} WHERE c.id > ? AND c.state <> 'revoked' ORDER BY c.id LIMIT ?`, id, limit);
 }
 
 /** What a list shows of one client. */

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { describe, it, type TestContext } from 'node:test';
-import type { FleetSettings } from '@bascule/protocol/api/fleet.ts';
+import { fleetClientsQuery, type FleetSettings } from '@bascule/protocol/api/fleet.ts';
 import { readAudit } from '@bascule/store/audit.ts';
 import { ADMINISTRATOR } from '../jump/testing.ts';
 import { REQUESTS_PER_MINUTE } from './downloads.ts';
+import { fleetPage } from './fleet-list.ts';
 import { ALL_AT_ONCE, bundleOf, FleetBench, NEW, OLD, softwareOf, TestClient, TestPrograms, until } from './testing.ts';
 
 /** Each test has a site of its own, and waits more than it works. */
@@ -361,6 +362,17 @@ describe('people and the queue', SIDE_BY_SIDE, () => {
     await here.link.next('uninstall');
     here.link.send({ kind: 'uninstalling' });
     await until(() => bench.site.jump.item(here.id)?.state === 'revoked', 'its identity is refused from now on');
+    const { store } = bench.site;
+    const listed = () => fleetPage(store, bench.fleet.view, fleetClientsQuery.parse({ order: 'name' })).clients;
+    await until(() => listed().length === 2, 'it is no client of the fleet any more');
+    assert.deepEqual(
+      listed().map(({ name, state, reason }) => [name, state, reason]),
+      [
+        ['away', 'pending', null],
+        ['plain', 'unsupported', 'It was started from a checkout or by an earlier installer: install it anew.'],
+      ],
+    );
+    assert.equal(counts(bench).total, 2);
     await away.connect();
     await away.link.next('uninstall');
     away.link.send({ kind: 'uninstalling', failed: 'not root' });

@@ -138,6 +138,25 @@ describe('the upgrade queue', () => {
     assert.equal(bench.kinds('ended').length, 1);
   });
 
+  it('ends without a client that cannot upgrade itself, and without the waits of rings that have nobody else', () => {
+    const rings = [
+      { groupIds: ['jg_first'], percent: 0, waitMs: 0 },
+      { groupIds: ['jg_second'], percent: 0, waitMs: 3_600_000 },
+      { groupIds: [], percent: 100, waitMs: 3_600_000 },
+    ];
+    const bench = new Bench({ rings });
+    bench.core.hello(client('a', { groupId: 'jg_first' }), NOBODY_SAID, bench.nowMs);
+    bench.core.hello(client('stuck', { groupId: 'jg_first', standing: 'unsupported' }), NOBODY_SAID, bench.nowMs);
+    bench.core.hello(client('old', { groupId: 'jg_second', standing: 'unsupported' }), NOBODY_SAID, bench.nowMs);
+    bench.core.hello(client('newer', { standing: 'ahead' }), NOBODY_SAID, bench.nowMs);
+    bench.pass(1000);
+    assert.equal(bench.kinds('ended').length, 0);
+    bench.report('a', 'done');
+    bench.pass(1000);
+    assert.equal(bench.kinds('ended').length, 1);
+    assert.deepEqual({ ...bench.core.entries.total() }, { ...types.NO_COUNTS, total: 4, current: 2, unsupported: 2 });
+  });
+
   it('does not wait after rings that had nobody', () => {
     const rings = [
       { groupIds: ['jg_none'], percent: 0, waitMs: 0 },

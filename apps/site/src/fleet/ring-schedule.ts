@@ -76,7 +76,10 @@ export class RingSchedule {
     for (const [index, ring] of this.states.entries()) {
       if (ring.openedAtMs === null) {
         const opensAtMs = this.opensAtMs(index);
-        if (opensAtMs === null || nowMs < opensAtMs) break;
+        if (opensAtMs === null) break;
+        // Nobody is left to upgrade in it or after it (all are current, or cannot upgrade themselves): nothing is worth its wait.
+        const isNobodyLeft = this.states.every((_, other) => other < index || isFinished(other));
+        if (nowMs < opensAtMs && !isNobodyLeft) break;
         ring.openedAtMs = nowMs;
         effects.push({ kind: 'ring-opened', ring: index });
       }

@@ -78,7 +78,7 @@ function StartButton({ rollout }: { rollout: Rollout }) {
   const { t } = useTranslation();
   const act = useAction('start');
   const { ask, dialog } = useConfirm();
-  const waiting = rollout.counts.total - rollout.counts.current;
+  const waiting = rollout.counts.total - rollout.counts.current - rollout.counts.unsupported;
   const start = () =>
     ask({
       title: t('fleet:action.startTitle', { version: rollout.version }),

@@ -125,6 +125,7 @@ function State({ client }: { client: FleetClient }) {
 /** Why it is not upgraded, in plain words; what the client itself said last, behind it. */
 function Reason({ client }: { client: FleetClient }) {
   const { t } = useTranslation();
+  if (client.state === 'unsupported') return t('fleet:reasonUnsupported');
   if (client.failure === null && client.reason === null && client.nextTryAtMs === null) return <span className="b-quiet">–</span>;
   return (
     <>

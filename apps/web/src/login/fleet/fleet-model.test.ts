@@ -13,6 +13,7 @@ import {
   percentCurrent,
   redeployCsv,
   segmentsOf,
+  unsupportedBeside,
   WAIT_MINUTES_LIMITS,
   type NumberField,
   type RolloutCounts,
@@ -51,6 +52,15 @@ test('done is called so only when nobody was left behind, and 100 % only when al
   assert.equal(at('halted', { total: 5 }), 'halted');
   assert.equal(percentCurrent({ ...NONE, total: 15_000, current: 14_999 }), 99);
   assert.equal(percentCurrent(NONE), 100);
+});
+
+test('who cannot upgrade itself is not to go, and is named beside the headline once', () => {
+  const of = (state: Rollout['state'], counts: Partial<RolloutCounts>) => ({ state, counts: { ...NONE, ...counts } }) as Rollout;
+  const running = of('running', { total: 5, current: 3, pending: 1, unsupported: 1 });
+  assert.equal(headlineOf(running).count, 1);
+  assert.equal(unsupportedBeside(running), 1);
+  assert.equal(unsupportedBeside(of('done', { total: 5, current: 3, failed: 1, unsupported: 1 })), 1);
+  assert.equal(unsupportedBeside(of('done', { total: 5, current: 4, unsupported: 1 })), 0);
 });
 
 test('a chart fills its box from left to right, and is empty with one point', () => {

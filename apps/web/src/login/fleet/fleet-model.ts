@@ -63,13 +63,19 @@ export type HeadlineKind =
 export function headlineOf({ state, counts }: Rollout): { kind: HeadlineKind; tone: Tone; count: number } {
   if (state === 'halted') return { kind: state, tone: 'bad', count: 0 };
   if (state === 'paused') return { kind: state, tone: 'warn', count: counts.total - counts.current };
-  if (state === 'running') return { kind: state, tone: 'ok', count: counts.total - counts.current };
+  // Those that cannot upgrade themselves are not to go: they are named beside it.
+  if (state === 'running') return { kind: state, tone: 'ok', count: counts.total - counts.current - counts.unsupported };
   if (state !== 'done') return { kind: state, tone: 'off', count: counts.total - counts.current };
   const failed = counts.failed + counts.rolledBack;
   if (failed > 0) return { kind: 'doneFailures', tone: 'bad', count: failed };
   if (counts.pending > 0) return { kind: 'doneAbsent', tone: 'warn', count: counts.pending };
   if (counts.unsupported > 0) return { kind: 'doneUnsupported', tone: 'warn', count: counts.unsupported };
   return counts.total === 0 ? { kind: 'nobody', tone: 'off', count: 0 } : { kind: 'done', tone: 'ok', count: counts.total };
+}
+
+/** How many cannot upgrade themselves, where the headline itself does not say so. */
+export function unsupportedBeside(rollout: Rollout): number {
+  return headlineOf(rollout).kind === 'doneUnsupported' ? 0 : rollout.counts.unsupported;
 }
 
 export const CHART = { width: 600, height: 120 } as const;
