@@ -16,6 +16,8 @@ const DATE_TYPE = 0x40;
 const FILETIME_EPOCH = 116_444_736_000_000_000n;
 /** Major, minor and patch of a ProductVersion. */
 const VERSION_LIMITS = [255, 255, 65_535];
+/** Between DeleteServices (2000) and RemoveFiles (3500). */
+const CLEAR_SEQUENCE = 3400;
 /** Directories on PATH, which wixl has no element for. `=-*`: for the machine, removed with the component; `[~]`: what is there. */
 const ENVIRONMENT_TABLE = [
   'Environment\tName\tValue\tComponent_',
@@ -42,10 +44,16 @@ export async function buildMsi(what: MsiProgram, { work, isOnPath }: { work: str
   const { stderr } = await run('wixl', ['-a', 'x64', '-o', file, `${program}.wxs`], { cwd: work, env, timeout: WIXL_LIMIT_MS });
   // wixl passes over what it does not know with a warning only.
   if (/WARNING|CRITICAL/.test(stderr)) throw new Error(`wixl left something out: ${stderr.trim()}`);
-  const secure = ['WIX_DOWNGRADE_DETECTED', 'WIX_UPGRADE_DETECTED', ...Object.keys(properties)].join(';');
+  const given = new Set([...Object.keys(properties), ...Object.values(what.registry)]);
+  const secure = ['WIX_DOWNGRADE_DETECTED', 'WIX_UPGRADE_DETECTED', ...given].join(';');
   await run('msibuild', [file, '-q', `UPDATE Property SET Value = '${secure}' WHERE Property = 'SecureCustomProperties'`], {
     env,
   });
+  if (what.service !== null) {
+    // wixl knows no place for it: after the service has stopped, before the package's own files go.
+    const order = `UPDATE InstallExecuteSequence SET Sequence = ${CLEAR_SEQUENCE} WHERE Action = 'ClearFolder'`;
+    await run('msibuild', [file, '-q', order], { env });
+  }
   if (isOnPath) {
     await writeFile(join(work, 'Environment.idt'), ENVIRONMENT_TABLE);
     await run('msibuild', [file, '-i', join(work, 'Environment.idt')], { env });

@@ -38,6 +38,30 @@ function loadBinding(): PtyBinding {
   return binding;
 }
 
+export interface TerminalOptions {
+  file: string;
+  args: string[];
+  env: Record<string, string>;
+  directory: string;
+  size: TerminalSize;
+  events: PtyEvents;
+}
+
+/** A process on a terminal of its own, whatever the system calls that. */
+export interface TerminalProcess {
+  readonly pid: number;
+  /** Writes to the terminal; `done` is called when the system has the bytes (or never will). */
+  write(bytes: Uint8Array, done: () => void): void;
+  resize(size: TerminalSize): void;
+  /** Stops reading: the system's buffer fills, and the process waits. */
+  pause(): void;
+  resume(): void;
+  /** Sends `signal`, or what is next to it; a process that is gone is none of our concern. */
+  kill(signal: 'SIGHUP' | 'SIGKILL' | 'SIGCONT'): void;
+  /** Gives the terminal up: whoever still holds its other end is hung up on. */
+  destroy(): void;
+}
+
 export interface PtyEvents {
   /** Bytes of the terminal; the buffer is the receiver's. */
   output(bytes: Buffer): void;
@@ -49,7 +73,7 @@ export interface PtyEvents {
  * A process on a pseudo-terminal. Unlike node-pty's own class it never drops output: after the process's exit it reads on, through pauses
  * of any length, until the terminal is empty.
  */
-export class PtyProcess {
+export class PtyProcess implements TerminalProcess {
   #binding: PtyBinding;
   #events: PtyEvents;
   #descriptor: number;
@@ -62,14 +86,7 @@ export class PtyProcess {
   readonly pid: number;
 
   /** Starts `file` with `args`. Throws when no process or terminal can be made; a missing file ends with exit code 1 and a message. */
-  constructor(options: {
-    file: string;
-    args: string[];
-    env: Record<string, string>;
-    directory: string;
-    size: TerminalSize;
-    events: PtyEvents;
-  }) {
+  constructor(options: TerminalOptions) {
     this.#binding = loadBinding();
     this.#events = options.events;
     const env = Object.entries(options.env).map(([name, value]) => `${name}=${value}`);

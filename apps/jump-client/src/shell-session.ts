@@ -1,5 +1,5 @@
 import { accessSync, constants, existsSync } from 'node:fs';
-import { basename } from 'node:path';
+import { basename, parse } from 'node:path';
 import { terminalSize } from '@bascule/protocol/text.ts';
 import type { FromClient, HeldSession, SessionProgram } from '@bascule/protocol/control-link.ts';
 import { CloseCode } from '@bascule/protocol/data-link.ts';
@@ -21,7 +21,8 @@ import type { Log } from '@bascule/log/log.ts';
 import { DataLink } from './data-link.ts';
 import type { DialTarget, DialTls } from '@bascule/client/dial.ts';
 import { readLoginUser, shellEnvironment, type LoginUser } from './login-user.ts';
-import { PtyProcess } from './pty-process.ts';
+import type { PtyEvents, TerminalProcess } from './pty-process.ts';
+import { startTerminal } from './terminal.ts';
 
 /** After SIGHUP the process has this long before SIGKILL. */
 const HANGUP_LIMIT_MS = 5000;
@@ -55,7 +56,7 @@ export interface ShellSessionOptions {
 export class ShellSession {
   #options: ShellSessionOptions;
   #log: Log;
-  #pty: PtyProcess;
+  #pty: TerminalProcess;
   #output = new OutputSender();
   #input = new InputReceiver();
   #parsers = new Map<string, RecordParser>();
@@ -294,18 +295,18 @@ export class ShellSession {
 }
 
 /** Starts the login shell of the user this program runs as. */
-function startShell(program: SessionProgram, events: ConstructorParameters<typeof PtyProcess>[0]['events']): PtyProcess {
+function startShell(program: SessionProgram, events: PtyEvents): TerminalProcess {
   const user: LoginUser = readLoginUser();
   try {
     accessSync(user.shell, constants.X_OK);
   } catch {
     throw new Error(`The login shell ${user.shell} of ${user.name} cannot be started on this machine.`);
   }
-  return new PtyProcess({
+  return startTerminal({
     file: user.shell,
     args: LOGIN_FLAG_SHELLS.has(basename(user.shell)) ? ['-l'] : [],
     env: shellEnvironment(user, program.term),
-    directory: existsSync(user.home) ? user.home : '/',
+    directory: existsSync(user.home) ? user.home : parse(process.execPath).root,
     size: program.size,
     events,
   });

@@ -1,8 +1,8 @@
 import { createHash, createPrivateKey, generateKeyPairSync, X509Certificate, type KeyObject } from 'node:crypto';
-import { chmodSync, closeSync, existsSync, mkdirSync, openSync, readFileSync, unlinkSync } from 'node:fs';
-import { connect, createServer, type Server } from 'node:net';
+import { chmodSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeFileDurablySync } from '@bascule/core/durable-file.ts';
+import { takeHomeLock, type HomeLock } from './home-lock.ts';
 import { followAuthority } from './site-authority.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -20,8 +20,7 @@ export interface StoredIdentity {
 /** The directory that holds the client's key, certificate and trust. The key never leaves it. One program at a time. */
 export class ClientHome {
   #directory: string;
-  #lock: Server | undefined;
-  #lockDescriptor: number | undefined;
+  #lock: HomeLock | undefined;
   readonly key: KeyObject;
   readonly keyPem: string;
 
@@ -41,7 +40,11 @@ export class ClientHome {
         `The directory ${directory} cannot be used (${(error as NodeJS.ErrnoException).code}): choose another with --home.`,
       );
     }
-    const { lock, descriptor } = await takeLock(directory);
+    const lock = await takeHomeLock(directory);
+    if (lock === undefined)
+      throw new UsageError(
+        `A Jump Client already runs with the home ${directory}: stop it first, or choose another with --home.`,
+      );
     try {
       const keyFile = join(directory, 'client.key');
       if (!existsSync(keyFile)) {
@@ -50,10 +53,9 @@ export class ClientHome {
       }
       const home = new ClientHome(directory, readFileSync(keyFile, 'utf8'));
       home.#lock = lock;
-      home.#lockDescriptor = descriptor;
       return home;
     } catch (error) {
-      lock.close();
+      lock.release();
       throw new UsageError(`The key in ${directory} cannot be read or written (${(error as Error).message}).`);
     }
   }
@@ -108,49 +110,12 @@ export class ClientHome {
   }
 
   close(): void {
-    this.#lock?.close();
-    if (this.#lockDescriptor !== undefined) closeSync(this.#lockDescriptor);
-    this.#lockDescriptor = undefined;
+    this.#lock?.release();
+    this.#lock = undefined;
   }
 }
 
 /** SHA-256 of the DER of a certificate, hex. */
 export function fingerprintOf(certificate: Uint8Array): string {
   return createHash('sha256').update(certificate).digest('hex');
-}
-
-/**
- * The lock is a listening Unix socket: the kernel lets go of it when the program dies in whatever way. It is named through the directory's
- * descriptor, for the path of a socket may have 107 bytes only.
- */
-async function takeLock(directory: string): Promise<{ lock: Server; descriptor: number }> {
-  const descriptor = openSync(directory, 'r');
-  const path = `/proc/self/fd/${descriptor}/lock.sock`;
-  for (let attempt = 0; attempt < 2; attempt += 1) {
-    const lock = await listen(path);
-    if (lock !== undefined) return { lock, descriptor };
-    if (await answers(path)) break;
-    unlinkSync(path);
-  }
-  closeSync(descriptor);
-  throw new UsageError(`A Jump Client already runs with the home ${directory}: stop it first, or choose another with --home.`);
-}
-
-function listen(path: string): Promise<Server | undefined> {
-  return new Promise((resolve, reject) => {
-    const server = createServer((socket) => socket.destroy());
-    server.unref();
-    server.once('error', (error: NodeJS.ErrnoException) => (error.code === 'EADDRINUSE' ? resolve(undefined) : reject(error)));
-    server.listen(path, () => resolve(server));
-  });
-}
-
-function answers(path: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(path, () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.once('error', () => resolve(false));
-  });
 }

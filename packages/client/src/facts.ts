@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs';
-import { arch, hostname, networkInterfaces, release, type, userInfo } from 'node:os';
+import { arch, hostname, networkInterfaces, release, type, userInfo, version } from 'node:os';
 import type { ClientFacts } from '@bascule/protocol/control-link.ts';
 
 const ADDRESSES_LIMIT = 16;
 
-/** What this machine says about itself (protocol `clientFacts`); `version` is the program's. */
-export function readFacts(version: string): ClientFacts {
+/** What this machine says about itself (protocol `clientFacts`); `programVersion` is the program's. */
+export function readFacts(programVersion: string): ClientFacts {
   return {
     hostName: hostname().slice(0, 255),
     os: osName().slice(0, 255),
@@ -17,11 +17,12 @@ export function readFacts(version: string): ClientFacts {
       .sort()
       .slice(0, ADDRESSES_LIMIT),
     user: userInfo().username.slice(0, 64),
-    version,
+    version: programVersion,
   };
 }
 
 function osName(): string {
+  if (process.platform === 'win32') return `${version()} ${release()}`;
   try {
     const pretty = /^PRETTY_NAME="?([^"\n]*)"?$/m.exec(readFileSync('/etc/os-release', 'utf8'))?.[1];
     if (pretty !== undefined && pretty !== '') return pretty;

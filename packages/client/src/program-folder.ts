@@ -114,8 +114,7 @@ export class ProgramFolder {
     }
     const runtimes = new Set(this.#names('bundles').map((name) => this.runtimeOf(name)));
     for (const name of this.#names('runtimes')) {
-      // A runtime that still runs cannot be removed on Windows: it goes the next time.
-      if (!runtimes.has(name)) rmSync(this.runtime(name), { recursive: true, force: true });
+      if (!runtimes.has(name)) removeUnlessRunning(this.runtime(name));
     }
   }
 
@@ -138,6 +137,15 @@ export class ProgramFolder {
     } catch {
       return undefined;
     }
+  }
+}
+
+/** A runtime that still runs cannot be removed on Windows: it goes the next time. */
+function removeUnlessRunning(directory: string): void {
+  try {
+    rmSync(directory, { recursive: true, force: true });
+  } catch (error) {
+    if (process.platform !== 'win32') throw error;
   }
 }
 

@@ -55,7 +55,8 @@ function runAfterwards(command: string[]): void {
       ? [
           systemProgram('cmd.exe'),
           '/c',
-          `${systemProgram('timeout.exe')} /t ${AFTERWARDS_SECONDS} /nobreak >nul & ${command.join(' ')}`,
+          // One answer a second; timeout.exe wants a terminal.
+          `${systemProgram('ping.exe')} -n ${AFTERWARDS_SECONDS + 1} 127.0.0.1 >nul & ${command.join(' ')}`,
         ]
       : ['/bin/sh', '-c', `sleep ${AFTERWARDS_SECONDS}; exec "$@"`, 'sh', ...command];
   const isSystemd = existsSync('/run/systemd/system');

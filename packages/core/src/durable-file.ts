@@ -64,8 +64,9 @@ export function writeNewFileSync(file: string, data: Uint8Array | string, mode =
   }
 }
 
-/** Makes names in `folder` (created, renamed, removed) survive a power cut. */
+/** Makes names in `folder` (created, renamed, removed) survive a power cut. Windows opens no folders: NTFS keeps names in its own journal. */
 export async function syncFolder(folder: string): Promise<void> {
+  if (process.platform === 'win32') return;
   const handle = await open(folder, 'r');
   try {
     await handle.sync();
@@ -76,6 +77,7 @@ export async function syncFolder(folder: string): Promise<void> {
 
 /** As `syncFolder`, without a pause. */
 export function syncFolderSync(folder: string): void {
+  if (process.platform === 'win32') return;
   const descriptor = openSync(folder, 'r');
   try {
     fsyncSync(descriptor);
