@@ -38,8 +38,20 @@ export async function install(home, target, { acceptEula, overrule }) {
   if (!target) throw new Stop('Say what to install: base, site, or a target that  npm run appliance -- updates  names.', 64);
   needRunning(home);
   const request = { kind: 'updates-install', target, overrule, ...(acceptEula && { acceptEula }) };
-  const { installation } = await asked(home, request, ANSWER_WAIT_LIMIT_MS);
+  const { installation } = await asked(home, request, ANSWER_WAIT_LIMIT_MS).catch((error) => {
+    throw error instanceof Stop && isAboutAgreement(error.message) ? new Stop(`${error.message} ${howToAccept(target)}`) : error;
+  });
   return await follow(home, installation);
+}
+
+/** EULA_NOT_ACCEPTED of base, whose answer holds its sentence only. @param {string} message */
+function isAboutAgreement(message) {
+  return message.includes('licence agreement') && message.includes('must be accepted');
+}
+
+/** @param {string} target */
+function howToAccept(target) {
+  return `Read it under /appliance > Updates, then accept it by name: npm run appliance -- install ${target} --accept-eula "Your Name"`;
 }
 
 /**

@@ -165,7 +165,8 @@ describe('updates on the command line', { timeout: 30_000 }, () => {
   it('show what the appliance refuses', async () => {
     answers = [{ ok: false, error: 'The licence agreement must be accepted.' }];
     const { code, text } = await run('install', 'base');
-    assert.deepEqual([code, text], [1, 'bascule: The licence agreement must be accepted.\n']);
+    assert.equal(code, 1);
+    assert.match(text, /^bascule: The licence agreement must be accepted\. Read it under .* --accept-eula "Your Name"\n$/);
   });
 
   it('let nobody steer the terminal by what an update server or the site said', async () => {

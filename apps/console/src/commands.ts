@@ -157,13 +157,30 @@ function shortItem(item: JumpItem) {
   return { id, name, group: groupName, hostName, os, online, state, version, revision, upgrade, sessions, tags };
 }
 
+/** What `ls` says of a client to people; `--json` has the states themselves. */
+export const STATE_WORDS: Readonly<Record<JumpItem['upgrade'] | JumpItem['state'], string>> = {
+  current: 'current',
+  pending: 'upgrade pending',
+  'waiting-for-session': 'waiting for a session',
+  downloading: 'downloading an upgrade',
+  restarting: 'restarting',
+  failed: 'upgrade failed',
+  'rolled-back': 'upgrade rolled back',
+  unsupported: 'cannot upgrade itself',
+  ahead: 'newer than the site',
+  approved: 'approved',
+  'waiting-for-approval': 'waiting for approval',
+  'to-be-confirmed': 'to be confirmed',
+  revoked: 'revoked',
+};
+
 /** Columns as wide as their longest text. */
 function table(items: JumpItem[]): string {
   const rows = items.map((item) => [
     item.name,
     item.groupName ?? '-',
     item.online ? 'online' : 'offline',
-    item.state === 'approved' ? item.upgrade : item.state,
+    STATE_WORDS[item.state === 'approved' ? item.upgrade : item.state],
     item.version,
     item.hostName,
   ]);

@@ -64,7 +64,11 @@ mkdir -p "$target" 2>/dev/null || fail "the directory $target cannot be made: ru
 ${CHECK_SPACE}check_space ${Math.ceil(unpackedKib * 1.1)}
 key=\${BASCULE_KEY:-\${BASCULE_TOKEN:-}}
 unset BASCULE_KEY BASCULE_TOKEN
-if [ -z "$key" ] && [ -r "$from/key" ]; then key=$(cat "$from/key"); fi
+key_file=
+if [ -z "$key" ] && [ -r "$from/key" ]; then
+  key_file=$from/key
+  key=$(cat "$key_file")
+fi
 work=$(mktemp -d "$target/.install.XXXXXX") || fail "nothing can be written into $target."
 trap 'rm -rf "$work"' EXIT
 trap 'exit 1' HUP INT TERM

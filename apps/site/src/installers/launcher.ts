@@ -51,6 +51,19 @@ ${enrolling(program)}start "$@"
 
 function enrolling(program: ClientProgram): string {
   return `
+case \${1:-} in
+  -h|--help|help)
+    cat <<'HELP'
+Usage: ${launcherName(program)} COMMAND
+  enrol [FILE]  enrols this machine with the installer key in FILE, or typed
+  status        whether it is connected, and as what
+  check-in      connects to the appliance now, and says whether it was reached
+  uninstall     removes the program from this machine
+  --version     the version that is installed
+HELP
+    exit 0 ;;
+esac
+
 # Enrols with a key that is in no argument and no log.
 enrol() { ( BASCULE_TOKEN=$1; export BASCULE_TOKEN; unset BASCULE_KEY; start --enrol ); }
 

@@ -92,7 +92,9 @@ function finishConsole(launcher: string): string {
 fi
 installed console
 rm -rf "$work"
-echo "Installed in $target. Start it with: \${extra:+bascule}\${extra:-$target/${launcher}}"
+start_with=$target/${launcher}
+[ -z "$extra" ] || start_with=bascule
+echo "Installed in $target. Start it with: $start_with"
 `;
 }
 
@@ -120,6 +122,10 @@ ${
     echo "It waits until the appliance runs version ${waitsForVersion}."`
 }
   fi
+fi
+# The key beside an unpacked installer has done its work; where it cannot be removed, a person has to.
+if [ -n "\${key_file:-}" ] && [ -s "$target/state/identity.json" ]; then
+  rm -f "$key_file" 2>/dev/null || echo "The installer key is still in $key_file: remove it."
 fi
 key=
 

@@ -94,6 +94,41 @@ test('a launcher that waits for a key ends when its program is removed, and says
   assert.ok(!existsSync(join(target, 'state')), 'no identity was made');
 });
 
+test('a launcher names its commands, also before there is a program or a key', () => {
+  const target = folderWith([]);
+  const launcher = join(target, 'bascule-jump-client');
+  writeFileSync(launcher, launcherScript('jump-client'), { mode: 0o755 });
+  for (const option of ['--help', '-h', 'help']) {
+    const { status, stdout } = spawnSync(launcher, [option], { encoding: 'utf8', env: { PATH: '/usr/bin:/bin' } });
+    assert.equal(status, 0);
+    for (const command of ['enrol', 'status', 'check-in', 'uninstall']) assert.match(stdout, new RegExp(`^  ${command} `, 'm'));
+  }
+});
+
+/** The lines of the end of an installation from `first` to the one before `last`. */
+function linesOf(script: string, first: string, last: string): string {
+  const begin = script.indexOf(first);
+  return script.slice(begin, script.indexOf(last, begin));
+}
+
+test('the end of an installation says how to start a console, and removes the key beside an unpacked installer once it is enrolled', () => {
+  const values = { bundleFolder: '0.2.0-a', waitsForVersion: null };
+  const ending = linesOf(`${finishInstallation({ program: 'console', ...values })}#end`, 'start_with=', '#end');
+  assert.match(sh(`target=/t; extra='"/usr/local/bin/bascule"'; ${ending}`), /Start it with: bascule\n$/);
+  assert.match(sh(`target=/t; extra=; ${ending}`), /Start it with: \/t\/bascule-console\n$/);
+
+  const removing = linesOf(finishInstallation({ program: 'jump-client', ...values }), 'if [ -n "${key_file', '\nkey=\n');
+  const target = folderWith([]);
+  const keyFile = join(target, 'key');
+  writeFileSync(keyFile, 'bjt1.x');
+  sh(`target=${target}; key_file=${keyFile}; ${removing}`);
+  assert.ok(existsSync(keyFile), 'not enrolled: it is needed again');
+  mkdirSync(join(target, 'state'));
+  writeFileSync(join(target, 'state', 'identity.json'), '{}');
+  sh(`target=${target}; key_file=${keyFile}; ${removing}`);
+  assert.ok(!existsSync(keyFile));
+});
+
 const asRoot = { skip: process.getuid?.() !== 0 && 'only root can give files away' };
 const NOBODY = 65534;
 
