@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { ClientBundleAbout } from '@bascule/protocol/client-program.ts';
 import type { ClientStatus, ConnectedClient } from './connected-client.ts';
 import type { LocalAnswer, LocalCommand } from './local-control.ts';
@@ -10,6 +11,19 @@ const CANNOT = 2;
 const HOUR_MS = 60 * 60_000;
 const MINUTE_MS = 60_000;
 
+/** A check-in is answered within this; below the limit after which whoever asked gives up (local-control.ts). */
+const CHECK_IN_WAIT_MS = 8_000;
+const CHECK_IN_LOOK_EVERY_MS = 100;
+
+/** Whether the client was connected at some time within the limit. */
+async function reached(client: Pick<ConnectedClient, 'status'>): Promise<boolean> {
+  for (let waitedMs = 0; waitedMs < CHECK_IN_WAIT_MS; waitedMs += CHECK_IN_LOOK_EVERY_MS) {
+    if (client.status().connected) return true;
+    await delay(CHECK_IN_LOOK_EVERY_MS);
+  }
+  return client.status().connected;
+}
+
 /** Does what a person on the machine asks for, and says so in plain words (exit codes: docs/spec/client-supervisor.md, section 6). */
 export async function answerLocally(
   command: LocalCommand,
@@ -17,9 +31,16 @@ export async function answerLocally(
   { about, options }: { about: ClientBundleAbout; options: ClientOptions },
 ): Promise<LocalAnswer> {
   if (command === 'check-in') {
-    const { connected } = client.status();
+    if (client.status().connected) return { code: DONE, lines: ['It is connected already.'] };
     client.checkIn();
-    return { code: DONE, lines: [connected ? 'It is connected already.' : 'Checking in now.'] };
+    const isReached = await reached(client);
+    const where = `${options.host}:${options.port}`;
+    return isReached
+      ? { code: DONE, lines: [`Checked in: it reached the appliance at ${where}.`] }
+      : {
+          code: NOT_CONNECTED,
+          lines: [`It could not reach the appliance at ${where} yet, and goes on trying. Its log says why.`],
+        };
   }
   if (command === 'status') return statusAnswer(client.status(), about, options);
   try {
