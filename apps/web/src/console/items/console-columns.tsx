@@ -11,6 +11,9 @@ import classes from './items.module.css';
 /** Pixels below which the console's table scrolls sideways. */
 export const CONSOLE_TABLE_MIN_WIDTH = 990;
 
+/** As many last characters of an id as tell items of one name apart. */
+const SHORT_ID_CHARACTERS = 6;
+
 /** The columns of the console's list. */
 export function useConsoleColumns(opening: string | undefined, onJump: (item: JumpItem) => void): readonly GridColumn[] {
   const { t } = useTranslation('console');
@@ -32,6 +35,7 @@ export function useConsoleColumns(opening: string | undefined, onJump: (item: Ju
         cell: (item) => (
           <>
             <span className={classes['name']}>{item.name}</span>
+            {item.duplicateName && <span className="b-quiet"> {item.hostName || item.id.slice(-SHORT_ID_CHARACTERS)}</span>}
             {isUpgrading(item) && <span className={classes['upgradeMark']}>{t(`upgrade.${item.upgrade}`)}</span>}
           </>
         ),

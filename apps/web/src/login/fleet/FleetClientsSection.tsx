@@ -21,7 +21,14 @@ import { notifyDone, notifyFailure } from '../../shared/notify.ts';
 import { apiPaths } from '../../shared/paths.ts';
 import { RedeployDialog } from './RedeployDialog.tsx';
 import { useFleetClientColumns } from './fleet-client-columns.tsx';
-import { CLIENTS_A_PAGE, readAllClients, useFleetClients, useRefreshFleet, type ClientsFilter } from './fleet-queries.ts';
+import {
+  CLIENTS_A_PAGE,
+  readAllClients,
+  useFleetClients,
+  useRefreshFleet,
+  useRollout,
+  type ClientsFilter,
+} from './fleet-queries.ts';
 import { useUninstall, UNINSTALL_MAX } from './use-uninstall.tsx';
 import classes from './fleet.module.css';
 
@@ -192,15 +199,17 @@ function useClientActions(): (client: FleetClient, action: 'front' | 'retry') =>
   const { t } = useTranslation();
   const api = useApi();
   const refresh = useRefreshFleet();
+  const rolloutState = useRollout().data?.state;
+  const isStopped = rolloutState === 'paused' || rolloutState === 'halted';
   return useCallback(
     (client, action) => {
       const act = async () => {
         await api.post(apiPaths.fleetClientAction(client.id, action), anyAnswer);
         await refresh();
-        notifyDone(t(`fleet:clients.done.${action}`, { name: client.name }));
+        notifyDone(t(`fleet:clients.done.${action === 'retry' && isStopped ? 'retryLater' : action}`, { name: client.name }));
       };
       act().catch(notifyFailure);
     },
-    [api, refresh, t],
+    [api, refresh, t, isStopped],
   );
 }

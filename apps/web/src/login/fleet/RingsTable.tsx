@@ -35,7 +35,9 @@ export function RingsTable({ rollout }: { rollout: Rollout }) {
       count('current', t('fleet:segment.current'), (counts) => counts.current),
       count('pending', t('fleet:ring.pending'), (counts) => counts.pending),
       count('absent', t('fleet:ring.absent'), (counts) => counts.absent),
-      count('now', t('fleet:ring.now'), (counts) => counts.downloading + counts.restarting + counts.waitingForSession),
+      count('now', t('fleet:ring.now'), (counts) => counts.downloading + counts.restarting),
+      count('waitingForSession', t('fleet:segment.waitingForSession'), (counts) => counts.waitingForSession),
+      count('unsupported', t('fleet:ring.unsupported'), (counts) => counts.unsupported),
       count('failed', t('fleet:ring.failed'), (counts) => counts.failed + counts.rolledBack),
     ];
   }, [t, seconds]);

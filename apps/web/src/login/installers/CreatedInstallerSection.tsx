@@ -38,6 +38,11 @@ export function CreatedInstallerSection({ created }: { created: CreatedInstaller
             {t('installers:made.localWarning', { host: localHost })}
           </Alert>
         )}
+        {created.approveEach && (
+          <Alert py="xs" role="note">
+            {t('installers:made.approveEach')}
+          </Alert>
+        )}
         <div>
           <CopyField label={t('installers:made.command')} value={installCommand} />
           <Text className="b-quiet" mt={4}>

@@ -1,11 +1,12 @@
 import { useTranslation } from 'react-i18next';
 import { Text } from '@mantine/core';
-import { INSTALLER_FORMATS } from '@bascule/protocol/api/installers.ts';
-import { Facts } from '../../shared/Section.tsx';
+import { INSTALLER_FORMATS, type InstallerFormat } from '@bascule/protocol/api/installers.ts';
+import { Facts, StateMark } from '../../shared/Section.tsx';
 import { formatCount } from '../../shared/format.ts';
 import { useJumpGroups } from '../jump/jump-queries.ts';
 import type { InstallerDraft } from './installer-draft.ts';
-import { useInstallers } from './installer-queries.ts';
+import { useDownloads, useInstallers } from './installer-queries.ts';
+import { problemText } from './problem-text.ts';
 import classes from './installers.module.css';
 
 /** What will be made, in one view, before it is. */
@@ -13,8 +14,11 @@ export function InstallerSummary({ draft }: { draft: InstallerDraft }) {
   const { t } = useTranslation();
   const groups = useJumpGroups();
   const known = useInstallers().data;
+  const downloads = useDownloads().data?.downloads;
   const group = groups.data?.groups.find(({ id }) => id === draft.groupId)?.name ?? t('installers:noGroup');
   const version = (draft.version === 'next' ? known?.next : known?.current) ?? '';
+  const problemOf = (format: InstallerFormat) =>
+    downloads?.find((one) => one.program === draft.program && one.age === draft.version && one.format === format)?.problem;
   return (
     <>
       <Facts
@@ -32,11 +36,15 @@ export function InstallerSummary({ draft }: { draft: InstallerDraft }) {
       />
       <Text mt="sm">{t('installers:wizard.formats')}</Text>
       <ul className={classes['formatList']}>
-        {INSTALLER_FORMATS.map((format) => (
-          <li key={format}>
-            <code>{format}</code> {t(`installers:formatMeans.${format.replace('.', '-')}`)}
-          </li>
-        ))}
+        {INSTALLER_FORMATS.map((format) => {
+          const problem = problemOf(format);
+          return (
+            <li key={format}>
+              <code>{format}</code> {t(`installers:formatMeans.${format.replace('.', '-')}`)}
+              {problem && <StateMark tone="warn">{problemText(problem)}</StateMark>}
+            </li>
+          );
+        })}
       </ul>
     </>
   );

@@ -17,7 +17,8 @@ import { faultsOf, FIRST_DRAFT, stepOfField, STEPS, type InstallerDraft, type St
 import { useInstallers, useRefreshInstallers } from './installer-queries.ts';
 import classes from './installers.module.css';
 
-export type CreatedInstaller = z.infer<typeof createdInstaller>;
+/** As the site made it, with what it does not say again of the draft. */
+export type CreatedInstaller = z.infer<typeof createdInstaller> & Pick<InstallerDraft, 'approveEach'>;
 
 /** The mass deployment wizard: which program, where its clients go, how long and how often it works; then the files and the key. */
 export function InstallerWizardPage({ version }: { version: InstallerDraft['version'] }) {
@@ -40,7 +41,7 @@ function Wizard({ firstDraft, onCreated }: { firstDraft: InstallerDraft; onCreat
   const send = useMutation({
     mutationFn: () => api.post(apiPaths.installers, createdInstaller, draft, LONG_TIMEOUT_MS),
     onSuccess: async (created) => {
-      onCreated(created);
+      onCreated({ ...created, approveEach: draft.approveEach });
       await refresh();
     },
     // What was refused is shown where it is asked for.

@@ -120,7 +120,7 @@ function InstallersTable({ installers }: { installers: Installer[] | undefined }
         cell: (installer) => <GoesTo installer={installer} />,
         sortBy: (installer) => installer.groupName ?? '',
       },
-      { key: 'files', header: t('installers:files'), cell: (installer) => <InstallerFiles installer={installer} isShort /> },
+      { key: 'files', header: t('installers:files'), cell: (installer) => <Files installer={installer} /> },
       {
         key: 'created',
         header: t('installers:created'),
@@ -158,6 +158,14 @@ function InstallersTable({ installers }: { installers: Installer[] | undefined }
   );
 }
 
+/** Where no file of an outdated installer is left, what serves for removal lies with the downloads. */
+function Files({ installer }: { installer: Installer }) {
+  const { t } = useTranslation();
+  const isLeft = installer.files.some((file) => file.problem === null);
+  if (installer.state === 'outdated' && !isLeft) return <Link to={loginPaths.downloads}>{t('installers:earlierFiles')}</Link>;
+  return <InstallerFiles installer={installer} isShort />;
+}
+
 function GoesTo({ installer }: { installer: Installer }) {
   const { t } = useTranslation();
   const more = [
@@ -167,8 +175,8 @@ function GoesTo({ installer }: { installer: Installer }) {
   ];
   return (
     <>
-      {installer.groupName ?? <span className="b-quiet">{t('installers:noGroup')}</span>}{' '}
-      <span className="b-quiet">{more.join(', ')}</span>
+      {installer.groupName ?? <span className="b-quiet">{t('installers:noGroup')}</span>}
+      {more.length > 0 && <span className="b-quiet"> · {more.join(', ')}</span>}
     </>
   );
 }

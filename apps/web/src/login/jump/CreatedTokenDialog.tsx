@@ -29,6 +29,11 @@ export function CreatedTokenDialog({ created, onClose }: { created: CreatedInsta
             {t('login:token.localWarning', { host: localHost })}
           </Alert>
         )}
+        {token.approveEach && (
+          <Alert py="xs" role="note">
+            {t('installers:made.approveEach')}
+          </Alert>
+        )}
         <CopyField label={t('login:token.installCommand')} value={created.installCommand} />
         <CopyField label={t('login:token.checkoutCommand')} value={created.checkoutCommand} />
         <CopyField label={t('login:token.secret')} value={created.secret} />

@@ -15,7 +15,7 @@ import classes from './trust.module.css';
 export function LossesSection() {
   const { t } = useTranslation();
   const ask = useLosses();
-  const [draft, setDraft] = useState<ChangeDraft>(FIRST_CHANGE);
+  const [draft, setDraft] = useState<ChangeDraft>(() => ({ ...FIRST_CHANGE, port: Number(location.port) || FIRST_CHANGE.port }));
   const look = useMutation({ mutationFn: (change: PlannedChange) => ask(change) });
   const change = changeOf(draft);
   const edit = (part: Partial<ChangeDraft>) => {

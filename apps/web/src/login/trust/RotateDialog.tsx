@@ -11,7 +11,7 @@ import { LossesResult } from './LossesResult.tsx';
 import { useLosses } from './trust-queries.ts';
 import classes from './trust.module.css';
 
-const STEPS = ['signed', 'connected', 'away', 'former'] as const;
+const STEPS = ['signed', 'connected', 'away', 'installers', 'former'] as const;
 const RESULT_HEIGHT_PX = 62;
 
 /** Says what a rotation does, and who would be lost by it, before it is done. */
