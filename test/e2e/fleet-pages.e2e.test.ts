@@ -107,8 +107,9 @@ describe('pages of a fleet of 15,000', { concurrency: false }, () => {
     await open(PAGES.upgrades);
     await page
       .getByRole('status')
-      .filter({ hasText: text('fleet:headline.running_other', { version: '0.2.0', number: '5,789' }) })
+      .filter({ hasText: text('fleet:headline.running_other', { version: '0.2.0', number: '5,782' }) })
       .waitFor();
+    await page.getByText(text('fleet:unsupportedBeside_other', { number: '7' })).waitFor();
     const legend = page.getByRole('list', { name: text('fleet:progress.legend') });
     await legend.getByText('4,828', { exact: true }).waitFor();
     await page.getByText(text('fleet:chart.table'), { exact: true }).first().click();
