@@ -16,6 +16,11 @@ const DATE_TYPE = 0x40;
 const FILETIME_EPOCH = 116_444_736_000_000_000n;
 /** Major, minor and patch of a ProductVersion. */
 const VERSION_LIMITS = [255, 255, 65_535];
+/**
+ * Right after InstallInitialize (1500): what was there goes before anything comes, so that nothing of the former package can take something of this one with it; a failure still brings
+ * it back.
+ */
+const REPLACE_SEQUENCE = 1501;
 /** Between DeleteServices (2000) and RemoveFiles (3500). */
 const CLEAR_SEQUENCE = 3400;
 /** Directories on PATH, which wixl has no element for. `=-*`: for the machine, removed with the component; `[~]`: what is there. */
@@ -49,11 +54,11 @@ export async function buildMsi(what: MsiProgram, { work, isOnPath }: { work: str
   await run('msibuild', [file, '-q', `UPDATE Property SET Value = '${secure}' WHERE Property = 'SecureCustomProperties'`], {
     env,
   });
-  if (what.service !== null) {
-    // wixl knows no place for it: after the service has stopped, before the package's own files go.
-    const order = `UPDATE InstallExecuteSequence SET Sequence = ${CLEAR_SEQUENCE} WHERE Action = 'ClearFolder'`;
-    await run('msibuild', [file, '-q', order], { env });
-  }
+  // wixl has only one place for each: the end.
+  const order = (action: string, number: number) =>
+    `UPDATE InstallExecuteSequence SET Sequence = ${number} WHERE Action = '${action}'`;
+  await run('msibuild', [file, '-q', order('RemoveExistingProducts', REPLACE_SEQUENCE)], { env });
+  if (what.service !== null) await run('msibuild', [file, '-q', order('ClearFolder', CLEAR_SEQUENCE)], { env });
   if (isOnPath) {
     await writeFile(join(work, 'Environment.idt'), ENVIRONMENT_TABLE);
     await run('msibuild', [file, '-i', join(work, 'Environment.idt')], { env });

@@ -74,6 +74,10 @@ describe('Windows packages', { skip, concurrency: false }, () => {
         ['0.2.0', ''],
       ],
     );
+    // The former one goes before anything comes.
+    const order = new Map(tableOf(client, 'InstallExecuteSequence').map(([action, , number]) => [action, Number(number)]));
+    const removal = order.get('RemoveExistingProducts') ?? 0;
+    assert.ok(removal > (order.get('InstallInitialize') ?? Infinity) && removal < (order.get('ProcessComponents') ?? 0));
     assert.match(tableOf(client, 'LaunchCondition').flat().join(), /NOT WIX_DOWNGRADE_DETECTED/);
   });
 
