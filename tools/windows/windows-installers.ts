@@ -1,6 +1,6 @@
 /**
  * The Windows packages of a site release, as `client/windows-installers-<version>.tar.zst`: each in pieces, since node.exe, which is nearly all of them, is in each the same
- * run of bytes, and is kept once (docs/spec/package-format.md, 9.5).
+ * run of bytes, and is kept once (docs/spec/package-format.md, 9.7).
  */
 import { createHash } from 'node:crypto';
 import { copyFile, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';

@@ -32,8 +32,9 @@ export function installedPlace(folder: string = import.meta.dirname): ProgramFol
  * the installation is locked (a file `locked` in it), or the user has no folder that can be written: it must be redeployed then (B92).
  */
 export function upgradablePlace(installed: ProgramFolder, env: NodeJS.ProcessEnv): ProgramFolder | undefined {
-  if (isWritable(installed.directory)) return installed;
+  // First: on Windows a folder never says that it cannot be written.
   if (existsSync(join(installed.directory, 'locked'))) return undefined;
+  if (isWritable(installed.directory)) return installed;
   const own = new ProgramFolder(ownFolder(env));
   try {
     if (textOf(own, 'base') !== installed.pointer('current')) seed(own, installed);

@@ -1,4 +1,4 @@
-/** `client/windows-installers-<version>.tar.zst`: the Windows packages of a site release, in pieces (docs/spec/package-format.md, 9.5). */
+/** `client/windows-installers-<version>.tar.zst`: the Windows packages of a site release, in pieces (docs/spec/package-format.md, 9.7). */
 import { z } from 'zod';
 import { clientProgram, type ClientProgram } from '@bascule/protocol/client-program.ts';
 import { packageVersion } from '@bascule/protocol/package-manifest.ts';

@@ -12,7 +12,7 @@ import { FolderMirror } from '@bascule/package-format/folder-mirror.ts';
 import { renewMetadataCopy } from '@bascule/package-format/metadata-copy.ts';
 import { TestRepository } from '@bascule/package-format/testing.ts';
 import { UpdateClient } from '@bascule/package-format/update-client.ts';
-import { clientTarget, upgradeOrder, type ClientSoftware } from '@bascule/protocol/client-program.ts';
+import { type ClientPlatform, clientTarget, upgradeOrder, type ClientSoftware } from '@bascule/protocol/client-program.ts';
 import { CLIENT_VERSIONS_KEPT_MAX } from './client-programs-kept.ts';
 import { ClientPrograms, type NextProgram, type NoProgram } from './client-programs.ts';
 import { PARCEL_KEPT_MS } from './parcels.ts';
@@ -41,15 +41,18 @@ beforeEach(async () => {
 afterEach(() => rm(home, { recursive: true, force: true }));
 
 /** A site package as it lies unpacked, its programs published unless they are not to be signed. */
-async function release(version: string, { isSigned = true, runtime = RUNTIME, parent = 'software' } = {}): Promise<string> {
+async function release(
+  version: string,
+  { isSigned = true, runtime = RUNTIME, parent = 'software', platform = 'linux-x64' as ClientPlatform } = {},
+): Promise<string> {
   const directory = below(parent, version);
   await mkdir(join(directory, 'client'), { recursive: true });
   const facts = { version, revision: `rev${version.replaceAll('.', '')}`, runtime };
   await writeFile(join(directory, 'bascule-package.json'), JSON.stringify(facts));
   await writeFile(join(directory, 'client', 'supervisor.mjs'), '// supervisor\n');
   for (const program of ['jump-client', 'jumpoint'] as const) {
-    const about = { format: 'bascule-client/1', program, version, revision: facts.revision, platform: 'linux-x64' };
-    const target = clientTarget(program, 'linux-x64', version);
+    const about = { format: 'bascule-client/1', program, version, revision: facts.revision, platform };
+    const target = clientTarget(program, platform, version);
     const file = join(directory, target);
     await packArchive(
       [
@@ -181,6 +184,24 @@ test('an archive that was changed on the disk is not offered', async () => {
   const { file } = (await programs.archive('jump-client', 'linux-x64', '0.2.0')) ?? { file: '' };
   await writeFile(file, 'x'.repeat((await readFile(file)).length));
   await assert.rejects(programs.order(software('0.1.0')), { code: 'CLIENT_PROGRAM_DAMAGED' });
+});
+
+test('programs for Windows come without a runtime, and their packages are told by the version that they are of', async () => {
+  const directory = await release('0.2.0', { platform: 'win32-x64' });
+  await writeFile(join(directory, 'client', 'windows-installers-0.2.0.tar.zst'), 'packages');
+  await renewMetadata();
+  const programs = await open('0.2.0');
+  const order = ordered(await programs.order(software('0.1.0', { platform: 'win32-x64', runtime: 'b'.repeat(64) })));
+  assert.equal(order.target, 'client/jump-client-win32-x64-0.2.0.tar.zst');
+  assert.equal(order.runtime, null);
+  assert.equal(programs.windowsInstallers('0.1.0'), undefined);
+  await programs.settled();
+  await rm(directory, { recursive: true });
+  // After an upgrade they come from what the site keeps (B99).
+  await release('0.3.0');
+  const later = await open('0.3.0');
+  assert.equal(await readFile(later.windowsInstallers('0.2.0')?.file ?? '', 'utf8'), 'packages');
+  assert.equal(later.windowsInstallers('0.3.0'), undefined);
 });
 
 test('the runtime comes along only when the client has another', async () => {
