@@ -21,6 +21,8 @@ const PACKAGES: Record<string, string[]> = {
   'package-format': ['core', 'errors', 'log', 'protocol'],
   // What all client programs share: enrolment, links, the home, how they upgrade themselves.
   client: ['core', 'errors', 'log', 'protocol', 'wire', 'package-format'],
+  // Roles, leases and fencing of a failover pair: pure, for site and witness alike.
+  pair: ['core', 'errors', 'protocol'],
 };
 /** The appliance's programs never hold a client's code. */
 const ALL = Object.keys(PACKAGES).filter((name) => name !== 'client');
@@ -33,13 +35,28 @@ const APPS: Record<string, string[]> = {
   'jump-client': ['core', 'errors', 'log', 'protocol', 'wire', 'client'],
   jumpoint: ['core', 'errors', 'log', 'protocol', 'wire', 'client'],
   console: ['core', 'errors', 'log', 'protocol', 'wire', 'client'],
+  witness: ['core', 'errors', 'log', 'protocol', 'wire', 'pair'],
   'update-server': ['core', 'errors', 'log', 'protocol', 'store', 'http', 'mail', 'package-format'],
   web: ['core', 'errors', 'protocol', 'wire'],
 };
 
 /** Domains in the order in which they may import each other, leftwards only; other domains see a domain's main file alone. */
 const DOMAINS: Record<string, string[]> = {
-  base: ['config', 'audit', 'identity', 'box', 'network', 'support', 'certificates', 'front', 'site-host', 'software', 'http'],
+  base: [
+    'config',
+    'audit',
+    'identity',
+    'box',
+    'network',
+    'support',
+    'certificates',
+    'front',
+    'site-host',
+    'traffic',
+    'software',
+    'plans',
+    'http',
+  ],
   site: [
     'config',
     'audit',
@@ -54,8 +71,10 @@ const DOMAINS: Record<string, string[]> = {
     'installers',
     'console',
     'trust',
+    'failover',
     'reports',
     'http',
+    'standby',
     'life',
   ],
 };

@@ -17,6 +17,9 @@ export const ID_PREFIX = {
   rollout: 'rol',
   installer: 'ist',
   consoleLogin: 'cln',
+  apiToken: 'apt',
+  upgradePlan: 'pln',
+  ipAddress: 'ipa',
 } as const;
 export type IdKind = keyof typeof ID_PREFIX;
 

@@ -3,6 +3,8 @@
  * and the preamble in front of every connection that base makes to a site's socket. base N works with sites N-1 to N+1: only add.
  */
 import { z } from 'zod';
+import { pairRole } from './api/failover.ts';
+import { boxAnswer, boxQuestion } from './api/plans.ts';
 import { losses, plannedChange } from './losses.ts';
 
 /** What base gives a site's program at its start, in the environment variable `BASCULE_SITE`, as JSON. */
@@ -37,12 +39,37 @@ export const siteStart = z.object({
   nextProgramsDir: z.string().optional(),
   /** This version's watch period is over (or there was none): client programs may be upgraded. Absent: yes. */
   isCommitted: z.boolean().optional(),
+  /** The highest epoch that this box has ever known: a site that comes with a lower one was restored (I5). */
+  knownEpoch: z.number().int().nonnegative().optional(),
 });
 export type SiteStart = z.infer<typeof siteStart>;
 
+/** What an upgrade plan has a site do with its pair. */
+export const pairOrder = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('state') }),
+  z.object({ kind: z.literal('sync-now') }),
+  z.object({ kind: z.literal('break') }),
+  /** With the peer and addresses of the relationship that was broken last. */
+  z.object({ kind: z.literal('establish-again') }),
+  z.object({ kind: z.literal('swap') }),
+  /** Pulls what the other side has changed since the break; the rest is listed by name. */
+  z.object({ kind: z.literal('pull-changes') }),
+  z.object({ kind: z.literal('compare') }),
+  z.object({ kind: z.literal('rehearse') }),
+  z.object({ kind: z.literal('sign'), statement: z.string().max(200_000) }),
+]);
+export type PairOrder = z.infer<typeof pairOrder>;
+
 /** base → site program. `link` carries the socket of the connection; `head` is what was read of it (the ClientHello). */
 export const toSite = z.discriminatedUnion('kind', [
-  z.object({ kind: z.literal('link'), head: z.instanceof(Uint8Array), address: z.string(), port: z.number().int() }),
+  /** `alpn`: the one of ours that was offered; absent of a base before 0.3.0, which hands on control and data links alone. */
+  z.object({
+    kind: z.literal('link'),
+    head: z.instanceof(Uint8Array),
+    address: z.string(),
+    port: z.number().int(),
+    alpn: z.string().max(40).optional(),
+  }),
   z.object({ kind: z.literal('health'), nonce: z.number().int() }),
   z.object({ kind: z.literal('reset-password'), nonce: z.number().int(), user: z.string().max(100) }),
   z.object({ kind: z.literal('reset-second-factor'), nonce: z.number().int(), user: z.string().max(100) }),
@@ -70,6 +97,18 @@ export const toSite = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('fleet'), nonce: z.number().int() }),
   /** To main: which clients would have trouble with a change that is about to be made (I6). */
   z.object({ kind: z.literal('who-would-i-lose'), nonce: z.number().int(), change: plannedChange }),
+  /** To main: for an upgrade plan (api/plans.ts). Answered by `pair-done`; work that takes longer goes on, and is asked for again (idempotent by `plan` and `step`). */
+  z.object({
+    kind: z.literal('pair-do'),
+    nonce: z.number().int(),
+    plan: z.string().max(100),
+    step: z.number().int(),
+    order: pairOrder,
+  }),
+  /** To main: carries a question to the base of the peer. Answered by `peer-answered`. */
+  z.object({ kind: z.literal('ask-peer'), nonce: z.number().int(), question: boxQuestion }),
+  /** To main: what this base answers to a `peer-asks`. */
+  z.object({ kind: z.literal('box-answered'), nonce: z.number().int(), answer: boxAnswer }),
 ]);
 export type ToSite = z.infer<typeof toSite>;
 
@@ -157,6 +196,33 @@ export const fromSite = z.discriminatedUnion('kind', [
     losses: losses.optional(),
     error: z.string().optional(),
   }),
+  /**
+   * From main: on each change, and each second as a sign of life. While `serves`, base holds the shared addresses, for no longer than `leaseLeftMs` (null: as long as
+   * main says so), and lets them go when main falls silent.
+   */
+  z.object({
+    kind: z.literal('pair-state'),
+    role: pairRole,
+    history: z.string(),
+    epoch: z.number().int().nonnegative(),
+    serves: z.boolean(),
+    leaseLeftMs: z.number().nullable(),
+    mode: z.enum(['async', 'sync']),
+    peer: z.object({ name: z.string(), state: z.enum(['reachable', 'unreachable']) }).nullable(),
+    lagChanges: z.number().int().nullable(),
+    lagSeconds: z.number().nullable(),
+  }),
+  z.object({
+    kind: z.literal('pair-done'),
+    nonce: z.number().int(),
+    outcome: z.enum(['done', 'running', 'failed']),
+    error: z.string().optional(),
+    /** By kind of order: the state (api/failover.ts), a list of names, a signature. */
+    result: z.unknown().optional(),
+  }),
+  z.object({ kind: z.literal('peer-answered'), nonce: z.number().int(), answer: boxAnswer }),
+  /** From main: the base of the peer asks this one. */
+  z.object({ kind: z.literal('peer-asks'), nonce: z.number().int(), peer: z.string(), question: boxQuestion }),
   /** The program cannot work and says why in one sentence; it exits next. */
   z.object({ kind: z.literal('failed'), message: z.string() }),
 ]);

@@ -117,5 +117,10 @@ export const clientSettings = z.object({
   checkInHours: z.number().int().min(1).max(168),
   /** Whether a link certificate of the trusted site identity is taken although its dates do not fit this machine's clock. */
   toleratesDates: z.boolean(),
+  /** Where the site may be, the shared name first: tried in turn until one takes the client. Absent: where it dials now. */
+  addresses: z
+    .array(z.object({ host: reported(255), port: z.number().int().min(1).max(65_535) }))
+    .max(4)
+    .optional(),
 });
 export type ClientSettings = z.infer<typeof clientSettings>;

@@ -154,6 +154,8 @@ export const toClient = z.discriminatedUnion('kind', [
     code: z.enum(Object.values(RefusalCode) as [RefusalCode, ...RefusalCode[]]),
     message: z.string().max(500),
     retryAfterMs: z.number().int().nonnegative(),
+    /** With `busy`, of a backup: who has the site now, when it is known. The client tries its other addresses at once. */
+    elsewhere: z.boolean().optional(),
     /** With `revoked`: as in `accepted`, so that a client that is borne by an older database later says so itself. */
     record: z.string().max(4096).optional(),
   }),

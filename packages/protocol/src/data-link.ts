@@ -19,6 +19,8 @@ export const agentHello = z.object({
   outEnd: byteCount,
   /** Per origin: how many bytes of input the agent has received. What the agent says rules. */
   inputs: z.record(originId, byteCount),
+  /** It knows OUTPUT_STORED: keeps what only one appliance of a pair has, within its buffer, without waiting for the other. */
+  keeps: z.boolean().optional(),
 });
 export type AgentHello = z.infer<typeof agentHello>;
 

@@ -97,6 +97,22 @@ export const toRelay = z.discriminatedUnion('kind', [
   }),
   /** Main has stored `session-ended`: the relay may forget. */
   z.object({ kind: z.literal('session-forget'), session: id('accessSession') }),
+  /**
+   * The pair: what the relay does with recordings and files (docs/spec/pair.md). `source`: lets the pinned peer copy, and acknowledges output to clients by `waits`.
+   * `follower`: dials the peer and copies. `none`: neither. Again on every change.
+   */
+  z.object({
+    kind: z.literal('pair'),
+    role: z.enum(['none', 'source', 'follower']),
+    /** The pair key and its certificate, PEM, and the SHA-256 of the peer's key. */
+    key: z.string().optional(),
+    certificate: z.string().optional(),
+    peerKeySha256: sha256Hex.optional(),
+    peer: z.object({ host: z.string(), port: z.number().int() }).optional(),
+    mode: z.enum(['async', 'sync']).optional(),
+    /** Bytes a second of what is no live session; 0: no limit. */
+    bytesPerSecond: z.number().int().nonnegative().optional(),
+  }),
 ]);
 export type ToRelay = z.infer<typeof toRelay>;
 
@@ -121,6 +137,20 @@ export const fromRelay = z.discriminatedUnion('kind', [
     recordingBytes: byteCount,
     /** The chained hash after the last frame: goes into the audit event. */
     headSha256: sha256Hex,
+  }),
+  /** Each second while there is a pair, and when the copy becomes whole. */
+  z.object({
+    kind: z.literal('pair-copy'),
+    connected: z.boolean(),
+    recordingBytesLeft: byteCount,
+    fileBytesLeft: byteCount,
+    bytesPerSecond: z.number().nonnegative(),
+    /** When everything that was there had been copied; null: never since the start. */
+    completedAtMs: instantMs.nullable(),
+    /** Of live sessions: bytes that are only here, and that no client still holds. */
+    exposedBytes: byteCount,
+    /** Why it does not go on. */
+    stopped: z.string().optional(),
   }),
 ]);
 export type FromRelay = z.infer<typeof fromRelay>;

@@ -9,11 +9,16 @@ export interface LinkReceiver {
   sendLink(message: ToSite, socket: net.Socket, onSent: () => void): boolean;
 }
 
-interface WaitingLink {
-  socket: net.Socket;
+/** A connection that is not opened: what was read of it, the one protocol of ours that it offers, and from where it comes. */
+export interface UnopenedLink {
   head: Buffer;
+  alpn: string;
   address: string;
   port: number;
+}
+
+interface WaitingLink extends UnopenedLink {
+  socket: net.Socket;
   sinceMs: number;
   onDone: () => void;
 }
@@ -38,14 +43,14 @@ export class HandOver {
     return this.#queue.length;
   }
 
-  /** Takes over `socket`, from which `head` was read. `onDone` runs once it has left this process or is closed. */
-  handOver(socket: net.Socket, head: Buffer, peer: { address: string; port: number }, onDone: () => void): void {
+  /** Takes over `socket`. `onDone` runs once it has left this process or is closed. */
+  handOver(socket: net.Socket, link: UnopenedLink, onDone: () => void): void {
     if (this.#queue.length >= (this.#holds ? SWITCH_QUEUE_MAX : HAND_OVER_QUEUE_MAX)) {
       socket.destroy();
       onDone();
       return;
     }
-    this.#queue.push({ socket, head, ...peer, sinceMs: performance.now(), onDone });
+    this.#queue.push({ socket, ...link, sinceMs: performance.now(), onDone });
     this.#next();
   }
 
@@ -82,7 +87,7 @@ export class HandOver {
     }
   }
 
-  #send({ socket, head, address, port }: WaitingLink): void {
+  #send({ socket, head, alpn, address, port }: WaitingLink): void {
     this.#inChannel = socket;
     const onSent = (): void => {
       // Late news of a channel that is gone says nothing about the present one.
@@ -90,7 +95,7 @@ export class HandOver {
       this.#inChannel = undefined;
       this.#next();
     };
-    if (this.#route.program.sendLink({ kind: 'link', head: new Uint8Array(head), address, port }, socket, onSent)) return;
+    if (this.#route.program.sendLink({ kind: 'link', head: new Uint8Array(head), alpn, address, port }, socket, onSent)) return;
     this.#inChannel = undefined;
     socket.destroy();
   }

@@ -4,6 +4,7 @@ import net from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import { DATA_ALPN, LINK_ALPN } from '@bascule/protocol/control-link.ts';
+import { PAIR_ALPN, PAIR_DATA_ALPN } from '@bascule/protocol/pair-link.ts';
 import type { Log } from '@bascule/log/log.ts';
 import { AddressCounts } from './front-address-counts.ts';
 import { collectClientHello } from './front-client-hello.ts';
@@ -43,6 +44,14 @@ export interface FrontOptions {
   pendingPerAddressMax?: number;
   requestHeaderWaitMs?: number;
 }
+
+/** What is handed on unopened, and to which program of the site (wire 1.2). */
+const HANDED_ON: ReadonlyMap<string, 'main' | 'relay'> = new Map([
+  [LINK_ALPN, 'main'],
+  [DATA_ALPN, 'relay'],
+  [PAIR_ALPN, 'main'],
+  [PAIR_DATA_ALPN, 'relay'],
+]);
 
 /** The front door (wire 1 and 2): one port, from which every connection goes where it belongs. */
 export class Front {
@@ -187,9 +196,11 @@ export class Front {
 
   #route(socket: net.Socket, head: Buffer, alpn: readonly string[], peer: Peer, done: () => void): void {
     const only = alpn.length === 1 ? alpn[0] : undefined;
-    if (only === LINK_ALPN || only === DATA_ALPN) this.#open.notOurs(socket);
-    if (only === LINK_ALPN) return this.#links.main.handOver(socket, head, peer, done);
-    if (only === DATA_ALPN) return this.#links.relay.handOver(socket, head, peer, done);
+    const program = only === undefined ? undefined : HANDED_ON.get(only);
+    if (only !== undefined && program !== undefined) {
+      this.#open.notOurs(socket);
+      return this.#links[program].handOver(socket, { head, alpn: only, ...peer }, done);
+    }
     const closed = this.#browsers.take(peer.address);
     done();
     if (closed === undefined) return void socket.destroy();

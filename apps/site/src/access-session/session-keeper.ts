@@ -50,8 +50,16 @@ export interface SessionKeeperOptions {
   settings(): Pick<SecuritySettings, 'notResumedMinutes' | 'clientAwayMinutes' | 'recordInput' | 'recordingMaxMebibytes'>;
   /** Tells open pages that the list of active sessions changed. */
   changed(): void;
+  /** What the relay is told of the failover pair, and says of its copies. */
+  pair?: RelayPair | undefined;
   log: Log;
   now?: () => number;
+}
+
+/** What the failover domain has the relay do: `order` is sent at each connection, and by `sendPairOrder` on change. */
+export interface RelayPair {
+  order(): Extract<ToRelay, { kind: 'pair' }>;
+  heard(copy: Extract<FromRelay, { kind: 'pair-copy' }>): void;
 }
 
 export class SessionKeeper {
@@ -81,7 +89,10 @@ export class SessionKeeper {
       configure: () => this.#configuration(),
       onReady: () => this.#relayReady(),
       onLost: () => this.#relayLost(),
-      onMessage: (message) => this.#safely(message.session, () => this.#onRelayMessage(message)),
+      onMessage: (message) => {
+        if (message.kind === 'pair-copy') options.pair?.heard(message);
+        else this.#safely(message.session, () => this.#onRelayMessage(message));
+      },
       log: options.log,
     });
   }
@@ -140,6 +151,11 @@ export class SessionKeeper {
 
   #tellWaiting(id: string): void {
     for (const resolve of this.#whenOpened.get(id) ?? []) resolve();
+  }
+
+  /** The pair changed: tells the relay. */
+  sendPairOrder(): void {
+    if (this.#options.pair !== undefined) this.relay.send(this.#options.pair.order());
   }
 
   /** Settings or link certificate changed: tells the relay. */
@@ -299,6 +315,7 @@ export class SessionKeeper {
 
   #relayReady(): void {
     this.#clocksFromMs = this.#now() + RECONNECT_GRACE_MS;
+    this.sendPairOrder();
     for (const message of this.#waitingCuts.splice(0)) this.relay.send(message);
     for (const session of this.#sessions.values()) if (session.ended === undefined) this.#sayOpen(session);
   }
@@ -327,7 +344,7 @@ export class SessionKeeper {
     this.#clients.sendToClient(row.jumpItemId, { kind: 'session-end', session: row.id, reason: row.endRequested });
   }
 
-  #onRelayMessage(message: Exclude<FromRelay, { kind: 'configured' }>): void {
+  #onRelayMessage(message: Exclude<FromRelay, { kind: 'configured' | 'pair-copy' }>): void {
     const session = this.#sessions.get(message.session);
     if (session === undefined) {
       // Its end is stored: main died before it could say so, or the answer came twice.

@@ -1,0 +1,111 @@
+/** Box interface, below `/appliance/api/network`: IP configuration and how traffic comes to whoever is primary (B10-B13, B139-B141). */
+import { z } from 'zod';
+import { id, instantMs, line, optionalLine } from '../text.ts';
+
+/** Without a zone; IPv4 or IPv6 in its usual text. */
+export const ipAddressText = line(45);
+export const deviceName = z.string().regex(/^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,14}$/);
+
+/** B11. `Allow Both`: browsers and clients (B11's value); the others are ours. */
+export const ACCESS_TYPES = ['both', 'appliance-only', 'site-only'] as const;
+
+/** One line of Networking > IP configuration. */
+export const ipAddress = z.object({
+  id: id('ipAddress'),
+  enabled: z.boolean(),
+  device: deviceName,
+  address: ipAddressText,
+  /** B11's subnet mask as a prefix; the page shows both. */
+  prefix: z.number().int().min(1).max(128),
+  accessType: z.enum(ACCESS_TYPES),
+  /** Held only by whoever is primary, and only while it is: with the remaining life of its lease (B139). */
+  shared: z.boolean(),
+  /** What the kernel has now. */
+  state: z.enum(['held', 'not-held', 'foreign', 'no-device', 'refused']),
+  /** Until the kernel drops it by itself. */
+  lifeLeftSeconds: z.number().nullable(),
+  error: z.string().nullable(),
+  /** Its certificate: `factory-default` for a new address (B13). */
+  certificate: z.string(),
+});
+export type IpAddress = z.infer<typeof ipAddress>;
+export const ipAddressChange = z.strictObject({
+  enabled: z.boolean(),
+  device: deviceName,
+  address: ipAddressText,
+  prefix: z.number().int().min(1).max(128),
+  accessType: z.enum(ACCESS_TYPES),
+  shared: z.boolean(),
+});
+export type IpAddressChange = z.infer<typeof ipAddressChange>;
+
+export const networkDevice = z.object({
+  name: z.string(),
+  up: z.boolean(),
+  mac: z.string().nullable(),
+  addresses: z.array(z.object({ address: z.string(), prefix: z.number().int(), ours: z.boolean() })).max(64),
+});
+
+/** How requests come to the new primary. `checklist`: people do it, and the page watches. */
+export const TRAFFIC_WAYS = ['shared-ip', 'dns', 'nat', 'checklist'] as const;
+export const dnsUpdate = z.object({
+  server: line(255),
+  port: z.number().int().min(1).max(65_535),
+  zone: line(255),
+  /** The record that is replaced, and with what on this appliance. */
+  name: line(255),
+  address: ipAddressText,
+  ttlSeconds: z.number().int().min(1).max(86_400),
+  keyName: optionalLine(255),
+  algorithm: z.enum(['hmac-sha256', 'hmac-sha512']),
+});
+export const trafficSettings = z.object({
+  way: z.enum(TRAFFIC_WAYS),
+  dns: dnsUpdate.nullable(),
+  /** Whether a TSIG secret is set; it is never given out. */
+  dnsSecretSet: z.boolean(),
+  /** The name of a hook in the folder of hooks that root placed (`<home>/hooks`). */
+  natHook: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9-]{0,40}$/)
+    .nullable(),
+});
+export type TrafficSettings = z.infer<typeof trafficSettings>;
+export const trafficChange = z.strictObject({
+  way: z.enum(TRAFFIC_WAYS),
+  dns: dnsUpdate.strict().nullable(),
+  /** Base64; absent: stays as it is. */
+  dnsSecret: z.base64().max(400).optional(),
+  natHook: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9-]{0,40}$/)
+    .nullable(),
+});
+
+export const trafficState = z.object({
+  settings: trafficSettings,
+  hooks: z.array(z.string()).max(50),
+  /** Whether this appliance has (or is taking) the traffic now, and why not. */
+  holds: z.boolean(),
+  lastMove: z
+    .object({ atMs: instantMs, to: z.enum(['here', 'away']), outcome: z.enum(['running', 'done', 'failed']), text: z.string() })
+    .nullable(),
+  /** What the checklist watches: to which addresses the shared name resolves, and who answers there. */
+  resolution: z.array(z.object({ address: z.string(), answersAs: z.string().nullable() })).max(16),
+});
+export type TrafficState = z.infer<typeof trafficState>;
+
+export const ipConfiguration = z.object({
+  addresses: z.array(ipAddress).max(64),
+  devices: z.array(networkDevice).max(64),
+  /** Whether this appliance can change addresses at all (its helper runs as root). */
+  canApply: z.boolean(),
+  /** B12: who would be disturbed now. */
+  connected: z.object({
+    clients: z.number().int(),
+    sessions: z.array(z.object({ user: z.string(), item: z.string() })).max(100),
+    people: z.number().int(),
+  }),
+  traffic: trafficState,
+});
+export type IpConfiguration = z.infer<typeof ipConfiguration>;

@@ -1,0 +1,179 @@
+/** Box interface, below `/appliance/api/plans`: upgrades of a failover pair as plans (B121-B138), and what the bases of a pair ask each other. */
+import { z } from 'zod';
+import { id, instantMs, line, sha256Hex } from '../text.ts';
+import { pairRole } from './failover.ts';
+
+/** `single`: this appliance alone. The others need a relationship. */
+export const PLAN_KINDS = ['single', 'synchronous', 'asynchronous', 'rolling'] as const;
+export const planKind = z.enum(PLAN_KINDS);
+export type PlanKind = z.infer<typeof planKind>;
+
+export const PLAN_STEPS = [
+  'backup',
+  'sync-now',
+  'break',
+  'install-base',
+  'install-site',
+  'rehearse',
+  'verify',
+  'pull-changes',
+  'swap',
+  'split-read-only',
+  'watch',
+  'establish',
+  'migrate',
+  'compare',
+  'report',
+] as const;
+export const planStepKind = z.enum(PLAN_STEPS);
+export type PlanStepKind = z.infer<typeof planStepKind>;
+
+export const planStep = z.object({
+  number: z.number().int().positive(),
+  kind: planStepKind,
+  /** The appliance that does it, by name. */
+  on: z.string(),
+  /** 1 or 2: in which maintenance window; null: in neither. */
+  window: z.union([z.literal(1), z.literal(2)]).nullable(),
+  state: z.enum(['waiting', 'ready', 'running', 'waits-for-person', 'done', 'failed', 'undone', 'skipped']),
+  expectedSeconds: z.number().nonnegative(),
+  startedAtMs: instantMs.nullable(),
+  endedAtMs: instantMs.nullable(),
+  /** The interfaces translate `plans.step.<kind>` and so on with `params`. */
+  params: z.record(z.string(), z.union([z.string(), z.number()])),
+  /** What a person is asked, or what went wrong, in English; codes `plans.note.<code>`. */
+  notes: z
+    .array(z.object({ code: z.string(), text: z.string(), params: z.record(z.string(), z.union([z.string(), z.number()])) }))
+    .max(50),
+  progress: z.object({ done: z.number(), total: z.number().nullable(), text: z.string() }).nullable(),
+});
+export type PlanStep = z.infer<typeof planStep>;
+
+export const planSide = z.object({
+  appliance: z.string(),
+  role: pairRole,
+  base: z.string(),
+  site: z.string(),
+  targetBase: z.string().nullable(),
+  targetSite: z.string().nullable(),
+});
+
+/** The outcome, signed by the site identity of whoever is primary at the end; `npm run verify -- plan-report FILE` checks it. */
+export const planReport = z.object({
+  format: z.literal('bascule-plan-report/1'),
+  plan: id('upgradePlan'),
+  kind: planKind,
+  startedAtMs: instantMs,
+  endedAtMs: instantMs,
+  by: z.string(),
+  before: z.array(planSide).max(2),
+  after: z.array(planSide).max(2),
+  /** Measured by this appliance asking the shared address each 100 ms; null: there is none. */
+  withoutServiceMs: z.number().nullable(),
+  sessions: z.object({ before: z.number().int(), ended: z.number().int(), lostBytes: z.number().int() }),
+  lagAtSwitch: z.object({ changes: z.number().int(), seconds: z.number() }).nullable(),
+  clients: z.object({ total: z.number().int(), current: z.number().int(), pending: z.number().int(), absent: z.number().int() }),
+  testSession: z.object({ outcome: z.enum(['passed', 'failed', 'no-client']), session: z.string().nullable() }),
+  steps: z
+    .array(z.object({ number: z.number().int(), kind: planStepKind, on: z.string(), state: z.string(), seconds: z.number() }))
+    .max(40),
+});
+export type PlanReport = z.infer<typeof planReport>;
+export const signedPlanReport = z.object({ statement: z.string(), signature: z.string(), certificate: z.string() });
+
+export const plan = z.object({
+  id: id('upgradePlan'),
+  kind: planKind,
+  state: z.enum(['shown', 'running', 'paused', 'waits-for-person', 'done', 'failed', 'cancelled']),
+  createdAtMs: instantMs,
+  by: z.string(),
+  /** Runs from step to step by itself; waits only where the guide says verify. */
+  runsThrough: z.boolean(),
+  sides: z.array(planSide).max(2),
+  steps: z.array(planStep).max(40),
+  /** Two maintenance windows (B123): when it is quiet by the sessions of the last four weeks, and how long each is expected to take. */
+  windows: z
+    .array(
+      z.object({
+        number: z.union([z.literal(1), z.literal(2)]),
+        proposedAtMs: instantMs.nullable(),
+        expectedSeconds: z.number(),
+      }),
+    )
+    .max(2),
+  /** Consumers that connect by IP address (B135). */
+  consumersByAddress: z.array(z.object({ name: z.string(), address: z.string() })).max(100),
+  report: signedPlanReport.nullable(),
+});
+export type Plan = z.infer<typeof plan>;
+
+export const plansState = z.object({
+  /** The plan that runs or waits, else the newest. */
+  current: plan.nullable(),
+  earlier: z
+    .array(z.object({ id: id('upgradePlan'), kind: planKind, state: z.string(), endedAtMs: instantMs.nullable() }))
+    .max(50),
+  /** Why a kind cannot be made now; absent: it can. */
+  unavailable: z.partialRecord(planKind, z.string()),
+});
+export const newPlan = z.strictObject({
+  kind: planKind,
+  /** TUF targets; absent: the newest installable of each kind, on both. */
+  targets: z.array(line(200)).max(4).optional(),
+});
+export const runPlan = z.strictObject({ through: z.boolean() });
+export const confirmStep = z.strictObject({ number: z.number().int().positive() });
+
+/** base → site → site of the peer → its base: a closed list. */
+export const boxQuestion = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('software') }),
+  z.object({ kind: z.literal('check-offers') }),
+  z.object({
+    kind: z.literal('install'),
+    target: line(200),
+    plan: id('upgradePlan'),
+    overrule: z.array(line(60)).max(40),
+    acceptEula: line(200).optional(),
+  }),
+  z.object({ kind: z.literal('installation'), id: z.string().max(100) }),
+  z.object({ kind: z.literal('roll-back'), package: z.enum(['base', 'site']), plan: id('upgradePlan') }),
+  z.object({ kind: z.literal('snapshot'), plan: id('upgradePlan') }),
+  z.object({ kind: z.literal('test-session') }),
+  z.object({ kind: z.literal('addresses') }),
+  /** The plan as its runner sees it, so that the other side's pages show it too. */
+  z.object({ kind: z.literal('plan-shown'), plan: z.unknown() }),
+]);
+export type BoxQuestion = z.infer<typeof boxQuestion>;
+export const boxAnswer = z.object({
+  ok: z.boolean(),
+  error: z.object({ code: z.string(), message: z.string() }).optional(),
+  software: z
+    .object({
+      base: z.string(),
+      site: z.string(),
+      /** Installable targets in order, newest last. */
+      installable: z
+        .array(
+          z.object({
+            target: z.string(),
+            kind: z.enum(['base', 'site', 'licence']),
+            version: z.string(),
+            downloaded: z.boolean(),
+            sha256: sha256Hex.nullable(),
+          }),
+        )
+        .max(200),
+      running: z.string().nullable(),
+    })
+    .optional(),
+  installation: z.unknown().optional(),
+  id: z.string().optional(),
+  testSession: z.object({ outcome: z.enum(['passed', 'failed', 'no-client']), session: z.string().nullable() }).optional(),
+  addresses: z
+    .array(
+      z.object({ address: z.string(), prefix: z.number().int(), device: z.string(), shared: z.boolean(), held: z.boolean() }),
+    )
+    .max(64)
+    .optional(),
+});
+export type BoxAnswer = z.infer<typeof boxAnswer>;
