@@ -44,7 +44,8 @@ interface Shape {
   anyOf?: Shape[];
   oneOf?: Shape[];
   allOf?: Shape[];
-  type?: string;
+  /** Several: any of them. */
+  type?: string | string[];
   pattern?: string;
   minLength?: number;
   minimum?: number;
@@ -102,6 +103,7 @@ function sample(shape: Shape, full: boolean): unknown {
   if (shape.enum) return shape.enum.at(full ? 0 : -1);
   const choices = shape.anyOf ?? shape.oneOf;
   if (choices) return sample(choices.at(full ? 0 : -1)!, full);
+  if (Array.isArray(shape.type)) return sample({ ...shape, type: shape.type.at(full ? 0 : -1)! }, full);
   if (shape.allOf) return sample(Object.assign({}, ...shape.allOf) as Shape, full);
   if (shape.type === 'object') return sampleObject(shape, full);
   if (shape.type === 'array') return sampleArray(shape, full);
