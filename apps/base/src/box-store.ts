@@ -2,11 +2,18 @@ import { accountMigrations } from '@bascule/accounts/accounts.ts';
 import type { Log } from '@bascule/log/log.ts';
 import { Store } from '@bascule/store/store.ts';
 import { networkMigrations } from './network/network.ts';
+import { siteHostMigrations } from './site-host/site-host.ts';
 import { softwareMigrations } from './software/software.ts';
 import { mailMigrations } from './support/support.ts';
 
 /** Of every domain with tables in box.db. */
-const boxMigrations = [...accountMigrations, ...networkMigrations, ...softwareMigrations, ...mailMigrations];
+const boxMigrations = [
+  ...accountMigrations,
+  ...networkMigrations,
+  ...siteHostMigrations,
+  ...softwareMigrations,
+  ...mailMigrations,
+];
 
 /** Opens box.db with the migrations of every domain. */
 export function openBoxStore(options: { path: string; appliance: string; log: Log; now?: () => number }): Store {

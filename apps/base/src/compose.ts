@@ -18,7 +18,7 @@ import { Front } from './front/front.ts';
 import { openBoxInterface, openControlSocket, routesOfBox, type ControlHandlers } from './http/http.ts';
 import { openBoxAdministrators } from './identity/identity.ts';
 import { Clock } from './network/network.ts';
-import { SiteHost, type SiteSoftware } from './site-host/site-host.ts';
+import { KnownEpoch, readKnownEpoch, SiteHost, type SiteSoftware } from './site-host/site-host.ts';
 import { Slots } from './software/slots.ts';
 import { Software } from './software/software.ts';
 import { openBoxMail, type Mailer } from './support/support.ts';
@@ -37,6 +37,8 @@ export interface Prepared {
   web: { certificate: WebCertificate };
   /** Whether that version of the site is past its watch period; the engine knows, once it is open. */
   commits: { isCommitted(siteVersion: string): boolean };
+  /** The highest epoch of the site that this box has known. */
+  epochs: { known(): { history: string; epoch: number } | undefined };
 }
 
 /** base, put together. */
@@ -105,6 +107,9 @@ export class Base {
       installationSummary: () => this.#software?.engine.running(),
       log,
     });
+    const epochs = new KnownEpoch(store, log);
+    prepared.epochs.known = () => epochs.get();
+    this.#host.on('pairState', (state) => epochs.note(state));
     this.#host.on('programChanged', (name) => this.#front.programChanged(name));
     this.#host.on('routeChanged', () => this.#front.setPrograms(this.#host.main, this.#host.relay));
   }
@@ -292,10 +297,12 @@ function ownCertificate({ paths, hosts }: BaseConfig): Promise<WebCertificate> {
 function load(config: BaseConfig, log: Log, certificate: WebCertificate): Prepared {
   const web = { certificate };
   const commits = { isCommitted: (_version: string): boolean => true };
+  const epochs: Prepared['epochs'] = { known: () => readKnownEpoch(config.paths.boxDatabase, log) };
   const host = new SiteHost({
     paths: config.paths,
     software: () => siteSoftware(config),
     siteStart: (version) => ({
+      ...knownEpoch(epochs.known()),
       applianceName: config.applianceName,
       publicHost: config.publicHost,
       publicPort: config.port,
@@ -308,7 +315,11 @@ function load(config: BaseConfig, log: Log, certificate: WebCertificate): Prepar
     }),
     log,
   });
-  return { host, web, commits };
+  return { host, web, commits, epochs };
+}
+
+function knownEpoch(known: { history: string; epoch: number } | undefined): { knownEpoch?: number; knownHistory?: string } {
+  return known === undefined ? {} : { knownEpoch: known.epoch, knownHistory: known.history };
 }
 
 /** The folder of software/base that this process runs from; undefined from a checkout. */

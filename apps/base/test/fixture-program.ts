@@ -105,12 +105,25 @@ function hear(name: string, message: ToSite, socket: net.Socket | undefined): vo
     const { nonce, user } = message;
     tell({ kind: 'second-factor-reset', nonce, ...(user !== 'admin' && { error: `There is no user '${user}'.` }) });
   }
+  if (name === 'main') hearOfPair(message);
   if (message.kind === 'local-client-token') tell({ kind: 'local-client-token', nonce: message.nonce, token: 'a-token' });
   if (message.kind !== 'link' || socket === undefined) return;
   const { head, address, port } = message;
   socket.on('error', () => socket.destroy());
   socket.write(`${JSON.stringify({ name, head: Buffer.from(head).toString('hex'), address, port })}\n`);
   socket.pipe(socket);
+}
+
+/** Of the failover pair: main says the message that a plan's order `sign` carries. */
+function hearOfPair(message: ToSite): void {
+  if (message.kind === 'pair-do') {
+    const { nonce, order } = message;
+    if (order.kind === 'sign') tell(JSON.parse(order.statement) as FromSite);
+    tell({ kind: 'pair-done', nonce, outcome: 'done', result: { plan: message.plan, step: message.step } });
+  }
+  // The peer is this very base: what it is asked comes back as a question.
+  if (message.kind === 'ask-peer') tell({ kind: 'peer-asks', nonce: message.nonce, peer: 'other', question: message.question });
+  if (message.kind === 'box-answered') tell({ kind: 'peer-answered', nonce: message.nonce, answer: message.answer });
 }
 
 function tell(message: FromSite): void {

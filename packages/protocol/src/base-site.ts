@@ -41,6 +41,8 @@ export const siteStart = z.object({
   isCommitted: z.boolean().optional(),
   /** The highest epoch that this box has ever known: a site that comes with a lower one was restored (I5). */
   knownEpoch: z.number().int().nonnegative().optional(),
+  /** Of which history that epoch was. */
+  knownHistory: z.string().max(64).optional(),
 });
 export type SiteStart = z.infer<typeof siteStart>;
 

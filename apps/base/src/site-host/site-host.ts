@@ -5,15 +5,20 @@ import type { homePaths } from '@bascule/core/home.ts';
 import { AppError } from '@bascule/errors/app-error.ts';
 import type { Log } from '@bascule/log/log.ts';
 import type { ProcessState } from '@bascule/protocol/appliance-control.ts';
-import type { FromSite } from '@bascule/protocol/base-site.ts';
+import type { BoxAnswer, BoxQuestion } from '@bascule/protocol/api/plans.ts';
+import type { FromSite, PairOrder } from '@bascule/protocol/base-site.ts';
 import type { Losses, PlannedChange } from '@bascule/protocol/losses.ts';
 import { raiseGeneration, readGeneration } from '@bascule/store/generation-file.ts';
+import type { PairState } from './known-epoch.ts';
+import { PairTalk, type PeerAsks } from './pair-talk.ts';
 import { endLeftovers, noteSitePrograms } from './site-leftovers.ts';
 import { FREEZE_LIMIT_MS, newRunDir, SitePair, type SitePairOptions, type SiteSoftware } from './site-pair.ts';
 import type { SupervisedProgram } from './site-program.ts';
 import * as questions from './site-questions.ts';
 import { tryOnCopy, type TrialReport } from './site-trial.ts';
 
+export { KnownEpoch, readKnownEpoch, siteHostMigrations, type PairState } from './known-epoch.ts';
+export type { PeerAsks } from './pair-talk.ts';
 export type { SiteSoftware } from './site-pair.ts';
 export type { TrialReport } from './site-trial.ts';
 export { ASK_WAIT_MS } from './site-questions.ts';
@@ -44,6 +49,8 @@ interface SiteHostEvents {
   programChanged: ['main' | 'relay'];
   /** `main` and `relay` are others now. */
   routeChanged: [];
+  /** From main in force: on each change, and each second as a sign of life. */
+  pairState: [PairState];
 }
 
 /** Runs the site: its main program and its relay, each restarted alone, under one writer generation; and puts another version in their place. */
@@ -60,12 +67,14 @@ export class SiteHost extends EventEmitter<SiteHostEvents> {
   #firstPassword: string | undefined;
   #earlierDeaths = 0;
   #heldSinceMs = 0;
+  readonly #pairTalk: PairTalk;
 
   constructor(options: SiteHostOptions) {
     super();
     // Bounded by the connections of the control socket.
     this.setMaxListeners(0);
     this.#options = options;
+    this.#pairTalk = new PairTalk(options.log);
     this.#pidFile = join(dirname(options.paths.controlSocket), 'site-programs.json');
     this.#pair = this.#makePair(options.software(), undefined);
   }
@@ -287,6 +296,34 @@ export class SiteHost extends EventEmitter<SiteHostEvents> {
     return await questions.whoWouldILose(this.main, change);
   }
 
+  /** What main in force said last of its failover pair; undefined while it has said nothing. */
+  get pairState(): PairState | undefined {
+    return this.#pairTalk.stateOf(this.#pair);
+  }
+
+  /** Whether one version of the site takes over from another: main is silent on purpose. */
+  get isSwitching(): boolean {
+    return this.#pair.main.switching;
+  }
+
+  /**
+   * Has main do a step of an upgrade plan. `outcome` `running`: it goes on; the same order (by `plan` and `step`) asks how far it is. Throws
+   * `SITE_UNAVAILABLE`.
+   */
+  async pairDo(plan: string, step: number, order: PairOrder): Promise<Extract<FromSite, { kind: 'pair-done' }>> {
+    return await questions.pairDo(this.main, plan, step, order);
+  }
+
+  /** Asks the base of the peer, through both sites. Whoever cannot be asked is an answer too (`ok` false). Throws `SITE_UNAVAILABLE`. */
+  async askPeer(question: BoxQuestion): Promise<BoxAnswer> {
+    return await questions.askPeer(this.main, question);
+  }
+
+  /** Who answers what the base of the peer asks; one for all questions. What it throws is answered as its code and message. */
+  onPeerAsks(handler: PeerAsks): void {
+    this.#pairTalk.handler = handler;
+  }
+
   /** Tells main of the version in force. One that is not running is told by its start. */
   tellMain(kind: 'committed' | 'update-metadata'): void {
     this.main.send({ kind });
@@ -316,6 +353,7 @@ export class SiteHost extends EventEmitter<SiteHostEvents> {
     for (const name of ['main', 'relay'] as const)
       pair[name].on('change', () => {
         this.#noteProcesses();
+        if (name === 'main' && !pair.main.alive) this.#pairTalk.forget(pair);
         if (pair !== this.#pair) return;
         if (this.ready) this.#wasReady = true;
         this.emit('programChanged', name);
@@ -324,6 +362,11 @@ export class SiteHost extends EventEmitter<SiteHostEvents> {
     pair.main.on('message', (message) => {
       if (pair === this.#pair && message.kind === 'ready' && message.firstPassword !== undefined)
         this.#firstPassword = message.firstPassword;
+      if (message.kind === 'pair-state') {
+        this.#pairTalk.note(pair, message);
+        if (pair === this.#pair) this.emit('pairState', message);
+      }
+      if (message.kind === 'peer-asks' && pair === this.#pair) void this.#pairTalk.answer(pair, message);
     });
     return pair;
   }
@@ -344,6 +387,8 @@ export class SiteHost extends EventEmitter<SiteHostEvents> {
     // Who waits for the earlier ones looks again, and finds that they are not in force any more.
     earlier.switching = false;
     this.emit('change');
+    const pairState = this.#pairTalk.stateOf(pair);
+    if (pairState !== undefined) this.emit('pairState', pairState);
   }
 
   /** Holds what arrives, and ends the programs in force when they have answered what they took. */

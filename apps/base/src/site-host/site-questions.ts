@@ -1,5 +1,6 @@
 import { AppError } from '@bascule/errors/app-error.ts';
-import type { FromSite, ToSite } from '@bascule/protocol/base-site.ts';
+import type { BoxAnswer, BoxQuestion } from '@bascule/protocol/api/plans.ts';
+import type { FromSite, PairOrder, ToSite } from '@bascule/protocol/base-site.ts';
 import type { Losses, PlannedChange } from '@bascule/protocol/losses.ts';
 import type { SupervisedProgram } from './site-program.ts';
 
@@ -15,6 +16,10 @@ export const TEST_SESSION_WAIT_MS = 60_000;
 export const FLEET_WAIT_MS = 5_000;
 /** Every client is looked at. */
 export const LOSSES_WAIT_MS = 30_000;
+/** An order of a plan is answered at once with `running` when it takes longer. */
+export const PAIR_DO_WAIT_MS = 30_000;
+/** Through both sites to the other base and back: a test session there is the longest. */
+export const PEER_WAIT_MS = 75_000;
 
 type Answer<K extends FromSite['kind']> = Extract<FromSite, { kind: K }>;
 
@@ -73,6 +78,21 @@ export async function fleet(main: SupervisedProgram): Promise<Answer<'fleet'>> {
 export async function whoWouldILose(main: SupervisedProgram, change: PlannedChange): Promise<Losses> {
   const answer = await ask(main, (nonce) => ({ kind: 'who-would-i-lose', nonce, change }), 'who-would-i-lose', LOSSES_WAIT_MS);
   return wanted(answer.losses, answer.error);
+}
+
+/** An order of an upgrade plan; harmless when given again, by `plan` and `step`. */
+export async function pairDo(
+  main: SupervisedProgram,
+  plan: string,
+  step: number,
+  order: PairOrder,
+): Promise<Answer<'pair-done'>> {
+  return await ask(main, (nonce) => ({ kind: 'pair-do', nonce, plan, step, order }), 'pair-done', PAIR_DO_WAIT_MS);
+}
+
+export async function askPeer(main: SupervisedProgram, question: BoxQuestion): Promise<BoxAnswer> {
+  const { answer } = await ask(main, (nonce) => ({ kind: 'ask-peer', nonce, question }), 'peer-answered', PEER_WAIT_MS);
+  return answer;
 }
 
 /** Asks `main` and waits for the answer with the same number. Throws `SITE_UNAVAILABLE` when main is not ready, dies, or is late. */
