@@ -28,6 +28,9 @@ export const preSharedKeyChange = z.strictObject({ key: line(200).min(PRE_SHARED
 export const endpoint = z.object({ host: line(255), port: z.number().int().min(1).max(65_535) });
 export type Endpoint = z.infer<typeof endpoint>;
 
+/** POST `/api/security/pre-shared-key/generate`: a new random key, shown once. Nothing is set by it: the person saves it, here and on the other appliance. */
+export const generatedPreSharedKey = z.object({ key: z.string() });
+
 /** What would be handed over and checked; nothing is changed by asking. */
 export const establishRequest = z.strictObject({
   /** New backup site connection details (B145): how this appliance reaches the other. */
@@ -228,6 +231,16 @@ export const rehearsalRequest = z.strictObject({
   clients: z.array(id('jumpClient')).min(1).max(20),
 });
 
+/** GET `/api/failover/rehearsal/choices`: who may be chosen for a rehearsal, on either side. */
+export const rehearsalChoices = z.object({
+  users: z.array(z.object({ id: z.string(), name: z.string() })).max(1000),
+  clients: z.array(z.object({ id: z.string(), name: z.string(), online: z.boolean() })).max(1000),
+});
+export type RehearsalChoices = z.infer<typeof rehearsalChoices>;
+
+/** The code of the error that a backup, or the read-only side of a broken relationship, answers to a change; `params.primaryUrl` says where it can be made. */
+export const FAILOVER_READ_ONLY = 'FAILOVER_READ_ONLY';
+
 /** GET `/api/failover`. */
 export const failoverState = z.object({
   self: sideState,
@@ -253,6 +266,21 @@ export const failoverState = z.object({
     .object({ what: z.string(), step: z.string(), done: z.number(), total: z.number().nullable(), startedAtMs: instantMs })
     .nullable(),
   preSharedKey: preSharedKeyState,
+  /** Access sessions that go on now, by name, as far as this side knows: whom a change of roles would touch. Absent: only their number is known. */
+  liveSessions: z
+    .array(z.object({ user: z.string(), item: z.string() }))
+    .max(100)
+    .optional(),
+  /** While the peer cannot be reached from here: who else still hears it (or has lost it, too). */
+  peerSeenBy: z
+    .object({
+      /** The witness last heard the peer; null: never, or there is no witness. */
+      witnessAtMs: instantMs.nullable(),
+      /** Clients that came here lately because they had lost the peer, and when the newest came. */
+      clientsHere: z.number().int().nonnegative(),
+      clientsHereAtMs: instantMs.nullable(),
+    })
+    .optional(),
 });
 export type FailoverState = z.infer<typeof failoverState>;
 
@@ -297,6 +325,8 @@ export const applianceHeader = z.object({
   /** Where a change can be made, when not here. */
   primaryUrl: z.string().nullable(),
   alarms: z.array(z.enum(ALARM_CODES)).max(20),
+  /** On a backup: whether it answers what only reads (B35), so that the pages show it. */
+  backupOperations: z.boolean().optional(),
 });
 export type ApplianceHeader = z.infer<typeof applianceHeader>;
 
@@ -319,6 +349,7 @@ export const newApiToken = z.strictObject({
   scopes: z.array(apiScope).min(1).max(API_SCOPES.length),
   days: z.number().int().min(1).max(API_TOKEN_DAYS_MAX),
 });
+export const apiTokens = z.object({ tokens: z.array(apiToken) });
 /** `secret` is shown once: `bat1.<lookup>.<secret>`, sent as `Authorization: Bearer`. */
 export const createdApiToken = apiToken.extend({ secret: z.string() });
 export const noteText = optionalLine(500);
