@@ -51,14 +51,18 @@ export const pairOrder = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('state') }),
   z.object({ kind: z.literal('sync-now') }),
   z.object({ kind: z.literal('break') }),
-  /** With the peer and addresses of the relationship that was broken last. */
-  z.object({ kind: z.literal('establish-again') }),
-  z.object({ kind: z.literal('swap') }),
-  /** Pulls what the other side has changed since the break; the rest is listed by name. */
-  z.object({ kind: z.literal('pull-changes') }),
+  /** With the peer and addresses of the relationship that was broken last; `primary`, by name, is and stays primary. */
+  z.object({ kind: z.literal('establish-again'), primary: z.string().max(100) }),
+  /** Also while the relationship is broken. `primary`, by name, is primary afterwards; done already when it is so. */
+  z.object({ kind: z.literal('swap'), primary: z.string().max(100) }),
+  /** `into`, by name, pulls what the other side has changed since the break. Result: `{ left: string[] }`, the rest by name. */
+  z.object({ kind: z.literal('pull-changes'), into: z.string().max(100) }),
   z.object({ kind: z.literal('compare') }),
   z.object({ kind: z.literal('rehearse') }),
+  /** By the site identity, ECDSA with SHA-256 over the UTF-8 bytes. Result: `{ signature, certificate }`, base64 (DER) and PEM. */
   z.object({ kind: z.literal('sign'), statement: z.string().max(200_000) }),
+  /** Result: `{ sessionsByHour: number[] }`, sessions that ran in each hour of the week (UTC, 168, from Sunday 00:00) of the last four weeks. */
+  z.object({ kind: z.literal('quiet-hours') }),
 ]);
 export type PairOrder = z.infer<typeof pairOrder>;
 

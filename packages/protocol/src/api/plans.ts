@@ -18,8 +18,6 @@ export const PLAN_STEPS = [
   'verify',
   'pull-changes',
   'swap',
-  'split-read-only',
-  'watch',
   'establish',
   'migrate',
   'compare',
@@ -36,6 +34,8 @@ export const planStep = z.object({
   /** 1 or 2: in which maintenance window; null: in neither. */
   window: z.union([z.literal(1), z.literal(2)]).nullable(),
   state: z.enum(['waiting', 'ready', 'running', 'waits-for-person', 'done', 'failed', 'undone', 'skipped']),
+  /** What Cancel does about it: nothing is needed, it is taken back, or from here on there is no way back. */
+  undo: z.enum(['nothing', 'taken-back', 'impossible']),
   expectedSeconds: z.number().nonnegative(),
   startedAtMs: instantMs.nullable(),
   endedAtMs: instantMs.nullable(),
@@ -84,8 +84,16 @@ export const signedPlanReport = z.object({ statement: z.string(), signature: z.s
 export const plan = z.object({
   id: id('upgradePlan'),
   kind: planKind,
+  /** `failed`: a person gave it up. */
   state: z.enum(['shown', 'running', 'paused', 'waits-for-person', 'done', 'failed', 'cancelled']),
+  /** The appliance that runs it, by name: only there it can be changed. */
+  runner: z.string(),
+  /** It was cancelled, and what it did is being taken back. */
+  isUndoing: z.boolean(),
+  mayCancel: z.boolean(),
   createdAtMs: instantMs,
+  startedAtMs: instantMs.nullable(),
+  endedAtMs: instantMs.nullable(),
   by: z.string(),
   /** Runs from step to step by itself; waits only where the guide says verify. */
   runsThrough: z.boolean(),
@@ -108,7 +116,9 @@ export const plan = z.object({
 export type Plan = z.infer<typeof plan>;
 
 export const plansState = z.object({
-  /** The plan that runs or waits, else the newest. */
+  nowMs: instantMs,
+  applianceName: z.string(),
+  /** The plan that runs or waits, here or on the other appliance, else the newest. */
   current: plan.nullable(),
   earlier: z
     .array(z.object({ id: id('upgradePlan'), kind: planKind, state: z.string(), endedAtMs: instantMs.nullable() }))
@@ -118,11 +128,22 @@ export const plansState = z.object({
 });
 export const newPlan = z.strictObject({
   kind: planKind,
-  /** TUF targets; absent: the newest installable of each kind, on both. */
+  /** TUF targets; absent: on each side the base and the site that are next on its upgrade path. */
   targets: z.array(line(200)).max(4).optional(),
 });
-export const runPlan = z.strictObject({ through: z.boolean() });
+/** Starts a plan, or goes on with one that is paused or waits. `overrule`: codes of amber preflight lines, on both appliances. */
+export const runPlan = z.strictObject({ through: z.boolean(), overrule: z.array(line(60)).max(40).default([]) });
 export const confirmStep = z.strictObject({ number: z.number().int().positive() });
+
+// GET    plans                → plansState
+// GET    plans/:id            → plan
+// GET    plans/:id/report     → signedPlanReport, as a file
+// POST   plans                ← newPlan → plan: shown, nothing is done yet
+// POST   plans/:id/run        ← runPlan
+// POST   plans/:id/confirm    ← confirmStep: a person has looked
+// POST   plans/:id/pause
+// POST   plans/:id/cancel     takes back what was done, where that is possible
+// POST   plans/:id/give-up    ends a paused plan as it is
 
 /** base → site → site of the peer → its base: a closed list. */
 export const boxQuestion = z.discriminatedUnion('kind', [
@@ -132,13 +153,24 @@ export const boxQuestion = z.discriminatedUnion('kind', [
     kind: z.literal('install'),
     target: line(200),
     plan: id('upgradePlan'),
+    /** The same plan and attempt is the same installation, however often it is asked for. */
+    attempt: z.number().int().positive().default(1),
     overrule: z.array(line(60)).max(40),
     acceptEula: line(200).optional(),
   }),
   z.object({ kind: z.literal('installation'), id: z.string().max(100) }),
-  z.object({ kind: z.literal('roll-back'), package: z.enum(['base', 'site']), plan: id('upgradePlan') }),
+  /** To `version`, which was in use before; done already when that version is in use. */
+  z.object({
+    kind: z.literal('roll-back'),
+    package: z.enum(['base', 'site']),
+    version: line(60),
+    plan: id('upgradePlan'),
+    attempt: z.number().int().positive().default(1),
+  }),
   z.object({ kind: z.literal('snapshot'), plan: id('upgradePlan') }),
   z.object({ kind: z.literal('test-session') }),
+  /** Who is in which session, and how far clients are: of whoever serves. */
+  z.object({ kind: z.literal('sessions') }),
   z.object({ kind: z.literal('addresses') }),
   /** The plan as its runner sees it, so that the other side's pages show it too. */
   z.object({ kind: z.literal('plan-shown'), plan: z.unknown() }),
@@ -151,7 +183,7 @@ export const boxAnswer = z.object({
     .object({
       base: z.string(),
       site: z.string(),
-      /** Installable targets in order, newest last. */
+      /** What is next on its upgrade path, in the order of installation, as far as nothing has to be waited for in between. */
       installable: z
         .array(
           z.object({
@@ -160,15 +192,31 @@ export const boxAnswer = z.object({
             version: z.string(),
             downloaded: z.boolean(),
             sha256: sha256Hex.nullable(),
+            /** Who accepted its licence agreement there; null: nobody. */
+            eulaAcceptedBy: z.string().nullable().default(null),
+            /** By earlier installations and trials there, in seconds; null: there were none. */
+            expectedSeconds: z.number().nonnegative().nullable().default(null),
           }),
         )
         .max(200),
+      /** The installation that is under way. */
       running: z.string().nullable(),
+      /** Whether the programs of its site work. */
+      isReady: z.boolean().default(true),
     })
     .optional(),
   installation: z.unknown().optional(),
   id: z.string().optional(),
   testSession: z.object({ outcome: z.enum(['passed', 'failed', 'no-client']), session: z.string().nullable() }).optional(),
+  sessions: z
+    .object({
+      running: z.array(z.string()).max(1000),
+      clientsOnline: z.number().int(),
+      clients: z
+        .object({ total: z.number().int(), current: z.number().int(), pending: z.number().int(), absent: z.number().int() })
+        .nullable(),
+    })
+    .optional(),
   addresses: z
     .array(
       z.object({ address: z.string(), prefix: z.number().int(), device: z.string(), shared: z.boolean(), held: z.boolean() }),
