@@ -56,4 +56,23 @@ export const accountMigrations: Migration[] = [
       UPDATE accounts SET language_chosen = 1 WHERE language <> 'en';
     `,
   },
+  {
+    version: 12,
+    name: 'api tokens',
+    // Tokens of a disabled account are deleted with that change; there is no way to delete an account.
+    up: `
+      CREATE TABLE api_tokens (
+        id TEXT PRIMARY KEY NOT NULL,
+        account_id TEXT NOT NULL,
+        name TEXT NOT NULL,
+        scopes TEXT NOT NULL,
+        lookup TEXT NOT NULL UNIQUE,
+        secret_sha256 TEXT NOT NULL,
+        created_at_ms INTEGER NOT NULL,
+        expires_at_ms INTEGER NOT NULL,
+        last_used_at_ms INTEGER
+      ) STRICT;
+      CREATE INDEX api_tokens_by_account ON api_tokens (account_id);
+    `,
+  },
 ];

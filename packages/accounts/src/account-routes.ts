@@ -7,6 +7,7 @@ import { id } from '@bascule/protocol/text.ts';
 import type { Visitor } from './account-parts.ts';
 import { secondFactorsOf } from './account-parts.ts';
 import type { Accounts } from './accounts.ts';
+import { apiTokenRoutes } from './api-token-routes.ts';
 import type { NewLogin } from './login-sessions.ts';
 
 /** What the routes ask policy for. */
@@ -25,7 +26,13 @@ function visitorOf({ request, context }: Request): Visitor {
 
 /** Everything in protocol/api/auth.ts, for either interface. */
 export function accountRoutes(accounts: Accounts): AnyRoute[] {
-  return [...loginRoutes(accounts), ...ownAccountRoutes(accounts), ...secondFactorRoutes(accounts), ...userRoutes(accounts)];
+  return [
+    ...loginRoutes(accounts),
+    ...ownAccountRoutes(accounts),
+    ...secondFactorRoutes(accounts),
+    ...userRoutes(accounts),
+    ...(accounts.actorKind === 'user' ? apiTokenRoutes(accounts.apiTokens) : []),
+  ];
 }
 
 function loginRoutes(accounts: Accounts): AnyRoute[] {

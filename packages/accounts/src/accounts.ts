@@ -7,6 +7,7 @@ import * as errors from './account-errors.ts';
 import * as events from './account-events.ts';
 import { actorKindOf, type AccountKind, type AccountParts, type Visitor } from './account-parts.ts';
 import * as rows from './account-store.ts';
+import { ApiTokens } from './api-tokens.ts';
 import type { KeyWrap } from './key-wrap.ts';
 import { LoginSessions, type LoginSessionsEnded, type NewLogin } from './login-sessions.ts';
 import { Logins } from './logins.ts';
@@ -45,6 +46,7 @@ export class Accounts implements LoginAuthority {
   readonly totp: TotpFactor;
   readonly passkeys: Passkeys;
   readonly users: UserAdministration;
+  readonly apiTokens: ApiTokens;
   readonly #parts: AccountParts;
   readonly #refusals: RateLimit;
   #refusedSilently = 0;
@@ -57,6 +59,7 @@ export class Accounts implements LoginAuthority {
     this.totp = new TotpFactor(this.#parts, this.logins);
     this.passkeys = new Passkeys(this.#parts, this.logins);
     this.users = new UserAdministration(this.#parts, this.sessions);
+    this.apiTokens = new ApiTokens(this.#parts);
     this.#refusals = new RateLimit({ ...REFUSED_AUDIT, now: this.#parts.now });
   }
 
@@ -88,6 +91,11 @@ export class Accounts implements LoginAuthority {
   /** The principal of a login cookie's value, or undefined; counts as a sign of life of its login session, unless it is a page's own refreshing. */
   authenticate(cookie: string | undefined, background = false): Principal | undefined {
     return this.sessions.authenticate(cookie, background);
+  }
+
+  /** The principal of an API token, or undefined; box administrators have none. */
+  authenticateToken(text: string, address: string): Principal | undefined {
+    return this.#parts.kind === 'user' ? this.apiTokens.authenticate(text, address) : undefined;
   }
 
   /**
@@ -126,5 +134,6 @@ export class Accounts implements LoginAuthority {
   /** Writes what is still to be noted. */
   close(): void {
     this.sessions.close();
+    this.apiTokens.close();
   }
 }

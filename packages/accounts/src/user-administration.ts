@@ -8,6 +8,7 @@ import * as events from './account-events.ts';
 import { secondFactorsOf, whoIs, type AccountParts } from './account-parts.ts';
 import * as rows from './account-store.ts';
 import type { AccountRow } from './account-store.ts';
+import { deleteTokensOf } from './api-token-store.ts';
 import type { LoginSessions } from './login-sessions.ts';
 import { newOneTimePassword } from './one-time-password.ts';
 
@@ -81,7 +82,10 @@ export class UserAdministration {
       };
       rows.updateProfile(tx, id, profile);
       if (change.unlock === true) rows.updateFailures(tx, id, 0, null);
-      if (disabled && account.disabled === 0) this.#sessions.endAllOf(tx, account, { disabled: true });
+      if (disabled && account.disabled === 0) {
+        this.#sessions.endAllOf(tx, account, { disabled: true });
+        deleteTokensOf(tx, id);
+      }
       if (role !== account.role || disabled !== (account.disabled === 1))
         tx.afterCommit(() => {
           for (const listener of this.#roleListeners) listener();

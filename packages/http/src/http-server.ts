@@ -29,6 +29,8 @@ export const BODY_LIMIT_BYTES = 64 * 1024;
 export const REQUEST_LIMIT = { burst: 1000, perSecond: 200 };
 /** Requests of one address to routes that check a secret. */
 export const LOGIN_LIMIT = { burst: 20, perSecond: 1 / 3 };
+/** Requests of one API token: a load balancer asks every second or two, from several machines. */
+export const TOKEN_LIMIT = { burst: 60, perSecond: 10 };
 const ADDRESSES_LIMIT = 10_000;
 /** Longer than base keeps an idle connection to us, so that it never writes into one that we are closing. */
 const KEEP_ALIVE_MS = 120_000;
@@ -100,6 +102,7 @@ export class HttpServer {
   readonly app: FastifyInstance;
   readonly #options: HttpServerOptions;
   readonly #limits: Record<RateClass, RateLimit>;
+  readonly #tokenLimit: RateLimit;
   readonly #peers = new WeakMap<Socket, Peer>();
   readonly #sockets = new Set<Socket>();
   readonly #underWay = new Set<ServerResponse>();
@@ -115,6 +118,7 @@ export class HttpServer {
       ordinary: bucket(options.limits?.request ?? REQUEST_LIMIT),
       login: bucket(options.limits?.login ?? LOGIN_LIMIT),
     };
+    this.#tokenLimit = bucket(TOKEN_LIMIT);
     this.app = fastify({
       bodyLimit: BODY_LIMIT_BYTES,
       genReqId: () => randomBytes(8).toString('hex'),
@@ -212,16 +216,7 @@ export class HttpServer {
 
   #take(rate: RateClass, request: FastifyRequest): void {
     const retryAfterSeconds = this.#limits[rate].take(addressKey(this.#peerOf(request.raw).address));
-    if (retryAfterSeconds === 0) return;
-    throw new AppError(
-      'limited',
-      'TOO_MANY_REQUESTS',
-      `There were too many requests from your address; wait ${retryAfterSeconds} s.`,
-      {
-        retryAfterSeconds,
-        params: { seconds: retryAfterSeconds },
-      },
-    );
+    if (retryAfterSeconds > 0) throw tooManyRequests('address', retryAfterSeconds);
   }
 
   #urlOf({ url, absolute = false }: AnyRoute): string {
@@ -267,18 +262,39 @@ export class HttpServer {
         context: { actor: { kind: 'system', id: null, name: 'not logged in' }, address },
       };
 
-    const principal = accounts.authenticate(loginCookie(cookieName, request.headers.cookie, reply).value, isBackground(request));
+    const bearer = bearerToken(request.headers.authorization);
+    const cookie = loginCookie(cookieName, request.headers.cookie, reply).value;
+    const principal =
+      bearer === undefined ? accounts.authenticate(cookie, isBackground(request)) : this.#tokenPrincipal(bearer, cookie, request);
     if (principal === undefined) throw unauthenticated();
-    const token = request.headers[CSRF_HEADER];
-    if (changes && !(typeof token === 'string' && timingSafeTextEqual(token, principal.csrf))) throw csrfMismatch();
+    const csrf = request.headers[CSRF_HEADER];
+    // A token is sent by a program that holds it, never by a browser on its own: there is nothing that a foreign page could ride on.
+    if (changes && bearer === undefined && !(typeof csrf === 'string' && timingSafeTextEqual(csrf, principal.csrf)))
+      throw csrfMismatch();
     if (!(definition.states ?? ['ok']).includes(principal.state)) throw stepMissing(principal);
-    const context: Context = { actor: { kind: accounts.actorKind, id: principal.id, name: principal.name }, address };
-    const grant = authorize(principal, definition.action);
+    const name = principal.token === undefined ? principal.name : `${principal.name} (API token ${principal.token.name})`;
+    const context: Context = { actor: { kind: accounts.actorKind, id: principal.id, name }, address };
+    const isTaken = principal.token === undefined || definition.publicApi?.takes === 'token';
+    const grant = isTaken ? authorize(principal, definition.action) : undefined;
     if (grant === undefined) {
       accounts.noteAccessRefused(context, { action: definition.action, what: `${definition.method} ${definition.url}` });
       throw notFound();
     }
     return { site, principal, grant, context };
+  }
+
+  /** The principal of a request with an API token. Throws TOKEN_BESIDE_COOKIE, TOKEN_REFUSED, TOO_MANY_REQUESTS. */
+  #tokenPrincipal(bearer: string, cookie: string | undefined, request: FastifyRequest): Principal {
+    // Two answers to 'who is it' in one request: whoever built it is mistaken about one of them.
+    if (cookie !== undefined) throw tokenBesideCookie();
+    const principal = this.#options.accounts.authenticateToken?.(bearer, this.#peerOf(request.raw).address);
+    if (principal === undefined) {
+      this.#take('login', request);
+      throw tokenRefused();
+    }
+    const retryAfterSeconds = this.#tokenLimit.take(principal.loginSession);
+    if (retryAfterSeconds > 0) throw tooManyRequests('API token', retryAfterSeconds);
+    return principal;
   }
 
   async #answer(definition: AnyRoute, request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
@@ -313,6 +329,26 @@ export class HttpServer {
 /** Whether nobody is behind the request: a page's own refreshing, or its event stream coming back. */
 function isBackground({ headers }: FastifyRequest): boolean {
   return headers[BACKGROUND_HEADER] === '1' || headers.accept === 'text/event-stream';
+}
+
+/** What an Authorization header of the scheme Bearer holds; another scheme (a proxy's own) is none of our business. */
+function bearerToken(header: string | undefined): string | undefined {
+  return /^bearer(?: (.*))?$/is.exec(header ?? '')?.map((text) => text ?? '')[1];
+}
+
+function tooManyRequests(whose: 'address' | 'API token', retryAfterSeconds: number): AppError {
+  const message = `There were too many requests from your ${whose}; wait ${retryAfterSeconds} s.`;
+  return new AppError('limited', 'TOO_MANY_REQUESTS', message, { retryAfterSeconds, params: { seconds: retryAfterSeconds } });
+}
+
+function tokenBesideCookie(): AppError {
+  const message = 'The request has an API token and a login cookie; send one of them.';
+  return new AppError('invalid', 'TOKEN_BESIDE_COOKIE', message, { field: 'headers.authorization' });
+}
+
+/** One answer for a token that is unknown, expired, revoked, or of a disabled account. */
+function tokenRefused(): AppError {
+  return new AppError('unauthenticated', 'TOKEN_REFUSED', 'This API token is not valid, or not any more. Make another one.');
 }
 
 function unauthenticated(): AppError {

@@ -17,6 +17,8 @@ export interface Principal {
   /** What every changing request has to repeat in the CSRF header. */
   csrf: string;
   language: Language;
+  /** Set when an API token asks instead of a person: policy lets it do what its scopes name, and nothing else. */
+  token?: { name: string; scopes: readonly string[] };
 }
 
 /** Proof that policy let `principal` do `action`. The site's AccessGrant is one that cannot be forged. */
@@ -30,6 +32,8 @@ export interface LoginAuthority {
   readonly actorKind: 'user' | 'box-administrator';
   /** The principal of a login cookie's value, or undefined; counts as a sign of life of the login session, unless the page asked by itself (`background`). */
   authenticate(cookie: string | undefined, background?: boolean): Principal | undefined;
+  /** The principal of an API token's text, or undefined; absent: this interface takes no tokens. `address`: who asks, for the audit event of a refusal. */
+  authenticateToken?(text: string, address: string): Principal | undefined;
   /** Somebody logged in asked for what policy refuses: an audit event, at a bounded rate. */
   noteAccessRefused(context: Context, refused: { action: string; what: string }): void;
 }

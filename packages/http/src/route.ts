@@ -40,6 +40,16 @@ export interface Call<B, Q, P, A extends string> {
 /** How requests to a route are counted against their address. `login`: few, for whatever checks a secret. */
 export type RateClass = 'ordinary' | 'login';
 
+/** What the OpenAPI document says of a route beside its schemas. */
+export interface PublicApi {
+  summary: string;
+  description?: string;
+  /** `token`: API tokens may call it, if policy lets their scopes do its action; people, too. `login`: people only. */
+  takes: 'token' | 'login';
+  /** What answers with another status than 200 mean, when their body is that of a 200. */
+  alsoAnswers?: Record<number, string>;
+}
+
 export interface Route<B, Q, P, A extends string = string> {
   method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   /** Below the prefix: `/users/:id`. */
@@ -61,6 +71,8 @@ export interface Route<B, Q, P, A extends string = string> {
   bodyLimitBytes?: number;
   /** The body is bytes (`application/octet-stream`) that the handler reads from `request.raw`, and limits, by itself; `body` must be absent. */
   bodyStream?: boolean;
+  /** Part of the public API: it is in the OpenAPI document. */
+  publicApi?: PublicApi;
   /** Returns the answer; throws `AppError`. */
   handle(call: Call<B, Q, P, A>): unknown;
 }

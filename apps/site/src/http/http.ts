@@ -1,5 +1,6 @@
 import type { Accounts } from '@bascule/accounts/accounts.ts';
 import { createHttpServer, type AnyRoute, type HttpServer } from '@bascule/http/http-server.ts';
+import { openApiRoute } from '@bascule/http/open-api.ts';
 import type { Log } from '@bascule/log/log.ts';
 import type { SiteConfig } from '../config/config.ts';
 import { SITE_COOKIE } from '../identity/identity.ts';
@@ -24,7 +25,7 @@ export function openSiteInterface(options: {
     cookieName: SITE_COOKIE,
     accounts,
     authorize: (principal, action) => policy.authorize(principal, action),
-    routes,
+    routes: [...routes, openApiRoute(routes, { prefix: '/api', cookieName: SITE_COOKIE })],
     log,
     hosts: () => [config.publicHost, ...config.hosts],
     staticRoot: config.webDir,

@@ -1,6 +1,9 @@
+import type { ApiScope } from '@bascule/protocol/api/failover.ts';
+
 /** Everything that may be asked of policy: a closed list. `user`: every user who is logged in; `administrator`: administrators only. */
 export const ACTIONS = {
   'account.own': 'user',
+  'api-tokens.own': 'administrator',
   'users.manage': 'administrator',
   'status.read': 'user',
   'events.read': 'user',
@@ -29,6 +32,14 @@ export const ACTIONS = {
   'access-sessions.end-any': 'administrator',
   'reports.read': 'user',
   'reports.read-all': 'administrator',
+  'failover.read': 'administrator',
+  'failover.manage': 'administrator',
 } as const satisfies Record<string, 'user' | 'administrator'>;
 
 export type Action = keyof typeof ACTIONS;
+
+/** What a scope of an API token lets it do, as far as its account may, too, and only on routes that take tokens at all. */
+export const SCOPE_ACTIONS: Record<ApiScope, readonly Action[]> = {
+  'failover:read': ['failover.read'],
+  'failover:change': ['failover.read', 'failover.manage'],
+};

@@ -1,5 +1,6 @@
 import type { Grant, Principal } from '@bascule/http/principal.ts';
-import { ACTIONS, type Action } from './policy-actions.ts';
+import type { ApiScope } from '@bascule/protocol/api/failover.ts';
+import { ACTIONS, SCOPE_ACTIONS, type Action } from './policy-actions.ts';
 
 export type { Action } from './policy-actions.ts';
 
@@ -78,7 +79,13 @@ function isAction(action: string): action is Action {
   return Object.hasOwn(ACTIONS, action);
 }
 
+/** Whether one of an API token's scopes lets it do `action`; a scope that is not known here lets nothing. */
+function isInScope(scopes: readonly string[], action: Action): boolean {
+  return scopes.some((scope) => Object.hasOwn(SCOPE_ACTIONS, scope) && SCOPE_ACTIONS[scope as ApiScope].includes(action));
+}
+
 function mayAct(principal: Principal, action: Action): boolean {
   if (principal.state !== 'ok' && action !== 'account.own') return false;
+  if (principal.token !== undefined && !isInScope(principal.token.scopes, action)) return false;
   return principal.role === 'administrator' || ACTIONS[action] === 'user';
 }
