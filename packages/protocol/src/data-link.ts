@@ -25,7 +25,12 @@ export const agentHello = z.object({
 export type AgentHello = z.infer<typeof agentHello>;
 
 /** Relay → agent: send output from here (what is safe on disk). */
-export const agentWelcome = z.object({ v: z.literal(1), outFrom: byteCount });
+export const agentWelcome = z.object({
+  v: z.literal(1),
+  outFrom: byteCount,
+  /** To an agent that `keeps`: what is before `outFrom` is on one appliance alone from here on, and to be kept. Absent: as `outFrom`. */
+  keepFrom: byteCount.optional(),
+});
 export type AgentWelcome = z.infer<typeof agentWelcome>;
 
 export const viewerHello = z.object({

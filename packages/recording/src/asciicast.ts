@@ -13,20 +13,27 @@ export async function* asciicastLines(file: string): AsyncGenerator<string> {
   const typed = new StringDecoder('utf8');
   let lines: string[] = [];
   let seconds = 0;
-  const event = (code: 'o' | 'i' | 'r', text: string) => {
+  const event = (code: 'o' | 'i' | 'r' | 'm', text: string) => {
     if (text !== '') lines.push(`${JSON.stringify([Number(seconds.toFixed(6)), code, text])}\n`);
   };
-  const parser = new RecordParser((type, payload) => {
+  const take = (type: number, payload: Uint8Array) => {
     if (type === OutputRecord.data) event('o', output.write(Buffer.from(payload)));
     else if (type === OutputRecord.typed) event('i', typed.write(Buffer.from(payload)));
     else if (type === OutputRecord.resized) {
       const { cols, rows } = decodeSize(payload);
       event('r', `${cols}x${rows}`);
     }
-  });
+  };
+  let parser = new RecordParser(take);
   let firstUs: number | undefined;
   for await (const { frame } of readFrames(file)) {
     if (frame.kind === 'header') yield header(frame.header);
+    if (frame.kind === 'gap') {
+      const missing = `${frame.gap.to - frame.gap.from} bytes are missing here: ${frame.gap.reason}`;
+      event('m', missing);
+      event('o', `\r\n\x1b[0;7m[${missing}]\x1b[0m\r\n`);
+      parser = new RecordParser(take, frame.gap.to);
+    }
     if (frame.kind !== 'output') continue;
     firstUs ??= frame.timeUs;
     // The agent's clock may be set back; a player wants times that never fall.

@@ -20,6 +20,8 @@ const body = z.object({
   fileBytes: byteCount,
   headSha256: sha256Hex,
   outBytes: byteCount,
+  gapBytes: byteCount.default(0),
+  gapEnd: byteCount.default(0),
   /** Offsets and positions of output frames, in turns. */
   index: z.array(byteCount).max(2_000_000),
   /** What the writer's owner knows of the output up to here. */

@@ -15,7 +15,7 @@ const LENGTH_BYTES = 4;
 const OUTPUT_HEAD_BYTES = 16;
 export const NO_HASH = Buffer.alloc(HASH_BYTES);
 
-export const FrameKind = { header: 1, output: 2, resumed: 3, end: 4 } as const;
+export const FrameKind = { header: 1, output: 2, resumed: 3, end: 4, gap: 5 } as const;
 export type FrameKind = (typeof FrameKind)[keyof typeof FrameKind];
 
 export const recordingEnd = z.object({
@@ -24,15 +24,23 @@ export const recordingEnd = z.object({
   endedAtMs: instantMs,
   outBytes: byteCount,
   inBytes: byteCount.optional(),
+  /** Of `outBytes`: how many are in gaps. Absent: none. */
+  gapBytes: byteCount.optional(),
 });
 export type RecordingEnd = z.infer<typeof recordingEnd>;
 export const recordingResumed = z.object({ atMs: instantMs, reason: z.string() });
 export type RecordingResumed = z.infer<typeof recordingResumed>;
+/** Output that no appliance and no client has any more: the stream goes on at `to`, with a whole record (wire 6.9). */
+export const recordingGap = z
+  .object({ from: byteCount, to: byteCount, atMs: instantMs, reason: z.string() })
+  .refine(({ from, to }) => to > from, { path: ['to'] });
+export type RecordingGap = z.infer<typeof recordingGap>;
 
 export type RecordingFrame =
   | { kind: 'header'; header: RecordingHeader }
   | { kind: 'output'; offset: number; timeUs: number; bytes: Uint8Array }
   | { kind: 'resumed'; resumed: RecordingResumed }
+  | { kind: 'gap'; gap: RecordingGap }
   | { kind: 'end'; end: RecordingEnd };
 
 /** A recording that breaks its format at `position` (bytes from the start of the file). */
@@ -81,6 +89,8 @@ export function decodeBody(kind: number, body: Uint8Array, position: number): Re
       return { kind: 'resumed', resumed: parseJson(recordingResumed, body, position) };
     case FrameKind.end:
       return { kind: 'end', end: parseJson(recordingEnd, body, position) };
+    case FrameKind.gap:
+      return { kind: 'gap', gap: parseJson(recordingGap, body, position) };
     case FrameKind.output: {
       if (body.length < OUTPUT_HEAD_BYTES) throw new RecordingError('an output frame is too short', position);
       const view = new DataView(body.buffer, body.byteOffset, body.byteLength);

@@ -84,6 +84,11 @@ export async function* readFramesFrom(handle: FileHandle, from?: FrameBoundary):
         throw new RecordingError(`output leaves a gap: ${frame.offset} after ${outputEnd}`, position);
       outputEnd += frame.bytes.length;
     }
+    if (frame.kind === 'gap') {
+      if (frame.gap.from !== outputEnd)
+        throw new RecordingError(`a gap is said to begin at ${frame.gap.from}, and output ends at ${outputEnd}`, position);
+      outputEnd = frame.gap.to;
+    }
     ended = frame.kind === 'end';
     previousHash = hash;
     yield { frame, position, end: source.position, hash };
@@ -93,8 +98,10 @@ export async function* readFramesFrom(handle: FileHandle, from?: FrameBoundary):
 export interface RecordingFacts {
   header: RecordingHeader;
   end: RecordingEnd | undefined;
-  /** Bytes of the output stream. */
+  /** Bytes of the output stream, with those in gaps. */
   outBytes: number;
+  /** What is missing of it, as the recording itself says (wire 6.9). */
+  gaps: { from: number; to: number; atMs: number }[];
   /** Up to where the file is whole. */
   wholeBytes: number;
   /** Milliseconds between the first and the last output. */
@@ -109,12 +116,17 @@ export async function readFacts(file: string): Promise<RecordingFacts | undefine
   let firstUs: number | undefined;
   for await (const { frame, end, hash } of readFrames(file)) {
     if (frame.kind === 'header')
-      facts = { header: frame.header, end: undefined, outBytes: 0, wholeBytes: end, durationMs: 0, headSha256: '' };
+      facts = { header: frame.header, end: undefined, outBytes: 0, gaps: [], wholeBytes: end, durationMs: 0, headSha256: '' };
     if (!facts) return undefined;
     if (frame.kind === 'output') {
       firstUs ??= frame.timeUs;
       facts.durationMs = Math.max(0, (frame.timeUs - firstUs) / 1000);
       facts.outBytes = frame.offset + frame.bytes.length;
+    }
+    if (frame.kind === 'gap') {
+      const { from, to, atMs } = frame.gap;
+      facts.gaps.push({ from, to, atMs });
+      facts.outBytes = to;
     }
     if (frame.kind === 'end') facts.end = frame.end;
     facts.wholeBytes = end;

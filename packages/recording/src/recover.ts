@@ -28,22 +28,26 @@ export interface WriterState {
   hash: Buffer;
   fileBytes: number;
   outBytes: number;
+  /** Of `outBytes`: in gaps. */
+  gapBytes: number;
+  /** Up to where the last gap reaches; 0 without one. */
+  gapEnd: number;
   end: RecordingEnd | undefined;
   index: FramePlace[];
 }
 
 /** What a checkpoint that fits says about the file up to its place. */
 export function stateAt({ checkpoint, header }: NonNullable<Awaited<ReturnType<typeof readCheckpoint>>>): WriterState {
-  const { headSha256, fileBytes, outBytes, index: places } = checkpoint;
+  const { headSha256, fileBytes, outBytes, gapBytes, gapEnd, index: places } = checkpoint;
   const index: FramePlace[] = [];
   for (let at = 0; at + 1 < places.length; at += 2) index.push({ offset: places[at]!, position: places[at + 1]! });
-  return { header, repaired: false, hash: Buffer.from(headSha256, 'hex'), fileBytes, outBytes, end: undefined, index };
+  return { header, repaired: false, hash: Buffer.from(headSha256, 'hex'), fileBytes, outBytes, gapBytes, gapEnd, end: undefined, index };
 }
 
 /** Reads the frames, or those behind `known`, which is brought up to the end of the file. */
 export async function scan(
   handle: FileHandle,
-  onOutput: (bytes: Uint8Array) => void,
+  { onOutput, onGap }: { onOutput(bytes: Uint8Array): void; onGap?(to: number): void },
   known: WriterState | undefined,
 ): Promise<WriterState> {
   let state = known;
@@ -51,13 +55,18 @@ export async function scan(
   try {
     for await (const { frame, position, end, hash } of readFramesFrom(handle, from)) {
       if (frame.kind === 'header')
-        state = { header: frame.header, repaired: false, hash: NO_HASH, fileBytes: 0, outBytes: 0, end: undefined, index: [] };
+        state = newState(frame.header);
       state!.hash = Buffer.from(hash);
       state!.fileBytes = end;
       if (frame.kind === 'output') {
         remember(state!.index, { offset: frame.offset, position });
         state!.outBytes = frame.offset + frame.bytes.length;
         onOutput(frame.bytes);
+      }
+      if (frame.kind === 'gap') {
+        state!.gapBytes += frame.gap.to - frame.gap.from;
+        state!.outBytes = state!.gapEnd = frame.gap.to;
+        onGap?.(frame.gap.to);
       }
       if (frame.kind === 'end') state!.end = frame.end;
     }
@@ -67,6 +76,11 @@ export async function scan(
   }
   if (!state) throw new RecordingError(NO_HEADER, 0);
   return state;
+}
+
+/** Before any frame. */
+export function newState(header: RecordingHeader): WriterState {
+  return { header, repaired: false, hash: NO_HASH, fileBytes: 0, outBytes: 0, gapBytes: 0, gapEnd: 0, end: undefined, index: [] };
 }
 
 /** Keeps the place when it is far enough from the one before. */

@@ -16,9 +16,11 @@ import {
   RECORDING_MAGIC,
   RecordingError,
   type RecordingEnd,
+  type RecordingGap,
 } from './format.ts';
 import { readCheckpoint, removeCheckpoint, writeCheckpoint } from './checkpoint.ts';
-import { remember, scan, stateAt, type FramePlace, type WriterState } from './recover.ts';
+import { writeAll } from './write-all.ts';
+import { newState, remember, scan, stateAt, type FramePlace, type WriterState } from './recover.ts';
 
 export { NO_HEADER, TORN_TAIL_MAX_BYTES, type FramePlace } from './recover.ts';
 
@@ -33,12 +35,26 @@ export interface RecordingWriterOptions {
   /** Called before each batch; throws when another writer has taken over. */
   checkGeneration(): void;
   now?: () => number;
+  /** What was just made durable, in order; `parts` are the bytes of the file from `position` on, and are not changed any more. */
+  durable?(batch: DurableBatch): void;
+}
+
+export interface DurableBatch {
+  position: number;
+  parts: readonly Uint8Array[];
+  bytes: number;
+  /** Output that the file holds behind it. */
+  outBytes: number;
+  /** It ends with the end frame. */
+  ended: boolean;
 }
 
 /** How much of the output of a reopened file its owner wants to be told. */
 export interface ReopenedOutput {
   /** The output that is in it, in order: from the beginning, or behind the checkpoint. */
   onOutput(bytes: Uint8Array): void;
+  /** Output is missing up to `to`, where a record begins. */
+  onGap?(to: number): void;
   /** Takes what was given to `saveCheckpoint` and stands for the output before it; false when it is of no use, and all output is read. */
   restore?(extra: unknown): boolean;
 }
@@ -63,6 +79,7 @@ export class RecordingWriter {
   readonly #file: string;
   readonly #handle: FileHandle;
   readonly #checkGeneration: () => void;
+  readonly #durable: (batch: DurableBatch) => void;
   #hash: Buffer;
   #fileBytes: number;
   #recorded: number;
@@ -71,12 +88,17 @@ export class RecordingWriter {
   /** The batch that is being written: neither recorded nor waiting. */
   #writing: Pending[] = [];
   readonly #index: FramePlace[];
+  #gapBytes: number;
+  #gapEnd: number;
   #end: RecordingEnd | undefined;
 
   private constructor(file: string, handle: FileHandle, state: WriterState, options: RecordingWriterOptions) {
     this.#file = file;
     this.#handle = handle;
     this.#checkGeneration = options.checkGeneration;
+    this.#durable = options.durable ?? (() => {});
+    this.#gapBytes = state.gapBytes;
+    this.#gapEnd = state.gapEnd;
     this.header = state.header;
     this.repaired = state.repaired;
     this.#hash = state.hash;
@@ -99,7 +121,7 @@ export class RecordingWriter {
       return new RecordingWriter(
         file,
         handle,
-        { header, repaired: false, hash: first.hash, fileBytes, outBytes: 0, end: undefined, index: [] },
+        { ...newState(header), hash: first.hash, fileBytes },
         options,
       );
     } catch (error) {
@@ -124,7 +146,7 @@ export class RecordingWriter {
       const known = output.restore && (await readCheckpoint(file, handle));
       const state = await scan(
         handle,
-        output.onOutput,
+        output,
         known && output.restore?.(known.checkpoint.extra) ? stateAt(known) : undefined,
       );
       const { size } = await handle.stat();
@@ -214,15 +236,36 @@ export class RecordingWriter {
       this.#writing = [];
     }
     for (const place of places) remember(this.#index, place);
+    const position = this.#fileBytes;
     this.#hash = hash;
     this.#fileBytes += bytes;
     this.#recorded = offset;
+    this.#durable({ position, parts, bytes, outBytes: offset, ended: false });
+  }
+
+  /** Writes down that the output up to `to` is lost (wire 6.9), durably; nothing may wait. What comes next begins with a record. */
+  async gap(to: number, reason: string, atMs: number): Promise<void> {
+    const from = this.#recorded;
+    if (this.#taken !== from || this.#end || to <= from) throw new Error(`bug: a gap from ${from} to ${to}, with ${this.#taken} taken`);
+    await this.#writeFrame(FrameKind.gap, { from, to, atMs, reason } satisfies RecordingGap, to);
+    this.#gapBytes += to - from;
+    this.#gapEnd = this.#recorded = this.#taken = to;
+  }
+
+  /** Bytes of the output that are missing, by the file's own gaps. */
+  get gapBytes(): number {
+    return this.#gapBytes;
+  }
+
+  /** Where the output goes on behind the last gap; 0 without one. */
+  get gapEnd(): number {
+    return this.#gapEnd;
   }
 
   /** Writes the end frame; nothing may wait. */
-  async finish(end: Omit<RecordingEnd, 'outBytes'>): Promise<void> {
+  async finish(end: Omit<RecordingEnd, 'outBytes' | 'gapBytes'>): Promise<void> {
     if (this.hasPending) throw new Error('bug: output waits while the recording is ended');
-    const whole = { ...end, outBytes: this.#recorded };
+    const whole = { ...end, outBytes: this.#recorded, ...(this.#gapBytes > 0 && { gapBytes: this.#gapBytes }) };
     await this.#writeFrame(FrameKind.end, whole);
     this.#end = whole;
     // One that stays behind only says where to read the end from.
@@ -240,6 +283,8 @@ export class RecordingWriter {
       fileBytes: this.#fileBytes,
       headSha256: this.headSha256,
       outBytes: this.#recorded,
+      gapBytes: this.#gapBytes,
+      gapEnd: this.#gapEnd,
       index: this.#index.flatMap(({ offset, position }) => [offset, position]),
       extra,
     });
@@ -300,11 +345,13 @@ export class RecordingWriter {
     await this.#handle.close();
   }
 
-  async #writeFrame(kind: FrameKind, value: unknown): Promise<void> {
+  async #writeFrame(kind: FrameKind, value: unknown, outBytes = this.#recorded): Promise<void> {
     const frame = encodeFrame(kind, new Uint8Array(0), [Buffer.from(JSON.stringify(value))], this.#hash);
     await this.#write(frame.parts);
+    const position = this.#fileBytes;
     this.#hash = frame.hash;
     this.#fileBytes += frame.bytes;
+    this.#durable({ position, parts: frame.parts, bytes: frame.bytes, outBytes, ended: kind === FrameKind.end });
   }
 
   /** Writes behind the last whole frame, durably; a failed write is cut off again. */
@@ -330,30 +377,4 @@ function frameAt(buffer: Buffer, at: number, limit: number): { end: number; piec
   const frame =
     buffer[at + 4] === FrameKind.output ? decodeBody(FrameKind.output, buffer.subarray(at + 5, at + 4 + length), at) : undefined;
   return { end, piece: frame?.kind === 'output' ? frame : undefined };
-}
-
-/** writev, again until everything is written. IOV_MAX is 1024. */
-async function writeAll(handle: FileHandle, parts: Uint8Array[], position: number): Promise<void> {
-  let at = position;
-  for (let index = 0; index < parts.length; index += 1000) {
-    let batch = parts.slice(index, index + 1000);
-    while (batch.length > 0) {
-      const { bytesWritten } = await handle.writev(batch, at);
-      at += bytesWritten;
-      batch = after(batch, bytesWritten);
-    }
-  }
-}
-
-function after(parts: Uint8Array[], written: number): Uint8Array[] {
-  let left = written;
-  const rest: Uint8Array[] = [];
-  for (const part of parts) {
-    if (left >= part.length) left -= part.length;
-    else {
-      rest.push(part.subarray(left));
-      left = 0;
-    }
-  }
-  return rest;
 }

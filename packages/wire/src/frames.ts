@@ -10,6 +10,7 @@ export const FrameType = {
   screen: 0x07,
   notice: 0x08,
   drained: 0x09,
+  outputStored: 0x0a,
 } as const;
 export type FrameType = (typeof FrameType)[keyof typeof FrameType];
 
@@ -23,7 +24,7 @@ const JSON_TYPES: readonly number[] = [FrameType.hello, FrameType.welcome, Frame
 export type Frame =
   | { type: typeof FrameType.hello | typeof FrameType.welcome | typeof FrameType.notice; json: unknown }
   | { type: typeof FrameType.output; offset: number; timeUs: number; bytes: Uint8Array }
-  | { type: typeof FrameType.outputAck; offset: number }
+  | { type: typeof FrameType.outputAck | typeof FrameType.outputStored; offset: number }
   | { type: typeof FrameType.input; origin: string; offset: number; bytes: Uint8Array }
   | { type: typeof FrameType.inputAck; origin: string; offset: number }
   | { type: typeof FrameType.screen; offset: number; cols: number; rows: number; text: string }
@@ -58,10 +59,12 @@ export function encodeOutput(offset: number, timeUs: number, bytes: Uint8Array):
 }
 
 export function encodeOutputAck(offset: number): Uint8Array<ArrayBuffer> {
-  const frame = new Uint8Array(9);
-  frame[0] = FrameType.outputAck;
-  setUint53(new DataView(frame.buffer), 1, offset);
-  return frame;
+  return offsetFrame(FrameType.outputAck, offset);
+}
+
+/** Encodes OUTPUT_STORED: everything before `offset` is on the disk of one appliance of a pair (wire 4.11). */
+export function encodeOutputStored(offset: number): Uint8Array<ArrayBuffer> {
+  return offsetFrame(FrameType.outputStored, offset);
 }
 
 /** Encodes INPUT of `origin` (32 hex digits). */
@@ -107,6 +110,9 @@ export function decodeFrame(message: Uint8Array): Frame {
     case FrameType.outputAck:
       needExactly(message, 9, 'OUTPUT_ACK');
       return { type, offset: getUint53(view, 1, 'offset') };
+    case FrameType.outputStored:
+      needExactly(message, 9, 'OUTPUT_STORED');
+      return { type, offset: getUint53(view, 1, 'offset') };
     case FrameType.input:
       need(message, 25, 'INPUT');
       return { type, origin: hex(message.subarray(1, 17)), offset: getUint53(view, 17, 'offset'), bytes: message.subarray(25) };
@@ -128,6 +134,13 @@ export function decodeFrame(message: Uint8Array): Frame {
     default:
       throw new WireError(`type: 0x${Number(type).toString(16)} is no frame`);
   }
+}
+
+function offsetFrame(type: FrameType, offset: number): Uint8Array<ArrayBuffer> {
+  const frame = new Uint8Array(9);
+  frame[0] = type;
+  setUint53(new DataView(frame.buffer), 1, offset);
+  return frame;
 }
 
 function originFrame(type: FrameType, origin: string, offset: number, payloadBytes: number): Uint8Array<ArrayBuffer> {

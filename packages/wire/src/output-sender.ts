@@ -1,9 +1,9 @@
 /**
- * The agent's replay buffer (wire 4.3): every byte of output from the last acknowledgement on. Pure: no transport, no clock.
+ * The agent's replay buffer (wire 4.3): every byte of output from the last acknowledgement on, as far as it holds. Pure: no transport, no clock.
  */
 import { WireError } from './frames.ts';
 
-/** Unacknowledged output of a session at most; then the process is not read any more. */
+/** Kept output of a session at most. Output that is on no appliance's disk is never let go: when it is that much, the process is not read any more. */
 export const REPLAY_BUFFER_MAX_BYTES = 64 * 1024 * 1024;
 
 export interface OutputChunk {
@@ -19,12 +19,14 @@ export class OutputSender {
   #first = 0;
   #start = 0;
   #end = 0;
+  #stored = 0;
+  #letGoBytes = 0;
 
   constructor(maxBytes: number = REPLAY_BUFFER_MAX_BYTES) {
     this.#maxBytes = maxBytes;
   }
 
-  /** Everything before it has been acknowledged. */
+  /** Everything before it has been acknowledged, or let go. */
   get start(): number {
     return this.#start;
   }
@@ -36,7 +38,17 @@ export class OutputSender {
 
   /** Whether the process must not be read now. One append may go over the limit, so that what was read is never dropped. */
   get full(): boolean {
-    return this.#end - this.#start >= this.#maxBytes;
+    return this.unstoredBytes >= this.#maxBytes;
+  }
+
+  /** Output that is not known to be on any disk. */
+  get unstoredBytes(): number {
+    return this.#end - Math.max(this.#start, this.#stored);
+  }
+
+  /** Bytes that one appliance alone has and that are not kept here any more (wire 4.11). */
+  get letGoBytes(): number {
+    return this.#letGoBytes;
   }
 
   /** Keeps `bytes` (not copied: the caller gives them away) and returns their chunk. */
@@ -44,13 +56,44 @@ export class OutputSender {
     const chunk = { offset: this.#end, timeUs, bytes };
     this.#chunks.push(chunk);
     this.#end += bytes.length;
+    this.#letGo();
     return chunk;
+  }
+
+  /** OUTPUT_STORED: on the disk of one appliance; kept for the other while there is room. Throws WireError when that was never sent. */
+  store(offset: number): void {
+    if (offset > this.#end) throw new WireError(`OUTPUT_STORED offset: ${offset} is beyond the ${this.#end} bytes that exist`);
+    this.#stored = Math.max(this.#stored, offset);
+    this.#letGo();
   }
 
   /** Forgets what is before `offset`. Throws WireError when that was never sent. */
   acknowledge(offset: number): void {
     if (offset > this.#end) throw new WireError(`OUTPUT_ACK offset: ${offset} is beyond the ${this.#end} bytes that exist`);
     if (offset <= this.#start) return;
+    this.#forgetBefore(offset);
+  }
+
+  /** WELCOME: the appliance that answers has everything before `offset` on its disk, and no more; what an earlier one stored may be gone. Throws as `next`. */
+  resumeFrom(offset: number): void {
+    if (offset < this.#start || offset > this.#end)
+      throw new WireError(`outFrom: ${offset} is outside of what is held (${this.#start} to ${this.#end})`);
+    this.#stored = offset;
+  }
+
+  /** Above the limit the oldest chunks that are stored go, whole ones: what is left begins where a chunk begins. */
+  #letGo(): void {
+    let start = this.#start;
+    for (let index = this.#first; this.#end - start > this.#maxBytes; index++) {
+      const chunk = this.#chunks[index];
+      if (chunk === undefined || chunk.offset + chunk.bytes.length > this.#stored) break;
+      start = chunk.offset + chunk.bytes.length;
+    }
+    this.#letGoBytes += start - this.#start;
+    if (start > this.#start) this.#forgetBefore(start);
+  }
+
+  #forgetBefore(offset: number): void {
     this.#start = offset;
     while (this.#first < this.#chunks.length) {
       const chunk = this.#chunks[this.#first]!;
