@@ -36,6 +36,8 @@ export interface AuditRow {
 const definedCodes = new Set<string>();
 /** Codes of what the program notes by itself, all the time: in the chain and its export as any other, but not in a list that people read. */
 const housekeepingCodes = new Set<string>();
+/** Codes of what must not be lost with this appliance alone: reply and effects wait a moment for the peer. */
+const waitingCodes = new Set<string>();
 const CODE_PATTERN = /^[A-Z][A-Z0-9]*(_[A-Z0-9]+)+$/;
 const COLUMNS =
   'id, appliance, epoch, sequence, at_ms AS atMs, code, actor_kind AS actorKind, actor_id AS actorId, actor_name AS actorName, address, summary, details, previous AS previousHash, hash';
@@ -43,17 +45,19 @@ const COLUMNS =
 /**
  * Defines an audit event once, at the top of a module. `code` is permanent and unique in the program (`USER_DISABLED`); `template` is
  * the English line, its `{name}` filled from the details: `Disabled user {name}`; `{uses:use,uses}` is a number with the first word for 1,
- * the second for any other. A name that the details lack is a bug and throws. `housekeeping`: not shown unless asked for.
+ * the second for any other. A name that the details lack is a bug and throws. `housekeeping`: not shown unless asked for. `waitsForPeer`: what would be dangerous or
+ * embarrassing to lose with this appliance alone (revocations, logins, sessions, enrolments, rights): reply and effects wait a moment for a reachable peer, also in async mode.
  */
 export function defineAuditEvent<Details extends Record<string, JsonValue> = Record<string, JsonValue>>(
   code: string,
   template: string,
-  options: { housekeeping?: boolean } = {},
+  options: { housekeeping?: boolean; waitsForPeer?: boolean } = {},
 ): (details: Details) => AuditEvent {
   if (!CODE_PATTERN.test(code)) throw new Error(`bug: '${code}' is no audit code`);
   if (definedCodes.has(code)) throw new Error(`bug: the audit code ${code} is defined twice`);
   definedCodes.add(code);
   if (options.housekeeping === true) housekeepingCodes.add(code);
+  if (options.waitsForPeer === true) waitingCodes.add(code);
   return (details) => {
     const summary = template.replace(
       /\{(\w+)(?::([^,}]+),([^}]+))?\}/g,
@@ -66,6 +70,16 @@ export function defineAuditEvent<Details extends Record<string, JsonValue> = Rec
     );
     return { code, summary, details };
   };
+}
+
+/** Whether reply and effects of a transaction with this audit event wait for the peer. */
+export function waitsForPeer(event: AuditEvent): boolean {
+  return waitingCodes.has(event.code);
+}
+
+/** Codes of what people are not shown unless they ask for it. */
+export function isHousekeeping(code: string): boolean {
+  return housekeepingCodes.has(code);
 }
 
 /** audit-export 3.2: the hash of an event covers the event before and every field, as a JSON array. */

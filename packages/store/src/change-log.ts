@@ -4,12 +4,14 @@
  */
 import { createHash } from 'node:crypto';
 import { AppError } from '@bascule/errors/app-error.ts';
+import { ENTRY_HEAD_BYTES, ENTRY_MAX_BYTES } from './entry-limits.ts';
 import type { Connection } from './connection.ts';
 import type { Reader } from './transaction.ts';
 
 export const NO_HASH: Uint8Array = new Uint8Array(32);
 const DOMAIN = Buffer.from('bascule-change/1\0');
-const KIND_CODE = { change: 1, migration: 2 } as const;
+/** change-log 2.3: kinds in the hash and on the wire. */
+export const KIND_CODE = { change: 1, migration: 2 } as const;
 
 /** What an entry holds: a changeset, or the number, name and hash of a migration as JSON. */
 export type EntryKind = keyof typeof KIND_CODE;
@@ -31,6 +33,16 @@ export interface MigrationNote {
   version: number;
   name: string;
   sha256: string;
+  /** Its SQL, when it only adds: for followers whose software does not know it (change-log 3.3). */
+  up?: string;
+}
+
+/** The newest entry of a log, and what is in force after it. */
+export interface LogHead {
+  seq: number;
+  hash: Uint8Array;
+  epoch: number;
+  schema: number;
 }
 
 const COLUMNS = 'seq, epoch, schema, at_ms AS atMs, kind, previous, hash, bytes';
@@ -56,12 +68,19 @@ export function logHead(reader: Reader): { seq: number; hash: Uint8Array } {
   );
 }
 
-/** Appends an entry to the log, within the transaction that is open on `connection`. */
+/** Appends an entry to the log, within the transaction that is open on `connection`. Throws `STORE_ENTRY_TOO_LARGE`. */
 export function appendEntry(
   connection: Connection,
   what: Pick<ChangeLogEntry, 'epoch' | 'schema' | 'atMs' | 'kind' | 'bytes'>,
 ): ChangeLogEntry {
   const head = logHead(connection);
+  if (ENTRY_HEAD_BYTES + what.bytes.length > ENTRY_MAX_BYTES) {
+    throw new AppError(
+      'too-large',
+      'STORE_ENTRY_TOO_LARGE',
+      'The change is too large to be copied to another appliance: nothing was changed. Do it in several parts.',
+    );
+  }
   const unsealed = { ...what, seq: head.seq + 1, previous: head.hash };
   const entry = { ...unsealed, hash: hashEntry(unsealed) };
   insertEntry(connection, entry);

@@ -1,14 +1,12 @@
 /** Local tables, migrations, and the checks that every table of ours passes at every start (docs/decisions/0013). */
-import { createHash } from 'node:crypto';
 import { AppError } from '@bascule/errors/app-error.ts';
 import { checkAdditive, readShape } from './additive.ts';
-import { appendEntry, type MigrationNote } from './change-log.ts';
+import { appendEntry } from './change-log.ts';
 import type { Connection } from './connection.ts';
+import { LOCAL_TABLES } from './local-tables.ts';
+import { migrationHash, migrationNote } from './migration-entry.ts';
 import { newer } from './sql-error.ts';
 import type { Migration, Reader } from './transaction.ts';
-
-/** Tables that describe this very file; no session captures them, no follower receives them. */
-export const LOCAL_TABLES = ['change_log', 'applied_migration', 'writer'] as const;
 
 const LOCAL_SCHEMA = `
   CREATE TABLE IF NOT EXISTS change_log (
@@ -60,13 +58,6 @@ function recordsAdditive(reader: Reader): boolean {
 
 function hasTable(reader: Reader, name: string): boolean {
   return reader.get("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?", name) !== undefined;
-}
-
-/** The hash by which a migration that was applied is recognised. */
-export function migrationHash(migration: Migration): string {
-  return createHash('sha256')
-    .update(JSON.stringify([migration.version, migration.name, migration.up]))
-    .digest('hex');
 }
 
 /** Sorts by version; two migrations of one version are a bug of the composition root. */
@@ -135,30 +126,50 @@ export function schemaNumber(reader: Reader): number {
   return reader.get<{ count: number }>('SELECT count(*) AS count FROM applied_migration')?.count ?? 0;
 }
 
+/** How migrations are issued: the epoch that their entries bear, and who is told. */
+interface Issuing {
+  epoch: number;
+  now(): number;
+  onMigration?: OnMigration | undefined;
+  /** Throws when writing is not allowed (any more). */
+  mayWrite?: (() => void) | undefined;
+}
+
 /** Applies what is pending, each migration with its entry of the change log in a transaction of its own: one that throws leaves the schema as the one before it made it. */
-export function migrate(
-  connection: Connection,
-  pending: Migration[],
-  options: { epoch: number; now(): number; onMigration?: OnMigration | undefined },
-): void {
-  const { epoch, now, onMigration } = options;
+export function migrate(connection: Connection, pending: Migration[], issuing: Issuing): void {
   for (const [index, migration] of pending.entries()) {
-    const startedMs = performance.now();
-    onMigration?.(migration.name, index, pending.length, undefined);
+    issuing.mayWrite?.();
     connection.exec('BEGIN IMMEDIATE');
     try {
-      const atMs = now();
-      const schema = applyMigration(connection, migration, atMs);
-      const note: MigrationNote = { version: migration.version, name: migration.name, sha256: migrationHash(migration) };
-      appendEntry(connection, { epoch, schema, atMs, kind: 'migration', bytes: Buffer.from(JSON.stringify(note)) });
-      checkTables(connection);
-      connection.exec('COMMIT');
+      issueMigration(connection, pending, index, issuing, () => {
+        issuing.mayWrite?.();
+        connection.exec('COMMIT');
+      });
     } catch (error) {
       connection.rollback();
       throw error;
     }
-    onMigration?.(migration.name, index + 1, pending.length, performance.now() - startedMs);
   }
+}
+
+/** Applies the migration at `index` of `pending`, with its entry of the change log, in the transaction that is open; `end` may commit it. */
+export function issueMigration(
+  connection: Connection,
+  pending: Migration[],
+  index: number,
+  { epoch, now, onMigration }: Issuing,
+  end?: () => void,
+): void {
+  const migration = pending[index];
+  if (migration === undefined) throw new Error('bug: there is no such migration');
+  const startedMs = performance.now();
+  onMigration?.(migration.name, index, pending.length, undefined);
+  const atMs = now();
+  const schema = applyMigration(connection, migration, atMs);
+  appendEntry(connection, { epoch, schema, atMs, kind: 'migration', bytes: migrationNote(migration) });
+  checkTables(connection);
+  end?.();
+  onMigration?.(migration.name, index + 1, pending.length, performance.now() - startedMs);
 }
 
 /**

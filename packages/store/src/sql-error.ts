@@ -106,3 +106,21 @@ export function fenced(own: number, found: number): AppError {
     `Another program writes now (generation ${found}, this one is ${own}): nothing was changed. This program must stop.`,
   );
 }
+
+/** The one sentence to a change at a store that follows another. */
+export function follows(): AppError {
+  return new AppError(
+    'unavailable',
+    'STORE_FOLLOWER',
+    'This appliance follows another one and changes nothing by itself. Make the change on the primary.',
+  );
+}
+
+/** The one sentence to who claims an epoch that is over. */
+export function epochOld(claimed: number, found: number): AppError {
+  return new AppError(
+    'conflict',
+    'STORE_EPOCH_OLD',
+    `The epoch ${claimed} is over: the database has already seen epoch ${found}. Nothing was changed.`,
+  );
+}

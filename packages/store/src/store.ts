@@ -10,24 +10,27 @@ import { statSync } from 'node:fs';
 import { uuidv7 } from '@bascule/core/ids.ts';
 import { AppError } from '@bascule/errors/app-error.ts';
 import type { Log } from '@bascule/log/log.ts';
-import { appendAudit, auditHead } from './audit.ts';
-import { appendEntry, checkEntry, insertEntry, logHead, type ChangeLogEntry, type MigrationNote } from './change-log.ts';
+import { appendAudit, auditHead, waitsForPeer } from './audit.ts';
+import { appendEntry, logHead, type ChangeLogEntry, type LogHead } from './change-log.ts';
 import { Connection } from './connection.ts';
 import { contentHash } from './content-hash.ts';
+import { Following } from './follow.ts';
 import { GenerationCheck } from './generation-file.ts';
+import { readHashes, type Hashes } from './hashes.ts';
+import { changesSince, entriesAfter, hasEntry, trimLog, type Changes } from './log-window.ts';
+import { prepareCopy, readHead } from './received-copy.ts';
 import {
-  applyMigration,
   checkTables,
   createLocalTables,
+  issueMigration,
   migrate,
-  migrationHash,
   orderMigrations,
   pendingMigrations,
   replicatedTables,
   schemaNumber,
   type OnMigration,
 } from './schema.ts';
-import { fenced, newer } from './sql-error.ts';
+import { epochOld, fenced, follows } from './sql-error.ts';
 import { storeMigrations } from './store-migrations.ts';
 import { findProblems } from './integrity.ts';
 import { OpenTransaction } from './open-transaction.ts';
@@ -36,6 +39,9 @@ import { checkDatabase, inspectDatabase, type StoreCheck } from './store-check.t
 import type { AuditEvent, Context, Migration, Reader, SqlValue, TransactionStep, Tx } from './transaction.ts';
 
 export type { AuditEvent, Context, JsonValue, Migration, Reader, SqlValue, Tx } from './transaction.ts';
+export type { ChangeLogEntry, LogHead } from './change-log.ts';
+export type { Hashes } from './hashes.ts';
+export type { Changes } from './log-window.ts';
 export type { OnMigration } from './schema.ts';
 export type { StoreCheck } from './store-check.ts';
 export { isUniqueViolation } from './sql-error.ts';
@@ -53,8 +59,14 @@ export interface StoreOptions {
   generation?: { file: string; number: number };
   log: Log;
   now?: () => number;
-  /** A follower never migrates by itself: migrations come as entries of the change log (`applyEntry`). */
+  /** A follower never migrates by itself: migrations come as entries of the change log (`applyEntry`). It refuses every change of its own with `STORE_FOLLOWER`. */
   follower?: boolean;
+  /** Called when an own transaction is on disk, before its effects: entry `seq` is to be sent. */
+  onCommitted?: (seq: number, waitsForPeer: boolean) => void;
+  /** Runs the effects of transaction `seq`, now or when the peer has it; without it they run at once. Only called when there are any. */
+  holdEffects?: (seq: number, waitsForPeer: boolean, run: () => void) => void;
+  /** Throws when this program must not write (any more): asked before each own transaction begins and again before it commits. Nothing is changed then. */
+  mayWrite?: () => void;
   /** The largest size of the file, in pages of 4 KiB: the space that this database may take (STORE_DISK_FULL beyond it). */
   maxPages?: number;
   /** `Store.check` has just passed: the pages are not read through once more (a switch of versions waits for this). */
@@ -79,6 +91,8 @@ export class Store implements Reader {
   readonly #migrations: Migration[];
   readonly #now: () => number;
   readonly #generationCheck: GenerationCheck | undefined;
+  readonly #listeners = new Set<(seq: number) => void>();
+  #isFollower: boolean;
   #inTransaction = false;
 
   /**
@@ -112,6 +126,14 @@ export class Store implements Reader {
     return checkDatabase({ path, migrations: orderMigrations([...storeMigrations, ...migrations]), log });
   }
 
+  /**
+   * Checks a received copy of another store's database that nobody has open, and resets in it what describes the other's file. Gives the position from which to follow on. Throws
+   * `STORE_CORRUPT`, `STORE_TABLE_UNFIT`.
+   */
+  static async prepareSnapshot(file: string): Promise<LogHead> {
+    return await prepareCopy(file);
+  }
+
   private constructor(
     connection: Connection,
     options: StoreOptions,
@@ -123,6 +145,12 @@ export class Store implements Reader {
     this.#migrations = migrations;
     this.#now = options.now ?? Date.now;
     this.#generationCheck = generationCheck;
+    this.#isFollower = options.follower === true;
+  }
+
+  /** Whether it applies another store's changes, and makes none of its own. */
+  get isFollower(): boolean {
+    return this.#isFollower;
   }
 
   get<T>(sql: string, ...params: SqlValue[]): T | undefined {
@@ -140,11 +168,13 @@ export class Store implements Reader {
   /**
    * Changes state: what `work` writes, one audit event and one entry of the change log commit together or not at all; then the
    * effects run. Returns what `work` returned. `work` is synchronous: a promise is refused and rolled back. Throws what `work`
-   * throws, `STORE_FENCED` when another writer has taken over, `STORE_DISK_FULL`, `STORE_IO`, `STORE_BUSY`; nothing is changed then.
+   * throws, what `mayWrite` throws, `STORE_FENCED` when another writer has taken over, `STORE_FOLLOWER`, `STORE_ENTRY_TOO_LARGE`, `STORE_DISK_FULL`, `STORE_IO`, `STORE_BUSY`; nothing
+   * is changed then.
    */
   transact<T>(context: Context, event: AuditEvent | ((result: T) => AuditEvent), work: (tx: Tx) => T): T {
     const effects: (() => void)[] = [];
-    const result = this.#commit((atMs, epoch) => {
+    let mustWait = false;
+    const { result, seq } = this.#commit((atMs, epoch) => {
       const tx = new OpenTransaction(this.#connection, effects);
       let value: T;
       try {
@@ -155,17 +185,22 @@ export class Store implements Reader {
       if (isThenable(value)) throw new Error('bug: the work of a transaction returned a promise; it must be synchronous');
       this.#step('worked');
       const auditEvent = typeof event === 'function' ? event(value) : event;
+      mustWait = waitsForPeer(auditEvent);
       appendAudit(this.#connection, { appliance: this.#options.appliance, epoch, atMs }, context, auditEvent);
       this.#step('audited');
       return value;
     });
-    for (const effect of effects) this.#runEffect(effect);
+    this.#tell(seq, mustWait);
+    const run = () => effects.forEach((effect) => this.#guarded(effect, 'store-effect-failed'));
+    if (effects.length === 0) return result;
+    if (this.#options.holdEffects === undefined) run();
+    else this.#guarded(() => this.#options.holdEffects?.(seq, mustWait, run), 'store-hold-failed');
     return result;
   }
 
   /** Signs the heads of both chains (hourly, by the composition root) and stores the statement. `sign` gets the bytes of the statement. */
   signHead(sign: (bytes: Uint8Array) => Uint8Array): SignedHead {
-    return this.#commit((atMs, epoch) => {
+    const { result, seq } = this.#commit((atMs, epoch) => {
       const audit = auditHead(this.#connection, this.#options.appliance, epoch);
       const log = logHead(this.#connection);
       const statement = JSON.stringify({
@@ -186,6 +221,8 @@ export class Store implements Reader {
       );
       return { atMs, statement, signature };
     });
+    this.#tell(seq, false);
+    return result;
   }
 
   /** The newest signed heads, if any were signed yet. */
@@ -195,32 +232,113 @@ export class Store implements Reader {
     );
   }
 
+  /** The newest entry of the change log, and epoch and schema number in force. */
+  head(): LogHead {
+    return readHead(this.#connection);
+  }
+
+  /** Entries after `seq`, oldest first, up to `maxBytes` on the wire but one at least, when there is one. Throws `STORE_LOG_TRIMMED` when the next one was cut off. */
+  entriesAfter(seq: number, maxBytes: number): ChangeLogEntry[] {
+    return entriesAfter(this.#connection, seq, maxBytes);
+  }
+
+  /** Whether a follower whose newest entry is (`seq`, `hash`) can go on from here: it is an entry of this log, and what follows is still there. */
+  hasEntry(seq: number, hash: Uint8Array): boolean {
+    return hasEntry(this.#connection, seq, hash);
+  }
+
+  /** Tells `listener` the newest entry's number whenever there are new ones, own or applied; returns how to stop it. */
+  onAppended(listener: (seq: number) => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
+  /** What was committed after entry `seq`: how many entries, since when, and what people did. */
+  changesSince(seq: number): Changes {
+    return changesSince(this.#connection, seq);
+  }
+
   /**
-   * Applies the next entry of another store's change log to this follower, with its own log row, in one transaction. Throws
-   * `STORE_LOG_GAP`, `STORE_LOG_BROKEN`, `STORE_NEWER` or `STORE_DIVERGED` and has changed nothing: the follower stops and takes a snapshot.
+   * Cuts off old entries of the change log: `keepFromSeq` is the first one that a follower lacks (beyond the head when none does). What it lacks is kept up to LOG_KEPT_FOR_FOLLOWER,
+   * everything else up to LOG_KEPT_FOR_ALL, the newest entry always. In steps, so that other work goes on. Resolves with the number of entries that went.
    */
-  applyEntry(entry: ChangeLogEntry): void {
+  async trimLog(keepFromSeq: number): Promise<number> {
+    const remove = (belowSeq: number, limit: number) =>
+      this.#inside(
+        () =>
+          this.#connection.run(
+            'DELETE FROM change_log WHERE seq IN (SELECT seq FROM change_log WHERE seq < ? ORDER BY seq LIMIT ?)',
+            belowSeq,
+            limit,
+          ).changes,
+      );
+    return await trimLog({ reader: this.#connection, isOpen: () => !this.#closed, remove }, keepFromSeq, this.#now());
+  }
+
+  /**
+   * Applies the next entry of another store's change log to this follower, with its own log row, in one transaction; gives the tables whose rows it changed. Throws `STORE_LOG_GAP`,
+   * `STORE_LOG_BROKEN`, `STORE_NEWER` or `STORE_DIVERGED` and has changed nothing: the follower stops and takes a snapshot.
+   */
+  applyEntry(entry: ChangeLogEntry): { tables: string[] } {
+    return { tables: this.applyEntries([entry]).tables };
+  }
+
+  /** As `applyEntry`, several entries in one transaction: all or none of them. Gives the newest entry's number. */
+  applyEntries(entries: readonly ChangeLogEntry[]): { seq: number; tables: string[] } {
+    if (!this.#isFollower) throw new Error('bug: a store that writes cannot follow');
+    if (entries.length === 0) return { seq: logHead(this.#connection).seq, tables: [] };
     // Captured deletes of a cascade are in the changeset themselves, so that foreign keys, which would cascade again, are off here.
     this.#connection.exec('PRAGMA foreign_keys = OFF');
+    let applied: { seq: number; tables: string[] };
     try {
-      this.#inside((_, epoch) => {
-        checkEntry(entry, logHead(this.#connection), epoch);
-        const schema = schemaNumber(this.#connection);
-        if (entry.kind === 'migration') this.#applyMigrationEntry(entry);
-        else if (entry.schema !== schema) throw newer(this.#options.path, `schema ${entry.schema}, here ${schema}`);
-        else if (!this.#applyChangeset(entry.bytes)) {
-          throw new AppError(
-            'conflict',
-            'STORE_DIVERGED',
-            `Entry ${entry.seq} of the change log does not fit the rows here: take a snapshot.`,
-          );
-        }
-        insertEntry(this.#connection, entry);
-        if (entry.epoch > epoch) this.#connection.run('UPDATE writer SET epoch = ?', entry.epoch);
+      applied = this.#inside((_, epoch) => {
+        const { path } = this.#options;
+        const following = new Following(this.#connection, { migrations: this.#migrations, path, epoch });
+        for (const entry of entries) following.apply(entry);
+        return { seq: following.seq, tables: following.tables };
       });
     } finally {
       this.#connection.exec('PRAGMA foreign_keys = ON');
     }
+    this.#notify(applied.seq);
+    return applied;
+  }
+
+  /**
+   * Makes a writer of a follower, without reopening, all or nothing in one transaction: the epoch, the migrations that this software knows and the schema lacks (as entries), and
+   * `event`. Throws `STORE_EPOCH_OLD` for an epoch below the one here, what `open` throws about migrations, what `mayWrite` throws, and stays a follower then.
+   */
+  promote(context: Context, event: AuditEvent, epoch: number): void {
+    if (!this.#isFollower) throw new Error('bug: a store that writes already is not promoted');
+    const { path, appliance, onMigration } = this.#options;
+    this.#options.mayWrite?.();
+    const seq = this.#inside(
+      (atMs, found) => {
+        if (!Number.isSafeInteger(epoch) || epoch < found) throw epochOld(epoch, found);
+        this.#connection.run('UPDATE writer SET epoch = ?', epoch);
+        const pending = pendingMigrations(this.#connection, this.#migrations, path);
+        for (const index of pending.keys())
+          issueMigration(this.#connection, pending, index, { epoch, now: this.#now, onMigration });
+        return this.#capture({ epoch, atMs }, () => appendAudit(this.#connection, { appliance, epoch, atMs }, context, event)).seq;
+      },
+      { isOwn: true },
+    );
+    this.#isFollower = false;
+    this.#tell(seq, waitsForPeer(event));
+  }
+
+  /** Makes a follower of a writer, without reopening: from now on it makes no change of its own. Transactions are synchronous, so none is under way. */
+  demote(): void {
+    if (this.#inTransaction) throw new Error('bug: a store is demoted within a transaction');
+    this.#isFollower = true;
+  }
+
+  /**
+   * Content hashes of all replicated tables, read in a worker on one consistent view, while writing goes on. `onPoint` is called at the very moment at which the view is the store's
+   * newest state: who sends it to a follower in the order of entries makes both compare the same entry. Rejects with `STORE_BUSY` when the machine is overloaded.
+   */
+  async hashes(onPoint?: (seq: number) => void): Promise<Hashes> {
+    return await readHashes(this.#options.path, () => onPoint?.(logHead(this.#connection).seq));
   }
 
   /** SHA-256 (hex) of a table's rows: equal on two appliances exactly when the table is. */
@@ -269,10 +387,11 @@ export class Store implements Reader {
       createLocalTables(this.#connection);
       this.#takeGeneration();
     });
-    if (this.#options.follower !== true) {
+    if (!this.#isFollower) {
       const epoch = this.#writer().epoch;
       const pending = pendingMigrations(this.#connection, this.#migrations, this.#options.path);
-      migrate(this.#connection, pending, { epoch, now: this.#now, onMigration: this.#options.onMigration });
+      const { onMigration, mayWrite } = this.#options;
+      migrate(this.#connection, pending, { epoch, now: this.#now, onMigration, mayWrite });
     }
     checkTables(this.#connection);
   }
@@ -290,45 +409,42 @@ export class Store implements Reader {
     return this.#connection.get('SELECT generation, epoch FROM writer') ?? { generation: 0, epoch: 1 };
   }
 
-  #applyMigrationEntry(entry: ChangeLogEntry): void {
-    const note = JSON.parse(Buffer.from(entry.bytes).toString()) as MigrationNote;
-    const migration = this.#migrations.find((candidate) => candidate.version === note.version);
-    if (migration === undefined || migrationHash(migration) !== note.sha256)
-      throw newer(this.#options.path, `migration ${note.version} '${note.name}'`);
-    if (applyMigration(this.#connection, migration, entry.atMs) !== entry.schema)
-      throw newer(this.#options.path, `schema ${entry.schema}`);
-  }
-
-  #applyChangeset(bytes: Uint8Array): boolean {
-    return bytes.length === 0 || this.#connection.applyChangeset(bytes);
-  }
-
   /** `inside`, with a session around `work` whose changeset becomes the log entry. */
-  #commit<T>(work: (atMs: number, epoch: number) => T): T {
+  #commit<T>(work: (atMs: number, epoch: number) => T): { result: T; seq: number } {
+    if (this.#isFollower) throw follows();
+    this.#options.mayWrite?.();
     return this.#inside(
       (atMs, epoch) => {
         this.#step('begun');
-        const session = this.#connection.startSession();
-        let result: T;
-        let bytes: Uint8Array;
-        try {
-          result = work(atMs, epoch);
-          bytes = session.changeset();
-        } finally {
-          session.close();
-        }
-        this.#step('captured');
-        // The session is closed: the log row is not in its own changeset.
-        appendEntry(this.#connection, { epoch, schema: schemaNumber(this.#connection), atMs, kind: 'change', bytes });
-        this.#step('logged');
-        return result;
+        return this.#capture({ epoch, atMs }, () => work(atMs, epoch));
       },
-      () => this.#step('committed'),
+      { isOwn: true, committed: () => this.#step('committed') },
     );
   }
 
-  /** BEGIN IMMEDIATE, fence, `work`, COMMIT; rolled back when anything throws. */
-  #inside<T>(work: (atMs: number, epoch: number) => T, committed?: () => void): T {
+  /** Runs `work` in a session, and writes the entry of what it changed, in the transaction that is open. */
+  #capture<T>({ epoch, atMs }: { epoch: number; atMs: number }, work: () => T): { result: T; seq: number } {
+    const session = this.#connection.startSession();
+    let result: T;
+    let bytes: Uint8Array;
+    try {
+      result = work();
+      bytes = session.changeset();
+    } finally {
+      session.close();
+    }
+    this.#step('captured');
+    // The session is closed: the log row is not in its own changeset.
+    const { seq } = appendEntry(this.#connection, { epoch, schema: schemaNumber(this.#connection), atMs, kind: 'change', bytes });
+    this.#step('logged');
+    return { result, seq };
+  }
+
+  /** BEGIN IMMEDIATE, fence, `work`, COMMIT; rolled back when anything throws. An own transaction asks once more before COMMIT whether it may write. */
+  #inside<T>(
+    work: (atMs: number, epoch: number) => T,
+    { isOwn = false, committed }: { isOwn?: boolean; committed?: () => void } = {},
+  ): T {
     if (this.#inTransaction) throw new Error('bug: a transaction inside a transaction');
     this.#inTransaction = true;
     try {
@@ -336,6 +452,7 @@ export class Store implements Reader {
       try {
         const epoch = this.#verifyWriter();
         const result = work(this.#now(), epoch);
+        if (isOwn) this.#options.mayWrite?.();
         this.#connection.exec('COMMIT');
         committed?.();
         return result;
@@ -362,11 +479,22 @@ export class Store implements Reader {
     this.#options.onStep?.(step);
   }
 
-  #runEffect(effect: () => void): void {
+  /** An own transaction is on disk. */
+  #tell(seq: number, mustWait: boolean): void {
+    this.#guarded(() => this.#options.onCommitted?.(seq, mustWait), 'store-committed-failed');
+    this.#notify(seq);
+  }
+
+  #notify(seq: number): void {
+    for (const listener of this.#listeners) this.#guarded(() => listener(seq), 'store-listener-failed');
+  }
+
+  /** What is committed stays so, whatever `action` throws. */
+  #guarded(action: () => void, failed: string): void {
     try {
-      effect();
+      action();
     } catch (error) {
-      this.#options.log.error({ err: error }, 'store-effect-failed');
+      this.#options.log.error({ err: error }, failed);
     }
   }
 }
