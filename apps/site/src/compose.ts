@@ -1,16 +1,16 @@
 import { mkdirSync } from 'node:fs';
-import type { Server, Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import type { Accounts } from '@bascule/accounts/accounts.ts';
 import { openKeyWrap } from '@bascule/accounts/key-wrap.ts';
-import type { HttpServer } from '@bascule/http/http-server.ts';
+import type { HttpServer, Peer } from '@bascule/http/http-server.ts';
 import { PUBLIC_STREAMS, StreamLimit } from '@bascule/http/stream-limit.ts';
 import type { Log } from '@bascule/log/log.ts';
 import { SYSTEM, type OnMigration, type Store } from '@bascule/store/store.ts';
-import { acceptWithPreamble } from '@bascule/wire/preamble.ts';
 import { AccessSessions, accessSessionRoutes } from './access-session/access-session.ts';
 import { auditRoutes, signHeadsHourly } from './audit/audit.ts';
 import { siteUrl, type SiteConfig } from './config/config.ts';
 import { ConsoleLogins, consoleLoginRoutes, consoleRoutes, knownConsoles } from './console/console.ts';
+import type { Failover } from './failover/failover.ts';
 import { Events, openSiteInterface, RecordingsSpace, siteRoutes } from './http/http.ts';
 import { accountRoutes, openUsers } from './identity/identity.ts';
 import { ClientPrograms } from './fleet/client-programs.ts';
@@ -37,6 +37,8 @@ export interface SiteOptions {
   /** On a scratch copy that nobody else writes to: there is no generation, and nothing is to be done by itself. */
   isTrial?: boolean;
   onMigration?: OnMigration;
+  /** The pair, which then owns the store; without it (trials, tests of the site alone) the site opens its own. */
+  failover?: Failover;
 }
 
 /** Requests that are under way at an orderly stop are answered within this. */
@@ -73,10 +75,13 @@ export class Site {
   readonly firstPassword: string | undefined;
   readonly #config: SiteConfig;
   readonly #stopSigning: () => void;
-  #server: Server | undefined;
+  readonly #log: Log;
+  readonly #ownsStore: boolean;
 
   private constructor(options: SiteOptions, parts: Parts, firstPassword: string | undefined) {
     this.#config = options.config;
+    this.#log = options.log;
+    this.#ownsStore = options.failover === undefined;
     this.parts = parts;
     this.firstPassword = firstPassword;
     this.#stopSigning = signHeadsHourly(parts.store, (bytes) => parts.identity.sign(bytes), options.log);
@@ -84,35 +89,29 @@ export class Site {
 
   /** Opens the state and builds every domain, without listening. Throws the `AppError`s of the store, the keys and the identity. */
   static async open(options: SiteOptions): Promise<Site> {
-    const { config, log, now, checked, onMigration, isTrial = false } = options;
-    const { paths } = config;
-    for (const directory of [paths.site, paths.keys, paths.recordings, paths.files, paths.run])
-      mkdirSync(directory, { recursive: true, mode: 0o700 });
-    const store = openSiteStore({
-      path: paths.database,
-      appliance: config.applianceName,
-      ...(!isTrial && { generation: { file: paths.generation, number: config.generation } }),
-      log,
-      now,
-      checked,
-      onMigration,
-    });
+    const { failover } = options;
+    makeFolders(options.config);
+    const store = failover?.store ?? openOwnStore(options);
     try {
       const parts = await openParts(store, options);
       return new Site(options, parts, await parts.accounts.ensureFirstAdministrator());
     } catch (error) {
-      store.close();
+      if (failover === undefined) store.close();
       throw error;
     }
   }
 
-  /** Takes requests behind the preamble, and begins to keep access sessions. */
-  async listen(): Promise<void> {
-    const { http, sessions, mail, fleet } = this.parts;
+  /** Begins to keep access sessions, to send mail and to upgrade clients: before the first connection. */
+  start(): void {
+    const { sessions, mail, fleet } = this.parts;
     sessions.start();
     mail.start();
     fleet.start();
-    this.#server = await acceptWithPreamble(this.#config.paths.mainSocket, (socket, peer) => http.accept(socket, peer));
+  }
+
+  /** Takes a connection that base made for `peer`. */
+  accept(socket: Socket, peer: Peer): void {
+    this.parts.http.accept(socket, peer);
   }
 
   acceptLink(socket: Socket, head: Uint8Array): void {
@@ -166,18 +165,43 @@ export class Site {
     const { http, sessions, jump, events, accounts, mail, fleet, store, trust } = this.parts;
     this.#stopSigning();
     events.close();
-    await Promise.all([
+    const ended = await Promise.allSettled([
       http.close(comeBackAtOnce ? ANSWER_LIMIT_MS : 0),
       jump.close(comeBackAtOnce ? (client) => sessions.isOnClient(client) : undefined),
       mail.close(),
     ]);
-    this.#server?.close();
-    trust.close();
-    sessions.close();
-    fleet.close();
-    accounts.close();
-    store.close();
+    for (const outcome of ended) if (outcome.status === 'rejected') this.#notClosed(outcome.reason);
+    // What a part could not write any more (the other side has the site) must not keep the others open.
+    for (const part of [trust, sessions, fleet, accounts])
+      try {
+        part.close();
+      } catch (error) {
+        this.#notClosed(error);
+      }
+    if (this.#ownsStore) store.close();
   }
+
+  #notClosed(error: unknown): void {
+    this.#log.warn({ err: error }, 'site.part-not-closed');
+  }
+}
+
+function makeFolders({ paths }: SiteConfig): void {
+  for (const directory of [paths.site, paths.keys, paths.recordings, paths.files, paths.run])
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+}
+
+function openOwnStore({ config, log, now, checked, onMigration, isTrial = false }: SiteOptions): Store {
+  const { paths } = config;
+  return openSiteStore({
+    path: paths.database,
+    appliance: config.applianceName,
+    ...(!isTrial && { generation: { file: paths.generation, number: config.generation } }),
+    log,
+    now,
+    checked,
+    onMigration,
+  });
 }
 
 async function openParts(store: Store, { config, log, now = Date.now }: SiteOptions): Promise<Parts> {

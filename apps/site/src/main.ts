@@ -7,6 +7,7 @@ import { readConfig, type SiteConfig } from './config/config.ts';
 import { endAfter, fail, hearParent, tell, tellMigration } from './life/parent.ts';
 import { answerQuestion, isQuestion } from './life/questions.ts';
 import { checkSite } from './life/site-check.ts';
+import { SiteProgram } from './life/site-program.ts';
 import { warmUp } from './life/warm-up.ts';
 
 /** An orderly stop takes no longer; base kills after 3 s. */
@@ -19,7 +20,9 @@ process.on('unhandledRejection', (error) => fail(error, log));
 // Ended by base: a signal to the whole group is not ours.
 process.on('SIGINT', () => {});
 
-let site: Site | undefined;
+let program: SiteProgram | undefined;
+/** A trial, which serves nobody. */
+let trial: Site | undefined;
 let isBeginning = false;
 let isStopping = false;
 
@@ -43,10 +46,10 @@ async function main(config: SiteConfig): Promise<void> {
 async function serve(config: SiteConfig, checked: boolean): Promise<void> {
   isBeginning = true;
   const startedMs = performance.now();
-  site = await Site.open({ config, log, checked, onMigration: tellMigration });
+  program = await SiteProgram.open({ config, log, tell, checked, onMigration: tellMigration });
   const openMs = Math.round(performance.now() - startedMs);
-  const { firstPassword } = site;
-  await site.listen();
+  const { firstPassword } = program;
+  await program.listen();
   const detail = { openMs, totalMs: Math.round(performance.now() - startedMs) };
   tell({ kind: 'ready', ...(firstPassword !== undefined && { firstPassword }), detail });
   if (isStopping) stop(false);
@@ -56,7 +59,7 @@ async function serve(config: SiteConfig, checked: boolean): Promise<void> {
 async function tryOut(config: SiteConfig): Promise<void> {
   const detail: Record<string, number> = {};
   const startedMs = performance.now();
-  site = await Site.open({
+  trial = await Site.open({
     config,
     log,
     isTrial: true,
@@ -72,8 +75,8 @@ function hear(config: SiteConfig, message: ToSite, socket: Socket | undefined): 
   switch (message.kind) {
     case 'link':
       // Without a socket the connection closed on its way here; without a site the client comes back.
-      if (site === undefined || isStopping) socket?.destroy();
-      else if (socket !== undefined) site.acceptLink(socket, message.head);
+      if (program === undefined || isStopping) socket?.destroy();
+      else if (socket !== undefined) program.acceptLink(socket, message.head, message.alpn);
       return;
     case 'activate':
       if (config.mode === 'prepare' && !isBeginning && !isStopping)
@@ -83,22 +86,22 @@ function hear(config: SiteConfig, message: ToSite, socket: Socket | undefined): 
       return stop(message.comeBackAtOnce === true);
     case 'web-key':
       config.webKeyPin = message.webKeyPin;
-      return site?.setWebKeyPin(message.webKeyPin);
+      return program?.site?.setWebKeyPin(message.webKeyPin);
     case 'committed':
       config.isCommitted = true;
-      return site?.committed();
+      return program?.site?.committed();
     case 'update-metadata':
-      return site?.updateMetadataRenewed();
+      return program?.site?.updateMetadataRenewed();
     case 'health':
-      return tell({ kind: 'health', nonce: message.nonce, ok: true, detail: site?.health() ?? { prepared: true } });
+      return tell({ kind: 'health', nonce: message.nonce, ok: true, detail: program?.health() ?? { prepared: true } });
     default:
-      if (isQuestion(message)) void answerQuestion(site, message, log).then(tell);
+      if (isQuestion(message)) void answerQuestion(program, message, log).then(tell);
   }
 }
 
 /** A program that is just becoming the writer stops when it is. */
 function stop(comeBackAtOnce: boolean): void {
   isStopping = true;
-  if (isBeginning && site === undefined) return;
-  endAfter(async () => site?.close({ comeBackAtOnce }), STOP_LIMIT_MS, log);
+  if (isBeginning && program === undefined) return;
+  endAfter(async () => (program ?? trial)?.close({ comeBackAtOnce }), STOP_LIMIT_MS, log);
 }

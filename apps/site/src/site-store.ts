@@ -1,5 +1,5 @@
 import type { Log } from '@bascule/log/log.ts';
-import { Store, type Migration, type OnMigration, type StoreCheck } from '@bascule/store/store.ts';
+import { Store, type Migration, type StoreCheck, type StoreOptions } from '@bascule/store/store.ts';
 import { accessSessionMigrations } from './access-session/access-session.ts';
 import { fleetMigrations } from './fleet/fleet-migrations.ts';
 import { accountMigrations } from './identity/identity.ts';
@@ -27,15 +27,6 @@ export function checkSiteStore(path: string, log: Log): StoreCheck {
 }
 
 /** Opens site.db with the migrations of every domain. `generation`: the writer generation that this program was started with. */
-export function openSiteStore(options: {
-  path: string;
-  appliance: string;
-  generation?: { file: string; number: number };
-  log: Log;
-  now?: () => number;
-  /** `checkSiteStore` has just passed. */
-  checked?: boolean;
-  onMigration?: OnMigration;
-}): Store {
+export function openSiteStore(options: Omit<StoreOptions, 'migrations'>): Store {
   return Store.open({ ...options, migrations });
 }

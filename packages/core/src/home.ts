@@ -53,6 +53,14 @@ export function sitePaths(site: string, run: string = join(site, 'run')) {
     files: join(site, 'files'),
     /** The writer generation: a file of 20 decimal digits, rewritten in place by base before it starts a writer. */
     generation: join(site, 'generation'),
+    /** What this appliance knows of its failover pair: its own, never replicated. */
+    pairDatabase: join(site, 'pair.db'),
+    /** Copies for the peer, and of it, while they are made. */
+    pairWork: join(site, 'pair'),
+    /** What a side held that was discarded or replaced, a folder each: never erased by the site. */
+    archive: join(site, 'archive'),
+    /** The scratch copy of a rehearsal (B133). */
+    rehearsal: join(site, 'rehearsal'),
     run,
     /** HTTP of the site (preamble first, see docs/spec/wire.md section 2). */
     mainSocket: join(run, 'main.sock'),

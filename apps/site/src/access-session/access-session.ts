@@ -14,7 +14,9 @@ import { SessionKeeper, type SessionKeeperOptions } from './session-keeper.ts';
 export { accessSessionMigrations } from './access-session-migrations.ts';
 export { accessSessionRoutes } from './access-session-routes.ts';
 export type { SessionFilter } from './access-session-store.ts';
-export type { ClientMessage, SessionClients } from './session-keeper.ts';
+export type { ClientMessage, RelayPair, SessionClients } from './session-keeper.ts';
+export { RelayLink } from './relay-link.ts';
+export { relayConfiguration } from './session-messages.ts';
 
 /** Sessions that have not ended, at most. */
 export const SESSION_LIMITS = { user: 20, item: 20, site: 500 };
@@ -95,6 +97,11 @@ export class AccessSessions {
   /** The security settings, or the certificate of the links, changed: tells the relay. */
   settingsChanged(): void {
     this.#keeper.reconfigure();
+  }
+
+  /** The failover pair changed: tells the relay. */
+  pairChanged(): void {
+    this.#keeper.sendPairOrder();
   }
 
   /** Looks at every clock once; a timer does so each second. */

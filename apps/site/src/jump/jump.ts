@@ -39,6 +39,7 @@ export { fingerprintOf } from './site-identity-certificates.ts';
 export { formerStatement, CLIENT_CERTIFICATE_LIFE_MS } from './site-identity.ts';
 export { type ClientCutReason } from './jump-listeners.ts';
 export { type ClientRules } from './client-settings.ts';
+export { TurnedAwayLinks } from './turned-away.ts';
 
 const AUDIT_WINDOW_MS = 60_000;
 /** The lists are made ready so long after the start, when nobody asked for them before: clients come back first. */

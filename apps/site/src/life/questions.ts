@@ -3,8 +3,11 @@ import { statSync } from 'node:fs';
 import { AppError } from '@bascule/errors/app-error.ts';
 import type { Log } from '@bascule/log/log.ts';
 import type { FromSite, ToSite } from '@bascule/protocol/base-site.ts';
+import type { Losses } from '@bascule/protocol/losses.ts';
 import type { Site } from '../compose.ts';
+import type { Failover } from '../failover/failover.ts';
 import { fleetAnswer, lossesAnswer } from './fleet-questions.ts';
+import type { SiteProgram } from './site-program.ts';
 
 const ANSWERS = {
   'reset-password': 'password-reset',
@@ -20,6 +23,7 @@ export type Question = Extract<ToSite, { kind: keyof typeof ANSWERS }>;
 
 const NO_FIGURES = { integrityProblems: [], databaseBytes: 0, clientsOnline: 0, sessions: [] };
 const NO_FLEET = { total: 0, current: 0, pending: 0, absent: 0, failed: 0, isSettled: false, text: '' };
+const NO_LOSSES: Losses = { connected: 0, seenLately: 0, lost: 0, trouble: 0, list: [] };
 /** What the message may name. */
 const SESSIONS_NAMED_MAX = 1000;
 
@@ -28,10 +32,11 @@ export function isQuestion(message: ToSite): message is Question {
 }
 
 /** Answers `question`; without a site (it is not active) and on a fault with a sentence instead. */
-export async function answerQuestion(site: Site | undefined, question: Question, log: Log): Promise<FromSite> {
+export async function answerQuestion(program: SiteProgram | undefined, question: Question, log: Log): Promise<FromSite> {
   try {
-    if (site === undefined) throw new AppError('unavailable', 'SITE_NOT_ACTIVE', 'This start of the site is not active.');
-    return await answer(site, question);
+    if (program === undefined) throw new AppError('unavailable', 'SITE_NOT_ACTIVE', 'This start of the site is not active.');
+    if (program.site !== undefined) return await answer(program.site, question);
+    return await answerAsStandby(program.failover, question);
   } catch (error) {
     if (!(error instanceof AppError)) log.error({ err: error, question: question.kind }, 'site.question-failed');
     return refusal(question, error instanceof AppError ? error.message : 'The site failed at this; its log says more.');
@@ -60,6 +65,25 @@ async function answer(site: Site, question: Question): Promise<FromSite> {
     case 'who-would-i-lose':
       return { kind: 'who-would-i-lose', nonce, losses: await lossesAnswer(site.parts.fleetQuestions, question.change) };
   }
+}
+
+/** A backup has a database, and neither clients nor sessions. */
+async function answerAsStandby(failover: Failover, question: Question): Promise<FromSite> {
+  const { store } = failover;
+  const { kind, nonce } = question;
+  if (kind === 'fleet') return { kind, nonce, ...NO_FLEET, isSettled: true, text: 'A backup has no clients of its own.' };
+  if (kind === 'who-would-i-lose') return { kind, nonce, losses: NO_LOSSES };
+  if (kind === 'test-session') return { kind, nonce, outcome: 'no-client' };
+  if (store === undefined) throw new AppError('unavailable', 'FAILOVER_NO_COPY', 'This backup has no copy of the site yet.');
+  if (kind === 'snapshot') {
+    await store.snapshot(question.target);
+    return { kind: 'snapshot-taken', nonce, bytes: statSync(question.target).size };
+  }
+  if (kind === 'preflight') {
+    const integrityProblems = (await store.problems()).slice(0, 100);
+    return { kind, nonce, ...NO_FIGURES, integrityProblems, databaseBytes: store.fileBytes };
+  }
+  throw failover.changeRefused();
 }
 
 function refusal({ kind, nonce }: Question, error: string): FromSite {

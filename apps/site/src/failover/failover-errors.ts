@@ -1,0 +1,86 @@
+import { AppError } from '@bascule/errors/app-error.ts';
+import { FAILOVER_READ_ONLY } from '@bascule/protocol/api/failover.ts';
+
+/** Nothing may be written here now: the other side has the site, or is about to. */
+export function notWriting(): AppError {
+  return new AppError(
+    'unavailable',
+    'FAILOVER_NOT_PRIMARY',
+    'This appliance is not the primary (any more): nothing was changed. Reload the page.',
+    {
+      retryAfterSeconds: 1,
+    },
+  );
+}
+
+/** A change was asked for at a backup; `primaryUrl` is where it can be made. */
+export function changeAtPrimary(primaryUrl: string | null): AppError {
+  return new AppError(
+    'conflict',
+    FAILOVER_READ_ONLY,
+    primaryUrl === null
+      ? 'This appliance is the backup and changes nothing; the primary cannot be reached just now.'
+      : `This appliance is the backup and changes nothing: make the change at the primary, ${primaryUrl}.`,
+    { params: { primaryUrl: primaryUrl ?? '' } },
+  );
+}
+
+export function noPair(): AppError {
+  return new AppError('conflict', 'FAILOVER_NO_PAIR', 'There is no failover relationship: establish one first.');
+}
+
+export function peerUnreachable(): AppError {
+  return new AppError(
+    'unavailable',
+    'FAILOVER_PEER_UNREACHABLE',
+    'The other appliance cannot be reached: look at its state and at the network between the two.',
+    { retryAfterSeconds: 5 },
+  );
+}
+
+/** The person was shown less than would be lost by now. */
+export function exposureChanged(changes: number, seconds: number): AppError {
+  return new AppError(
+    'conflict',
+    'FAILOVER_EXPOSURE_CHANGED',
+    `By now ${changes} changes of the last ${Math.ceil(seconds)} seconds would be lost: look at the page again, and decide anew.`,
+    { params: { changes, seconds: Math.ceil(seconds) } },
+  );
+}
+
+export function roleUnfit(message: string): AppError {
+  return new AppError('conflict', 'FAILOVER_ROLE_UNFIT', message);
+}
+
+export function busy(what: string): AppError {
+  return new AppError(
+    'conflict',
+    'FAILOVER_BUSY',
+    `Another change of the failover relationship is under way (${what}): wait until it is done.`,
+    {
+      retryAfterSeconds: 2,
+      params: { what },
+    },
+  );
+}
+
+/** The peer answered, and refused. */
+export function peerRefused(code: string | undefined, message: string | undefined): AppError {
+  return new AppError(
+    'conflict',
+    code ?? 'FAILOVER_PEER_REFUSED',
+    message ?? 'The other appliance refused, and did not say why.',
+  );
+}
+
+export function noCopyYet(): AppError {
+  return new AppError(
+    'conflict',
+    'FAILOVER_NO_COPY',
+    'This appliance has no whole copy of the site yet: wait until the first copy is done.',
+  );
+}
+
+export function notInConflict(): AppError {
+  return new AppError('conflict', 'FAILOVER_NO_CONFLICT', 'The two appliances agree: there is nothing to fix.');
+}

@@ -1,0 +1,180 @@
+/**
+ * Who waits for the peer, and for how long (architecture 8): replies and effects of transactions, in the order of their commits. In async mode those of classes that must not
+ * get lost wait up to a second; in sync mode all of them, until the peer has them or is declared behind.
+ */
+import type { PairMode } from '@bascule/protocol/api/failover.ts';
+import type { Log } from '@bascule/log/log.ts';
+
+/** In async mode nothing waits longer. */
+export const ASYNC_WAIT_LIMIT_MS = 1000;
+/** In sync mode a peer that has not confirmed for this long is declared behind, and the primary goes on alone. */
+export const SYNC_WAIT_LIMIT_MS = 6000;
+/** In sync mode with a witness: it is asked again after this, for it must know first that the peer is behind. */
+const ALONE_RETRY_MS = 500;
+
+interface Waiting {
+  seq: number;
+  sinceMs: number;
+  run(): void;
+}
+
+export interface PeerGateOptions {
+  mode(): PairMode;
+  /** To be done before the primary goes on without a peer in sync mode (the witness writes it down); rejects while it cannot be. */
+  beforeAlone(): Promise<void>;
+  /** The peer is up to date now, or is not any more. */
+  inSyncChanged(isInSync: boolean): void;
+  log: Log;
+}
+
+export class PeerGate {
+  readonly #options: PeerGateOptions;
+  readonly #queue: Waiting[] = [];
+  #acked = 0;
+  #committed = 0;
+  /** The newest transaction of a class that waits. */
+  #committedWaiting = 0;
+  #isConnected = false;
+  /** Whether the peer confirmed lately everything there was: nobody waits for one that does not keep up. */
+  #isInSync = false;
+  #isGoingAlone = false;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(options: PeerGateOptions) {
+    this.#options = options;
+  }
+
+  get ackedSeq(): number {
+    return this.#acked;
+  }
+
+  /** Whether the peer has confirmed everything, but for what is on its way. */
+  get isInSync(): boolean {
+    return this.#isInSync;
+  }
+
+  get isConnected(): boolean {
+    return this.#isConnected;
+  }
+
+  /** Store option: a transaction of ours has committed. */
+  onCommitted(seq: number, waitsForPeer: boolean): void {
+    this.#committed = seq;
+    if (waitsForPeer) this.#committedWaiting = seq;
+  }
+
+  /** Store option: runs the effects of a transaction now, or when the peer has it. Effects never overtake each other. */
+  holdEffects(seq: number, waitsForPeer: boolean, run: () => void): void {
+    const waits = this.#waits(seq, waitsForPeer);
+    if (!waits && this.#queue.length === 0) return run();
+    this.#push(waits ? seq : 0, run);
+  }
+
+  /** Resolves when the reply to what was committed until now may be given. */
+  async beforeReply(): Promise<void> {
+    const seq = this.#options.mode() === 'sync' ? this.#committed : this.#committedWaiting;
+    if (!this.#waits(seq, true)) return;
+    await new Promise<void>((resolve) => this.#push(seq, resolve));
+  }
+
+  /** The follower is there, and has everything up to `seq` on its disk; `headSeq` is the newest there is. */
+  acked(seq: number, headSeq: number): void {
+    this.#isConnected = true;
+    this.#acked = Math.max(this.#acked, seq);
+    this.#committed = Math.max(this.#committed, headSeq);
+    if (!this.#isInSync && this.#acked >= headSeq) this.#setInSync(true);
+    this.#pump();
+  }
+
+  /** The follower's link is gone. */
+  gone(): void {
+    this.#isConnected = false;
+    if (this.#isInSync) this.#goOnAlone('the link to the peer is gone');
+  }
+
+  /** Another history, or another follower: nothing is known of what it has. */
+  reset(): void {
+    this.#acked = 0;
+    this.#isConnected = false;
+    if (this.#isInSync) this.#setInSync(false);
+    this.#release();
+  }
+
+  close(): void {
+    clearTimeout(this.#timer);
+    this.#isInSync = false;
+    this.#release();
+  }
+
+  #waits(seq: number, waitsForPeer: boolean): boolean {
+    return this.#isInSync && seq > this.#acked && (waitsForPeer || this.#options.mode() === 'sync');
+  }
+
+  #push(seq: number, run: () => void): void {
+    this.#queue.push({ seq, sinceMs: performance.now(), run });
+    this.#arm();
+  }
+
+  /** Runs from the front what need not wait any longer. */
+  #pump(): void {
+    while (this.#queue.length > 0 && (!this.#isInSync || this.#queue[0]!.seq <= this.#acked)) this.#queue.shift()!.run();
+    this.#arm();
+  }
+
+  #release(): void {
+    for (const waiting of this.#queue.splice(0)) waiting.run();
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
+  #arm(): void {
+    const [first] = this.#queue;
+    if (first === undefined || this.#timer !== undefined || this.#isGoingAlone) return;
+    const limitMs = this.#options.mode() === 'sync' ? SYNC_WAIT_LIMIT_MS : ASYNC_WAIT_LIMIT_MS;
+    this.#timer = setTimeout(
+      () => {
+        this.#timer = undefined;
+        const [oldest] = this.#queue;
+        if (oldest === undefined) return;
+        if (performance.now() - oldest.sinceMs >= limitMs) this.#goOnAlone('the peer does not confirm');
+        else this.#arm();
+      },
+      Math.max(1, limitMs - (performance.now() - first.sinceMs)),
+    );
+  }
+
+  /** The peer does not keep up: nobody waits for it until it has everything again. In sync mode not before that is written down. */
+  #goOnAlone(reason: string): void {
+    if (this.#isGoingAlone || !this.#isInSync) return;
+    if (this.#options.mode() === 'async') return this.#alone(reason);
+    this.#isGoingAlone = true;
+    this.#options.beforeAlone().then(
+      () => {
+        this.#isGoingAlone = false;
+        this.#alone(reason);
+      },
+      (error: unknown) => {
+        this.#options.log.warn({ err: error }, 'failover.not-alone-yet');
+        setTimeout(() => {
+          this.#isGoingAlone = false;
+          // It came back meanwhile, and has confirmed: nothing needs to be declared.
+          if (this.#isConnected && this.#acked >= this.#committed) this.#pump();
+          else this.#goOnAlone(reason);
+        }, ALONE_RETRY_MS).unref();
+      },
+    );
+  }
+
+  #alone(reason: string): void {
+    // It may have confirmed everything while that was written down.
+    if (this.#isConnected && this.#acked >= this.#committed) return this.#pump();
+    this.#options.log.warn({ reason, acked: this.#acked, newest: this.#committed }, 'failover.peer-behind');
+    this.#setInSync(false);
+    this.#release();
+  }
+
+  #setInSync(isInSync: boolean): void {
+    this.#isInSync = isInSync;
+    this.#options.inSyncChanged(isInSync);
+  }
+}

@@ -1,0 +1,45 @@
+/** site.db as the roles of this appliance see it: opened as writer or follower, replaced by a received copy, and closed last. */
+import { existsSync, renameSync, rmSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { syncFolderSync } from '@bascule/core/durable-file.ts';
+import type { Store } from '@bascule/store/store.ts';
+
+export interface SiteDatabaseOptions {
+  path: string;
+  /** Opens the database with every domain's migrations and this failover's hooks. */
+  open(follower: boolean): Store;
+}
+
+export class SiteDatabase {
+  readonly #options: SiteDatabaseOptions;
+  #store: Store | undefined;
+
+  constructor(options: SiteDatabaseOptions) {
+    this.#options = options;
+  }
+
+  /** Undefined on a backup that has no copy yet. */
+  get store(): Store | undefined {
+    return this.#store;
+  }
+
+  /** Opens it; a follower without a file stays without a store. Throws as `Store.open`. */
+  openAs(follower: boolean): void {
+    if (follower && !existsSync(this.#options.path)) return;
+    this.#store = this.#options.open(follower);
+  }
+
+  /** Puts the received and checked copy `file` in the place of whatever is there, and opens it as follower. What was there was archived before. */
+  replaceBy(file: string): void {
+    this.close();
+    for (const suffix of ['-wal', '-shm', '-journal']) rmSync(this.#options.path + suffix, { force: true });
+    renameSync(file, this.#options.path);
+    syncFolderSync(dirname(this.#options.path));
+    this.openAs(true);
+  }
+
+  close(): void {
+    this.#store?.close();
+    this.#store = undefined;
+  }
+}

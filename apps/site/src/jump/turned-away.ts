@@ -1,0 +1,94 @@
+import { hkdfSync } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+import type { Server } from 'node:https';
+import type { Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+import type { Log } from '@bascule/log/log.ts';
+import { CONTROL_MESSAGE_MAX_BYTES, LINK_ALPN, type ToClient } from '@bascule/protocol/control-link.ts';
+import { acceptWebSocket, refuseUpgrade } from '@bascule/wire/web-socket.ts';
+import { LinkLeaf } from './link-leaf.ts';
+import { createLinkServer, setLinkTls } from './link-server.ts';
+import type { LinkTls, SiteIdentity } from './site-identity.ts';
+import { readTicketKeys } from './ticket-keys.ts';
+
+/** A client that has no other address, or found nobody there, asks here again after this. */
+export const TURNED_AWAY_RETRY_MS = 2000;
+/** Arrivals that are remembered. */
+const CAME_HERE_MAX = 20_000;
+
+export interface TurnedAwayOptions {
+  identity: SiteIdentity;
+  keysDir: string;
+  log: Log;
+  now(): number;
+}
+
+/** Control links at a backup: the handshake shows the site identity, so that a client believes it, and is told that the site is elsewhere (docs/spec/pair.md). */
+export class TurnedAwayLinks {
+  readonly #leaf: LinkLeaf;
+  readonly #server: Server;
+  readonly #dataTicketKeys: Buffer;
+  #lately: number[] = [];
+  readonly #now: () => number;
+
+  private constructor(leaf: LinkLeaf, { keysDir, log, now }: TurnedAwayOptions) {
+    this.#leaf = leaf;
+    this.#now = now;
+    const ticketKeys = readTicketKeys(keysDir, now());
+    this.#dataTicketKeys = Buffer.from(hkdfSync('sha256', ticketKeys, '', 'bascule data links', ticketKeys.length));
+    this.#server = createLinkServer(leaf.tls, ticketKeys, log);
+    leaf.onRenewed((tls) => setLinkTls(this.#server, tls, ticketKeys));
+    this.#server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) =>
+      this.#upgrade(request, socket as TLSSocket, head, log),
+    );
+    this.#server.on('request', (_request, response) => void response.writeHead(404, { connection: 'close' }).end());
+  }
+
+  static async open(options: TurnedAwayOptions): Promise<TurnedAwayLinks> {
+    return new TurnedAwayLinks(await LinkLeaf.open(options), options);
+  }
+
+  /** As `Jump.linkTls`. */
+  get linkTls(): LinkTls & { ticketKeys: Buffer } {
+    return { ...this.#leaf.tls, ticketKeys: this.#dataTicketKeys };
+  }
+
+  /** How many clients came here in the last `withinMs`, and when the newest did: they may have lost the primary. */
+  cameHere(withinMs: number): { count: number; newestAtMs: number | null } {
+    const fromMs = this.#now() - withinMs;
+    this.#lately = this.#lately.filter((atMs) => atMs >= fromMs);
+    return { count: this.#lately.length, newestAtMs: this.#lately.at(-1) ?? null };
+  }
+
+  acceptLink(socket: Socket, head: Uint8Array): void {
+    socket.on('error', () => socket.destroy());
+    socket.setNoDelay(true);
+    if (head.length > 0) socket.unshift(head);
+    this.#server.emit('connection', socket);
+  }
+
+  close(): void {
+    this.#leaf.close();
+    this.#server.close();
+  }
+
+  #upgrade(request: IncomingMessage, socket: TLSSocket, head: Buffer, log: Log): void {
+    if (request.url !== '/link' || socket.alpnProtocol !== LINK_ALPN) return refuseUpgrade(socket, 404);
+    if (this.#lately.length < CAME_HERE_MAX) this.#lately.push(this.#now());
+    acceptWebSocket(request, socket, head, { maxMessageBytes: CONTROL_MESSAGE_MAX_BYTES }).then(
+      (link) => {
+        link.on('error', () => link.terminate());
+        const refusal: ToClient = {
+          kind: 'refused',
+          code: 'busy',
+          message: 'This appliance is the backup: the site is at its other address.',
+          retryAfterMs: TURNED_AWAY_RETRY_MS,
+          elsewhere: true,
+        };
+        link.send(JSON.stringify(refusal));
+        link.close(1000);
+      },
+      (error: Error) => log.debug({ reason: error.message }, 'link-upgrade-failed'),
+    );
+  }
+}
