@@ -266,6 +266,10 @@ export const failoverState = z.object({
     .object({ what: z.string(), step: z.string(), done: z.number(), total: z.number().nullable(), startedAtMs: instantMs })
     .nullable(),
   preSharedKey: preSharedKeyState,
+  /** This appliance's clock: ages are counted from it, not from the browser's. */
+  nowMs: instantMs.optional(),
+  /** Why this side is `read-only`; absent or null: it is not, or that is not known. */
+  readOnly: z.enum(['broken', 'restored', 'superseded']).nullable().optional(),
   /** Access sessions that go on now, by name, as far as this side knows: whom a change of roles would touch. Absent: only their number is known. */
   liveSessions: z
     .array(z.object({ user: z.string(), item: z.string() }))
