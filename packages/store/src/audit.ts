@@ -105,19 +105,72 @@ export function auditHash(record: Omit<AuditRow, 'hash'>): string {
   return createHash('sha256').update(text).digest('hex');
 }
 
-/** The head of the chain that `appliance` goes on with in `epoch`: its own newest event, else the newest of any epoch up to it. */
-export function auditHead(reader: Reader, appliance: string, epoch: number): { sequence: number; hash: string } {
-  return (
-    reader.get<{ sequence: number; hash: string }>(
-      'SELECT sequence, hash FROM audit_event WHERE appliance = ? AND epoch = ? ORDER BY sequence DESC LIMIT 1',
+interface ChainHead {
+  appliance: string;
+  epoch: number;
+  sequence: number;
+  hash: string;
+}
+
+const HEAD_OF_CHAIN =
+  'SELECT sequence, hash FROM audit_event WHERE appliance = ? AND epoch = ? AND sequence < ? ORDER BY sequence DESC LIMIT 1';
+
+/** The newest event of each chain; found chain by chain, however many events there are. */
+export function auditChains(reader: Reader): ChainHead[] {
+  const chains: ChainHead[] = [];
+  type Name = { appliance: string; epoch: number };
+  let name = reader.get<Name>('SELECT appliance, epoch FROM audit_event ORDER BY appliance, epoch LIMIT 1');
+  while (name !== undefined) {
+    const { appliance, epoch } = name;
+    const head = reader.get<{ sequence: number; hash: string }>(HEAD_OF_CHAIN, appliance, epoch, Number.MAX_SAFE_INTEGER);
+    if (head !== undefined) chains.push({ appliance, epoch, ...head });
+    name = reader.get<Name>(
+      'SELECT appliance, epoch FROM audit_event WHERE (appliance, epoch) > (?, ?) ORDER BY appliance, epoch LIMIT 1',
       appliance,
       epoch,
-    ) ??
-    reader.get<{ sequence: number; hash: string }>(
-      'SELECT sequence, hash FROM audit_event WHERE epoch <= ? ORDER BY epoch DESC, sequence DESC LIMIT 1',
-      epoch,
-    ) ?? { sequence: 0, hash: GENESIS_HASH }
+    );
+  }
+  return chains;
+}
+
+/** Events of one chain with a sequence above `after`, oldest first. */
+export function readChain(
+  reader: Reader,
+  { appliance, epoch, after, limit }: { appliance: string; epoch: number; after: number; limit: number },
+): AuditRow[] {
+  return reader.all<AuditRow>(
+    `SELECT ${COLUMNS} FROM audit_event WHERE appliance = ? AND epoch = ? AND sequence > ? ORDER BY sequence LIMIT ?`,
+    appliance,
+    epoch,
+    after,
+    limit,
   );
+}
+
+/** The head of the chain that `appliance` goes on with in `epoch`: its own newest event, else the newest of any epoch up to it that is on no discarded branch. */
+export function auditHead(reader: Reader, appliance: string, epoch: number): { sequence: number; hash: string } {
+  const own = reader.get<{ sequence: number; hash: string }>(HEAD_OF_CHAIN, appliance, epoch, Number.MAX_SAFE_INTEGER);
+  return own ?? predecessor(reader, epoch) ?? { sequence: 0, hash: GENESIS_HASH };
+}
+
+/** Only asked for when a chain opens: once an epoch. */
+function predecessor(reader: Reader, epoch: number): { sequence: number; hash: string } | undefined {
+  const discarded = new Map(
+    reader
+      .all<{ appliance: string; epoch: number; first: number }>(
+        'SELECT appliance, epoch, from_sequence AS first FROM audit_branch',
+      )
+      .map((branch) => [JSON.stringify([branch.appliance, branch.epoch]), branch.first]),
+  );
+  const heads = auditChains(reader)
+    .filter((chain) => chain.epoch <= epoch)
+    .flatMap((chain) => {
+      const first = discarded.get(JSON.stringify([chain.appliance, chain.epoch]));
+      if (first === undefined) return [chain];
+      const before = reader.get<{ sequence: number; hash: string }>(HEAD_OF_CHAIN, chain.appliance, chain.epoch, first);
+      return before === undefined ? [] : [{ ...chain, ...before }];
+    });
+  return heads.toSorted((one, other) => other.epoch - one.epoch || other.sequence - one.sequence)[0];
 }
 
 /** Text that SQLite gives back exactly as it was hashed: no lone surrogates, no NUL. */

@@ -42,10 +42,7 @@ export function entriesAfter(reader: Reader, seq: number, maxBytes: number): Cha
 
 /** Whether a follower whose newest entry is (`seq`, `hash`) can go on from this log: it is this log's entry, and all that follows is still here. */
 export function hasEntry(reader: Reader, seq: number, hash: Uint8Array): boolean {
-  const own =
-    seq === 0
-      ? { hash: NO_HASH }
-      : reader.get<{ hash: Uint8Array }>('SELECT hash FROM change_log WHERE seq = ?', seq);
+  const own = seq === 0 ? { hash: NO_HASH } : reader.get<{ hash: Uint8Array }>('SELECT hash FROM change_log WHERE seq = ?', seq);
   const next = reader.get<{ previous: Uint8Array }>('SELECT previous FROM change_log WHERE seq = ?', seq + 1);
   if (next !== undefined) return Buffer.compare(next.previous, hash) === 0;
   return own !== undefined && Buffer.compare(own.hash, hash) === 0 && logHead(reader).seq === seq;

@@ -20,7 +20,9 @@ const NAME = '(?!SQLITE_)[A-Z_][A-Z0-9_]*';
 /** A statement as its words and signs, in capitals, with one space between them. */
 const FORMS = [
   new RegExp(`^CREATE TABLE (?<table>${NAME}) \\( .* \\) STRICT(?: , WITHOUT ROWID)?$`),
-  new RegExp(`^CREATE (?:UNIQUE )?INDEX ${NAME} ON (?<table>${NAME}) \\( ${NAME}(?: DESC| ASC)?(?: , ${NAME}(?: DESC| ASC)?)* \\)$`),
+  new RegExp(
+    `^CREATE (?:UNIQUE )?INDEX ${NAME} ON (?<table>${NAME}) \\( ${NAME}(?: DESC| ASC)?(?: , ${NAME}(?: DESC| ASC)?)* \\)$`,
+  ),
   new RegExp(`^ALTER TABLE (?<table>${NAME}) ADD COLUMN ${NAME} .*$`),
 ];
 

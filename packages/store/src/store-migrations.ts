@@ -31,4 +31,18 @@ export const storeMigrations: Migration[] = [
         signature BLOB NOT NULL
       ) STRICT;`,
   },
+  {
+    version: 2,
+    name: 'audit branches',
+    // Events of a history that was discarded: kept beside the one that goes on, which never goes on from them.
+    up: `
+      CREATE TABLE audit_branch (
+        appliance TEXT NOT NULL,
+        epoch INTEGER NOT NULL,
+        from_sequence INTEGER NOT NULL,
+        to_sequence INTEGER NOT NULL,
+        head TEXT NOT NULL,
+        PRIMARY KEY (appliance, epoch)
+      ) STRICT;`,
+  },
 ];

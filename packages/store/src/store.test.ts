@@ -202,7 +202,7 @@ for (const [name, up] of Object.entries({
       code('STORE_TABLE_UNFIT'),
     );
     using again = Store.open({ path: opened.path, migrations: [], appliance: 'test', log });
-    assert.deepEqual(again.replicatedTables(), ['audit_event', 'audit_head']);
+    assert.deepEqual(again.replicatedTables(), ['audit_branch', 'audit_event', 'audit_head']);
   });
 }
 

@@ -319,7 +319,8 @@ export class Store implements Reader {
         const pending = pendingMigrations(this.#connection, this.#migrations, path);
         for (const index of pending.keys())
           issueMigration(this.#connection, pending, index, { epoch, now: this.#now, onMigration });
-        return this.#capture({ epoch, atMs }, () => appendAudit(this.#connection, { appliance, epoch, atMs }, context, event)).seq;
+        return this.#capture({ epoch, atMs }, () => appendAudit(this.#connection, { appliance, epoch, atMs }, context, event))
+          .seq;
       },
       { isOwn: true },
     );
