@@ -72,6 +72,13 @@ export const fromSource = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('head'), seq: z.number().int().nonnegative(), atMs: instantMs, timeMs: instantMs }),
   /** Hashes of all replicated tables at exactly this entry. */
   z.object({ kind: z.literal('hashes'), seq: z.number().int().nonnegative(), tables: z.record(z.string(), sha256Hex) }),
+  /** With automatic failover: the primary of `epoch` asks that the follower does not take over for `leaseMs`, so that it can go on while the witness is away. */
+  z.object({
+    kind: z.literal('hold'),
+    nonce: z.number().int(),
+    epoch: z.number().int().positive(),
+    leaseMs: z.number().int().min(500).max(60_000),
+  }),
   /** The source stops on purpose; what comes next is the follower's turn. */
   z.object({ kind: z.literal('handing-over'), seq: z.number().int().nonnegative(), hash: sha256Hex, statement: signedStatement }),
 ]);
@@ -89,6 +96,8 @@ export const fromFollower = z.discriminatedUnion('kind', [
     fileBytesLeft: byteCount,
     timeMs: instantMs,
   }),
+  /** Answer to `hold`. */
+  z.object({ kind: z.literal('held'), nonce: z.number().int(), isPromised: z.boolean() }),
   z.object({ kind: z.literal('hashes-differ'), seq: z.number().int(), tables: z.array(z.string()).max(200) }),
 ]);
 export type FromFollower = z.infer<typeof fromFollower>;
