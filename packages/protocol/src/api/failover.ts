@@ -50,6 +50,8 @@ export const pairCheck = z.object({
   /** English, for log, mail and the command line. */
   text: z.string(),
   params: z.record(z.string(), z.union([z.string(), z.number()])),
+  /** False of a red one that warns and does not refuse (the shared name's certificate). */
+  blocks: z.boolean().optional(),
 });
 export type PairCheck = z.infer<typeof pairCheck>;
 
