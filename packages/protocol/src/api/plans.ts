@@ -80,6 +80,7 @@ export const planReport = z.object({
 });
 export type PlanReport = z.infer<typeof planReport>;
 export const signedPlanReport = z.object({ statement: z.string(), signature: z.string(), certificate: z.string() });
+export type SignedPlanReport = z.infer<typeof signedPlanReport>;
 
 export const plan = z.object({
   id: id('upgradePlan'),
@@ -203,6 +204,8 @@ export const boxAnswer = z.object({
       running: z.string().nullable(),
       /** Whether the programs of its site work. */
       isReady: z.boolean().default(true),
+      /** As its site says; null: it does not say. */
+      role: pairRole.nullable().default(null),
     })
     .optional(),
   installation: z.unknown().optional(),
