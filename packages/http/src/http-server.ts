@@ -10,6 +10,7 @@ import { BACKGROUND_HEADER, CSRF_HEADER } from '@bascule/protocol/api/common.ts'
 import type { Context } from '@bascule/store/store.ts';
 import { timingSafeTextEqual } from './timing-safe-text-equal.ts';
 import { sendAnswer } from './answer.ts';
+import { awaitBeforeReplies } from './before-reply.ts';
 import { sendError, toAppError } from './error-answer.ts';
 import { isOwnOrigin, siteOfHost } from './host-check.ts';
 import { loginCookie } from './login-cookie.ts';
@@ -66,6 +67,11 @@ export interface HttpServerOptions {
   /** Page URL → directives that differ there. */
   contentSecurityPolicy?: Record<string, ContentSecurityPolicy>;
   limits?: { request?: typeof REQUEST_LIMIT; login?: typeof LOGIN_LIMIT };
+  /**
+   * Awaited before a request that may have changed something is answered (never a GET, never a stream): what it committed may be told then. Whoever gives it limits the time. When it
+   * rejects, the answer is that error.
+   */
+  beforeReply?(): Promise<void>;
   now?: () => number;
 }
 
@@ -136,6 +142,8 @@ export class HttpServer {
     this.app.setErrorHandler((error, request, reply) => this.#fail(error, request, reply));
     this.app.setNotFoundHandler((request, reply) => sendError(reply, notFound(), request.id));
     this.app.addHook('onRequest', async (request, reply) => this.#admitBasics(request, reply));
+    if (options.beforeReply !== undefined)
+      awaitBeforeReplies(this.app, options.beforeReply, (request) => this.#admitted.has(request));
     for (const definition of options.routes) this.#register(definition);
     registerPages(this.app, options);
     tables.set(
