@@ -76,6 +76,7 @@ export class PlainMirror implements AsyncDisposable {
 
   /** Serves the copy; again on the port of before. */
   async start(): Promise<void> {
+    await this.stop();
     const child = spawn(
       PYTHON,
       ['-u', '-m', 'http.server', String(this.#port), '--bind', '127.0.0.1', '--directory', this.#directory],
