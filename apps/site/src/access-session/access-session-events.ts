@@ -1,13 +1,18 @@
 import { defineAuditEvent } from '@bascule/store/audit.ts';
 import type { SessionRow } from './access-session-store.ts';
 
-export const sessionStarted = defineAuditEvent('ACCESS_SESSION_STARTED', '{user} opened an access session on {item}');
+export const sessionStarted = defineAuditEvent('ACCESS_SESSION_STARTED', '{user} opened an access session on {item}', {
+  waitsForPeer: true,
+});
 export const sessionLive = defineAuditEvent('ACCESS_SESSION_LIVE', 'The shell of {user} on {item} runs');
 export const sessionEndRequested = defineAuditEvent(
   'ACCESS_SESSION_END_REQUESTED',
   'The access session of {user} on {item} is to end: {reason}',
+  { waitsForPeer: true },
 );
-export const sessionEnded = defineAuditEvent('ACCESS_SESSION_ENDED', 'The access session of {user} on {item} ended: {reason}');
+export const sessionEnded = defineAuditEvent('ACCESS_SESSION_ENDED', 'The access session of {user} on {item} ended: {reason}', {
+  waitsForPeer: true,
+});
 export const sessionDetached = defineAuditEvent(
   'ACCESS_SESSION_DETACHED',
   'Nobody has the access session of {user} on {item} open',

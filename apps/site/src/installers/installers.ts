@@ -37,8 +37,8 @@ export const EARLIER_DOWNLOADS_MAX = 5;
 /** How long a client that comes too early is to wait before it tries again. */
 const EARLY_RETRY_MS = 5 * 60_000;
 
-const created = defineAuditEvent('INSTALLER_CREATED', 'Made the installer {name} of {program} {version}');
-const revoked = defineAuditEvent('INSTALLER_REVOKED', 'Revoked the installer {name}');
+const created = defineAuditEvent('INSTALLER_CREATED', 'Made the installer {name} of {program} {version}', { waitsForPeer: true });
+const revoked = defineAuditEvent('INSTALLER_REVOKED', 'Revoked the installer {name}', { waitsForPeer: true });
 const keyHandedOut = defineAuditEvent('INSTALLER_KEY_HANDED_OUT', 'Downloaded the installer {name} with its key as {format}');
 const keyForgotten = defineAuditEvent(
   'INSTALLER_KEY_FORGOTTEN',

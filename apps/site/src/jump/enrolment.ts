@@ -11,10 +11,12 @@ import type { SiteIdentity } from './site-identity.ts';
 const clientEnrolled = defineAuditEvent(
   'JUMP_CLIENT_ENROLLED',
   'Enrolled Jump Client {name} on {hostName} with the installer token {token}',
+  { waitsForPeer: true },
 );
 const clientEnrolledAgain = defineAuditEvent(
   'JUMP_CLIENT_ENROLLED_AGAIN',
   'Issued another certificate to Jump Client {client}, whose enrolment was cut short',
+  { waitsForPeer: true },
 );
 
 type Enrol = Extract<FromClient, { kind: 'enrol' }>;

@@ -13,8 +13,10 @@ const LOCAL_TOKEN_LIFE_MS = 10 * 60_000;
 /** Of tokens for the client on the appliance itself. */
 export const LOCAL_TOKEN_NAME = 'This machine';
 
-const tokenCreated = defineAuditEvent('JUMP_TOKEN_CREATED', 'Created installer token {name}, {uses:use,uses}');
-const tokenRevoked = defineAuditEvent('JUMP_TOKEN_REVOKED', 'Revoked installer token {name}');
+const tokenCreated = defineAuditEvent('JUMP_TOKEN_CREATED', 'Created installer token {name}, {uses:use,uses}', {
+  waitsForPeer: true,
+});
+const tokenRevoked = defineAuditEvent('JUMP_TOKEN_REVOKED', 'Revoked installer token {name}', { waitsForPeer: true });
 
 /** What goes with a token besides its group: from the installer that it belongs to. */
 export interface TokenRules {

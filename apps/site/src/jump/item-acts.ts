@@ -18,12 +18,14 @@ const BULK_SLICE = 500;
 /** Ids that the audit names; the change log has them all. */
 const AUDITED_IDS = 100;
 
-const approved = defineAuditEvent('JUMP_CLIENT_APPROVED', 'Approved Jump Client {name}');
-const confirmed = defineAuditEvent('JUMP_CLIENT_CONFIRMED', 'Confirmed Jump Client {name}');
-const revoked = defineAuditEvent('JUMP_CLIENT_REVOKED', 'Revoked Jump Client {name}');
-const deleted = defineAuditEvent('JUMP_CLIENT_DELETED', 'Deleted Jump Client {name}');
-const changed = defineAuditEvent('JUMP_ITEM_CHANGED', 'Changed Jump Item {name}');
-const bulkChanged = defineAuditEvent('JUMP_ITEMS_BULK', 'Did {action} on {items:Jump Client,Jump Clients} at once');
+const approved = defineAuditEvent('JUMP_CLIENT_APPROVED', 'Approved Jump Client {name}', { waitsForPeer: true });
+const confirmed = defineAuditEvent('JUMP_CLIENT_CONFIRMED', 'Confirmed Jump Client {name}', { waitsForPeer: true });
+const revoked = defineAuditEvent('JUMP_CLIENT_REVOKED', 'Revoked Jump Client {name}', { waitsForPeer: true });
+const deleted = defineAuditEvent('JUMP_CLIENT_DELETED', 'Deleted Jump Client {name}', { waitsForPeer: true });
+const changed = defineAuditEvent('JUMP_ITEM_CHANGED', 'Changed Jump Item {name}', { waitsForPeer: true });
+const bulkChanged = defineAuditEvent('JUMP_ITEMS_BULK', 'Did {action} on {items:Jump Client,Jump Clients} at once', {
+  waitsForPeer: true,
+});
 
 export type BulkAction = z.infer<typeof bulkJumpItemsBody>['action'];
 export type BulkRequest = z.infer<typeof bulkJumpItemsBody>;

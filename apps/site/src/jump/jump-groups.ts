@@ -7,9 +7,9 @@ import { groupNameTaken, unknownMember } from './jump-errors.ts';
 import type { ItemIndex } from './item-index.ts';
 import * as rows from './jump-store.ts';
 
-const groupCreated = defineAuditEvent('JUMP_GROUP_CREATED', 'Created Jump Group {name}');
-const groupChanged = defineAuditEvent('JUMP_GROUP_CHANGED', 'Changed Jump Group {name}');
-const groupDeleted = defineAuditEvent('JUMP_GROUP_DELETED', 'Deleted Jump Group {name}');
+const groupCreated = defineAuditEvent('JUMP_GROUP_CREATED', 'Created Jump Group {name}', { waitsForPeer: true });
+const groupChanged = defineAuditEvent('JUMP_GROUP_CHANGED', 'Changed Jump Group {name}', { waitsForPeer: true });
+const groupDeleted = defineAuditEvent('JUMP_GROUP_DELETED', 'Deleted Jump Group {name}', { waitsForPeer: true });
 
 /** Jump Groups: names, and which users may see and jump to their items. */
 export class JumpGroups {

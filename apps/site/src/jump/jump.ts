@@ -53,6 +53,7 @@ const conflictSeen = defineAuditEvent(
 const conflictDecided = defineAuditEvent(
   'JUMP_CONFLICT_DECIDED',
   'Decided for the {keep} of two machines that use the identity of Jump Client {name}',
+  { waitsForPeer: true },
 );
 
 export interface JumpOptions {

@@ -20,6 +20,7 @@ export const DEFAULT_SECURITY_SETTINGS: SecuritySettings = {
 const changed = defineAuditEvent<{ changes: string; before: SecuritySettings; after: SecuritySettings }>(
   'SETTINGS_SECURITY_CHANGED',
   'Changed the security settings: {changes}',
+  { waitsForPeer: true },
 );
 
 /** The site's settings. `current` is always at hand; a change is heard after its commit. */

@@ -33,6 +33,7 @@ const LATER_THAN_ALL = '1000000.0.0';
 const rotated = defineAuditEvent(
   'SITE_IDENTITY_ROTATED',
   'Rotated the site identity: {fingerprintSha256} takes the place of {formerSha256}, which has signed it',
+  { waitsForPeer: true },
 );
 const identityFound = defineAuditEvent(
   'SITE_IDENTITY_FOUND',
