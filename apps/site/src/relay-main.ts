@@ -3,6 +3,7 @@ import { accessSync, constants, existsSync, mkdirSync } from 'node:fs';
 import type { Server, Socket } from 'node:net';
 import { createLog } from '@bascule/log/log.ts';
 import type { ToSite } from '@bascule/protocol/base-site.ts';
+import { PAIR_DATA_ALPN } from '@bascule/protocol/pair-link.ts';
 import { GenerationCheck } from '@bascule/store/generation-file.ts';
 import { readConfig, type SiteConfig } from './config/config.ts';
 import { endAfter, fail, hearParent, tell } from './life/parent.ts';
@@ -57,6 +58,8 @@ async function serve(config: SiteConfig): Promise<void> {
   const generation = new GenerationCheck(paths.generation, config.generation);
   const relay = new Relay({
     recordingsDir: paths.recordings,
+    filesDir: paths.files,
+    siteDir: paths.site,
     checkGeneration: () => generation.assertCurrent(),
     fenced: (error) => fail(error, log),
     log,
@@ -83,6 +86,7 @@ function hear(config: SiteConfig, message: ToSite, socket: Socket | undefined): 
     case 'link':
       // The client comes back to whoever runs then.
       if (running === undefined || isStopping) socket?.destroy();
+      else if (socket !== undefined && message.alpn === PAIR_DATA_ALPN) running.relay.takePairLink(socket, message.head);
       else if (socket !== undefined) running.agents.take(socket, message.head);
       return;
     case 'activate':

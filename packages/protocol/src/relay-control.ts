@@ -137,7 +137,11 @@ export const fromRelay = z.discriminatedUnion('kind', [
     recordingBytes: byteCount,
     /** The chained hash after the last frame: goes into the audit event. */
     headSha256: sha256Hex,
+    /** Of `outBytes`: how many are missing in the recording's gaps (wire 6.9); absent: none. */
+    gapBytes: byteCount.optional(),
   }),
+  /** After a change of roles: neither this recording nor the client has this part of the output any more. The recording says so too. */
+  z.object({ kind: z.literal('gap'), session: id('accessSession'), from: byteCount, to: byteCount }),
   /** Each second while there is a pair, and when the copy becomes whole. */
   z.object({
     kind: z.literal('pair-copy'),

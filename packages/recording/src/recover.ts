@@ -41,7 +41,17 @@ export function stateAt({ checkpoint, header }: NonNullable<Awaited<ReturnType<t
   const { headSha256, fileBytes, outBytes, gapBytes, gapEnd, index: places } = checkpoint;
   const index: FramePlace[] = [];
   for (let at = 0; at + 1 < places.length; at += 2) index.push({ offset: places[at]!, position: places[at + 1]! });
-  return { header, repaired: false, hash: Buffer.from(headSha256, 'hex'), fileBytes, outBytes, gapBytes, gapEnd, end: undefined, index };
+  return {
+    header,
+    repaired: false,
+    hash: Buffer.from(headSha256, 'hex'),
+    fileBytes,
+    outBytes,
+    gapBytes,
+    gapEnd,
+    end: undefined,
+    index,
+  };
 }
 
 /** Reads the frames, or those behind `known`, which is brought up to the end of the file. */
@@ -54,8 +64,7 @@ export async function scan(
   const from: FrameBoundary | undefined = known && { position: known.fileBytes, hash: known.hash, outBytes: known.outBytes };
   try {
     for await (const { frame, position, end, hash } of readFramesFrom(handle, from)) {
-      if (frame.kind === 'header')
-        state = newState(frame.header);
+      if (frame.kind === 'header') state = newState(frame.header);
       state!.hash = Buffer.from(hash);
       state!.fileBytes = end;
       if (frame.kind === 'output') {

@@ -118,12 +118,7 @@ export class RecordingWriter {
       await handle.datasync();
       await syncFolder(dirname(file));
       const fileBytes = RECORDING_MAGIC.length + first.bytes;
-      return new RecordingWriter(
-        file,
-        handle,
-        { ...newState(header), hash: first.hash, fileBytes },
-        options,
-      );
+      return new RecordingWriter(file, handle, { ...newState(header), hash: first.hash, fileBytes }, options);
     } catch (error) {
       await handle.close();
       throw error;
@@ -144,11 +139,7 @@ export class RecordingWriter {
     const handle = await open(file, 'r+');
     try {
       const known = output.restore && (await readCheckpoint(file, handle));
-      const state = await scan(
-        handle,
-        output,
-        known && output.restore?.(known.checkpoint.extra) ? stateAt(known) : undefined,
-      );
+      const state = await scan(handle, output, known && output.restore?.(known.checkpoint.extra) ? stateAt(known) : undefined);
       const { size } = await handle.stat();
       if (size > state.fileBytes) await handle.truncate(state.fileBytes);
       const writer = new RecordingWriter(file, handle, { ...state, repaired: size > state.fileBytes }, options);
@@ -246,7 +237,8 @@ export class RecordingWriter {
   /** Writes down that the output up to `to` is lost (wire 6.9), durably; nothing may wait. What comes next begins with a record. */
   async gap(to: number, reason: string, atMs: number): Promise<void> {
     const from = this.#recorded;
-    if (this.#taken !== from || this.#end || to <= from) throw new Error(`bug: a gap from ${from} to ${to}, with ${this.#taken} taken`);
+    if (this.#taken !== from || this.#end || to <= from)
+      throw new Error(`bug: a gap from ${from} to ${to}, with ${this.#taken} taken`);
     await this.#writeFrame(FrameKind.gap, { from, to, atMs, reason } satisfies RecordingGap, to);
     this.#gapBytes += to - from;
     this.#gapEnd = this.#recorded = this.#taken = to;

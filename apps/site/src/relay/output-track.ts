@@ -60,6 +60,17 @@ export class OutputTrack {
     return { boundary, partial: Buffer.from(partial).toString('base64'), size: this.#size, places: this.#places };
   }
 
+  /** Where the last whole record ends. */
+  get boundary(): number {
+    return this.#parser.boundary;
+  }
+
+  /** Output is missing up to `to`, where a record begins; what had begun before never becomes whole. */
+  gap(to: number): void {
+    this.#parser = new RecordParser((type, payload) => this.#record(type, payload), to);
+    this.#remember();
+  }
+
   /** The output after EXIT, once that came. */
   get exit(): { code: number; signal: number } | undefined {
     return this.#exit;
@@ -71,7 +82,10 @@ export class OutputTrack {
     this.#parser.push(bytes);
     if (this.#exit && this.#parser.offset > this.#parser.boundary) throw new WireError('record: comes behind EXIT');
     const last = this.#places.at(-1) ?? this.#start;
-    if (this.#parser.boundary - last.boundary < REMEMBER_EVERY_BYTES) return;
+    if (this.#parser.boundary - last.boundary >= REMEMBER_EVERY_BYTES) this.#remember();
+  }
+
+  #remember(): void {
     this.#places.push({ boundary: this.#parser.boundary, ...this.#size });
     if (this.#places.length > REMEMBERED_MAX) this.#places.shift();
   }

@@ -12,6 +12,8 @@ export interface RecorderEvents {
   recorded(offset: number): void;
   /** Writing failed; nothing is lost, `retry` tries again. */
   failed(error: Error): void;
+  /** All output taken so far is in the batch that is written now. */
+  flushing(): void;
   /** What stands for all output taken so far in a checkpoint; undefined when none is wanted any more. */
   outputState(): unknown;
 }
@@ -51,7 +53,7 @@ export class Recorder {
   }
 
   /** Writes what waits and the end frame; false when either failed (`failed` was called), to be tried again. */
-  async finish(end: Omit<RecordingEnd, 'outBytes'>): Promise<boolean> {
+  async finish(end: Omit<RecordingEnd, 'outBytes' | 'gapBytes'>): Promise<boolean> {
     this.#held = false;
     this.#start();
     await this.#running;
@@ -103,6 +105,7 @@ export class Recorder {
     while (this.writer.hasPending && !this.#held) {
       // Taken by now is what this batch makes recorded.
       const state = this.#isCheckpointDue() ? this.#events.outputState() : undefined;
+      this.#events.flushing();
       try {
         await this.writer.flush();
       } catch (error) {

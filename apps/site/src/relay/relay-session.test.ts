@@ -9,6 +9,7 @@ import { RecordingWriter } from '@bascule/recording/writer.ts';
 import { decodeFrame, encodeInput, encodeOutput, FrameType, type Frame } from '@bascule/wire/frames.ts';
 import { encodeRecord, OutputRecord } from '@bascule/wire/records.ts';
 import { FrameLink } from './frame-link.ts';
+import { LiveRecording, LiveRecordings } from './live-recordings.ts';
 import { OutputTrack } from './output-track.ts';
 import { AGENT_WAITING_MAX_BYTES, RelaySession } from './relay-session.ts';
 import { Screens } from './screens.ts';
@@ -41,6 +42,9 @@ class Bench {
       file: bench.file,
       writer: bench.writer,
       track: new OutputTrack(HEADER.size),
+      live: new LiveRecording('s.bsr', bench.file, { fileBytes: 0, outBytes: 0 }),
+      pair: { waits: 'none', hasFollower: false, recordings: new LiveRecordings() },
+      mayLack: false,
       limits: {
         recordingMaxBytes: 1e9,
         reserveBytes: 1000,

@@ -3,19 +3,14 @@ import { CloseCode, type AgentHello, type ViewerHello, type ViewerNotice } from 
 import { EndReason } from '@bascule/protocol/end-reason.ts';
 import type { FromRelay, ToRelay } from '@bascule/protocol/relay-control.ts';
 import type { RecordingWriter } from '@bascule/recording/writer.ts';
-import {
-  encodeInputAck,
-  encodeJson,
-  encodeOutput,
-  encodeOutputAck,
-  FrameType,
-  WireError,
-  type Frame,
-} from '@bascule/wire/frames.ts';
+import { encodeInputAck, encodeJson, encodeOutput, FrameType, WireError, type Frame } from '@bascule/wire/frames.ts';
 import { INPUT_WINDOW_BYTES } from '@bascule/wire/input-sender.ts';
 import type { FrameLink } from './frame-link.ts';
 import { InputLedger } from './input-ledger.ts';
+import type { LiveRecording } from './live-recordings.ts';
 import type { OutputTrack } from './output-track.ts';
+import { OutputReceipt } from './output-receipt.ts';
+import type { PairData } from './pair-data.ts';
 import { RateQuota } from './rate-quota.ts';
 import { Recorder } from './recorder.ts';
 import type { Screens } from './screens.ts';
@@ -28,6 +23,9 @@ export const VIEWERS_MAX = 16;
 export const AGENT_WAITING_MAX_BYTES = 4 * 1024 * 1024;
 /** When the session is over, viewers that are behind get the rest within this. */
 const VIEWERS_SETTLE_LIMIT_MS = 3000;
+const GAP_REASON = 'a failover: neither appliance nor client has them any more';
+/** In an asynchronous pair the end of a session waits so long for a follower that is there. */
+const PEER_END_LIMIT_MS = 1000;
 /** Above the input window: a frame may be under way on an earlier link of the same origin. */
 const INPUT_PASSED_MAX_BYTES = 2 * INPUT_WINDOW_BYTES;
 
@@ -44,6 +42,11 @@ export interface RelaySessionOptions {
   file: string;
   writer: RecordingWriter;
   track: OutputTrack;
+  /** What the follower is sent of the recording, and has of it. */
+  live: LiveRecording;
+  pair: Pick<PairData, 'waits' | 'hasFollower' | 'recordings'>;
+  /** The other appliance recorded it before: this recording may lack what that had, and then has a gap (wire 6.9). */
+  mayLack: boolean;
   limits: RelayLimits;
   screens: Screens;
   emit(message: FromRelay): void;
@@ -65,6 +68,7 @@ export class RelaySession {
   #limits: RelayLimits;
   readonly #options: RelaySessionOptions;
   readonly #recorder: Recorder;
+  readonly #receipt: OutputReceipt;
   readonly #input: InputLedger;
   readonly #viewers = new Set<ViewerLink>();
   #quota: RateQuota;
@@ -80,6 +84,9 @@ export class RelaySession {
   #endRequested: EndReason | undefined;
   #graceTimer: NodeJS.Timeout | undefined;
   #finishing = false;
+  #mayLack: boolean;
+  #isBridging = false;
+  #wakeEnd: () => void = () => {};
   #ended: SessionEnded | undefined;
   #reported = '';
 
@@ -89,16 +96,21 @@ export class RelaySession {
     this.#endRequested = options.endRequested;
     this.#input = new InputLedger(options.typedBytes);
     this.#options = options;
+    this.#mayLack = options.mayLack;
     this.#limits = options.limits;
     this.#quota = new RateQuota(options.limits.sessionBytesPerSecond, options.limits.sessionBurstBytes, Date.now());
+    this.#receipt = new OutputReceipt(options);
     this.#recorder = new Recorder(options.writer, {
-      recorded: (offset) => this.#recorded(offset),
+      flushing: () => this.#receipt.flushing(),
+      recorded: () => this.#recorded(),
       failed: (error) => this.#failed(error),
       outputState: () => options.track.save(),
     });
+    options.live.onCopied = () => this.acknowledge();
     const { end } = options.writer;
     if (end) {
       this.#ended = this.#endedMessage(end.reason, end.exitCode, end.endedAtMs, end.inBytes ?? 0);
+      options.pair.recordings.release(options.live);
       void this.#recorder.close();
     } else if (options.track.exit) this.#exited(options.track.exit);
   }
@@ -128,24 +140,47 @@ export class RelaySession {
   attachAgent(link: FrameLink, hello: AgentHello): void {
     if (this.over) return link.close(CloseCode.ended, 'the session is over');
     const { recordedBytes } = this.#recorder.writer;
+    if (this.#isBridging) return link.close(CloseCode.restarting, 'a gap is being written: come back');
     this.#input.reset(hello.inputs);
     const old = this.#agent;
     this.#agent = undefined;
     old?.close(CloseCode.replaced, 'a newer link took over');
+    if (hello.outStart > recordedBytes && this.#mayLack) return void this.#bridgeGap(link, hello);
     if (hello.outStart > recordedBytes || hello.outEnd < recordedBytes) {
       link.close(CloseCode.protocol, `HELLO outStart, outEnd: do not hold ${recordedBytes}, which is recorded`);
       this.#finish(EndReason.protocolViolation, null);
       return;
     }
+    this.#mayLack = false;
     this.#agent = link;
     this.#agentStuck = false;
     this.#applyHolds();
-    link.send(encodeJson(FrameType.welcome, { v: 1, outFrom: recordedBytes }));
+    link.send(encodeJson(FrameType.welcome, this.#receipt.welcome(hello)));
     this.#options.emit({ kind: 'agent-link', session: this.session, connected: true });
     // Also behind an unbroken link's back: what was passed on to the old one may be lost.
     if (old) this.#notify({ kind: 'agent', connected: false });
     this.#notify({ kind: 'agent', connected: true });
     this.#resumeInputs();
+  }
+
+  /** Neither the recording nor the client has what lies between: said in the recording, and the output goes on behind it. */
+  async #bridgeGap(link: FrameLink, hello: AgentHello): Promise<void> {
+    const { writer, track, emit } = this.#options;
+    const from = writer.recordedBytes;
+    this.#isBridging = true;
+    try {
+      await writer.gap(hello.outStart, GAP_REASON, Date.now());
+      track.gap(hello.outStart);
+    } catch (error) {
+      link.close(CloseCode.restarting, 'the recording could not be written: come back');
+      return this.#failed(error as Error);
+    } finally {
+      this.#isBridging = false;
+    }
+    emit({ kind: 'gap', session: this.session, from, to: hello.outStart });
+    // What they have does not go on behind the gap: they get a fresh screen.
+    this.closeViewers(CloseCode.restarting, 'output is missing: come back');
+    if (link.open) this.attachAgent(link, hello);
   }
 
   agentClosed(link: FrameLink): void {
@@ -224,8 +259,21 @@ export class RelaySession {
 
   // The recording.
 
-  #recorded(offset: number): void {
-    this.#agent?.send(encodeOutputAck(offset));
+  /** Tells the agent what it may forget by now; after each batch, and when the follower or the pair changed. */
+  acknowledge(): void {
+    const agent = this.#agent;
+    if (agent !== undefined) for (const frame of this.#receipt.frames()) agent.send(frame);
+    this.#wakeEnd();
+  }
+
+  /** Bytes of the output that are only here, and that the client need not have any more. */
+  get exposedBytes(): number {
+    return this.#receipt.exposedBytes;
+  }
+
+  #recorded(): void {
+    this.#receipt.recorded();
+    this.acknowledge();
     if (this.#recorder.waitingBytes <= RECORDING_WAITING_MAX_BYTES / 2) this.#releaseAgent('waiting');
     if (this.#fault !== undefined) {
       this.#fault = undefined;
@@ -382,6 +430,9 @@ export class RelaySession {
       get recordedBytes() {
         return writer.recordedBytes;
       },
+      get gapEnd() {
+        return writer.gapEnd;
+      },
       readRecorded: (offset: number, enoughBytes: number) => writer.readRecorded(offset, enoughBytes),
       // A pause may end in recording-failed: then nobody has seen what no recording holds.
       waiting: (offset: number) => (held() ? [] : writer.waiting(offset)),
@@ -425,7 +476,24 @@ export class RelaySession {
     const endedAtMs = Date.now();
     const inBytes = this.#input.typedBytes;
     if (!(await this.#recorder.finish({ reason, exitCode, endedAtMs, inBytes })) || this.#ended) return;
+    // The client forgets all once main knows of the end.
+    await this.#whenCopied();
     await this.#close(this.#endedMessage(reason, exitCode, endedAtMs, inBytes));
+  }
+
+  /** In a synchronous pair, until the follower has the whole recording or main says otherwise; in an asynchronous one only for a moment. */
+  async #whenCopied(): Promise<void> {
+    const { pair, live } = this.#options;
+    const limitAtMs = performance.now() + PEER_END_LIMIT_MS;
+    const isAwaited = () =>
+      pair.waits === 'sync' || (pair.waits === 'async' && pair.hasFollower && performance.now() < limitAtMs);
+    while (!live.isCopied && isAwaited()) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#wakeEnd = resolve;
+      const timer = setTimeout(resolve, PEER_END_LIMIT_MS);
+      await promise;
+      clearTimeout(timer);
+    }
   }
 
   /** The recording cannot be written: what is on the disk is all there will be. */
@@ -451,10 +519,11 @@ export class RelaySession {
     this.#options.screens.forget(this.session);
     this.#options.emit(ended);
     await this.#recorder.close().catch(() => {});
+    this.#options.pair.recordings.release(this.#options.live);
   }
 
   #endedMessage(reason: EndReason, exitCode: number | null, endedAtMs: number, inBytes: number): SessionEnded {
-    const { recordedBytes, fileBytes, headSha256 } = this.#options.writer;
+    const { recordedBytes, fileBytes, headSha256, gapBytes } = this.#options.writer;
     return {
       kind: 'session-ended',
       session: this.session,
@@ -465,6 +534,7 @@ export class RelaySession {
       inBytes,
       recordingBytes: fileBytes,
       headSha256,
+      ...(gapBytes > 0 && { gapBytes }),
     };
   }
 
@@ -486,10 +556,22 @@ export class RelaySession {
 
   /** The relay stops, or forgets the session: links are closed with `code`; a recording that is not ended waits for the next relay. */
   async stop(code: number): Promise<void> {
+    this.#closeLinks(code);
+    await (this.over ? this.#recorder.close() : this.#recorder.suspend()).catch(() => {});
+    this.#options.pair.recordings.release(this.#options.live);
+  }
+
+  /** Another appliance records from here on: what is not on the disk yet is not written any more. */
+  async letGo(): Promise<void> {
+    this.#closeLinks(CloseCode.restarting);
+    this.#options.pair.recordings.release(this.#options.live);
+    await this.#recorder.close().catch(() => {});
+  }
+
+  #closeLinks(code: number): void {
     clearTimeout(this.#graceTimer);
     this.closeViewers(code, 'the relay stops');
     this.#agent?.close(code, 'the relay stops');
     this.#options.screens.forget(this.session);
-    await (this.over ? this.#recorder.close() : this.#recorder.suspend()).catch(() => {});
   }
 }

@@ -1,16 +1,19 @@
 import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
+import type { Socket } from 'node:net';
 import { dirname, resolve, sep } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Log } from '@bascule/log/log.ts';
 import { agentHello, CloseCode, viewerHello } from '@bascule/protocol/data-link.ts';
 import type { FromRelay, ToRelay } from '@bascule/protocol/relay-control.ts';
 import { RecordingError } from '@bascule/recording/format.ts';
-import { NO_HEADER, RecordingWriter } from '@bascule/recording/writer.ts';
+import { NO_HEADER, RecordingWriter, type DurableBatch } from '@bascule/recording/writer.ts';
 import { WireError, type Frame } from '@bascule/wire/frames.ts';
 import type { LinkSocket } from '@bascule/wire/web-socket.ts';
 import { FrameLink } from './frame-link.ts';
+import { LiveRecording } from './live-recordings.ts';
 import { OutputTrack } from './output-track.ts';
+import { PairData } from './pair-data.ts';
 import { isCut, RelaySession, type RelayLimits } from './relay-session.ts';
 import { RelayTickets } from './relay-tickets.ts';
 import { Screens } from './screens.ts';
@@ -26,6 +29,9 @@ const PROGRESS_EVERY_SWEEPS = 10;
 
 export interface RelayOptions {
   recordingsDir: string;
+  /** The site's files and its directory: for the pair. */
+  filesDir: string;
+  siteDir: string;
   checkGeneration(): void;
   /** Another writer has taken over: the program must stop at once. */
   fenced(error: Error): void;
@@ -46,6 +52,7 @@ export class Relay {
   readonly #linksPerClient = new Map<string, number>();
   readonly #screens = new Screens();
   readonly #sweepTimer: NodeJS.Timeout;
+  readonly #pair: PairData;
   #limits: RelayLimits | undefined;
   #emit: (message: FromRelay) => void = () => {};
   #freeBytes = Number.POSITIVE_INFINITY;
@@ -60,11 +67,34 @@ export class Relay {
 
   constructor(options: RelayOptions) {
     this.#options = options;
+    this.#pair = this.#openPair();
     this.#sweepTimer = setInterval(() => void this.#sweep(), SWEEP_EVERY_MS);
   }
 
   get sessionCount(): number {
     return this.#opened.size;
+  }
+
+  #openPair(): PairData {
+    const { recordingsDir, filesDir, siteDir, checkGeneration, freeBytes, log } = this.#options;
+    return new PairData({
+      folders: { recordings: recordingsDir, files: filesDir },
+      site: siteDir,
+      checkGeneration,
+      reserveBytes: () => this.#limits?.reserveBytes ?? 0,
+      freeBytes,
+      emit: (message) => this.#emit(message),
+      exposedBytes: () => Array.from(this.#opened.values()).reduce((sum, session) => sum + session.exposedBytes, 0),
+      changed: () => {
+        for (const session of this.#opened.values()) session.acknowledge();
+      },
+      log,
+    });
+  }
+
+  /** A connection of the pair's data link, unopened; `head` is what was read of it. */
+  takePairLink(socket: Socket, head: Uint8Array): void {
+    this.#pair.take(socket, head);
   }
 
   /** Where messages to main go; without main, nowhere: it asks again when it is back. */
@@ -102,8 +132,17 @@ export class Relay {
         void this.#sessions.get(message.session)?.then((session) => session?.end(message.reason, message.graceMs));
         return;
       case 'session-forget':
-        void this.#forget(message.session);
+        return void this.#forget(message.session);
+      case 'pair':
+        // Whoever follows records nothing of its own: the clients go to the other appliance.
+        if (message.role === 'follower') this.#letGoOfSessions();
+        this.#pair.order(message);
     }
+  }
+
+  /** What was not written yet the clients still have, and give it to whoever records them now. */
+  #letGoOfSessions(): void {
+    for (const id of this.#sessions.keys()) void this.#forget(id, (session) => session.letGo());
   }
 
   /** An earlier main may have died between the end of a login session and its `viewers-cut`: whoever may still watch gets a fresh ticket from this one. */
@@ -136,9 +175,19 @@ export class Relay {
   async #openSession(message: Message<'session-open'>): Promise<RelaySession> {
     const limits = this.#limits;
     if (!limits) throw new Error('the relay is not configured yet');
+    await this.#pair.settled();
+    if (this.#pair.isFollower) throw new Error('this appliance follows: it records nothing');
     const file = this.#recordingFile(message.file);
-    const { writer, track } = await this.#openWriter(file, message, limits);
+    const { recordings } = this.#pair;
+    let live: LiveRecording | undefined;
+    const durable = (batch: DurableBatch) => live && recordings.appended(live, batch);
+    const { writer, track } = await this.#openWriter(file, message, { limits, durable });
+    live = new LiveRecording(message.file, file, { fileBytes: writer.fileBytes, outBytes: writer.recordedBytes });
+    recordings.add(live);
     return new RelaySession({
+      pair: this.#pair,
+      live,
+      mayLack: this.#pair.mayLack(message.header.startedAtMs),
       session: message.session,
       client: message.client,
       endRequested: message.endRequested,
@@ -156,9 +205,11 @@ export class Relay {
   async #openWriter(
     file: string,
     message: Message<'session-open'>,
-    limits: RelayLimits,
+    { limits, durable }: { limits: RelayLimits; durable(batch: DurableBatch): void },
   ): Promise<{ writer: RecordingWriter; track: OutputTrack }> {
     const { checkGeneration } = this.#options;
+    // Of a session that the other appliance began and that this one took over, there may be nothing yet: the client has it, or it is a gap.
+    const mayBeMissing = !message.resumed || this.#pair.mayLack(message.header.startedAtMs);
     const { size } = message.header;
     let track = new OutputTrack(size);
     if (existsSync(file)) {
@@ -166,9 +217,10 @@ export class Relay {
         const writer = await RecordingWriter.reopen(
           file,
           'the relay started again',
-          { checkGeneration },
+          { checkGeneration, durable },
           {
             onOutput: (bytes) => track.push(bytes),
+            onGap: (to) => track.gap(to),
             restore: (saved) => {
               const restored = OutputTrack.restore(size, saved);
               track = restored ?? track;
@@ -180,14 +232,14 @@ export class Relay {
         return { writer, track };
       } catch (error) {
         // Broken off before its header was durable: the session had not begun.
-        if (message.resumed || !(error instanceof RecordingError) || !error.message.startsWith(NO_HEADER)) throw error;
+        if (!mayBeMissing || !(error instanceof RecordingError) || !error.message.startsWith(NO_HEADER)) throw error;
         rmSync(file);
       }
-    } else if (message.resumed) throw new Error('the recording of this running session is missing');
+    } else if (!mayBeMissing) throw new Error('the recording of this running session is missing');
     if (this.#freeBytes < limits.reserveBytes)
       throw new Error('the recordings have no space left: free some, or lower what is kept free');
     mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
-    return { writer: await RecordingWriter.create(file, message.header, { checkGeneration }), track };
+    return { writer: await RecordingWriter.create(file, message.header, { checkGeneration, durable }), track };
   }
 
   #recordingFile(relative: string): string {
@@ -196,11 +248,13 @@ export class Relay {
     return file;
   }
 
-  async #forget(session: string): Promise<void> {
-    const known = await this.#sessions.get(session);
-    this.#sessions.delete(session);
-    this.#opened.delete(session);
-    await known?.stop(CloseCode.ended);
+  async #forget(id: string, stop = (session: RelaySession) => session.stop(CloseCode.ended)): Promise<void> {
+    const opening = this.#sessions.get(id);
+    const session = await opening;
+    if (this.#sessions.get(id) !== opening) return;
+    this.#sessions.delete(id);
+    this.#opened.delete(id);
+    if (session !== undefined) await stop(session);
   }
 
   /** A data link whose TLS client certificate names `client`. */
@@ -334,6 +388,7 @@ export class Relay {
     await Promise.all(Array.from(this.#opened.values(), (session) => session.stop(CloseCode.restarting)));
     for (const socket of this.#sockets) socket.close(CloseCode.restarting);
     await this.#screens.close();
+    await this.#pair.close();
     while (this.#sockets.size > 0 && performance.now() < endMs) await delay(CLOSE_CHECK_MS);
   }
 }

@@ -7,7 +7,7 @@ import { parentPort } from 'node:worker_threads';
 import serialize from '@xterm/addon-serialize';
 import headless from '@xterm/headless';
 import { must } from '@bascule/core/must.ts';
-import { FrameKind, HASH_BYTES, RECORDING_FRAME_MAX_BYTES } from '@bascule/recording/format.ts';
+import { decodeBody, FrameKind, HASH_BYTES, RECORDING_FRAME_MAX_BYTES } from '@bascule/recording/format.ts';
 import { FRAME_PAYLOAD_MAX_BYTES, getUint53 } from '@bascule/wire/frames.ts';
 import { decodeSize, OutputRecord, RecordParser } from '@bascule/wire/records.ts';
 import type { ScreenAnswer, ScreenRequest } from './screens.ts';
@@ -75,11 +75,14 @@ function newFollower({ start }: ScreenRequest): Follower {
   const serializer = new serialize.SerializeAddon();
   terminal.loadAddon(serializer);
   const steps: Follower['steps'] = [];
-  const parser = new RecordParser((type, payload) => {
+  return { terminal, serializer, parser: newParser(steps, start.boundary), position: start.position, steps };
+}
+
+function newParser(steps: Follower['steps'], offset: number): RecordParser {
+  return new RecordParser((type, payload) => {
     if (type === OutputRecord.data) steps.push({ bytes: payload.slice() });
     else if (type === OutputRecord.resized) steps.push(decodeSize(payload));
-  }, start.boundary);
-  return { terminal, serializer, parser, position: start.position, steps };
+  }, offset);
 }
 
 /** Reads the file's frames up to `upTo` bytes of output into the terminal. */
@@ -93,6 +96,7 @@ async function follow(follower: Follower, { file, upTo }: ScreenRequest): Promis
       while (bytesRead - at >= 5 && follower.parser.offset < upTo) {
         const end = at + 4 + buffer.readUInt32BE(at) + HASH_BYTES;
         if (end > bytesRead) break;
+        if (buffer[at + 4] === FrameKind.gap) takeGap(follower, buffer.subarray(at + 5, end - HASH_BYTES));
         if (buffer[at + 4] === FrameKind.output) takeFrame(follower, buffer.subarray(at + 5, end - HASH_BYTES), upTo);
         at = end;
       }
@@ -112,6 +116,12 @@ function takeFrame(follower: Follower, body: Buffer, upTo: number): void {
   const bytes = body.subarray(16);
   if (offset + bytes.length > upTo) throw new Error('a frame reaches beyond what is recorded');
   if (skip < bytes.length) follower.parser.push(bytes.subarray(skip));
+}
+
+/** The terminal stays as it is, and goes on with what comes behind the gap. */
+function takeGap(follower: Follower, body: Buffer): void {
+  const frame = decodeBody(FrameKind.gap, body, follower.position);
+  if (frame.kind === 'gap' && frame.gap.to > follower.parser.offset) follower.parser = newParser(follower.steps, frame.gap.to);
 }
 
 async function applySteps(follower: Follower): Promise<void> {

@@ -36,6 +36,8 @@ export class TestRelay {
     };
     this.relay = new Relay({
       recordingsDir: directory,
+      filesDir: join(directory, 'files'),
+      siteDir: directory,
       checkGeneration: () => {},
       fenced: (error) => (this.#fenced = error),
       log: createLog('test', 'silent'),

@@ -19,6 +19,8 @@ export interface OutputSource {
   /** The recording is paused: only what is on the disk may be shown. */
   readonly held: boolean;
   readonly recordedBytes: number;
+  /** Whoever has less than this cannot go on with bytes: there is a gap before it. */
+  readonly gapEnd: number;
   readRecorded(offset: number, enoughBytes: number): Promise<OutputPiece[]>;
   /** What is not on the disk yet and may be shown. */
   waiting(offset: number): OutputPiece[];
@@ -58,10 +60,9 @@ export class ViewerLink {
 
   /** Begins to feed: from `outFrom`, or with a screen. */
   start(outFrom: number | undefined): void {
-    const { head } = this.#source;
-    if (outFrom === undefined && head > 0) return this.#begin(this.#sendScreen());
+    if (outFrom === undefined && this.#source.head > 0) return this.#begin(this.#sendScreen());
     this.#sent = this.#shown = outFrom ?? 0;
-    if (head - this.#sent > VIEWER_CATCH_UP_MAX_BYTES) this.#begin(this.#sendScreen());
+    if (this.#needsScreen) this.#begin(this.#sendScreen());
     else this.#begin(this.#catchUp());
   }
 
@@ -95,8 +96,13 @@ export class ViewerLink {
     return this.#sent - this.#shown <= VIEWER_DRAINED_BYTES;
   }
 
+  get #needsScreen(): boolean {
+    const { head, gapEnd } = this.#source;
+    return head - this.#sent > VIEWER_CATCH_UP_MAX_BYTES || this.#sent < gapEnd;
+  }
+
   #giveRest(): Promise<void> {
-    return this.#source.head - this.#sent > VIEWER_CATCH_UP_MAX_BYTES ? this.#sendScreen() : this.#catchUp();
+    return this.#needsScreen ? this.#sendScreen() : this.#catchUp();
   }
 
   /** The output is complete: resolves when this viewer has been sent the rest of it, or, being late, the last screen. */
