@@ -34,7 +34,7 @@ export function stepLease(state: LeaseState, input: LeaseInput): LeaseStep {
     case 'tick':
       return tick({ ...state, aliveAtMs: input.aliveAtMs, position: input.position }, nowMs);
     case 'link-up':
-      return tick({ ...state, link: 'greeting', outstanding: undefined, nextSendMs: nowMs, isRefused: false }, nowMs);
+      return tick({ ...state, link: 'greeting', outstanding: undefined, nextSendMs: nowMs }, nowMs);
     case 'link-down':
       return linkLost(state);
     case 'answer':
