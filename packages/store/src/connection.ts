@@ -59,10 +59,15 @@ export class Connection implements Reader {
   /** Rows one by one. The statement is not taken from the cache: two iterations of one text must not disturb each other. */
   *iterate<T>(sql: string, ...params: SqlValue[]): IterableIterator<T> {
     const rows = this.#attempt(sql, () => this.#database.prepare(sql).iterate(...params));
-    while (true) {
-      const row = this.#attempt(sql, () => rows.next());
-      if (row.done === true) return;
-      yield row.value as T;
+    try {
+      while (true) {
+        const row = this.#attempt(sql, () => rows.next());
+        if (row.done === true) return;
+        yield row.value as T;
+      }
+    } finally {
+      // A statement that was not read to its end holds its tables locked, and the write-ahead log as long as it is.
+      rows.return?.();
     }
   }
 

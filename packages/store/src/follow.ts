@@ -6,8 +6,11 @@ import type { Connection } from './connection.ts';
 import { LOCAL_TABLES } from './local-tables.ts';
 import { migrationOf } from './migration-entry.ts';
 import { applyMigration, checkTables, schemaNumber, tableColumns } from './schema.ts';
-import { newer } from './sql-error.ts';
+import { newer, SqlError } from './sql-error.ts';
 import type { Migration } from './transaction.ts';
+
+/** A migration of newer software that is not as migrations must be. */
+const REFUSED_CODES = ['STORE_MIGRATION_NOT_ADDITIVE', 'STORE_TABLE_UNFIT'];
 
 /** Applies entries one after another, with their log rows; remembers the shapes of tables between them. Throws as `Store.applyEntry`. */
 export class Following {
@@ -53,8 +56,15 @@ export class Following {
     const migration = migrationOf(entry, this.#migrations, this.#path);
     const applied = this.#connection.get('SELECT 1 FROM applied_migration WHERE version = ?', migration.version);
     if (applied !== undefined || entry.schema !== this.#schema + 1) throw newer(this.#path, `schema ${entry.schema}`);
-    this.#schema = applyMigration(this.#connection, migration, entry.atMs);
-    checkTables(this.#connection);
+    try {
+      this.#schema = applyMigration(this.#connection, migration, entry.atMs);
+      checkTables(this.#connection);
+    } catch (error) {
+      // What only adds, to a schema that is as the source's, cannot fail.
+      if (error instanceof SqlError) throw diverged(entry.seq, error);
+      const isRefused = error instanceof AppError && REFUSED_CODES.includes(error.code);
+      throw isRefused ? newer(this.#path, `migration ${migration.version} '${migration.name}': ${error.message}`) : error;
+    }
     this.#shapes.clear();
   }
 
@@ -87,10 +97,11 @@ function isSame(table: ChangedTable, here: ChangedTable | undefined): boolean {
   return here !== undefined && table.columns === here.columns && table.key.join() === here.key.join();
 }
 
-function diverged(seq: number): AppError {
+function diverged(seq: number, cause?: unknown): AppError {
   return new AppError(
     'conflict',
     'STORE_DIVERGED',
     `Entry ${seq} of the change log does not fit the rows here: take a snapshot.`,
+    { cause },
   );
 }

@@ -12,7 +12,7 @@ const WORD = /^[A-Za-z_]/;
 /** Whatever reads or changes rows, computes, or reaches beyond the table: none of them is in a definition of ours. */
 const REFUSED_WORDS = new Set(
   `AS SELECT WITH VALUES INSERT UPDATE REPLACE DROP RENAME TRIGGER VIEW VIRTUAL TEMP TEMPORARY GENERATED ALWAYS AUTOINCREMENT ATTACH DETACH PRAGMA VACUUM REINDEX ANALYZE BEGIN
-  COMMIT ROLLBACK SAVEPOINT RELEASE END EXPLAIN USING RETURNING FROM WHERE UNION LOAD_EXTENSION RAISE CASE`.split(/\s+/),
+  COMMIT ROLLBACK SAVEPOINT RELEASE END EXPLAIN USING RETURNING FROM WHERE UNION LOAD_EXTENSION RAISE CASE CONFLICT`.split(/\s+/),
 );
 /** A word before a parenthesis is a call of a function, unless it is one of these. */
 const OPENING_WORDS = new Set(['CHECK', 'KEY', 'UNIQUE', 'IN', 'DEFAULT', 'AND', 'OR', 'NOT', 'LENGTH']);

@@ -210,9 +210,10 @@ test('a follower applies only what follows: gaps, other chains, flipped bits and
   using source = openTestStore(migrations);
   using other = openTestStore(migrations, { follower: true });
   for (const id of ['a', 'b', 'c']) add(source.store, id);
-  const entries = [...readChangeLog(source.store)];
+  const [own, ...entries] = [...readChangeLog(source.store)];
   const [first, second, third, fourth, fifth] = entries as [(typeof entries)[0], ...typeof entries];
   const follower = other.store;
+  follower.applyEntry(own!);
   assert.throws(() => follower.applyEntry(second!), code('STORE_LOG_GAP'));
   for (const entry of [first, second, third]) follower.applyEntry(entry!);
   const flipped = Uint8Array.from(fourth!.bytes);
@@ -228,9 +229,6 @@ test('a follower applies only what follows: gaps, other chains, flipped bits and
   behind.close();
   assert.throws(() => follower.applyEntry(fifth!), code('STORE_DIVERGED'));
   assert.equal(follower.get<{ text: string }>("SELECT text FROM note WHERE id = 'c'")?.text, 'diverged');
-  using unaware = openTestStore([], { follower: true });
-  unaware.store.applyEntry(first);
-  assert.throws(() => unaware.store.applyEntry(second!), code('STORE_NEWER'));
 });
 
 test('housekeeping is left out when asked for, before rows are counted; numbers come with the right word', () => {
