@@ -22,9 +22,11 @@ const PING_AFTER_MS = 15_000;
 const SILENCE_LIMIT_MS = 45_000;
 
 export interface DataLinkEvents {
-  /** The relay has output safe up to `outFrom`; send from there. */
-  welcome(outFrom: number): void;
+  /** The relay has output up to `outFrom`: send from there. What is before `keepFrom` may be forgotten. */
+  welcome(outFrom: number, keepFrom: number): void;
   acknowledged(offset: number): void;
+  /** One appliance of a pair has everything before `offset`, and the other not yet. */
+  stored(offset: number): void;
   input(origin: string, offset: number, bytes: Uint8Array): void;
   /** There is room for output again. */
   writable(): void;
@@ -114,9 +116,12 @@ export class DataLink {
       if (welcome?.success !== true) throw new WireError('the first frame must be a valid WELCOME');
       clearTimeout(this.#timer);
       this.#welcomed = true;
-      this.#events.welcome(welcome.data.outFrom);
+      const { outFrom, keepFrom = outFrom } = welcome.data;
+      this.#events.welcome(outFrom, keepFrom);
     } else if (frame.type === FrameType.outputAck) {
       this.#events.acknowledged(frame.offset);
+    } else if (frame.type === FrameType.outputStored) {
+      this.#events.stored(frame.offset);
     } else if (frame.type === FrameType.input) {
       this.#events.input(frame.origin, frame.offset, frame.bytes);
     } else {

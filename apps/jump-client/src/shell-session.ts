@@ -30,6 +30,8 @@ const HANGUP_LIMIT_MS = 5000;
 const INPUT_PENDING_LIMIT_BYTES = 1024 * 1024;
 /** The process is read again when this much of the replay buffer is free. */
 const RESUME_BELOW_BYTES = REPLAY_BUFFER_MAX_BYTES - 4 * 1024 * 1024;
+/** Output that only one appliance has and that is not kept any more is told of so often. */
+const LET_GO_SAID_EVERY_BYTES = 1024 * 1024 * 1024;
 /** wire 5.6 */
 const REDIAL_FIRST_MS = 100;
 const REDIAL_MAX_MS = 2000;
@@ -117,10 +119,12 @@ export class ShellSession {
       outStart: this.#output.start,
       outEnd: this.#output.end,
       inputs: this.#input.all(),
+      keeps: true,
     });
     const link: DataLink = new DataLink(this.#options.target, this.#options.tls(), hello, {
-      welcome: (outFrom) => this.#onWelcome(outFrom),
+      welcome: (outFrom, keepFrom) => this.#onWelcome(outFrom, keepFrom),
       acknowledged: (offset) => this.#onAcknowledged(offset),
+      stored: (offset) => this.#onStored(offset),
       input: (origin, offset, bytes) => this.#onInput(link, origin, offset, bytes),
       writable: () => this.#pump(),
       closed: (code, reason) => this.#onClosed(code, reason),
@@ -168,7 +172,8 @@ export class ShellSession {
 
   /** Keeps a record and sends it: at once when it is alone, together with the others when more come in the same turn. */
   #append(record: Uint8Array): void {
-    this.#output.append(record, Math.round((performance.timeOrigin + performance.now()) * 1000));
+    const timeUs = Math.round((performance.timeOrigin + performance.now()) * 1000);
+    this.#tellLetGo(() => this.#output.append(record, timeUs));
     if (this.#flushing) return;
     this.#flushing = true;
     this.#pump();
@@ -219,12 +224,13 @@ export class ShellSession {
     return { timeUs: first.timeUs, bytes: pieces.length === 1 ? first.bytes : Buffer.concat(pieces, length) };
   }
 
-  #onWelcome(outFrom: number): void {
-    if (outFrom < this.#output.start) throw new WireError(`outFrom: ${outFrom} is no longer held (from ${this.#output.start})`);
+  #onWelcome(outFrom: number, keepFrom: number): void {
+    this.#output.resumeFrom(outFrom);
     this.#redial.reset();
     this.#sentUpTo = outFrom;
     this.#drainedSent = false;
-    this.#onAcknowledged(outFrom);
+    this.#onAcknowledged(Math.min(keepFrom, outFrom));
+    if (this.#output.full) this.#pty.pause();
     this.#log.info({ outFrom, outEnd: this.#output.end }, 'session-linked');
     this.#pump();
   }
@@ -233,7 +239,26 @@ export class ShellSession {
     this.#output.acknowledge(offset);
     // After a resume the relay may have on disk, from the link before, what this link was still to send again.
     this.#sentUpTo = Math.max(this.#sentUpTo, offset);
-    if (this.#output.end - this.#output.start < RESUME_BELOW_BYTES) this.#pty.resume();
+    this.#resumeReading();
+  }
+
+  #onStored(offset: number): void {
+    this.#tellLetGo(() => this.#output.store(offset));
+    this.#sentUpTo = Math.max(this.#sentUpTo, offset);
+    this.#resumeReading();
+  }
+
+  #resumeReading(): void {
+    if (this.#output.waitingBytes < RESUME_BELOW_BYTES) this.#pty.resume();
+  }
+
+  /** Once for each gibibyte of it: the other appliance of the pair is far behind, or away. */
+  #tellLetGo(act: () => void): void {
+    const saidTimes = () => Math.ceil(this.#output.letGoBytes / LET_GO_SAID_EVERY_BYTES);
+    const before = saidTimes();
+    act();
+    if (saidTimes() > before)
+      this.#log.warn({ letGoBytes: this.#output.letGoBytes }, 'session-output-on-one-appliance-alone');
   }
 
   #onInput(link: DataLink, origin: string, offset: number, bytes: Uint8Array): void {
@@ -283,6 +308,8 @@ export class ShellSession {
 
   #onClosed(code: number, reason: string): void {
     this.#link = undefined;
+    this.#output.suspend();
+    if (this.#output.full) this.#pty.pause();
     this.#log.debug({ closeCode: code, reason }, 'session-unlinked');
     // 4003: the relay has closed the record; the site says `session-forget` next.
     if (code === CloseCode.ended) this.#over = true;

@@ -21,6 +21,7 @@ export class OutputSender {
   #end = 0;
   #stored = 0;
   #letGoBytes = 0;
+  #mayLetGo = false;
 
   constructor(maxBytes: number = REPLAY_BUFFER_MAX_BYTES) {
     this.#maxBytes = maxBytes;
@@ -38,7 +39,12 @@ export class OutputSender {
 
   /** Whether the process must not be read now. One append may go over the limit, so that what was read is never dropped. */
   get full(): boolean {
-    return this.unstoredBytes >= this.#maxBytes;
+    return this.waitingBytes >= this.#maxBytes;
+  }
+
+  /** What counts against the limit: output that is on no disk; without a link all that is kept, for nothing is let go then. */
+  get waitingBytes(): number {
+    return this.#mayLetGo ? this.unstoredBytes : this.#end - this.#start;
   }
 
   /** Output that is not known to be on any disk. */
@@ -79,10 +85,17 @@ export class OutputSender {
     if (offset < this.#start || offset > this.#end)
       throw new WireError(`outFrom: ${offset} is outside of what is held (${this.#start} to ${this.#end})`);
     this.#stored = offset;
+    this.#mayLetGo = true;
+  }
+
+  /** The link is gone: who answers next may have less, so that nothing is let go until then. */
+  suspend(): void {
+    this.#mayLetGo = false;
   }
 
   /** Above the limit the oldest chunks that are stored go, whole ones: what is left begins where a chunk begins. */
   #letGo(): void {
+    if (!this.#mayLetGo) return;
     let start = this.#start;
     for (let index = this.#first; this.#end - start > this.#maxBytes; index++) {
       const chunk = this.#chunks[index];

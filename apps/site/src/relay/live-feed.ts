@@ -241,7 +241,7 @@ export class LiveFeed implements LiveListener {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#pulse.stop();
-    for (const tail of [...this.#tails.values()]) this.#drop(tail);
+    for (const tail of this.#tails.values()) this.#drop(tail);
     this.#events.closed();
   }
 }

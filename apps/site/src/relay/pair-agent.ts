@@ -22,11 +22,19 @@ export class PairAgent extends Agent {
   }
 
   override createConnection(_options: unknown, callback?: Connected): undefined {
-    dialPeer(this.#peer, this.#tls, this.#stopping.signal).then(
-      (socket) => callback?.(null, socket),
+    void this.#connect(callback);
+  }
+
+  async #connect(callback?: Connected): Promise<void> {
+    let socket;
+    try {
+      socket = await dialPeer(this.#peer, this.#tls, this.#stopping.signal);
+    } catch (error) {
       // Node's types want a stream beside the error; Node itself does not.
-      (error: Error) => callback?.(error, undefined as unknown as Duplex),
-    );
+      callback?.(error as Error, undefined as unknown as Duplex);
+      return;
+    }
+    callback?.(null, socket);
   }
 
   /** GET `path`; the answer has begun when it resolves. Rejects when there is none. */
