@@ -17,6 +17,7 @@ import { testContext } from '@bascule/store/testing.ts';
 import { openBoxInterface, routesOfBox, type BoxParts } from '../../apps/base/src/http/http.ts';
 import { authorizeBox, BOX_COOKIE, openBoxAdministrators } from '../../apps/base/src/identity/identity.ts';
 import { softwareRoutes } from '../../apps/base/src/software/software-routes.ts';
+import { trafficRoutes } from '../../apps/base/src/traffic/traffic-routes.ts';
 import { SITE_COOKIE } from '../../apps/site/src/identity/identity.ts';
 import { openTestSite } from '../../apps/site/src/testing.ts';
 
@@ -63,6 +64,7 @@ async function openBox() {
     routes: routesOfBox({
       state,
       software: { routes: () => softwareRoutes({} as Parameters<typeof softwareRoutes>[0]) },
+      traffic: { routes: () => trafficRoutes(...([{}, {}, () => ''] as unknown as Parameters<typeof trafficRoutes>)) },
     } as BoxParts),
     peerOf: ({ socket }) => ({ address: socket.remoteAddress ?? '', port: 1 }),
     log,

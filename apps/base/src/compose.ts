@@ -17,11 +17,13 @@ import { publicAddress, type BaseConfig } from './config/config.ts';
 import { Front } from './front/front.ts';
 import { openBoxInterface, openControlSocket, routesOfBox, type ControlHandlers } from './http/http.ts';
 import { openBoxAdministrators } from './identity/identity.ts';
-import { Clock } from './network/network.ts';
+import { Addresses, Clock, HelperClient } from './network/network.ts';
 import { KnownEpoch, readKnownEpoch, SiteHost, type SiteSoftware } from './site-host/site-host.ts';
+import { Plans } from './plans/plans.ts';
 import { Slots } from './software/slots.ts';
 import { Software } from './software/software.ts';
 import { openBoxMail, type Mailer } from './support/support.ts';
+import { Traffic } from './traffic/traffic.ts';
 import { warmUpBase } from './warm-up.ts';
 
 /** The descriptor of the listening socket that boot passes (docs/spec/boot.md, 2). */
@@ -52,8 +54,11 @@ export class Base {
   readonly #front: Front;
   readonly #clock: Clock;
   readonly #mailer: Mailer;
+  readonly #addresses: Addresses;
+  readonly #traffic: Traffic;
   readonly #prepared: Prepared;
   #software: Software | undefined;
+  #plans: Plans | undefined;
   #firstPassword: string | undefined;
   #web: HttpServer | undefined;
   #control: Server | undefined;
@@ -104,9 +109,13 @@ export class Base {
       relay: this.#host.relay,
       appliance: (request, response) => this.#answer(request, response),
       certificate: this.#certificate,
+      accessOf: (localAddress) => this.#addresses.accessOf(localAddress),
       installationSummary: () => this.#software?.engine.running(),
       log,
     });
+    const helper = new HelperClient(config.paths.helperSocket);
+    this.#addresses = new Addresses({ store, helper, log });
+    this.#traffic = this.#makeTraffic(helper);
     const epochs = new KnownEpoch(store, log);
     prepared.epochs.known = () => epochs.get();
     this.#host.on('pairState', (state) => epochs.note(state));
@@ -122,20 +131,29 @@ export class Base {
     const config = this.#config;
     this.#firstPassword = await this.#accounts.ensureFirstAdministrator();
     const software = await this.#openSoftware();
+    const plans = this.#openPlans(software);
     // Decides which version of the site starts; but for a base that takes over from another, whose installation is one of base.
     software.resume();
     // Beside what follows: people wait for the site, and its programs take as long as the rest of base.
     const starting = siteStart ?? this.#host.start();
     starting.catch(() => undefined); // Thrown below.
-    const state = () => ({ applianceName: config.applianceName, siteReady: this.#host.ready, siteState: this.#host.state });
+    const state = () => ({
+      applianceName: config.applianceName,
+      siteReady: this.#host.ready,
+      siteState: this.#host.state,
+      instance: this.#traffic.instance,
+    });
+    const traffic = this.#traffic;
+    traffic.start();
+    void this.#addresses.start();
     this.#web = await openBoxInterface({
       config,
       accounts: this.#accounts,
-      routes: routesOfBox({ sources: this.#boxSources(), state, clock: this.#clock, mailer: this.#mailer, software }),
+      routes: routesOfBox({ sources: this.#boxSources(), state, clock: this.#clock, mailer: this.#mailer, software, traffic, plans }),
       peerOf: (request) => this.#front.peerOf(request.socket),
       log: this.#log,
     });
-    this.#control = await openControlSocket(config.paths.controlSocket, this.#controlHandlers(software), this.#log);
+    this.#control = await openControlSocket(config.paths.controlSocket, this.#controlHandlers(software, plans), this.#log);
     await this.#front.listen(LISTENING_DESCRIPTOR);
     await this.#boot.send({ kind: 'ready' });
     this.#store.transact(SYSTEM, applianceStarted({ version: config.version, address: publicAddress(config) }), () => undefined);
@@ -148,6 +166,7 @@ export class Base {
     this.#clock.start();
     await starting;
     software.start();
+    plans.resume();
   }
 
   /** Packages and the engine that installs them. */
@@ -174,6 +193,43 @@ export class Base {
     return software;
   }
 
+  #makeTraffic(helper: HelperClient): Traffic {
+    const config = this.#config;
+    const isAll = config.listen === '0.0.0.0' || config.listen === '::';
+    return new Traffic({
+      store: this.#store,
+      boxDirectory: config.paths.box,
+      helper,
+      host: this.#host,
+      network: this.#addresses,
+      applianceName: config.applianceName,
+      sharedName: config.publicHost,
+      port: config.port,
+      listensOn: isAll ? undefined : config.listen,
+      browsers: () => this.#front.counts().browsers,
+      localAddressOf: (socket) => this.#front.localAddressOf(socket),
+      mailer: this.#mailer,
+      page: `${publicAddress(config)}/appliance/networking/traffic`,
+      log: this.#log,
+    });
+  }
+
+  #openPlans(software: Software): Plans {
+    const config = this.#config;
+    this.#plans = new Plans({
+      store: this.#store,
+      applianceName: config.applianceName,
+      host: this.#host,
+      software,
+      publicUrl: publicAddress(config),
+      runDir: dirname(config.paths.controlSocket),
+      consumersByAddress: () => this.#front.consumersByAddress(),
+      addresses: () => this.#addresses.rows().map((row) => ({ ...row, held: row.shared ? this.#host.pairState?.serves === true : row.enabled })),
+      log: this.#log,
+    });
+    return this.#plans;
+  }
+
   /** Ends this process in order; boot starts the version that the pointer names. */
   #end(): void {
     setTimeout(() => process.exit(1), RESTART_LIMIT_MS).unref();
@@ -187,12 +243,16 @@ export class Base {
   async stop(options: { comeBackAtOnce?: boolean } = {}): Promise<void> {
     clearInterval(this.#certificateTimer);
     this.#control?.close();
+    this.#plans?.close();
     await this.#software?.stop();
     await this.#front.drain();
     // Before the site: from its end on, people wait for the next base.
     this.#clock.close();
     await Promise.all([this.#web?.close(), this.#mailer.close()]);
     await this.#host.stop(options);
+    // Until here: what arrives at a shared address is still answered.
+    await this.#traffic.close(options.comeBackAtOnce);
+    this.#addresses.close();
     this.#front.close();
     this.#store.transact(SYSTEM, applianceStopped({ version: this.#config.version }), () => undefined);
     this.#store.close();
@@ -230,6 +290,12 @@ export class Base {
       baseVersion: config.version,
       packageVersions: { ...config.packageVersions, site: this.#host.software.folder || this.#host.software.version },
       siteReady: () => this.#host.ready,
+      pair: () => {
+        const state = this.#host.pairState;
+        if (state === undefined) return null;
+        const { role, serves, peer, lagChanges, lagSeconds } = state;
+        return { role, serves, peer, lagChanges, lagSeconds };
+      },
       processes: () => this.#processes(),
       separated: () => this.#boot.processes.separated,
       certificate: () => {
@@ -239,9 +305,10 @@ export class Base {
     };
   }
 
-  #controlHandlers(software: Software): ControlHandlers {
+  #controlHandlers(software: Software, plans: Plans): ControlHandlers {
     return {
       ...software.controlVerbs(),
+      ...plans.controlVerbs(),
       status: () => this.#status(),
       'wait-ready': async ({ timeoutMs }) => {
         const outcome = await this.#host.whenReady(timeoutMs);

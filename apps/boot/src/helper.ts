@@ -1,24 +1,69 @@
 import { chmodSync, chownSync, rmSync } from 'node:fs';
 import net from 'node:net';
+import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { bootClockMs } from '@bascule/core/boot-clock.ts';
+import { OwnAddresses } from './helper-addresses.ts';
+import { announce, letKernelAnnounce, whyNotAnnounced } from './helper-announce.ts';
+import { checkDevice, Refused } from './helper-checks.ts';
+import { Hooks } from './helper-hooks.ts';
 
 /**
  * The helper: the only program that stays root. It answers a closed list of verbs over a Unix socket that base's group alone may open
  * (docs/spec/boot.md, 5): one JSON line, one JSON line back, and the connection is over.
  */
-export const HELPER_VERSION = 1;
+export const HELPER_VERSION = 2;
 export const LINE_MAX_BYTES = 4096;
 export const CONNECTIONS_MAX = 16;
 export const REQUEST_WAIT_MS = 5_000;
 
-type Json = string | number | boolean | null | Json[] | { [name: string]: Json };
-/** What each verb takes (argument names, all text) and does. */
-const verbs: Record<string, { takes: readonly string[]; run(args: Record<string, string>): Json }> = {
-  describe: { takes: [], run: () => ({ version: HELPER_VERSION, uid: process.getuid?.() ?? -1, verbs: Object.keys(verbs) }) },
-};
+type Args = Record<string, string>;
+/** What each verb takes (argument names, all text) and does. Its answer is made JSON. */
+interface Verb {
+  takes: readonly string[];
+  run(args: Args): unknown;
+}
+export type Answer = { ok: true; result: unknown } | { ok: false; error: string };
 
-/** Answers one request line; never throws. `{"verb", ...arguments}` → `{"ok": true, "result"}` or `{"ok": false, "error"}`. */
-export function answer(line: string): { ok: true; result: Json } | { ok: false; error: string } {
+/** The closed list. `addresses`, `hooks`: what the verbs about them work on. */
+export function verbsOf(addresses: OwnAddresses, hooks: Hooks): Record<string, Verb> {
+  const verbs: Record<string, Verb> = {
+    describe: {
+      takes: [],
+      run: () => ({
+        version: HELPER_VERSION,
+        uid: process.getuid?.() ?? -1,
+        verbs: Object.keys(verbs),
+        missing: { announce4: whyNotAnnounced(4) ?? null, announce6: whyNotAnnounced(6) ?? null },
+      }),
+    },
+    'address-list': { takes: [], run: () => addresses.list() },
+    'address-add': {
+      takes: ['device', 'address', 'prefix', 'until'],
+      async run({ device = '', address = '', prefix = '', until = '' }) {
+        if (until !== 'forever' && address.includes(':')) letKernelAnnounce(checkDevice(device));
+        return await addresses.add({ device, address, prefix, until });
+      },
+    },
+    'address-drop': {
+      takes: ['device', 'address'],
+      run: ({ device = '', address = '' }) => addresses.drop({ device, address }),
+    },
+    announce: {
+      takes: ['device', 'address'],
+      run({ device = '', address = '' }) {
+        announce(addresses.owned({ device, address }));
+        return null;
+      },
+    },
+    'hook-list': { takes: [], run: () => hooks.list() },
+    hook: { takes: ['name', 'direction'], run: ({ name = '', direction = '' }) => hooks.run({ name, direction }) },
+  };
+  return verbs;
+}
+
+/** Answers one request line; never rejects. `{"verb", ...arguments}` → `{"ok": true, "result"}` or `{"ok": false, "error"}`. */
+export async function answer(verbs: Record<string, Verb>, line: string): Promise<Answer> {
   let request: unknown;
   try {
     request = JSON.parse(line);
@@ -32,39 +77,53 @@ export function answer(line: string): { ok: true; result: Json } | { ok: false; 
   if (known === undefined) return { ok: false, error: 'verb is not one of the list' };
   const extra = Object.keys(args).find((name) => !known.takes.includes(name));
   if (extra !== undefined) return { ok: false, error: `an argument is not one of ${String(verb)}'s` };
-  const checked: Record<string, string> = {};
+  const checked: Args = {};
   for (const name of known.takes) {
     const value = args[name];
     if (typeof value !== 'string') return { ok: false, error: `${name} must be text` };
     checked[name] = value;
   }
-  return { ok: true, result: known.run(checked) };
+  try {
+    return { ok: true, result: (await known.run(checked)) ?? null };
+  } catch (error) {
+    if (error instanceof Refused) return { ok: false, error: error.message };
+    process.stderr.write(`helper: ${String(verb)}: ${error instanceof Error ? error.message : String(error)}\n`);
+    return { ok: false, error: 'the helper could not do it; the log says why' };
+  }
 }
 
-function serve(connection: net.Socket): void {
+function serve(verbs: Record<string, Verb>, connection: net.Socket): void {
   let text = '';
-  connection.setEncoding('utf8').setTimeout(REQUEST_WAIT_MS, () => connection.destroy());
+  const late = setTimeout(() => connection.destroy(), REQUEST_WAIT_MS);
+  connection.setEncoding('utf8');
   connection.on('error', () => connection.destroy());
+  connection.once('close', () => clearTimeout(late));
   connection.on('data', (piece: string) => {
     text += piece;
     const end = text.indexOf('\n');
     if (end === -1 && text.length <= LINE_MAX_BYTES) return;
+    clearTimeout(late);
     connection.removeAllListeners('data').resume();
-    const reply =
-      end === -1 || end > LINE_MAX_BYTES
-        ? { ok: false, error: `the request is longer than ${LINE_MAX_BYTES} bytes` }
-        : answer(text.slice(0, end));
-    connection.end(`${JSON.stringify(reply)}\n`);
+    const isTooLong = end === -1 || end > LINE_MAX_BYTES;
+    const replied: Promise<Answer> = isTooLong
+      ? Promise.resolve({ ok: false, error: `the request is longer than ${LINE_MAX_BYTES} bytes` })
+      : answer(verbs, text.slice(0, end));
+    void replied.then((reply) => connection.end(`${JSON.stringify(reply)}\n`));
   });
 }
 
 function start(socket: string, gid: number): void {
+  const folder = dirname(socket);
+  const addresses = new OwnAddresses(join(folder, 'addresses.json'), bootClockMs);
+  // <home>/run/helper/helper.sock
+  const verbs = verbsOf(addresses, new Hooks(join(folder, '..', '..', 'hooks')));
   rmSync(socket, { force: true });
-  const server = net.createServer(serve);
+  const server = net.createServer((connection) => serve(verbs, connection));
   server.maxConnections = CONNECTIONS_MAX;
   server.listen(socket, () => {
     chownSync(socket, process.getuid?.() ?? 0, gid);
     chmodSync(socket, 0o660);
+    process.umask(0o022); // For hooks.
     process.send?.({ kind: 'ready' });
   });
   process.on('message', () => process.exit(0)); // boot says one thing: stop.

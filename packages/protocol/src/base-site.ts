@@ -3,7 +3,7 @@
  * and the preamble in front of every connection that base makes to a site's socket. base N works with sites N-1 to N+1: only add.
  */
 import { z } from 'zod';
-import { pairRole } from './api/failover.ts';
+import { ALARM_CODES, pairRole } from './api/failover.ts';
 import { boxAnswer, boxQuestion } from './api/plans.ts';
 import { losses, plannedChange } from './losses.ts';
 
@@ -217,6 +217,11 @@ export const fromSite = z.discriminatedUnion('kind', [
     peer: z.object({ name: z.string(), state: z.enum(['reachable', 'unreachable']) }).nullable(),
     lagChanges: z.number().int().nullable(),
     lagSeconds: z.number().nullable(),
+    /** When it was said, on the boot clock (packages/core boot-clock.ts): what lay about while base was stopped counts from then. Absent: from when it is heard. */
+    atBootMs: z.number().nonnegative().optional(),
+    /** Where a change can be made, when not here; for the header of /appliance. */
+    primaryUrl: z.string().nullable().optional(),
+    alarms: z.array(z.enum(ALARM_CODES)).max(20).optional(),
   }),
   z.object({
     kind: z.literal('pair-done'),

@@ -13,6 +13,8 @@ export interface BoxSources {
   /** Of what is installed, with the hash of what was staged. */
   packageVersions: { base: string; site: string };
   siteReady(): boolean;
+  /** Of the failover pair; null while main has said nothing. */
+  pair(): Basics['pair'];
   /** All programs of the appliance, boot and helper among them. */
   processes(): ProcessState[];
   /** Whether base runs as a user of its own, apart from root. */
@@ -43,6 +45,7 @@ export function readBasics(sources: BoxSources): Basics {
     processes: processes.map((state) => ({ ...state, rssBytes: residentBytes(state.pid) })),
     separated: sources.separated(),
     siteReady,
+    pair: sources.pair(),
     addresses: reachableAddresses(sources.listen),
     certificate: sources.certificate(),
   };

@@ -7,10 +7,13 @@ import type { Peer, SiteProgram, SiteRoute, SiteWait } from './front-site-wait.t
 /** The connections that base keeps to site programs for one connection of a browser: one each, since the preamble names one peer (wire 2.1). */
 export class BrowserConnection {
   readonly peer: Peer;
+  /** The address of ours at which it arrived. */
+  readonly localAddress: string;
   readonly #agents = new Map<SiteProgram, http.Agent>();
 
-  constructor(peer: Peer) {
+  constructor(peer: Peer, localAddress: string) {
     this.peer = peer;
+    this.localAddress = localAddress;
   }
 
   agentFor(program: SiteProgram): http.Agent {

@@ -5,8 +5,10 @@ import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import { DATA_ALPN, LINK_ALPN } from '@bascule/protocol/control-link.ts';
 import { PAIR_ALPN, PAIR_DATA_ALPN } from '@bascule/protocol/pair-link.ts';
+import type { AccessType } from '@bascule/protocol/api/network.ts';
 import type { Log } from '@bascule/log/log.ts';
 import { AddressCounts } from './front-address-counts.ts';
+import { AddressConsumers } from './front-address-consumers.ts';
 import { collectClientHello } from './front-client-hello.ts';
 import { HandOver } from './front-hand-over.ts';
 import { OpenConnections } from './front-drain.ts';
@@ -33,6 +35,8 @@ export interface FrontOptions {
   /** Answers `/appliance` and everything below it. */
   appliance(request: IncomingMessage, response: ServerResponse): void;
   certificate: WebCertificate;
+  /** What is served at which of our addresses (B11); both, when absent. */
+  accessOf?(localAddress: string): AccessType;
   /** The installation that is under way, for the page that people see while the site is away. */
   installationSummary?(): InstallationSummary | undefined;
   log: Log;
@@ -66,6 +70,7 @@ export class Front {
   readonly #routes: Record<'main' | 'relay', SiteRoute>;
   readonly #links: Record<'main' | 'relay', HandOver>;
   readonly #open = new OpenConnections();
+  readonly #byAddress = new AddressConsumers();
 
   constructor(options: FrontOptions) {
     this.#options = options;
@@ -104,6 +109,11 @@ export class Front {
     return this.#connections.get(socket)?.peer ?? { address: '', port: 0 };
   }
 
+  /** The address of ours at which a request's connection arrived; empty when it is gone. */
+  localAddressOf(socket: object): string {
+    return this.#connections.get(socket)?.localAddress ?? '';
+  }
+
   /** The program is gone or back, or its switch began or ended: what waits for it is looked at again. */
   programChanged(program: 'main' | 'relay'): void {
     this.#routes[program].wake();
@@ -121,6 +131,11 @@ export class Front {
       this.#routes[name].replace(program);
       this.#links[name].restart();
     }
+  }
+
+  /** Who asks the site by an IP address instead of its name (B135). */
+  consumersByAddress(): { name: string; address: string }[] {
+    return this.#byAddress.list();
   }
 
   /** Figures for tests and the log. */
@@ -198,6 +213,11 @@ export class Front {
     const only = alpn.length === 1 ? alpn[0] : undefined;
     const program = only === undefined ? undefined : HANDED_ON.get(only);
     if (only !== undefined && program !== undefined) {
+      // Closed like one that nobody listens for: at an address that is for the machine's own pages alone.
+      if (!this.#serves(socket.localAddress, 'site')) {
+        socket.destroy();
+        return done();
+      }
       this.#open.notOurs(socket);
       return this.#links[program].handOver(socket, { head, alpn: only, ...peer }, done);
     }
@@ -208,9 +228,16 @@ export class Front {
     this.#web.emit('connection', socket);
   }
 
+  /** B11: some addresses are for the appliance's own pages alone, or for the site alone. */
+  #serves(localAddress: string | undefined, what: 'appliance' | 'site'): boolean {
+    const access = this.#options.accessOf?.(localAddress ?? '') ?? 'both';
+    return access === 'both' || access === `${what}-only`;
+  }
+
   #greet(socket: TLSSocket): void {
     this.#open.add(socket);
-    const connection = new BrowserConnection({ address: socket.remoteAddress ?? '', port: socket.remotePort ?? 0 });
+    const peer = { address: socket.remoteAddress ?? '', port: socket.remotePort ?? 0 };
+    const connection = new BrowserConnection(peer, socket.localAddress ?? '');
     this.#connections.set(socket, connection);
     socket.once('close', () => connection.close());
   }
@@ -223,7 +250,10 @@ export class Front {
       response.writeHead(400, { connection: 'close' }).end();
       return;
     }
-    if (isBelow(request.url, '/appliance')) {
+    const isAppliance = isBelow(request.url, '/appliance');
+    if (!isAppliance) this.#byAddress.note(request.headers, connection.peer.address, Date.now());
+    if (!this.#serves(connection.localAddress, isAppliance ? 'appliance' : 'site')) return answerNotHere(request, response);
+    if (isAppliance) {
       removeForged(request.headers);
       this.#options.appliance(request, response);
       return;
@@ -234,11 +264,18 @@ export class Front {
 
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     const connection = this.#connections.get(socket);
-    if (connection === undefined) return void socket.destroy();
+    if (connection === undefined || !this.#serves(connection.localAddress, 'site')) return void socket.destroy();
     // It lives as long as a session: nothing to wait for when base stops, since it is resumed.
     this.#open.remove(socket);
     void carryUpgrade(request, socket, head, connection.peer, this.#routes.relay, this.#wait);
   }
+}
+
+/** The same for everything that this address does not serve. */
+function answerNotHere(request: IncomingMessage, response: ServerResponse): void {
+  request.resume();
+  const text = 'This address of the appliance does not serve this page.\n';
+  response.writeHead(404, { 'content-type': 'text/plain; charset=utf-8', 'cache-control': 'no-store' }).end(text);
 }
 
 /** Whether `url` is `path` itself or lies below it. */

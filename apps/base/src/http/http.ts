@@ -8,6 +8,8 @@ import type { Peer } from '../front/front.ts';
 import { boxRoutes } from '../box/box-routes.ts';
 import { authorizeBox, BOX_COOKIE } from '../identity/identity.ts';
 import { networkRoutes } from '../network/network.ts';
+import type { Traffic } from '../traffic/traffic.ts';
+import type { Plans } from '../plans/plans.ts';
 import type { Software } from '../software/software.ts';
 import { boxMailRoutes } from '../support/support.ts';
 
@@ -20,11 +22,20 @@ export interface BoxParts {
   clock: Parameters<typeof networkRoutes>[0];
   mailer: Parameters<typeof boxMailRoutes>[0];
   software: Pick<Software, 'routes'>;
+  traffic: Pick<Traffic, 'routes'>;
+  plans: Pick<Plans, 'routes'>;
 }
 
 /** Every route below /appliance/api but those of accounts: one list, which base serves and the authorization test walks. */
-export function routesOfBox({ sources, state, clock, mailer, software }: BoxParts): AnyRoute[] {
-  return [...boxRoutes(sources, state), ...networkRoutes(clock), ...boxMailRoutes(mailer), ...software.routes()];
+export function routesOfBox({ sources, state, clock, mailer, software, traffic, plans }: BoxParts): AnyRoute[] {
+  return [
+    ...boxRoutes(sources, state),
+    ...networkRoutes(clock),
+    ...boxMailRoutes(mailer),
+    ...software.routes(),
+    ...traffic.routes(),
+    ...plans.routes(),
+  ];
 }
 
 /** The box interface: /appliance, its pages and its API. */

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { instantMs } from '../text.ts';
 import { processState } from '../appliance-control.ts';
+import { applianceHeader, pairRole } from './failover.ts';
 
 /** GET status/basics (B6, B7) */
 export const basics = z.object({
@@ -17,6 +18,16 @@ export const basics = z.object({
   /** Whether base and site run as users of their own, apart from root. */
   separated: z.boolean(),
   siteReady: z.boolean(),
+  /** Of the failover pair, as main said last; null: it has said nothing yet. */
+  pair: z
+    .object({
+      role: pairRole,
+      serves: z.boolean(),
+      peer: z.object({ name: z.string(), state: z.enum(['reachable', 'unreachable']) }).nullable(),
+      lagChanges: z.number().int().nullable(),
+      lagSeconds: z.number().nullable(),
+    })
+    .nullable(),
   addresses: z.array(z.string()),
   certificate: z.object({
     issuedTo: z.string(),
@@ -32,4 +43,13 @@ export const publicState = z.object({
   applianceName: z.string(),
   siteReady: z.boolean(),
   siteState: z.enum(['starting', 'ready', 'restarting', 'stopped']),
+  /** Of this run of base, at random: two appliances of a pair may go by one name. */
+  instance: z.string().max(64).optional(),
 });
+
+/** GET appliance/api/whoami/appliance: the header of every page of /appliance, also while the site is away (then as single). */
+export const boxHeader = applianceHeader.extend({
+  /** Whether the last move of traffic failed, which somebody must look at. */
+  trafficFailed: z.boolean(),
+});
+export type BoxHeader = z.infer<typeof boxHeader>;

@@ -9,6 +9,9 @@ export const deviceName = z.string().regex(/^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,14}$/);
 /** B11. `Allow Both`: browsers and clients (B11's value); the others are ours. */
 export const ACCESS_TYPES = ['both', 'appliance-only', 'site-only'] as const;
 
+/** Lines of the list. */
+export const IP_ADDRESSES_MAX = 64;
+
 /** One line of Networking > IP configuration. */
 export const ipAddress = z.object({
   id: id('ipAddress'),
@@ -36,6 +39,8 @@ export const ipAddressChange = z.strictObject({
   prefix: z.number().int().min(1).max(128),
   accessType: z.enum(ACCESS_TYPES),
   shared: z.boolean(),
+  /** The person was told that this cuts the very address by which they are here, and that it is undone unless it is confirmed from elsewhere. */
+  acceptCut: z.boolean().optional(),
 });
 export type IpAddressChange = z.infer<typeof ipAddressChange>;
 
@@ -45,6 +50,9 @@ export const networkDevice = z.object({
   mac: z.string().nullable(),
   addresses: z.array(z.object({ address: z.string(), prefix: z.number().int(), ours: z.boolean() })).max(64),
 });
+
+/** A file in the folder of hooks that root placed. */
+export const hookName = z.string().regex(/^[a-z0-9][a-z0-9-]{0,40}$/);
 
 /** How requests come to the new primary. `checklist`: people do it, and the page watches. */
 export const TRAFFIC_WAYS = ['shared-ip', 'dns', 'nat', 'checklist'] as const;
@@ -65,10 +73,7 @@ export const trafficSettings = z.object({
   /** Whether a TSIG secret is set; it is never given out. */
   dnsSecretSet: z.boolean(),
   /** The name of a hook in the folder of hooks that root placed (`<home>/hooks`). */
-  natHook: z
-    .string()
-    .regex(/^[a-z0-9][a-z0-9-]{0,40}$/)
-    .nullable(),
+  natHook: hookName.nullable(),
 });
 export type TrafficSettings = z.infer<typeof trafficSettings>;
 export const trafficChange = z.strictObject({
@@ -76,10 +81,7 @@ export const trafficChange = z.strictObject({
   dns: dnsUpdate.strict().nullable(),
   /** Base64; absent: stays as it is. */
   dnsSecret: z.base64().max(400).optional(),
-  natHook: z
-    .string()
-    .regex(/^[a-z0-9][a-z0-9-]{0,40}$/)
-    .nullable(),
+  natHook: hookName.nullable(),
 });
 
 export const trafficState = z.object({
@@ -90,22 +92,46 @@ export const trafficState = z.object({
   lastMove: z
     .object({ atMs: instantMs, to: z.enum(['here', 'away']), outcome: z.enum(['running', 'done', 'failed']), text: z.string() })
     .nullable(),
-  /** What the checklist watches: to which addresses the shared name resolves, and who answers there. */
-  resolution: z.array(z.object({ address: z.string(), answersAs: z.string().nullable() })).max(16),
+  /** What the checklist watches: to which addresses the shared name resolves, and who answers there (the appliance's name; empty: somebody who does not say). */
+  resolution: z.array(z.object({ address: z.string(), answersAs: z.string().nullable(), isHere: z.boolean() })).max(16),
+  /** The name that people and clients use. */
+  sharedName: z.string(),
 });
 export type TrafficState = z.infer<typeof trafficState>;
 
+/** A change that cut the address by which it was made: undone at `undoAtMs`, unless it is confirmed by another address of the appliance. */
+export const pendingChange = z.object({ address: z.string(), undoAtMs: instantMs, leftMs: z.number().nonnegative() });
+export type PendingChange = z.infer<typeof pendingChange>;
+
+/** B12: who would be disturbed now; asked for when a form is opened, since the site looks through all it has for it. */
+export const connectedNow = z.object({
+  clients: z.number().int(),
+  sessions: z.array(z.object({ user: z.string(), item: z.string() })).max(100),
+  /** Connections of browsers. */
+  people: z.number().int(),
+  /** False: the site is away, and could not be asked. */
+  isKnown: z.boolean(),
+});
+export type ConnectedNow = z.infer<typeof connectedNow>;
+
 export const ipConfiguration = z.object({
-  addresses: z.array(ipAddress).max(64),
+  addresses: z.array(ipAddress).max(IP_ADDRESSES_MAX),
   devices: z.array(networkDevice).max(64),
   /** Whether this appliance can change addresses at all (its helper runs as root). */
   canApply: z.boolean(),
-  /** B12: who would be disturbed now. */
-  connected: z.object({
-    clients: z.number().int(),
-    sessions: z.array(z.object({ user: z.string(), item: z.string() })).max(100),
-    people: z.number().int(),
-  }),
+  /** Why not: nobody runs as root here (`not-root`), or the helper is of an operating system's package that cannot yet (`old-helper`). */
+  cannotApply: z.enum(['not-root', 'old-helper', 'helper-silent']).nullable(),
+  /** What is missing for announcing addresses (a Debian package), in English; null: nothing. */
+  cannotAnnounce: z.string().nullable(),
+  /** The address of the appliance by which this page was asked for. */
+  reachedBy: z.string(),
+  /** The address that the port listens on; null: every address of the machine. */
+  listensOn: z.string().nullable(),
+  pending: pendingChange.nullable(),
   traffic: trafficState,
 });
 export type IpConfiguration = z.infer<typeof ipConfiguration>;
+export type TrafficChange = z.infer<typeof trafficChange>;
+export type DnsUpdate = z.infer<typeof dnsUpdate>;
+export type NetworkDevice = z.infer<typeof networkDevice>;
+export type AccessType = (typeof ACCESS_TYPES)[number];

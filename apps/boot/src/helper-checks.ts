@@ -1,0 +1,78 @@
+import { existsSync } from 'node:fs';
+import { isIPv4, isIPv6 } from 'node:net';
+
+/** What the helper answers to a request that it does not do; its message goes to base. */
+export class Refused extends Error {}
+
+/** Longest life that can be asked for; a shared address is renewed each second. */
+export const LIFE_MAX_MS = 600_000;
+const DEVICE = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,14}$/;
+const HOOK = /^[a-z0-9][a-z0-9-]{0,40}$/;
+/** Nothing wider: it would be a route for half of the Internet. */
+const WIDEST_PREFIX = { 4: 8, 6: 16 } as const;
+
+export interface CheckedAddress {
+  device: string;
+  address: string;
+  family: 4 | 6;
+}
+
+/** A network port of this machine. Throws `Refused`. */
+export function checkDevice(device: string): string {
+  if (!DEVICE.test(device)) throw new Refused('device is not the name of a network port');
+  if (!existsSync(`/sys/class/net/${device}`)) throw new Refused(`there is no network port ${device}`);
+  return device;
+}
+
+/** An address that one machine can have for itself: no zone, no loopback, multicast, link-local or IPv4-mapped one. Throws `Refused`. */
+export function checkAddress(address: string): { address: string; family: 4 | 6 } {
+  if (isIPv4(address)) {
+    const [first = 0, second = 0] = address.split('.').map(Number);
+    const isUsable = first >= 1 && first < 224 && first !== 127 && !(first === 169 && second === 254);
+    if (!isUsable) throw new Refused('address is none that a machine can have for itself');
+    return { address, family: 4 };
+  }
+  if (!isIPv6(address) || address.includes('%')) throw new Refused('address is not an IP address');
+  // Canonical text, as the kernel's: the same address must not pass as another.
+  const canonical = new URL(`http://[${address}]/`).hostname.slice(1, -1);
+  const isUnspecifiedOrLoopback = canonical === '::' || canonical === '::1';
+  const isMulticast = canonical.startsWith('ff');
+  const isLinkLocal = /^fe[89ab][0-9a-f]:/.test(canonical);
+  if (isUnspecifiedOrLoopback || isMulticast || isLinkLocal || canonical.startsWith('::ffff:'))
+    throw new Refused('address is none that a machine can have for itself');
+  return { address: canonical, family: 6 };
+}
+
+/** Throws `Refused`. */
+export function checkPrefix(prefix: string, family: 4 | 6): number {
+  const bits = /^\d{1,3}$/.test(prefix) ? Number(prefix) : NaN;
+  const longest = family === 4 ? 32 : 128;
+  if (!(bits >= WIDEST_PREFIX[family] && bits <= longest))
+    throw new Refused(`prefix is not a whole number from ${WIDEST_PREFIX[family]} to ${longest}`);
+  return bits;
+}
+
+/**
+ * Until when the address may be held: `forever`, or an instant on this machine's boot clock in milliseconds. An instant and no duration, so that a request that lay
+ * about, while base or the helper was stopped, does not give an address a new life. Gives what is left in whole seconds. Throws `Refused`.
+ */
+export function checkLife(until: string, nowMs: number): number | 'forever' {
+  if (until === 'forever') return until;
+  if (!/^\d{1,15}$/.test(until)) throw new Refused("until is neither 'forever' nor milliseconds of the boot clock");
+  const leftMs = Number(until) - nowMs;
+  if (leftMs > LIFE_MAX_MS) throw new Refused(`until is more than ${LIFE_MAX_MS / 1000} s away`);
+  if (leftMs < 1_000) throw new Refused('until is less than a second away, or past');
+  return Math.floor(leftMs / 1_000);
+}
+
+/** The name of a hook. Throws `Refused`. */
+export function checkHookName(name: string): string {
+  if (!HOOK.test(name)) throw new Refused('name is not the name of a hook');
+  return name;
+}
+
+/** Throws `Refused`. */
+export function checkDirection(direction: string): string {
+  if (direction !== 'here' && direction !== 'away') throw new Refused("direction is neither 'here' nor 'away'");
+  return direction;
+}
