@@ -3,7 +3,8 @@
  * directory 0700). One request per connection, one answer line.
  */
 import { z } from 'zod';
-import { line, sha256Hex } from './text.ts';
+import { planKind } from './api/plans.ts';
+import { id, line, sha256Hex } from './text.ts';
 
 export const controlRequest = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('status') }),
@@ -33,6 +34,19 @@ export const controlRequest = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('updates-download-key') }),
   /** One installation, whether it runs or has ended, and its log. */
   z.object({ kind: z.literal('updates-installation'), id: z.string().max(100) }),
+  /** What /appliance > Updates > Upgrade plans shows. */
+  z.object({ kind: z.literal('plans') }),
+  z.object({ kind: z.literal('plan-make'), planKind }),
+  z.object({ kind: z.literal('plan-show'), id: id('upgradePlan') }),
+  /** Starts a plan, or goes on with it: to the next person's turn, or (`through`) as far as everything is green. */
+  z.object({
+    kind: z.literal('plan-run'),
+    id: id('upgradePlan'),
+    through: z.boolean(),
+    overrule: z.array(line(60)).max(40).default([]),
+  }),
+  z.object({ kind: z.literal('plan-confirm'), id: id('upgradePlan'), number: z.number().int().positive() }),
+  z.object({ kind: z.literal('plan-order'), id: id('upgradePlan'), order: z.enum(['pause', 'cancel', 'give-up']) }),
 ]);
 export type ControlRequest = z.infer<typeof controlRequest>;
 
@@ -67,6 +81,9 @@ export const controlAnswer = z.object({
   /** The answer to `updates-installation`: the installation in the shape of the API (api/updates.ts installation), and its log. */
   installationState: z.unknown().optional(),
   installationLog: z.string().optional(),
+  /** The answer to `plans`, in the shape of the API (api/plans.ts plansState), and of the other plan verbs: the plan. */
+  plans: z.unknown().optional(),
+  plan: z.unknown().optional(),
   password: z.string().optional(),
   token: z.string().optional(),
 });

@@ -4,7 +4,8 @@ import { AddressConsumers, CONSUMER_LIFE_MS, CONSUMERS_MAX } from './front-addre
 
 it('names who asks by an address, and nobody who asks by name or from this machine', () => {
   const consumers = new AddressConsumers();
-  const note = (host: string, agent: string, address = '10.0.0.7') => consumers.note({ host, 'user-agent': agent }, address, 1_000);
+  const note = (host: string, agent: string, address = '10.0.0.7') =>
+    consumers.note({ host, 'user-agent': agent }, address, 1_000);
   note('support.example:443', 'Mozilla/5.0');
   note('127.0.0.1:8443', 'curl/8');
   note('[::1]:8443', 'curl/8');

@@ -45,6 +45,12 @@ describe('the control socket', () => {
       'updates-roll-back': () => ({ ok: true }),
       'updates-download-key': () => ({ ok: true }),
       'updates-installation': () => ({ ok: true }),
+      plans: () => ({ ok: true }),
+      'plan-make': () => ({ ok: true }),
+      'plan-show': () => ({ ok: true }),
+      'plan-run': () => ({ ok: true }),
+      'plan-confirm': () => ({ ok: true }),
+      'plan-order': () => ({ ok: true }),
     };
     server = await openControlSocket(path, handlers, createLog('test', 'silent'));
   });

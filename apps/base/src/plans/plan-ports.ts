@@ -95,6 +95,11 @@ export function serves(role: PairRole | null): boolean {
   return role === 'single' || role === 'primary';
 }
 
+/** As `serves`, of an appliance whose site does not say what it is: sites before the failover pair serve. */
+export function mayServe(role: PairRole | null): boolean {
+  return role === null || serves(role);
+}
+
 /** What a person is told when something threw. */
 export function noteOf(error: unknown, on: string): Note {
   if (error instanceof AppError) {

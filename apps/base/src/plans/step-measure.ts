@@ -1,6 +1,6 @@
 /** Sessions around whatever may touch them, for the report: who was in one before, and who is not any more afterwards. */
 import type { Party } from './plan-contract.ts';
-import { answered, serves, softwareOf, type Performed, type PlanPorts, type Task } from './plan-ports.ts';
+import { answered, mayServe, softwareOf, type Performed, type PlanPorts, type Task } from './plan-ports.ts';
 import { DONE, wait } from './step-work.ts';
 
 /** So long sessions may take to be there again before they are called ended. */
@@ -36,5 +36,5 @@ async function runningSessions(ports: PlanPorts, { record }: Task): Promise<stri
 /** Who answers people and clients now. */
 export async function servingParty(ports: PlanPorts, isPair: boolean): Promise<Party> {
   if (!isPair) return 'self';
-  return serves((await softwareOf(ports, 'self')).role) ? 'self' : 'peer';
+  return mayServe((await softwareOf(ports, 'self')).role) ? 'self' : 'peer';
 }

@@ -1,7 +1,7 @@
 /** Steps at which what was done is looked at (B128, B133, B137): by the appliance first, then by a person unless everything is green and the plan runs through. */
 import type { Note } from './plan-contract.ts';
 import { ordered } from './step-pair.ts';
-import { answered, serves, softwareOf, type Performed, type PlanPorts, type Task } from './plan-ports.ts';
+import { answered, mayServe, softwareOf, type Performed, type PlanPorts, type Task } from './plan-ports.ts';
 import { DONE, wait, type StepProcedure } from './step-work.ts';
 
 /** A client may take so long to be there for a test session after a switch. */
@@ -45,7 +45,7 @@ export const verifyProcedure: StepProcedure = {
       notes.push({ code: 'not-ready', text: `The programs of ${step.on} do not work; see its log.`, params });
     let isGreen = isVersion && software.isReady;
     let measured: Performed['measured'];
-    if (software.isReady && serves(software.role)) {
+    if (software.isReady && mayServe(software.role)) {
       const tried = await trySession(ports, task);
       if (tried.kind === 'wait') return tried;
       notes.push(...tried.notes);

@@ -17,6 +17,7 @@ import { Slots } from './slots.ts';
 import { ClientSupplies } from './client-supplies.ts';
 import { FleetConditions } from './fleet-condition.ts';
 import { controlVerbs, type ControlVerbs } from './software-control.ts';
+import { nextPackages, takePlanSnapshot, type NextPackage } from './next-packages.ts';
 import { softwareRoutes } from './software-routes.ts';
 import { chooseUnattended, UNATTENDED_LOOK_MS } from './unattended.ts';
 import { updatesMigrations } from './updates-migrations.ts';
@@ -65,6 +66,8 @@ export class Software extends EventEmitter<{ change: [] }> {
   #wasCommitted = true;
   #isStopped = false;
   #timer: NodeJS.Timeout | undefined;
+  /** An upgrade plan is under way: it alone says what is installed when. */
+  #isHeld: () => boolean = () => false;
   /** Packages whose waiting licence agreement was told by mail. */
   readonly #toldEulas = new Set<string>();
 
@@ -176,6 +179,25 @@ export class Software extends EventEmitter<{ change: [] }> {
     return !(isChange && running.kind === 'site' && running.toVersion === siteVersion);
   }
 
+  /** Nothing is installed unattended while `isHeld` says so. */
+  holdUnattended(isHeld: () => boolean): void {
+    this.#isHeld = isHeld;
+  }
+
+  /** What comes next on the upgrade path, for upgrade plans. */
+  next(): NextPackage[] {
+    const { updates, engine } = this;
+    const { watchSeconds } = updates.settings();
+    const history = engine.history(HISTORY_LOOKED_AT);
+    return nextPackages({ path: updates.path(), offers: updates.offers(), history, watchSeconds });
+  }
+
+  /** Both databases as they are now, once for a plan. Throws as `SiteHost.snapshot` and `Store.snapshot`. */
+  async snapshot(plan: string): Promise<void> {
+    const { store, host, paths } = this.#options;
+    await takePlanSnapshot({ store, host, snapshots: paths.snapshots, keep: this.updates.settings().keepSnapshots }, plan);
+  }
+
   /** All that the page and the command line show. */
   state(): UpdatesState {
     const { engine, updates } = this;
@@ -252,7 +274,7 @@ export class Software extends EventEmitter<{ change: [] }> {
   /** Installs what may be installed with nobody there (unattended.ts); on a timer, and after each look for updates. */
   lookUnattended(now: Date = new Date()): void {
     const { engine, updates } = this;
-    if (engine.running() !== undefined || engine.rolledBack() !== undefined) return;
+    if (this.#isHeld() || engine.running() !== undefined || engine.rolledBack() !== undefined) return;
     const choice = chooseUnattended({
       settings: updates.settings(),
       now,

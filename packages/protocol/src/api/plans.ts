@@ -58,6 +58,8 @@ export const planSide = z.object({
   targetSite: z.string().nullable(),
 });
 
+export type PlanSide = z.infer<typeof planSide>;
+
 /** The outcome, signed by the site identity of whoever is primary at the end; `npm run verify -- plan-report FILE` checks it. */
 export const planReport = z.object({
   format: z.literal('bascule-plan-report/1'),
@@ -124,9 +126,13 @@ export const plansState = z.object({
   earlier: z
     .array(z.object({ id: id('upgradePlan'), kind: planKind, state: z.string(), endedAtMs: instantMs.nullable() }))
     .max(50),
-  /** Why a kind cannot be made now; absent: it can. */
-  unavailable: z.partialRecord(planKind, z.string()),
+  /** Why a kind cannot be made now (`plans.unavailable.<code>`, and in English); absent: it can. */
+  unavailable: z.partialRecord(
+    planKind,
+    z.object({ code: z.string(), text: z.string(), params: z.record(z.string(), z.union([z.string(), z.number()])) }),
+  ),
 });
+export type PlansState = z.infer<typeof plansState>;
 export const newPlan = z.strictObject({
   kind: planKind,
   /** TUF targets; absent: on each side the base and the site that are next on its upgrade path. */

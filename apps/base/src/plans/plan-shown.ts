@@ -1,0 +1,67 @@
+/** A plan as the interfaces show it, and the other appliance's as it was shown last. */
+import { plan as planShape, type Plan } from '@bascule/protocol/api/plans.ts';
+import type { CoreStep, PlanRecord } from './plan-contract.ts';
+import { isUndoing, mayCancel, shownState } from './plan-core.ts';
+
+/** What the peer showed is old after this: it shows its plan every few seconds. */
+export const SHOWN_LIFE_MS = 10 * 60_000;
+
+export function shownPlan(id: string, runner: string, record: PlanRecord): Plan {
+  const { core, kind, createdAtMs, startedAtMs, endedAtMs, by, sides, windows, consumersByAddress, report } = record;
+  return {
+    id,
+    kind,
+    state: shownState(core),
+    runner,
+    isUndoing: isUndoing(core),
+    mayCancel: mayCancel(core),
+    createdAtMs,
+    startedAtMs,
+    endedAtMs,
+    by,
+    runsThrough: core.runsThrough,
+    sides,
+    steps: core.steps.map(shownStep),
+    windows,
+    consumersByAddress,
+    report,
+  };
+}
+
+function shownStep(step: CoreStep): Plan['steps'][number] {
+  const { number, kind, on, window, state, undo, expectedSeconds, startedAtMs, endedAtMs, params, notes, progress } = step;
+  return { number, kind, on, window, state, undo, expectedSeconds, startedAtMs, endedAtMs, params, notes, progress };
+}
+
+/** The plan that the other appliance runs, as it showed it last. */
+export class PeerPlan {
+  readonly #now: () => number;
+  #shown: { plan: Plan; atMs: number } | undefined;
+
+  constructor(now: () => number) {
+    this.#now = now;
+  }
+
+  /** Takes what the peer shows; gives whether it is another than before. What this version does not understand is not shown. */
+  take(plan: unknown): boolean {
+    const parsed = planShape.safeParse(plan);
+    if (!parsed.success) return false;
+    const isNew = JSON.stringify(parsed.data) !== JSON.stringify(this.#shown?.plan);
+    this.#shown = { plan: parsed.data, atMs: this.#now() };
+    return isNew;
+  }
+
+  latest(): Plan | undefined {
+    return this.#shown?.plan;
+  }
+
+  /** Whether the peer is at work on it, as far as is known. */
+  isUnderWay(): boolean {
+    if (this.#shown === undefined || this.#now() - this.#shown.atMs > SHOWN_LIFE_MS) return false;
+    return isUnderWay(this.#shown.plan);
+  }
+}
+
+export function isUnderWay({ state }: Pick<Plan, 'state'>): boolean {
+  return state === 'running' || state === 'paused' || state === 'waits-for-person';
+}
