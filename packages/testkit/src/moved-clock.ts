@@ -2,17 +2,13 @@
 import { chmodSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** Loaded into each program before it. The file is looked at 20 times a second. */
+/** Loaded into each program before it. The file is read each time, so that a move counts from the moment it is made. */
 const PRELOAD = `
 import { readFileSync } from 'node:fs';
 const RealDate = Date;
-let movedMs = 0;
-let readAtMs = -Infinity;
 function now() {
-  if (performance.now() - readAtMs > 50) {
-    readAtMs = performance.now();
-    try { movedMs = Number(readFileSync(process.env.BASCULE_MOVED_CLOCK, 'utf8')); } catch { movedMs = 0; }
-  }
+  let movedMs = 0;
+  try { movedMs = Number(readFileSync(process.env.BASCULE_MOVED_CLOCK, 'utf8')); } catch {}
   return RealDate.now() + movedMs;
 }
 globalThis.Date = new Proxy(RealDate, {
