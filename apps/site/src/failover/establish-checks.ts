@@ -22,13 +22,15 @@ export function blocks(line: PairCheck): boolean {
 
 /** B150: the name that people and clients use leads to whoever is primary, so it can be neither side's own. */
 export function checkSharedName(shared: Endpoint, addresses: { primary: Endpoint; backup: Endpoint }): PairCheck {
-  for (const [side, endpoint] of Object.entries(addresses) as ['primary' | 'backup', Endpoint][])
+  for (const side of ['primary', 'backup'] as const) {
+    const endpoint = addresses[side];
     if (isShared(shared, endpoint))
       return check('shared-name', [
         'red',
         `${endpoint.host} is the name that people and clients use: it leads to whichever appliance is primary. Enter the ${side}'s own address.`,
         { host: endpoint.host, side },
       ]);
+  }
   return check('shared-name', ['green', `Neither address is the shared name ${shared.host}.`, { host: shared.host }]);
 }
 

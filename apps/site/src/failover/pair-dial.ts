@@ -152,14 +152,21 @@ export class PairDial {
     this.#agent?.agent.destroy();
     const agent = new Agent({ keepAlive: true, maxSockets: CONNECTIONS_MAX, maxCachedSessions: 0 });
     agent.createConnection = (_options, done) => {
-      this.#connect().then(
-        (socket) => done?.(null, socket),
-        (error: unknown) => done?.(error as Error, undefined as never),
-      );
+      void this.#give(done);
       return undefined;
     };
     this.#agent = { name, agent };
     return agent;
+  }
+
+  async #give(done?: (error: Error | null, socket: TLSSocket) => void): Promise<void> {
+    let socket: TLSSocket;
+    try {
+      socket = await this.#connect();
+    } catch (error) {
+      return done?.(error as Error, undefined as never);
+    }
+    done?.(null, socket);
   }
 
   /** A connection to the peer, and to nobody else. */
