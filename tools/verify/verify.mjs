@@ -24,6 +24,9 @@ const HEADS_FORMAT = 'bascule-audit/2';
 const FORMER_FORMAT = 'bascule-audit/3';
 const AUDIT_FORMATS = ['bascule-audit/1', HEADS_FORMAT, FORMER_FORMAT];
 const ZEROS = '0'.repeat(64);
+/** Events of this code tell of a discarded history that was taken in (audit-export 5.2). */
+const BRANCH_CODE = 'AUDIT_BRANCH_MERGED';
+const BRANCHES_NAMED_MAX = 50;
 const PROOF_FORMAT = 'bascule-fleet-proof/1';
 /** Shorter than the first line of an audit export. */
 const PROOF_START = '{"format":"bascule-fleet';
@@ -183,7 +186,7 @@ const AUDIT_FIELDS = {
 /** audit-export 3: every line re-hashed, chained to the one before it in its chain, and the whole file sealed by the end line. */
 async function verifyAudit(reader, firstLine, found) {
   Object.assign(found, { kind: 'audit', events: 0, lines: 1, wholeBytes: firstLine.length, head: ZEROS, chains: new Map() });
-  Object.assign(found, { heads: 0, unsigned: 0 });
+  Object.assign(found, { heads: 0, unsigned: 0, openings: new Map(), partings: new Map(), branches: new Map() });
   const format = AUDIT_FORMATS.find((name) => firstLine.toString('latin1') === `{"format":"${name}"}\n`);
   if (format === undefined) throw new Broken('line 1: the header is not that of an audit export');
   const whole = createHash('sha256').update(firstLine);
@@ -214,6 +217,11 @@ function checkEnd(value, sha256, where, found) {
   const expected = { end: { events: found.events, head: found.head, sha256 } };
   if (JSON.stringify(value) !== JSON.stringify(expected))
     throw new Broken(`${where}: the end line does not fit what is above it`);
+  for (const [name, branch] of found.branches) {
+    const chain = found.chains.get(name);
+    if (chain?.sequence !== branch.toSequence || chain.hash !== branch.head)
+      throw new Broken(`${branch.where}: the discarded history that it tells of is another than the one here`);
+  }
 }
 
 function takeEvent(event, where, found) {
@@ -230,6 +238,7 @@ function takeEvent(event, where, found) {
     .digest('hex');
   if (computed !== hash) throw new Broken(`${where} (event ${event.sequence}): its hash does not fit`);
   chainEvent(event, where, found);
+  if (event.code === BRANCH_CODE) takeBranch(event, where, found);
   found.events += 1;
   found.unsigned += 1;
   found.head = hash;
@@ -245,6 +254,8 @@ function chainEvent(event, where, found) {
   if (own) {
     if (event.sequence !== own.sequence + 1) throw new Broken(`${where}: event ${event.sequence} follows event ${own.sequence}`);
     if (event.previousHash !== own.hash) throw new Broken(`${where}: event ${event.sequence} is not chained to the one before`);
+    const other = found.openings.get(event.previousHash);
+    if (other !== undefined) notePartings(found, event, [other, name]);
   } else {
     const opens = (chain) =>
       (chain.sequence === event.sequence - 1 && chain.hash === event.previousHash) ||
@@ -253,8 +264,31 @@ function chainEvent(event, where, found) {
     if (!first && ![...chains.values()].some(opens))
       throw new Broken(`${where}: event ${event.sequence} opens a chain that nothing leads to`);
     if (chains.size >= CHAINS_MAX) throw new Broken(`${where}: more than ${CHAINS_MAX} chains`);
+    const besides = [...chains].filter(
+      ([, chain]) => chain.sequence === event.sequence && chain.previousHash === event.previousHash,
+    );
+    if (besides.length > 0) notePartings(found, event, [...besides.map(([beside]) => beside), name]);
+    found.openings.set(event.previousHash, name);
   }
   chains.set(name, { sequence: event.sequence, hash: event.hash, previousHash: event.previousHash });
+}
+
+/** audit-export 5.1: two chains go on from one event: there were two histories. */
+function notePartings({ partings }, event, names) {
+  const known = partings.get(event.previousHash) ?? { sequence: event.sequence, names: new Set() };
+  for (const name of names) known.names.add(name);
+  partings.set(event.previousHash, known);
+}
+
+/** audit-export 5.2: which of them was discarded; compared with what is here at the end of the file. */
+function takeBranch(event, where, found) {
+  const { appliance, epoch, fromSequence, toSequence, head } = parseJson(Buffer.from(event.details), where);
+  const isBranch =
+    typeof appliance === 'string' && [epoch, fromSequence, toSequence].every(Number.isSafeInteger) && /^[0-9a-f]{64}$/.test(head);
+  if (!isBranch) throw new Broken(`${where}: it does not name the discarded history that it tells of`);
+  const name = JSON.stringify([appliance, epoch]);
+  const first = found.branches.get(name)?.fromSequence ?? fromSequence;
+  found.branches.set(name, { appliance, epoch, fromSequence: Math.min(first, fromSequence), toSequence, head, where });
 }
 
 /** audit-export 2.3: the certificate that heads are signed with, once, before everything else. */
@@ -379,6 +413,23 @@ function summariseHeads({ heads, lastHead, unsigned, identities, former = [], is
     add('before it', `${createHash('sha256').update(raw).digest('hex')} (vouched for by the one after it)`);
 }
 
+function summariseHistories({ partings, branches }, add) {
+  const named = (chain) => {
+    const [appliance, epoch] = JSON.parse(chain);
+    return `${printable(appliance)} (epoch ${epoch})`;
+  };
+  for (const { sequence, names } of [...partings.values()].slice(0, BRANCHES_NAMED_MAX)) {
+    const open = [...names].every((name) => !branches.has(name));
+    const rest = open ? '; nothing here says which one was discarded' : '';
+    add('parted', `before event ${sequence}: ${[...names].map(named).join(' and ')} both go on from one event${rest}`);
+  }
+  for (const { appliance, epoch, fromSequence, toSequence } of [...branches.values()].slice(0, BRANCHES_NAMED_MAX))
+    add(
+      'discarded',
+      `${printable(appliance)} (epoch ${epoch}), events ${fromSequence} to ${toSequence}: kept beside the history that goes on`,
+    );
+}
+
 function summarise(found) {
   const lines = [];
   const add = (label, value) => lines.push(`  ${`${label}:`.padEnd(12)} ${value}`);
@@ -403,6 +454,7 @@ function summarise(found) {
     if (found.first) add('when', `${instant(found.first.atMs)} to ${instant(found.last.atMs)}`);
     if (found.last)
       add('last', `${printable(found.last.actorName)}: ${printable(found.last.summary)} (${printable(found.last.appliance)})`);
+    summariseHistories(found, add);
     summariseHeads(found, add);
   } else if (found.kind === 'proof') {
     summariseProof(found, add);

@@ -7,9 +7,10 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
-import { defineAuditEvent, exportAudit } from '@bascule/store/audit.ts';
+import { defineAuditEvent, exportAudit, type AuditEvent } from '@bascule/store/audit.ts';
+import { mergeAudit } from '@bascule/store/history-union.ts';
 import { SiteIdentity } from '../../apps/site/src/jump/site-identity.ts';
-import { openTestStore, testContext } from '@bascule/store/testing.ts';
+import { copyEntries, openTestStore, testContext } from '@bascule/store/testing.ts';
 
 const VERIFY = fileURLToPath(new URL('./verify.mjs', import.meta.url));
 const FLIPS = 60;
@@ -292,6 +293,38 @@ function reseal(lines: string[]): string {
   const sha256 = createHash('sha256').update(content).digest('hex');
   return `${content}${JSON.stringify({ end: { events: events.length, head: events.at(-1)?.['hash'], sha256 } })}\n`;
 }
+
+test('two histories after a forced double primary stay readable side by side, and it is said which one was discarded (audit-export 5)', async () => {
+  using one = openTestStore([], { appliance: 'north' });
+  using two = openTestStore([], { appliance: 'south', follower: true });
+  const add = (store: typeof one.store, number: number) =>
+    store.transact(testContext, happened({ number, odd: '' }), () => undefined);
+  for (const number of [1, 2, 3]) add(one.store, number);
+  copyEntries(one.store, two.store);
+  two.store.promote(testContext, happened({ number: 4, odd: '' }), 2);
+  const swapped = await verify([...exportAudit(two.store)].join(''));
+  assert.equal(swapped.code, 0, swapped.said);
+  assert.doesNotMatch(swapped.said, /parted|discarded/, 'a change of roles is no parting');
+  for (const number of [5, 6]) add(one.store, number);
+  one.store.signHead(() => Uint8Array.of(1));
+  for (const number of [5, 6, 7, 8]) add(two.store, number);
+  const { branches } = await mergeAudit(two.store, testContext, one.store);
+  const { code, said } = await verify([...exportAudit(two.store)].join(''));
+  assert.equal(code, 0, said);
+  assert.match(said, /in 2 chain\(s\)/);
+  assert.match(said, /parted: +before event 4: north \(epoch 1\) and south \(epoch 2\) both go on from one event\n/);
+  assert.match(said, /discarded: +north \(epoch 1\), events 4 to 5/);
+  // Who says that another history was discarded than the one that is there is not believed.
+  const claim: AuditEvent = {
+    code: 'AUDIT_BRANCH_MERGED',
+    summary: 'x',
+    details: { ...branches[0], head: 'a'.repeat(64) },
+  };
+  two.store.transact(testContext, claim, () => undefined);
+  const other = await verify([...exportAudit(two.store)].join(''));
+  assert.equal(other.code, 1);
+  assert.match(other.said, /discarded history that it tells of is another/);
+});
 
 test('any single bit flipped anywhere is noticed, in either format', async (t) => {
   const seed = Number(process.env['BASCULE_TEST_SEED'] ?? Date.now() % 1_000_000);
