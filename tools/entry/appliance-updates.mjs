@@ -279,12 +279,12 @@ function installedOnly(home) {
 }
 
 /** @param {string} home */
-function needRunning(home) {
+export function needRunning(home) {
   if (!running(home)) throw new Stop(`Nothing runs in ${home}, and this needs base. To start it: npm start`);
 }
 
 /** @param {string} home  @param {Record<string, unknown>} request  @param {number} timeoutMs */
-async function asked(home, request, timeoutMs) {
+export async function asked(home, request, timeoutMs) {
   const answer = await ask(home, request, timeoutMs).catch((error) => {
     throw new Stop(
       error.code === 'EACCES'

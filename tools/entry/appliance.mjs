@@ -4,6 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { closeSync, existsSync, fstatSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { isRoot, runtime, checkout } from './checkout.mjs';
+import { plan } from './appliance-plans.mjs';
 import * as updates from './appliance-updates.mjs';
 import { ask, running } from './control.mjs';
 import { SERVICE_USER, chooseHome } from './home.mjs';
@@ -26,6 +27,13 @@ npm run appliance -- import FILE [--trust FINGERPRINT]           verify a .bascu
                                                                  SHA-256 of its root, compared with what the publisher says
 npm run appliance -- rollback base|site                          back to the version before
 npm run appliance -- download-key                                a key for a machine that can reach the update server
+npm run appliance -- plan [show]                                 the upgrade plan that is under way, step by step
+npm run appliance -- plan make single|synchronous|asynchronous|rolling
+                                                                 shows what a plan will do and how long; nothing is done yet
+npm run appliance -- plan run [KIND] [--step-by-step] [--overrule CODE,CODE]
+                                                                 runs it, or goes on with it, and shows how it goes; exit code 0 only when it is
+                                                                 done, 3 when it waits for somebody
+npm run appliance -- plan confirm|pause|cancel|give-up|report    somebody has looked; or stops it, takes it back, ends it as it is; its signed report
 npm run appliance -- accept-time                                 the system clock is right, and a later time seen before was wrong
 Each takes --home DIR, as npm start does.`;
 const ANSWER_WAIT_LIMIT_MS = 10_000;
@@ -53,6 +61,7 @@ await runMain(async () => {
     rollback: () => updates.rollBack(home, more[0]),
     'download-key': () => updates.downloadKey(home),
     'accept-time': () => updates.acceptTime(home),
+    plan: () => plan(home, more, own),
   };
   const run = commands[/** @type {keyof typeof commands} */ (command ?? '')];
   if (!run) throw new Stop(USAGE, 64);
@@ -72,6 +81,7 @@ function split(args) {
 function takeOwnOptions(command, rest) {
   const own = {
     asJson: false,
+    stepByStep: false,
     acceptEula: /** @type {string | undefined} */ (undefined),
     trust: /** @type {string | undefined} */ (undefined),
     overrule: /** @type {string[]} */ ([]),
@@ -87,7 +97,8 @@ function takeOwnOptions(command, rest) {
     if (command === 'log' && flag === '--json') own.asJson = true;
     else if (command === 'install' && flag === '--accept-eula') own.acceptEula = value();
     else if (command === 'import' && flag === '--trust') own.trust = value().toLowerCase();
-    else if (command === 'install' && flag === '--overrule') own.overrule.push(...value().split(','));
+    else if (command === 'plan' && flag === '--step-by-step') own.stepByStep = true;
+    else if ((command === 'install' || command === 'plan') && flag === '--overrule') own.overrule.push(...value().split(','));
     else own.rest.push(rest[index] ?? '');
   }
   return own;
