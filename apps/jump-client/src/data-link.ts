@@ -20,6 +20,7 @@ const IN_FLIGHT_LIMIT_BYTES = 1024 * 1024;
 const WELCOME_LIMIT_MS = 10_000;
 const PING_AFTER_MS = 15_000;
 const SILENCE_LIMIT_MS = 45_000;
+const PROOF_LIMIT_MS = 2_000;
 
 export interface DataLinkEvents {
   /** The relay has output up to `outFrom`: send from there. What is before `keepFrom` may be forgotten. */
@@ -42,6 +43,7 @@ export class DataLink {
   #inFlightBytes = 0;
   #heardMs = Date.now();
   #timer: NodeJS.Timeout;
+  #proofTimer: NodeJS.Timeout | undefined;
 
   /** Dials at once. What comes of it is told to `events`; `closed` comes exactly once. */
   constructor(target: DialTarget, tls: Omit<DialTls, 'alpn'>, hello: () => AgentHello, events: DataLinkEvents) {
@@ -87,6 +89,17 @@ export class DataLink {
     const silentMs = nowMs - this.#heardMs;
     if (silentMs >= SILENCE_LIMIT_MS) this.#end(0, 'the relay was silent');
     else if (silentMs >= PING_AFTER_MS) this.#webSocket?.ping();
+  }
+
+  /** Asks for a sign of life; without one within PROOF_LIMIT_MS the link is over. */
+  prove(): void {
+    if (!this.live || this.#proofTimer !== undefined) return;
+    const askedMs = Date.now();
+    this.#webSocket?.ping();
+    this.#proofTimer = setTimeout(() => {
+      this.#proofTimer = undefined;
+      if (this.#heardMs < askedMs) this.#end(0, 'the relay did not answer');
+    }, PROOF_LIMIT_MS);
   }
 
   #open(webSocket: LinkSocket, hello: () => AgentHello): void {
@@ -142,6 +155,7 @@ export class DataLink {
     if (this.#ended) return;
     this.#ended = true;
     clearTimeout(this.#timer);
+    clearTimeout(this.#proofTimer);
     const webSocket = this.#webSocket;
     if (webSocket?.readyState === webSocket?.OPEN && code >= 1000)
       webSocket?.close(code, Buffer.from(reason).subarray(0, 120).toString('utf8'));

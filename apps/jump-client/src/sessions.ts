@@ -31,10 +31,14 @@ export class Sessions implements FaceSessions {
     return Array.from(this.#sessions.values(), (session) => session.held);
   }
 
-  /** The site has accepted this client: sessions without a data link ask for one. */
-  linkAccepted(): void {
+  /** The site has accepted this client: sessions without a data link ask for one, as do those whose link leads where the site is no more. */
+  linkAccepted(hasMoved: boolean): void {
     this.#aloneSinceMs = undefined;
-    for (const session of this.#sessions.values()) session.requestTicket();
+    for (const session of this.#sessions.values()) {
+      if (hasMoved) session.moved();
+      else session.proveLink();
+      session.requestTicket();
+    }
   }
 
   linkEnded(): void {

@@ -47,7 +47,7 @@ const NOTHING = new Uint8Array();
 export interface ShellSessionOptions {
   id: string;
   program: SessionProgram;
-  target: DialTarget;
+  target(): DialTarget;
   tls(): Omit<DialTls, 'alpn'>;
   /** Sends on the control link; false when there is none. */
   send(message: FromClient): boolean;
@@ -121,7 +121,7 @@ export class ShellSession {
       inputs: this.#input.all(),
       keeps: true,
     });
-    const link: DataLink = new DataLink(this.#options.target, this.#options.tls(), hello, {
+    const link: DataLink = new DataLink(this.#options.target(), this.#options.tls(), hello, {
       welcome: (outFrom, keepFrom) => this.#onWelcome(outFrom, keepFrom),
       acknowledged: (offset) => this.#onAcknowledged(offset),
       stored: (offset) => this.#onStored(offset),
@@ -161,6 +161,16 @@ export class ShellSession {
 
   check(nowMs: number): void {
     this.#link?.check(nowMs);
+  }
+
+  /** The control link had to be made anew: the data link may be dead as well, and says so soon or answers. */
+  proveLink(): void {
+    this.#link?.prove();
+  }
+
+  /** The site is at another address: whoever records now is there. */
+  moved(): void {
+    this.#link?.close(CloseCode.restarting, 'the site has moved');
   }
 
   #onOutput(bytes: Buffer): void {

@@ -15,6 +15,7 @@ import { KeptSettings } from './kept-settings.ts';
 import { LinkPace } from './link-pace.ts';
 import { LinkTrust } from './link-trust.ts';
 import type { ClientOptions } from './options.ts';
+import { SiteAddresses } from './site-addresses.ts';
 import { SaidSeldom } from './said-seldom.ts';
 import { SiteVersionGate } from './site-version-gate.ts';
 import type { SupervisorChannel } from './supervisor-channel.ts';
@@ -28,6 +29,9 @@ const STOP_LIMIT_MS = 2000;
 const REFUSAL_SAID_EVERY_MS = 60 * 60_000;
 /** Messages for sessions that wait until this candidate is the current program; what comes beyond is given again by the site at the next connect. */
 const HELD_MESSAGES_LIMIT = 64;
+/** With several addresses: after so long a silence the system asks the other end. Costs neither side anything but a packet. */
+const ALIVE_EVERY_MS = 5_000;
+const SESSION_ALIVE_EVERY_MS = 1_000;
 /** After `uninstalling` the link is closed within this. */
 const LAST_WORD_LIMIT_MS = 2000;
 
@@ -48,6 +52,8 @@ export interface ConnectedClientParts {
 export interface ClientStatus {
   connected: boolean;
   state: Accepted['state'] | undefined;
+  /** HOST:PORT: where it is connected, or dials. */
+  site: string;
   sessions: number;
   settings: ClientSettings;
   /** Until the next check-in of a passive client that is not connected. */
@@ -69,6 +75,7 @@ export class ConnectedClient {
   readonly #versionGate: SiteVersionGate;
   readonly #checkIns = new CheckInClock();
   readonly #pace: LinkPace;
+  readonly #addresses: SiteAddresses;
   #health: TrialHealth | undefined;
   #stopping = new AbortController();
   /** Ends the pause between two links. */
@@ -84,6 +91,8 @@ export class ConnectedClient {
   #heldMessages: SessionMessage[] | undefined;
   /** The site has nothing (more) for this passive client. */
   #isCheckInOver = false;
+  /** The last link was given up because nothing was heard. */
+  #wasSilent = false;
   #idleWaiters: (() => void)[] = [];
   #uninstallAsked = false;
 
@@ -97,9 +106,10 @@ export class ConnectedClient {
     this.#trust = new LinkTrust(home, this.#settings, log);
     this.#versionGate = new SiteVersionGate(options.folder);
     this.#pace = new LinkPace(options.trial);
+    this.#addresses = new SiteAddresses(options, () => this.#settings.now.addresses);
     this.#sessions = face.sessions({
-      target: options,
-      tls: () => this.#trust.forDataLink(),
+      target: () => this.#addresses.now,
+      tls: () => ({ ...this.#trust.forDataLink(), ...this.#dialLimits(SESSION_ALIVE_EVERY_MS) }),
       send: (message) => this.#link?.send(message) ?? false,
       log,
     });
@@ -152,6 +162,7 @@ export class ConnectedClient {
     return {
       connected: this.#link !== undefined && this.#accepted,
       state: this.#state,
+      site: this.#addresses.text,
       sessions: this.#sessions.size,
       settings: now,
       checkInMs: isResting ? this.#checkIns.leftMs(now.checkInHours) : undefined,
@@ -177,7 +188,7 @@ export class ConnectedClient {
       trial,
       running: this.#about,
       stateDirectory: this.#options.home,
-      dial: (signal) => dial(this.#options, { ...this.#trust.plain(), alpn: LINK_ALPN }, signal),
+      dial: (signal) => dial(this.#addresses.now, { ...this.#trust.plain(), alpn: LINK_ALPN }, signal),
       report: (report) => this.#link?.send({ kind: 'upgrade-status', ...report }) ?? false,
       isIdle: () => this.#sessions.size === 0,
       whenIdle: (signal) => this.#whenIdle(signal),
@@ -241,8 +252,10 @@ export class ConnectedClient {
       const events = {
         hello: ({ version }: Welcome) => this.#helloTo(version, identity),
         message: (message: Exclude<ToClient, { kind: 'welcome' }>) => this.#received(message),
+        isHurried: () => this.#addresses.areSeveral && this.#sessions.size > 0,
       };
-      this.#link = await ControlLink.open(this.#options, this.#trust.forControlLink(), events, this.#stopping.signal);
+      const tls = { ...this.#trust.forControlLink(), ...this.#dialLimits(ALIVE_EVERY_MS) };
+      this.#link = await ControlLink.open(this.#addresses.now, tls, events, this.#stopping.signal);
       reason = await this.#link.ended;
       const isExpected = this.#stopping.signal.aborted || this.#refused !== undefined || this.#isCheckInOver;
       if (!isExpected) this.#log.warn({ reason }, 'link-ended');
@@ -251,6 +264,7 @@ export class ConnectedClient {
       reason = (error as Error).message;
       if (!this.#stopping.signal.aborted) this.#log.warn({ reason }, 'link-failed');
     }
+    this.#wasSilent = this.#link?.wasSilent === true;
     this.#link = undefined;
     this.#sessions.linkEnded();
     this.#health?.unlinked(this.#refusal() ?? reason);
@@ -351,13 +365,12 @@ export class ConnectedClient {
   }
 
   #onAccepted(message: Accepted): void {
-    if (!this.#accepted)
-      this.#log.info({ state: message.state, site: `${this.#options.host}:${this.#options.port}` }, 'connected');
+    if (!this.#accepted) this.#log.info({ state: message.state, site: this.#addresses.text }, 'connected');
     this.#accepted = true;
     this.#state = message.state;
     this.#refusalSaid.forget();
     this.#pace.accepted(message.reconnect);
-    this.#sessions.linkAccepted();
+    this.#sessions.linkAccepted(this.#addresses.accepted());
     if (message.settings !== undefined) this.#changeSettings(message.settings);
     this.#trust.keep(message);
     this.#health?.accepted();
@@ -411,8 +424,20 @@ export class ConnectedClient {
     });
   }
 
+  /** Where nobody takes the client, or nothing is heard, the next address has its turn before there is a longer pause. */
   #waitMs(accepted: boolean): number {
-    return this.#pace.waitMs({ accepted, retryAfterMs: this.#refused?.retryAfterMs, withSessions: this.#sessions.size > 0 });
+    const withSessions = this.#sessions.size > 0;
+    const refused = this.#refused;
+    const isElsewhere = accepted ? this.#wasSilent : refused === undefined || refused.elsewhere === true;
+    if (isElsewhere && this.#addresses.areSeveral && this.#addresses.failed()) return this.#pace.otherAddressMs(withSessions);
+    // One who is nowhere yet goes on looking for the sake of its sessions.
+    const retryAfterMs = refused?.elsewhere === true && withSessions ? undefined : refused?.retryAfterMs;
+    return this.#pace.waitMs({ accepted, retryAfterMs, withSessions });
+  }
+
+  /** With several addresses a connection that is dead without a word is given up in seconds, and so is a dial. */
+  #dialLimits(aliveEveryMs: number): { limitMs?: number | undefined; aliveEveryMs?: number } {
+    return this.#addresses.areSeveral ? { limitMs: this.#addresses.dialLimitMs, aliveEveryMs } : {};
   }
 
   async #pause(waitMs: number): Promise<void> {

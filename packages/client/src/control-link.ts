@@ -9,9 +9,12 @@ import { dial, type DialTarget } from './dial.ts';
 import { parseToClient } from './enrol.ts';
 import { openWebSocket, type LinkSocket } from './link-socket.ts';
 
-const CHECK_INTERVAL_MS = 5000;
+const CHECK_INTERVAL_MS = 1000;
 /** wire 3.7: a ping when nothing was heard for this long (the appliance's own pings count as heard). */
-const PING_AFTER_MS = CONTROL_SILENCE_LIMIT_MS / 3 + CHECK_INTERVAL_MS;
+const PING_AFTER_MS = CONTROL_SILENCE_LIMIT_MS / 3 + 5000;
+/** The same for a client in a hurry. */
+const HURRIED_PING_AFTER_MS = 1000;
+const HURRIED_SILENCE_LIMIT_MS = 4000;
 /** `accepted` has to come within this. */
 const ACCEPT_LIMIT_MS = 30_000;
 
@@ -19,6 +22,8 @@ export interface ControlLinkEvents {
   /** Answers the server's `welcome`: the first message; undefined to close instead. */
   hello(welcome: Extract<ToClient, { kind: 'welcome' }>): FromClient | undefined;
   message(message: Exclude<ToClient, { kind: 'welcome' }>): void;
+  /** Sessions live, and another appliance may take the place of one that falls silent: that is found out in seconds. */
+  isHurried?(): boolean;
 }
 
 export interface ControlLinkTls {
@@ -28,6 +33,8 @@ export interface ControlLinkTls {
   certificate: string;
   session: Buffer | undefined;
   onSession(session: Buffer): void;
+  limitMs?: number | undefined;
+  aliveEveryMs?: number | undefined;
 }
 
 /** One control link, from dialling to its end (wire section 3). */
@@ -35,12 +42,16 @@ export class ControlLink {
   #webSocket: LinkSocket;
   #heardMs = Date.now();
   #openedMs = Date.now();
+  #checkedMs = Date.now();
   #greeted = false;
+  #wasSilent = false;
+  readonly #isHurried: () => boolean;
   #timer: NodeJS.Timeout;
   #ended: Promise<string>;
 
   private constructor(webSocket: LinkSocket, events: ControlLinkEvents) {
     this.#webSocket = webSocket;
+    this.#isHurried = () => events.isHurried?.() === true;
     this.#timer = setInterval(() => this.#check(), CHECK_INTERVAL_MS);
     this.#ended = new Promise((resolve) => {
       let reason = 'closed by the appliance';
@@ -71,6 +82,11 @@ export class ControlLink {
     return this.#ended;
   }
 
+  /** It was given up because nothing was heard. */
+  get wasSilent(): boolean {
+    return this.#wasSilent;
+  }
+
   send(message: FromClient): boolean {
     if (this.#webSocket.readyState !== this.#webSocket.OPEN) return false;
     this.#webSocket.send(JSON.stringify(message));
@@ -99,8 +115,14 @@ export class ControlLink {
   #check(): void {
     const nowMs = Date.now();
     const silentMs = nowMs - this.#heardMs;
-    if (silentMs >= CONTROL_SILENCE_LIMIT_MS || (!this.#greeted && nowMs - this.#openedMs >= ACCEPT_LIMIT_MS))
+    const isHurried = this.#isHurried();
+    // This machine slept, or was stopped itself: what came meanwhile was not read yet.
+    const isLate = nowMs - this.#checkedMs > HURRIED_SILENCE_LIMIT_MS / 2;
+    this.#checkedMs = nowMs;
+    const limitMs = isHurried ? HURRIED_SILENCE_LIMIT_MS : CONTROL_SILENCE_LIMIT_MS;
+    if ((silentMs >= limitMs && !isLate) || (!this.#greeted && nowMs - this.#openedMs >= ACCEPT_LIMIT_MS)) {
+      this.#wasSilent = true;
       this.#webSocket.terminate();
-    else if (silentMs >= PING_AFTER_MS && this.#webSocket.readyState === this.#webSocket.OPEN) this.#webSocket.ping();
+    } else if (silentMs >= (isHurried ? HURRIED_PING_AFTER_MS : PING_AFTER_MS) && this.#webSocket.readyState === this.#webSocket.OPEN) this.#webSocket.ping();
   }
 }

@@ -15,6 +15,9 @@ export interface ProxyOptions {
 /** From the first packet to the end of the TLS handshake. */
 export const DIAL_LIMIT_MS = 20_000;
 
+/** Once the system has asked the other end in vain, it asks again this often, and then gives the connection up. */
+const KEEP_ALIVE_EVERY_MS = 1000;
+const KEEP_ALIVE_TRIES = 5;
 /** Certificates looked at in the chain that the appliance shows, at most. */
 const CHAIN_LIMIT = 16;
 
@@ -23,7 +26,7 @@ export interface DialTarget {
   port: number;
   proxy: ProxyOptions | undefined;
   /** The own address to dial from; the system's choice if absent. */
-  localAddress?: string;
+  localAddress?: string | undefined;
 }
 
 export interface DialTls {
@@ -37,16 +40,21 @@ export interface DialTls {
   /** A TLS session to resume. */
   session?: Buffer;
   onSession?(session: Buffer): void;
+  /** At most so long, when less than DIAL_LIMIT_MS: there are other addresses. */
+  limitMs?: number | undefined;
+  /** The other end may go without a word, and another machine answer in its place: the system asks it after so long a silence. */
+  aliveEveryMs?: number | undefined;
   /** No connection came about: a session that is not known any more must not keep us away. */
   onFailed?(): void;
 }
 
 /** Opens a TLS 1.3 connection to the appliance, through the proxy if there is one. Rejects with an Error whose message is a sentence. */
 export async function dial(target: DialTarget, tls: DialTls, signal?: AbortSignal): Promise<TLSSocket> {
-  const limit = AbortSignal.any([AbortSignal.timeout(DIAL_LIMIT_MS), ...(signal === undefined ? [] : [signal])]);
+  const limit = AbortSignal.any([AbortSignal.timeout(tls.limitMs ?? DIAL_LIMIT_MS), ...(signal === undefined ? [] : [signal])]);
   try {
     const socket =
       target.proxy === undefined ? await dialDirectly(target, limit) : await dialThroughProxy(target, target.proxy, limit);
+    if (tls.aliveEveryMs !== undefined) socket.setKeepAlive(true, tls.aliveEveryMs, KEEP_ALIVE_EVERY_MS, KEEP_ALIVE_TRIES);
     return await startTls(socket, tls, limit);
   } catch (error) {
     tls.onFailed?.();

@@ -7,7 +7,8 @@ export type SessionMessage = Extract<ToClient, { kind: 'session-open' | 'ticket'
 
 /** What the shared part of a client program lends to its sessions. */
 export interface SessionsContext {
-  target: DialTarget;
+  /** Where data links are dialled: where the control link is. */
+  target(): DialTarget;
   tls(): Omit<DialTls, 'alpn'>;
   /** Sends on the control link; false when there is none. */
   send(message: FromClient): boolean;
@@ -19,8 +20,8 @@ export interface FaceSessions {
   readonly size: number;
   /** For `hello`. */
   held(): HeldSession[];
-  /** The site has accepted this client: sessions without a data link ask for one. */
-  linkAccepted(): void;
+  /** The site has accepted this client: sessions without a data link ask for one, and all of them when the site is elsewhere now (`hasMoved`). */
+  linkAccepted(hasMoved: boolean): void;
   linkEnded(): void;
   received(message: SessionMessage): void;
   /** The last session is gone. */

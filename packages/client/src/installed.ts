@@ -1,6 +1,6 @@
 /** The files that installers write and client programs read (docs/spec/client-supervisor.md, section 2). */
 import { z } from 'zod';
-import { clientMode, clientProgram } from '@bascule/protocol/client-program.ts';
+import { clientMode, clientProgram, clientSettings } from '@bascule/protocol/client-program.ts';
 import { packageVersion } from '@bascule/protocol/package-manifest.ts';
 
 const absolutePath = z
@@ -37,6 +37,8 @@ export const settingsFile = z.object({
   mode: clientMode.default('active'),
   checkInHours: z.number().int().min(1).max(168).default(24),
   toleratesDates: z.boolean().default(false),
+  /** As the site told: where else it may be. */
+  addresses: clientSettings.shape.addresses,
   /** `http://[USER:PASSWORD@]HOST:PORT`; null: HTTPS_PROXY of the environment, or none. */
   proxy: z.string().max(600).nullable().default(null),
   /** The name of the Jump Item at enrolment; the host name if null. */

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { writeFileDurablySync } from '@bascule/core/durable-file.ts';
 import { clientSettings, type ClientSettings } from '@bascule/protocol/client-program.ts';
 import type { ProgramFolder } from './program-folder.ts';
@@ -24,12 +25,12 @@ export class KeptSettings {
 
   /** Durable when it returns; whether anything changed. Throws what the disk says, and holds for this run even then. */
   change(settings: ClientSettings): boolean {
-    const { mode, checkInHours, toleratesDates } = settings;
-    const { now } = this;
-    if (mode === now.mode && checkInHours === now.checkInHours && toleratesDates === now.toleratesDates) return false;
-    this.#now = { mode, checkInHours, toleratesDates };
+    const { mode, checkInHours, toleratesDates, addresses } = settings;
+    const changed = { mode, checkInHours, toleratesDates, ...(addresses !== undefined && { addresses }) };
+    if (isDeepStrictEqual(changed, this.#now)) return false;
+    this.#now = changed;
     if (this.#folder === undefined) writeFileDurablySync(this.#file, `${JSON.stringify(this.#now)}\n`);
-    else this.#folder.storeSettings({ ...this.#folder.settings(), ...this.#now });
+    else this.#folder.storeSettings({ ...this.#folder.settings(), addresses, ...this.#now });
     return true;
   }
 }

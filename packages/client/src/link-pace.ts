@@ -12,6 +12,9 @@ const TRIAL_MAX_MS = 2_000;
 const RETURN_FIRST_MS = 20;
 const RETURN_MAX_MS = 250;
 const RETURN_LIMIT_MS = 10_000;
+/** Before another address of the same site: enough to spread those who lost one appliance at the same moment; sessions first. */
+const OTHER_ADDRESS_MAX_MS = 2_000;
+const OTHER_ADDRESS_WITH_SESSIONS_MAX_MS = 100;
 
 type ComeBack = Extract<ToClient, { kind: 'come-back' }>;
 type Windows = Extract<ToClient, { kind: 'accepted' }>['reconnect'];
@@ -47,6 +50,11 @@ export class LinkPace {
     this.#comeBack = message;
     this.#returnUntilMs = performance.now() + message.afterMs + message.withinMs + RETURN_LIMIT_MS;
     this.#returnPauses.reset();
+  }
+
+  /** Before the next of several addresses, of which this round has not tried all. */
+  otherAddressMs(withSessions: boolean): number {
+    return Math.random() * (withSessions || this.#isTrial ? OTHER_ADDRESS_WITH_SESSIONS_MAX_MS : OTHER_ADDRESS_MAX_MS);
   }
 
   /** In milliseconds, after a link that ended: whether it had been accepted, or refused and until when; whether sessions live. */

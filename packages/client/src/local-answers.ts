@@ -34,7 +34,7 @@ export async function answerLocally(
     if (client.status().connected) return { code: DONE, lines: ['It is connected already.'] };
     client.checkIn();
     const isReached = await reached(client);
-    const where = `${options.host}:${options.port}`;
+    const where = client.status().site;
     return isReached
       ? { code: DONE, lines: [`Checked in: it reached the appliance at ${where}.`] }
       : {
@@ -61,7 +61,7 @@ const STATES: Record<NonNullable<ClientStatus['state']>, string> = {
 };
 
 function statusAnswer(status: ClientStatus, about: ClientBundleAbout, options: ClientOptions): LocalAnswer {
-  const { connected, state, sessions, settings, checkInMs, upgrade } = status;
+  const { connected, state, site, sessions, settings, checkInMs, upgrade } = status;
   const isResting = checkInMs !== undefined;
   const connection = connected
     ? 'connected'
@@ -70,8 +70,11 @@ function statusAnswer(status: ClientStatus, about: ClientBundleAbout, options: C
       : 'not connected; trying';
   const lines = [
     `Program:    ${about.program} ${about.version} (${about.revision})`,
-    `Appliance:  ${options.host}:${options.port}${options.proxy === undefined ? '' : ` through the proxy ${options.proxy.host}:${options.proxy.port}`}`,
+    `Appliance:  ${site}${options.proxy === undefined ? '' : ` through the proxy ${options.proxy.host}:${options.proxy.port}`}`,
     `Connection: ${connection}`,
+    ...(settings.addresses === undefined
+      ? []
+      : [`Addresses:  ${settings.addresses.map(({ host, port }) => `${host}:${port}`).join(', ')}`]),
     ...(state === undefined ? [] : [`State:      ${STATES[state]}`]),
     `Mode:       ${settings.mode === 'active' ? 'active: stays connected' : `passive: checks in every ${settings.checkInHours} hours`}`,
     `Sessions:   ${sessions}`,

@@ -1,0 +1,83 @@
+import type { ClientSettings } from '@bascule/protocol/client-program.ts';
+import type { DialTarget } from './dial.ts';
+
+/** How long one address may take, from the first packet to the end of the handshake, while there are others. */
+const SHARED_DIAL_LIMIT_MS = 6_000;
+
+type Address = NonNullable<ClientSettings['addresses']>[number];
+
+/**
+ * Where the site may be: what the site has told, and what was configured. One address is dialled until it fails; then the others in turn, each once, before the client
+ * pauses. A client that knows one address only dials that.
+ */
+export class SiteAddresses {
+  readonly #configured: DialTarget;
+  readonly #told: () => ClientSettings['addresses'];
+  #now: Address;
+  /** Where the site last took this client. */
+  #good: Address | undefined;
+  readonly #failed = new Set<string>();
+
+  /** `told`: what the site last said. */
+  constructor(configured: DialTarget, told: () => ClientSettings['addresses']) {
+    this.#configured = configured;
+    this.#told = told;
+    this.#now = this.#all()[0]!;
+  }
+
+  /** Where to dial now, for control links, data links and parcels alike. */
+  get now(): DialTarget {
+    const { proxy, localAddress } = this.#configured;
+    return { ...this.#now, proxy, ...(localAddress !== undefined && { localAddress }) };
+  }
+
+  /** For people. */
+  get text(): string {
+    return textOf(this.#now);
+  }
+
+  /** There is more than one: a link that is silent is given up sooner. */
+  get areSeveral(): boolean {
+    return this.#all().length > 1;
+  }
+
+  /** For one try; undefined: as long as any dial may take. */
+  get dialLimitMs(): number | undefined {
+    return this.areSeveral ? SHARED_DIAL_LIMIT_MS : undefined;
+  }
+
+  /** Nobody took the client here: whether there is another address that was not tried since the last pause; it is the next. */
+  failed(): boolean {
+    this.#failed.add(textOf(this.#now));
+    const all = this.#all();
+    const next = all.find((address) => !this.#failed.has(textOf(address)));
+    this.#now = next ?? this.#first(all);
+    if (next === undefined) this.#failed.clear();
+    return next !== undefined;
+  }
+
+  /** The site took the client here; whether that is elsewhere than the last time. */
+  accepted(): boolean {
+    this.#failed.clear();
+    const hasMoved = this.#good !== undefined && textOf(this.#good) !== textOf(this.#now);
+    this.#good = this.#now;
+    return hasMoved;
+  }
+
+  /** Where the next round begins: where the site was last, if it may still be there. */
+  #first(all: Address[]): Address {
+    const good = this.#good;
+    return all.find((address) => good !== undefined && textOf(address) === textOf(good)) ?? all[0]!;
+  }
+
+  /** In the order in which they are tried; the configured one is never forgotten. */
+  #all(): Address[] {
+    const { host, port } = this.#configured;
+    const all = [...(this.#told() ?? []), { host, port }];
+    return all.filter((address, index) => all.findIndex((other) => textOf(other) === textOf(address)) === index);
+  }
+}
+
+function textOf({ host, port }: Address): string {
+  return `${host}:${port}`;
+}
