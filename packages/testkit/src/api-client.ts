@@ -1,6 +1,7 @@
 /** A client of the HTTP interface, as a browser would be one: cookie, CSRF token, the certificate pinned at first sight. */
 import { once } from 'node:events';
 import { Agent, request } from 'node:https';
+import { isIP } from 'node:net';
 import { connect } from 'node:tls';
 import { z } from 'zod';
 import {
@@ -51,9 +52,9 @@ export class ApiClient {
   static async pin(url: string, prefix: '/api' | '/appliance/api' = '/api'): Promise<ApiClient> {
     const { hostname, port } = new URL(url);
     const socket = connect({
-      host: '127.0.0.1',
+      host: isIP(hostname) === 0 ? '127.0.0.1' : hostname,
       port: Number(port),
-      servername: hostname,
+      ...(isIP(hostname) === 0 && { servername: hostname }),
       rejectUnauthorized: false,
       ALPNProtocols: ['http/1.1'],
     });

@@ -30,6 +30,12 @@ export interface LaunchOptions {
   directory?: string;
   /** Stages the checkout and runs boot on the staged versions, as `npm start` does, so that others can be installed. */
   staged?: boolean;
+  /** The address that it listens on and is reached at; 127.0.0.1 if absent. */
+  address?: string;
+  /** The name by which people and clients reach it; `localhost` if absent. */
+  name?: string;
+  /** What starts its programs on a machine of its own (`ip netns exec NAME`). */
+  onMachine?: readonly string[];
   /** Jump Clients run from the checkout, as on machines of their own: what happens to the disk of the appliance does not happen to them. */
   clientsApart?: boolean;
 }
@@ -67,12 +73,17 @@ export class LaunchedAppliance implements AsyncDisposable {
   }
 
   get url(): string {
-    return `https://localhost:${this.port}`;
+    const { address } = this.#options;
+    return `https://${address ?? 'localhost'}:${this.port}`;
+  }
+
+  get address(): string {
+    return this.#options.address ?? '127.0.0.1';
   }
 
   /** Starts boot, at the second time on the same port as before, and waits until base and site are ready. */
   async start(): Promise<void> {
-    if (this.port === 0) this.port = await freeFixedPort();
+    if (this.port === 0) this.port = await freeFixedPort(this.#options.onMachine === undefined ? this.address : undefined);
     this.startBoot();
     await waitUntil('boot has written boot.json', () => this.#readPort() ?? this.#throwIfBootEnded());
     const { firstPasswords } = await this.ready();
@@ -89,7 +100,8 @@ export class LaunchedAppliance implements AsyncDisposable {
   startBootWith(environment: Record<string, string>): void {
     this.#extraEnvironment = environment;
     const log = openSync(this.logFile, 'a');
-    const boot = spawn(this.#software.boot.node, this.bootArgs, {
+    const [command = '', ...args] = [...(this.#options.onMachine ?? []), this.#software.boot.node, ...this.bootArgs];
+    const boot = spawn(command, args, {
       stdio: ['ignore', log, log],
       cwd: '/',
       env: { ...process.env, ...this.#options.environment, ...environment },
@@ -101,10 +113,16 @@ export class LaunchedAppliance implements AsyncDisposable {
     });
   }
 
+  /** On a machine of its own every address, so that those that come later are served too. */
+  get #listen(): string {
+    return this.#options.onMachine === undefined ? this.address : '0.0.0.0';
+  }
+
   /** boot's command line, its program file first. */
   get bootArgs(): string[] {
     const { main, baseArgs } = this.#software.boot;
-    const place = ['--home', this.home, '--listen', '127.0.0.1', '--port', String(this.port), '--name', 'localhost'];
+    const { name = 'localhost' } = this.#options;
+    const place = ['--home', this.home, '--listen', this.#listen, '--port', String(this.port), '--name', name];
     return [main, ...place, ...baseArgs, ...(isRoot ? ['--user', SERVICE_USER] : [])];
   }
 
@@ -181,7 +199,7 @@ export class LaunchedAppliance implements AsyncDisposable {
       name,
       token,
       home: join(this.directory, `jump-client-${this.#clients.length + 1}`),
-      url: options.url ?? `https://127.0.0.1:${this.port}`,
+      url: options.url ?? `https://${this.address}:${this.port}`,
       ...this.#software.jumpClient,
     });
     this.#clients.push(client);
@@ -254,13 +272,13 @@ function killIfAlive(pid: number): boolean {
  * A free port below those that the kernel gives to outgoing connections (ip_local_port_range): while the appliance is down, a client that tries
  * again and again could otherwise get its very port as its own, and keep boot from binding it.
  */
-async function freeFixedPort(): Promise<number> {
+async function freeFixedPort(address = '127.0.0.1'): Promise<number> {
   for (;;) {
     const port = FIXED_PORTS.from + Math.floor(Math.random() * (FIXED_PORTS.below - FIXED_PORTS.from));
     const probe = createServer();
     const isFree = await new Promise<boolean>((resolve) => {
       probe.once('error', () => resolve(false));
-      probe.listen(port, '127.0.0.1', () => resolve(true));
+      probe.listen(port, address, () => resolve(true));
     });
     if (!isFree) continue;
     probe.close();

@@ -1,0 +1,141 @@
+/** Two appliances as real processes on this machine, that can be made a failover pair, and what people do on their Failover pages. */
+import { z } from 'zod';
+import { failoverState, type EstablishRequest, type FailoverState } from '@bascule/protocol/api/failover.ts';
+import { ApiClient } from './api-client.ts';
+import { launchAppliance, type LaunchedAppliance, type LaunchOptions } from './launch-appliance.ts';
+import { SITE_PASSWORD } from './upgrade-scene.ts';
+import { waitUntil } from './wait-until.ts';
+
+/** What a first copy or a change of roles takes at most, on a machine that does much else, too. */
+export const PAIR_LIMIT_MS = 120_000;
+const PRE_SHARED_KEY = 'a key that two appliances share, and nobody else';
+
+/** One appliance of the two. */
+export class PairSide {
+  readonly name: 'a' | 'b';
+  readonly appliance: LaunchedAppliance;
+  /** Logged in as `admin`. */
+  site: ApiClient;
+
+  constructor(name: 'a' | 'b', appliance: LaunchedAppliance, site: ApiClient) {
+    this.name = name;
+    this.appliance = appliance;
+    this.site = site;
+  }
+
+  get endpoint(): { host: string; port: number } {
+    return { host: this.appliance.address, port: this.appliance.port };
+  }
+
+  state(): Promise<FailoverState> {
+    return this.site.call('GET', 'failover', failoverState);
+  }
+
+  /** Logs in anew: another appliance's users may be here now. */
+  async logIn(): Promise<void> {
+    await waitUntil(
+      `${this.name} lets its administrator in`,
+      async () => {
+        const client = await ApiClient.pin(this.appliance.url);
+        if ((await client.logIn('admin', SITE_PASSWORD)) !== 'ok') return false;
+        this.site = client;
+        return true;
+      },
+      PAIR_LIMIT_MS,
+    );
+  }
+
+  /** Waits until the state of this side is as `wanted` says; logs in again when that is needed. */
+  async until(what: string, wanted: (state: FailoverState) => boolean): Promise<FailoverState> {
+    return waitUntil(
+      `${this.name}: ${what}`,
+      async () => {
+        const state = await this.state().catch(async (error: unknown) => {
+          const client = await ApiClient.pin(this.appliance.url);
+          if ((await client.logIn('admin', SITE_PASSWORD)) === 'ok') this.site = client;
+          throw error;
+        });
+        return wanted(state) ? state : undefined;
+      },
+      PAIR_LIMIT_MS,
+    ).catch((error: unknown) => this.appliance.fail(error));
+  }
+
+  /** Does something on the Failover page. */
+  async act(what: string, body: unknown = {}): Promise<void> {
+    await this.site.call('POST', `failover/${what}`, z.unknown(), body);
+  }
+}
+
+export class PairScene implements AsyncDisposable {
+  readonly a: PairSide;
+  readonly b: PairSide;
+
+  private constructor(a: PairSide, b: PairSide) {
+    this.a = a;
+    this.b = b;
+  }
+
+  /** Starts both; their administrators have taken over. */
+  static async start(options: LaunchOptions = {}): Promise<PairScene> {
+    const [a, b] = await Promise.all([startSide('a', '127.0.0.1', options), startSide('b', '127.0.0.2', options)]);
+    return new PairScene(a, b);
+  }
+
+  get sides(): readonly [PairSide, PairSide] {
+    return [this.a, this.b];
+  }
+
+  other(side: PairSide): PairSide {
+    return side === this.a ? this.b : this.a;
+  }
+
+  /** Sets the same pre-shared key on both, establishes `primary` with the other as its backup, and waits until the copy follows. */
+  async establish(primary: PairSide = this.a, options: Partial<EstablishRequest> = {}): Promise<void> {
+    const backup = this.other(primary);
+    await this.setKeys();
+    await primary.act('establish', {
+      backup: backup.endpoint,
+      primary: primary.endpoint,
+      withCertificate: false,
+      mode: 'async',
+      ...options,
+    });
+    await primary.until('has a backup', ({ self, peer }) => self.role === 'primary' && peer?.role === 'backup');
+    await backup.logIn();
+    await this.caughtUp(primary);
+  }
+
+  async setKeys(): Promise<void> {
+    for (const { site } of this.sides) await site.call('PUT', 'security/pre-shared-key', z.unknown(), { key: PRE_SHARED_KEY });
+  }
+
+  /** Waits until the backup of `primary` has everything that is there now. */
+  async caughtUp(primary: PairSide): Promise<void> {
+    await primary.until('its backup has everything', ({ copy }) => copy !== null && isWhole(copy));
+  }
+
+  /** Swaps roles by the button on the backup's page, and waits until both sides say so. */
+  async swap(): Promise<PairSide> {
+    const [one] = await Promise.all(this.sides.map(async (side) => ({ side, role: (await side.state()).self.role })));
+    const backup = one?.role === 'backup' ? one.side : this.other(one?.side ?? this.a);
+    await backup.act('become-primary', { pullFirst: true });
+    await backup.until('is primary', ({ self }) => self.role === 'primary');
+    await this.other(backup).until('is backup', ({ self }) => self.role === 'backup');
+    return backup;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.sides.map(({ appliance }) => appliance[Symbol.asyncDispose]()));
+  }
+}
+
+const isWhole = (copy: NonNullable<FailoverState['copy']>): boolean =>
+  copy.state === 'following' && copy.lagChanges === 0 && copy.recordingBytesLeft === 0 && copy.fileBytesLeft === 0;
+
+async function startSide(name: 'a' | 'b', address: string, options: LaunchOptions): Promise<PairSide> {
+  const appliance = await launchAppliance({ ...options, address });
+  const site = await ApiClient.pin(appliance.url);
+  await site.takeOver(appliance.passwords.login, SITE_PASSWORD);
+  return new PairSide(name, appliance, site);
+}
