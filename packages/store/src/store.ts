@@ -294,9 +294,12 @@ export class Store implements Reader {
       applied = this.#inside((_, epoch) => {
         const { path } = this.#options;
         const following = new Following(this.#connection, { migrations: this.#migrations, path, epoch });
+        this.#step('following');
         for (const entry of entries) following.apply(entry);
+        this.#step('applied');
         return { seq: following.seq, tables: following.tables };
       });
+      this.#step('followed');
     } finally {
       this.#connection.exec('PRAGMA foreign_keys = ON');
     }

@@ -41,4 +41,6 @@ export interface Migration {
 
 /** The points that a transaction passes, in order: where tests cut it. */
 export const TRANSACTION_STEPS = ['begun', 'worked', 'audited', 'captured', 'logged', 'committed'] as const;
-export type TransactionStep = (typeof TRANSACTION_STEPS)[number];
+/** Those of a follower's transaction. */
+export const FOLLOWING_STEPS = ['following', 'applied', 'followed'] as const;
+export type TransactionStep = (typeof TRANSACTION_STEPS | typeof FOLLOWING_STEPS)[number];

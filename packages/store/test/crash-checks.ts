@@ -57,6 +57,13 @@ export function assertWhole(store: Store, acknowledged: number): number {
   return numbers.length;
 }
 
+/** What a follower has is exactly the beginning of its source's log, rows and all: as many rows, events and entries as belong together. */
+export function assertFollowed(source: Store, follower: Store): void {
+  const { seq, hash } = follower.head();
+  assert.ok(source.hasEntry(seq, hash), `entry ${seq} is the source's`);
+  assertWhole(follower, 0);
+}
+
 /** The change log, applied from an empty schema, reproduces every replicated table. */
 export function assertReproduced(store: Store, followerPath: string): void {
   using follower = openCrashed(followerPath, true);
