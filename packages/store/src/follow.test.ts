@@ -22,13 +22,12 @@ const labels: Migration = {
     CREATE INDEX note_by_colour ON note (colour);`,
 };
 const noted = defineAuditEvent('FOLLOW_NOTED', 'Noted {id}');
-const weighty = defineAuditEvent('FOLLOW_REVOKED', 'Revoked {id}', { waitsForPeer: true });
 const turned = defineAuditEvent('FOLLOW_TURNED', 'Turned');
 const code = (expected: string) => (error: unknown) => (error as { code?: string }).code === expected;
 const ids = (store: Store) => store.all<{ id: string }>('SELECT id FROM note ORDER BY id').map((row) => row.id);
 
-function add(store: Store, id: string, event = noted): void {
-  store.transact(testContext, event({ id }), (tx) => tx.run('INSERT INTO note (id, text) VALUES (?, ?)', id, 'x'));
+function add(store: Store, id: string): void {
+  store.transact(testContext, noted({ id }), (tx) => tx.run('INSERT INTO note (id, text) VALUES (?, ?)', id, 'x'));
 }
 
 function assertEqual(one: Store, other: Store): void {

@@ -137,7 +137,7 @@ interface Issuing {
 
 /** Applies what is pending, each migration with its entry of the change log in a transaction of its own: one that throws leaves the schema as the one before it made it. */
 export function migrate(connection: Connection, pending: Migration[], issuing: Issuing): void {
-  for (const [index, migration] of pending.entries()) {
+  for (const index of pending.keys()) {
     issuing.mayWrite?.();
     connection.exec('BEGIN IMMEDIATE');
     try {

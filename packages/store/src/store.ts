@@ -7,10 +7,9 @@
  * may be on disk although its caller never heard so (phantom); one that the caller heard of is never missing (hole).
  */
 import { statSync } from 'node:fs';
-import { uuidv7 } from '@bascule/core/ids.ts';
-import { AppError } from '@bascule/errors/app-error.ts';
 import type { Log } from '@bascule/log/log.ts';
-import { appendAudit, auditHead, waitsForPeer } from './audit.ts';
+import { AfterCommit } from './after-commit.ts';
+import { appendAudit, waitsForPeer } from './audit.ts';
 import { appendEntry, logHead, type ChangeLogEntry, type LogHead } from './change-log.ts';
 import { Connection } from './connection.ts';
 import { contentHash } from './content-hash.ts';
@@ -28,14 +27,15 @@ import {
   pendingMigrations,
   replicatedTables,
   schemaNumber,
-  type OnMigration,
 } from './schema.ts';
+import { insertHead, newestHead, type SignedHead } from './signed-head.ts';
 import { epochOld, fenced, follows } from './sql-error.ts';
 import { storeMigrations } from './store-migrations.ts';
 import { findProblems } from './integrity.ts';
 import { OpenTransaction } from './open-transaction.ts';
 import { takeSnapshot } from './snapshot.ts';
 import { checkDatabase, inspectDatabase, type StoreCheck } from './store-check.ts';
+import type { StoreOptions } from './store-options.ts';
 import type { AuditEvent, Context, Migration, Reader, SqlValue, TransactionStep, Tx } from './transaction.ts';
 
 export type { AuditEvent, Context, JsonValue, Migration, Reader, SqlValue, Tx } from './transaction.ts';
@@ -43,47 +43,13 @@ export type { ChangeLogEntry, LogHead } from './change-log.ts';
 export type { Hashes } from './hashes.ts';
 export type { Changes } from './log-window.ts';
 export type { OnMigration } from './schema.ts';
+export type { SignedHead } from './signed-head.ts';
+export type { StoreOptions } from './store-options.ts';
 export type { StoreCheck } from './store-check.ts';
 export { isUniqueViolation } from './sql-error.ts';
 
 /** For what the program does by itself. */
 export const SYSTEM: Context = { actor: { kind: 'system', id: null, name: 'system' }, address: '' };
-
-export interface StoreOptions {
-  path: string;
-  /** Of all domains; the store adds its own. */
-  migrations: Migration[];
-  /** The appliance's name, in the audit chain. */
-  appliance: string;
-  /** Without it the store is not fenced (box.db has one writer by construction). */
-  generation?: { file: string; number: number };
-  log: Log;
-  now?: () => number;
-  /** A follower never migrates by itself: migrations come as entries of the change log (`applyEntry`). It refuses every change of its own with `STORE_FOLLOWER`. */
-  follower?: boolean;
-  /** Called when an own transaction is on disk, before its effects: entry `seq` is to be sent. */
-  onCommitted?: (seq: number, waitsForPeer: boolean) => void;
-  /** Runs the effects of transaction `seq`, now or when the peer has it; without it they run at once. Only called when there are any. */
-  holdEffects?: (seq: number, waitsForPeer: boolean, run: () => void) => void;
-  /** Throws when this program must not write (any more): asked before each own transaction begins and again before it commits. Nothing is changed then. */
-  mayWrite?: () => void;
-  /** The largest size of the file, in pages of 4 KiB: the space that this database may take (STORE_DISK_FULL beyond it). */
-  maxPages?: number;
-  /** `Store.check` has just passed: the pages are not read through once more (a switch of versions waits for this). */
-  checked?: boolean;
-  /** Called when a migration begins (without a duration) and when it is applied. */
-  onMigration?: OnMigration;
-  /** Called at each named point of a transaction: for tests that cut it there. */
-  onStep?: (step: TransactionStep) => void;
-}
-
-/** A statement about the heads of both chains, and its signature. */
-export interface SignedHead {
-  atMs: number;
-  /** The JSON text whose UTF-8 bytes are signed. */
-  statement: string;
-  signature: Uint8Array;
-}
 
 export class Store implements Reader {
   readonly #connection: Connection;
@@ -91,7 +57,7 @@ export class Store implements Reader {
   readonly #migrations: Migration[];
   readonly #now: () => number;
   readonly #generationCheck: GenerationCheck | undefined;
-  readonly #listeners = new Set<(seq: number) => void>();
+  readonly #after: AfterCommit;
   #isFollower: boolean;
   #inTransaction = false;
 
@@ -146,6 +112,7 @@ export class Store implements Reader {
     this.#now = options.now ?? Date.now;
     this.#generationCheck = generationCheck;
     this.#isFollower = options.follower === true;
+    this.#after = new AfterCommit(options);
   }
 
   /** Whether it applies another store's changes, and makes none of its own. */
@@ -190,46 +157,21 @@ export class Store implements Reader {
       this.#step('audited');
       return value;
     });
-    this.#tell(seq, mustWait);
-    const run = () => effects.forEach((effect) => this.#guarded(effect, 'store-effect-failed'));
-    if (effects.length === 0) return result;
-    if (this.#options.holdEffects === undefined) run();
-    else this.#guarded(() => this.#options.holdEffects?.(seq, mustWait, run), 'store-hold-failed');
+    this.#after.own(seq, mustWait, effects);
     return result;
   }
 
   /** Signs the heads of both chains (hourly, by the composition root) and stores the statement. `sign` gets the bytes of the statement. */
   signHead(sign: (bytes: Uint8Array) => Uint8Array): SignedHead {
-    const { result, seq } = this.#commit((atMs, epoch) => {
-      const audit = auditHead(this.#connection, this.#options.appliance, epoch);
-      const log = logHead(this.#connection);
-      const statement = JSON.stringify({
-        format: 'bascule-head/1',
-        appliance: this.#options.appliance,
-        epoch,
-        atMs,
-        audit: { sequence: audit.sequence, hash: audit.hash },
-        changeLog: { seq: log.seq, hash: Buffer.from(log.hash).toString('hex') },
-      });
-      const signature = sign(Buffer.from(statement));
-      this.#connection.run(
-        'INSERT INTO audit_head (id, at_ms, statement, signature) VALUES (?, ?, ?, ?)',
-        uuidv7(atMs),
-        atMs,
-        statement,
-        signature,
-      );
-      return { atMs, statement, signature };
-    });
-    this.#tell(seq, false);
+    const { appliance } = this.#options;
+    const { result, seq } = this.#commit((atMs, epoch) => insertHead(this.#connection, { appliance, epoch, atMs }, sign));
+    this.#after.own(seq, false);
     return result;
   }
 
   /** The newest signed heads, if any were signed yet. */
   lastHead(): SignedHead | undefined {
-    return this.get<SignedHead>(
-      'SELECT at_ms AS atMs, statement, signature FROM audit_head ORDER BY at_ms DESC, id DESC LIMIT 1',
-    );
+    return newestHead(this.#connection);
   }
 
   /** The newest entry of the change log, and epoch and schema number in force. */
@@ -249,8 +191,7 @@ export class Store implements Reader {
 
   /** Tells `listener` the newest entry's number whenever there are new ones, own or applied; returns how to stop it. */
   onAppended(listener: (seq: number) => void): () => void {
-    this.#listeners.add(listener);
-    return () => void this.#listeners.delete(listener);
+    return this.#after.listen(listener);
   }
 
   /** What was committed after entry `seq`: how many entries, since when, and what people did. */
@@ -303,7 +244,7 @@ export class Store implements Reader {
     } finally {
       this.#connection.exec('PRAGMA foreign_keys = ON');
     }
-    this.#notify(applied.seq);
+    this.#after.appended(applied.seq);
     return applied;
   }
 
@@ -328,7 +269,7 @@ export class Store implements Reader {
       { isOwn: true },
     );
     this.#isFollower = false;
-    this.#tell(seq, waitsForPeer(event));
+    this.#after.own(seq, waitsForPeer(event));
   }
 
   /** Makes a follower of a writer, without reopening: from now on it makes no change of its own. Transactions are synchronous, so none is under way. */
@@ -481,25 +422,6 @@ export class Store implements Reader {
 
   #step(step: TransactionStep): void {
     this.#options.onStep?.(step);
-  }
-
-  /** An own transaction is on disk. */
-  #tell(seq: number, mustWait: boolean): void {
-    this.#guarded(() => this.#options.onCommitted?.(seq, mustWait), 'store-committed-failed');
-    this.#notify(seq);
-  }
-
-  #notify(seq: number): void {
-    for (const listener of this.#listeners) this.#guarded(() => listener(seq), 'store-listener-failed');
-  }
-
-  /** What is committed stays so, whatever `action` throws. */
-  #guarded(action: () => void, failed: string): void {
-    try {
-      action();
-    } catch (error) {
-      this.#options.log.error({ err: error }, failed);
-    }
   }
 }
 
