@@ -16,4 +16,7 @@ export const TEST_PACKAGES = {
   procps: '/usr/bin/pgrep',
   'util-linux': '/usr/bin/setpriv',
   debootstrap: '/usr/sbin/debootstrap',
+  bind9: '/usr/sbin/named',
+  'iputils-arping': '/usr/bin/arping',
+  'libndp-tools': '/usr/bin/ndptool',
 };

@@ -1,5 +1,4 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
 import { Refused } from './helper-checks.ts';
 import { placeOf } from './helper-programs.ts';
 
@@ -11,9 +10,7 @@ const running = new Set<ChildProcess>();
 /** What is missing on this machine for announcing addresses of `family`; undefined when nothing is. */
 export function whyNotAnnounced(family: 4 | 6): string | undefined {
   if (family === 4) return placeOf('arping') === undefined ? 'iputils-arping is not installed' : undefined;
-  return placeOf('ndptool') === undefined
-    ? 'libndp-tools is not installed: the kernel announces an IPv6 address once only'
-    : undefined;
+  return placeOf('ndptool') === undefined ? 'libndp-tools is not installed' : undefined;
 }
 
 /**
@@ -24,25 +21,9 @@ export function announce({ device, address, family }: { device: string; address:
   const missing = whyNotAnnounced(family);
   if (missing !== undefined) throw new Refused(missing);
   if (family === 6)
-    return start('ndptool', [
-      '--msg-type=na',
-      '--unsolicited',
-      `--target=${address}`,
-      '--dest=ff02::1',
-      `--ifname=${device}`,
-      'send',
-    ]);
+    return start('ndptool', ['--msg-type=na', '--unsolicited', `--target=${address}`, `--ifname=${device}`, 'send']);
   // Some listen to requests alone, some to replies alone.
   for (const kind of ['-U', '-A']) start('arping', [kind, '-c', '1', '-w', '1', '-I', device, '-s', address, address]);
-}
-
-/** Has the kernel announce IPv6 addresses of `device` by itself when they are added. */
-export function letKernelAnnounce(device: string): void {
-  try {
-    writeFileSync(`/proc/sys/net/ipv6/conf/${device}/ndisc_notify`, '1');
-  } catch {
-    // No IPv6 there, or a container whose settings are not to be changed: ndptool does it.
-  }
 }
 
 function start(name: 'arping' | 'ndptool', args: readonly string[]): void {

@@ -4,8 +4,8 @@ import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { bootClockMs } from '@bascule/core/boot-clock.ts';
 import { OwnAddresses } from './helper-addresses.ts';
-import { announce, letKernelAnnounce, whyNotAnnounced } from './helper-announce.ts';
-import { checkDevice, Refused } from './helper-checks.ts';
+import { announce, whyNotAnnounced } from './helper-announce.ts';
+import { Refused } from './helper-checks.ts';
 import { Hooks } from './helper-hooks.ts';
 
 /**
@@ -40,10 +40,7 @@ export function verbsOf(addresses: OwnAddresses, hooks: Hooks): Record<string, V
     'address-list': { takes: [], run: () => addresses.list() },
     'address-add': {
       takes: ['device', 'address', 'prefix', 'until'],
-      async run({ device = '', address = '', prefix = '', until = '' }) {
-        if (until !== 'forever' && address.includes(':')) letKernelAnnounce(checkDevice(device));
-        return await addresses.add({ device, address, prefix, until });
-      },
+      run: ({ device = '', address = '', prefix = '', until = '' }) => addresses.add({ device, address, prefix, until }),
     },
     'address-drop': {
       takes: ['device', 'address'],

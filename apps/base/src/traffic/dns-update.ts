@@ -45,6 +45,8 @@ export interface DnsOptions {
   /** Milliseconds since the epoch, for signatures. */
   now?: () => number;
   signal?: AbortSignal;
+  /** For tests. */
+  udpWaitMs?: number;
 }
 
 /** What the record said before; `changed` false: it was right already. */
@@ -106,7 +108,7 @@ async function readRecords(target: DnsTarget, options: DnsOptions): Promise<DnsR
 async function ask(
   target: DnsTarget,
   draft: Omit<Parameters<typeof encodeMessage>[0], 'id'>,
-  { key, now = Date.now, signal }: DnsOptions,
+  { key, now = Date.now, signal, udpWaitMs = UDP_WAIT_MS }: DnsOptions,
 ): Promise<Message> {
   const server = await serverAddress(target);
   const id = randomInt(0x1_0000);
@@ -130,7 +132,7 @@ async function ask(
     return undefined;
   };
   const answer =
-    (await byUdp(server, target.port, bytes, read, signal)) ?? (await byTcp(server, target.port, bytes, read, signal));
+    (await byUdp(server, target.port, bytes, read, udpWaitMs, signal)) ?? (await byTcp(server, target.port, bytes, read, signal));
   if (answer !== undefined) return answer;
   const at = { server: target.server, port: target.port };
   if (forged)
@@ -164,6 +166,7 @@ function byUdp(
   port: number,
   bytes: Buffer,
   read: ReadAnswer,
+  waitMs: number,
   signal?: AbortSignal,
 ): Promise<Message | undefined> {
   return new Promise((resolve, reject) => {
@@ -185,7 +188,7 @@ function byUdp(
         if (error !== null && tries <= UDP_TRIES) tries = UDP_TRIES;
       });
     };
-    const timer = setInterval(send, UDP_WAIT_MS);
+    const timer = setInterval(send, waitMs);
     socket.on('error', () => end(() => resolve(undefined)));
     socket.on('message', (answer) => {
       try {
