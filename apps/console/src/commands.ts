@@ -139,14 +139,21 @@ class Commands {
   async #about(): Promise<number> {
     const own = aboutThisConsole();
     const site = await this.#connection.about({ version: own.version });
+    const { place } = this.#connection;
     const about = {
       console: own,
-      site: { address: this.#connection.origin, name: site.site, version: site.version, revision: site.revision },
+      site: {
+        address: this.#connection.origin,
+        ...(place !== undefined && { connectedTo: place }),
+        name: site.site,
+        version: site.version,
+        revision: site.revision,
+      },
     };
     if (this.#options.json) print(JSON.stringify(about, null, 2));
     else
       print(
-        `This console:  ${own.version} (build ${own.revision})\nThe site:      ${site.version} (build ${site.revision}), ${site.site}, ${this.#connection.origin}`,
+        `This console:  ${own.version} (build ${own.revision})\nThe site:      ${site.version} (build ${site.revision}), ${site.site}, ${this.#connection.origin}${place === undefined ? '' : `, connected to ${place}`}`,
       );
     return ExitCode.done;
   }

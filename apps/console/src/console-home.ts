@@ -3,6 +3,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { writeFileDurablySync } from '@bascule/core/durable-file.ts';
+import { clientSettings } from '@bascule/protocol/client-program.ts';
 import { sha256Hex } from '@bascule/protocol/text.ts';
 import { ConsoleError, ExitCode } from './exit-code.ts';
 
@@ -14,6 +15,8 @@ const knownSite = z.object({
   authority: z.string().max(20_000).nullable().default(null),
   /** What to do when the certificate is not trusted any more; as the site last said. */
   tls: z.enum(['refuse', 'site-identity']).default('refuse'),
+  /** Of a failover pair: where the site may be besides its name; as the site last said. */
+  addresses: clientSettings.shape.addresses,
 });
 export type KnownSite = z.infer<typeof knownSite>;
 

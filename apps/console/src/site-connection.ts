@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { request } from 'node:https';
 import type { IncomingMessage } from 'node:http';
+import { isDeepStrictEqual } from 'node:util';
 import { WebSocket } from 'ws';
 import { z } from 'zod';
 import { apiError, CSRF_HEADER } from '@bascule/protocol/api/common.ts';
@@ -9,7 +10,9 @@ import { FRAME_MAX_BYTES } from '@bascule/wire/frames.ts';
 import type { WebSocketLike } from '@bascule/wire/viewer-client.ts';
 import type { ConsoleHome } from './console-home.ts';
 import { ConsoleError, ExitCode } from './exit-code.ts';
-import { SiteAgent } from './site-agent.ts';
+import { giveUpWhenSilent } from './live-stream.ts';
+import { NotConnected, SiteAgent } from './site-agent.ts';
+import { SitePlaces, type SitePlace } from './site-places.ts';
 import { firstAuthority, judge, vouchedBy, type ShownCertificate } from './site-trust.ts';
 
 /** An answer has begun within this. */
@@ -18,6 +21,8 @@ const ANSWER_LIMIT_MS = 30_000;
 const ANSWER_LIMIT_BYTES = 64 * 1024 * 1024;
 const VOUCH_ANSWER_LIMIT_BYTES = 256 * 1024;
 const NONCE_BYTES = 32;
+/** What a backup may answer to what only the site itself does: no such route, no such login, no changes here, or nobody is ready. */
+const BACKUP_STATUS: ReadonlySet<number> = new Set([401, 403, 404, 409, 503]);
 
 /** An answer of the site that is no success. */
 export class SiteRefusal extends Error {
@@ -47,6 +52,7 @@ export class SiteConnection {
   readonly #home: ConsoleHome;
   readonly #confirm: SiteConnectionOptions['confirm'];
   readonly #agent: SiteAgent;
+  readonly #places: SitePlaces;
   #admitting: Promise<void> | undefined;
   #cookie: string | undefined;
   #csrf: string | undefined;
@@ -56,7 +62,8 @@ export class SiteConnection {
     this.#site = site;
     this.#home = home;
     this.#confirm = confirm;
-    this.#agent = new SiteAgent(site, (shown) => this.#admitInTurn(shown));
+    this.#places = new SitePlaces(site, () => home.known(site.origin).addresses ?? []);
+    this.#agent = new SiteAgent(site, this.#places, (shown) => this.#admitInTurn(shown));
     this.useLogin(home.login(site.origin));
   }
 
@@ -64,6 +71,11 @@ export class SiteConnection {
   useLogin(login: { cookie: string; csrf: string } | undefined): void {
     this.#cookie = login?.cookie;
     this.#csrf = login?.csrf;
+  }
+
+  /** HOST:PORT, when it is not the site's own name that this console is connected to. */
+  get place(): string | undefined {
+    return this.#places.text;
   }
 
   get isLoggedIn(): boolean {
@@ -77,6 +89,44 @@ export class SiteConnection {
 
   /** Sends a request below `/api/` and checks its answer. Throws SiteRefusal, or ConsoleError when the site cannot be reached or trusted. */
   async call<S extends z.ZodType>(method: string, path: string, schema: S, body?: unknown): Promise<z.infer<S>> {
+    if (!this.#places.areSeveral) return await this.#callHere(method, path, schema, body);
+    let first: unknown;
+    for (const place of this.#places.round()) {
+      this.#goTo(place);
+      try {
+        return await this.#callHere(method, path, schema, body);
+      } catch (error) {
+        if (!(await this.#isElsewhere(error, method))) throw error;
+        first ??= error;
+      }
+    }
+    throw first;
+  }
+
+  #goTo(place: SitePlace): void {
+    // What is open leads where the site is not.
+    if (this.#places.goTo(place)) this.#agent.destroy();
+  }
+
+  /** Whether the request may be made at another place: nobody took it here, or a backup that does nothing did. */
+  async #isElsewhere(error: unknown, method: string): Promise<boolean> {
+    if (error instanceof SiteRefusal) return BACKUP_STATUS.has(error.status) && !(await this.#isSiteHere());
+    if (!(error instanceof ConsoleError)) return false;
+    if (error.exitCode === ExitCode.certificate) return !this.#places.isOwnName;
+    return error.exitCode === ExitCode.unavailable && (method === 'GET' || error.cause instanceof NotConnected);
+  }
+
+  /** A backup answers at the same port; only where the site itself is there is something about consoles. */
+  async #isSiteHere(): Promise<boolean> {
+    try {
+      await this.#callHere('GET', 'console/about', consoleAbout);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  async #callHere<S extends z.ZodType>(method: string, path: string, schema: S, body?: unknown): Promise<z.infer<S>> {
     const response = await this.#send(this.#agent, method, path, body);
     const text = await this.#readText(response, ANSWER_LIMIT_BYTES);
     const cookie = response.headers['set-cookie']?.[0]?.split(';')[0];
@@ -104,13 +154,16 @@ export class SiteConnection {
       handshakeTimeout: ANSWER_LIMIT_MS,
       followRedirects: false,
     });
+    if (this.#places.areSeveral) giveUpWhenSilent(socket);
     return socket as unknown as WebSocketLike;
   }
 
   /** What the site says of consoles, for one that says `query` of itself; what it says of certificates is remembered. Throws as `call`. */
   async about(query: Record<string, string>): Promise<z.infer<typeof consoleAbout>> {
     const about = await this.call('GET', `console/about?${new URLSearchParams(query)}`, consoleAbout);
-    if (this.#home.known(this.origin).tls !== about.tls) this.#home.remember(this.origin, { tls: about.tls });
+    const { tls, addresses } = about;
+    const known = this.#home.known(this.origin);
+    if (known.tls !== tls || !isDeepStrictEqual(known.addresses, addresses)) this.#home.remember(this.origin, { tls, addresses });
     return about;
   }
 
@@ -208,7 +261,7 @@ export class SiteConnection {
   async #isVouchedFor(shown: ShownCertificate, authority: string | null): Promise<boolean> {
     if (authority === null) return false;
     const nonce = randomBytes(NONCE_BYTES).toString('hex');
-    const agent = new SiteAgent(this.#site, (again) =>
+    const agent = new SiteAgent(this.#site, this.#places, (again) =>
       again.keySha256 === shown.keySha256 ? Promise.resolve() : Promise.reject(this.#notTrusted(again, true)),
     );
     try {

@@ -267,8 +267,7 @@ export class ShellSession {
     const saidTimes = () => Math.ceil(this.#output.letGoBytes / LET_GO_SAID_EVERY_BYTES);
     const before = saidTimes();
     act();
-    if (saidTimes() > before)
-      this.#log.warn({ letGoBytes: this.#output.letGoBytes }, 'session-output-on-one-appliance-alone');
+    if (saidTimes() > before) this.#log.warn({ letGoBytes: this.#output.letGoBytes }, 'session-output-on-one-appliance-alone');
   }
 
   #onInput(link: DataLink, origin: string, offset: number, bytes: Uint8Array): void {

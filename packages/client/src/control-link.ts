@@ -123,6 +123,10 @@ export class ControlLink {
     if ((silentMs >= limitMs && !isLate) || (!this.#greeted && nowMs - this.#openedMs >= ACCEPT_LIMIT_MS)) {
       this.#wasSilent = true;
       this.#webSocket.terminate();
-    } else if (silentMs >= (isHurried ? HURRIED_PING_AFTER_MS : PING_AFTER_MS) && this.#webSocket.readyState === this.#webSocket.OPEN) this.#webSocket.ping();
+    } else if (
+      silentMs >= (isHurried ? HURRIED_PING_AFTER_MS : PING_AFTER_MS) &&
+      this.#webSocket.readyState === this.#webSocket.OPEN
+    )
+      this.#webSocket.ping();
   }
 }

@@ -36,6 +36,8 @@ export interface ConsoleRoutesOptions {
   /** FleetSettings.consoleTls. */
   consoleTls(): 'refuse' | 'site-identity';
   identity: VouchingIdentity;
+  /** Of a failover pair: where the site may be. Absent, or none: at its name alone. */
+  addresses?(): { host: string; port: number }[];
   /** Base64 of the SHA-256 of the public key that the web is served with now. */
   webKeyPin(): string;
   /** Of all that anybody may fetch without a login. */
@@ -117,7 +119,7 @@ function confirmationRoutes(logins: ConsoleLogins): AnyRoute[] {
   ];
 }
 
-function programRoutes({ site, programs, consoleTls, publicStreams }: ConsoleRoutesOptions): AnyRoute[] {
+function programRoutes({ site, programs, consoleTls, addresses, publicStreams }: ConsoleRoutesOptions): AnyRoute[] {
   return [
     route({
       method: 'GET',
@@ -128,6 +130,7 @@ function programRoutes({ site, programs, consoleTls, publicStreams }: ConsoleRou
       async handle({ query }) {
         const order = await programs.order(softwareOf(query), query.failed);
         const next = 'problem' in order ? undefined : order;
+        const places = addresses?.() ?? [];
         return {
           site,
           ...programs.current,
@@ -137,6 +140,7 @@ function programRoutes({ site, programs, consoleTls, publicStreams }: ConsoleRou
           runtime: next?.runtime ?? null,
           root: next?.root ?? null,
           tls: consoleTls(),
+          ...(places.length > 0 && { addresses: places }),
         };
       },
     }),

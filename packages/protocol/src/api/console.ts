@@ -1,6 +1,6 @@
 /** Site interface: the installed console `bascule` logs in through the browser, and asks which build it should be (B90-B93). */
 import { z } from 'zod';
-import { clientPlatform } from '../client-program.ts';
+import { clientPlatform, clientSettings } from '../client-program.ts';
 import { packageVersion } from '../package-manifest.ts';
 import { id, instantMs, line, sha256Hex } from '../text.ts';
 
@@ -65,6 +65,8 @@ export const consoleAbout = z.object({
   /** The trusted root (base64), for a console that has none yet: what the site vouches for. */
   root: z.string().max(40_000).nullable(),
   tls: z.enum(['refuse', 'site-identity']),
+  /** Of a failover pair: where the site may be besides its name. */
+  addresses: clientSettings.shape.addresses,
 });
 /** POST console/vouch {nonce, keySha256}: the site identity signs `"bascule-vouch/1\n" + nonce + "\n" + keySha256` for the web key in force (no login). */
 export const vouchBody = z.object({ nonce: z.string().regex(/^[0-9a-f]{64}$/) });
