@@ -241,8 +241,12 @@ export class BackgroundCopy {
         response = await this.#ask(listed, { from: 0, after: '' }, signal);
       }
       if (response.statusCode !== 200) throw answered(response);
-      await this.#takeRecording(copy, response);
-      await copy.flush({ durably: true });
+      try {
+        await this.#takeRecording(copy, response);
+      } finally {
+        // Also of one that breaks in the middle: what is whole counts.
+        await copy.flush({ durably: true });
+      }
       return copy.received === copy.written;
     } finally {
       await copy.close();

@@ -200,6 +200,7 @@ export class LiveCopy {
         this.#store.assertRoom();
         await copy.flush({ durably: true });
         tail.bytesLeft = Math.max(0, tail.announcedBytes - copy.written);
+        this.#store.noteCopied(`recordings/${tail.path}`);
         this.#say({ kind: 'ack', file: tail.number, fileBytes: copy.written, outBytes });
       }
       this.#finishIfDone(tail);
@@ -219,7 +220,7 @@ export class LiveCopy {
   }
 
   #failed(tail: Tail, error: unknown): void {
-    this.#store.noteFault(tail.path, error);
+    this.#store.noteFault(`recordings/${tail.path}`, error);
     if (this.#isClosed) return;
     clearTimeout(tail.againTimer);
     tail.againTimer = setTimeout(() => (tail.done = tail.done.then(() => this.#open(tail))), AGAIN_MS);

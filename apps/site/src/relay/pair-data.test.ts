@@ -1,53 +1,223 @@
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { test, type TestContext } from 'node:test';
+import { newId } from '@bascule/core/ids.ts';
+import type { FromRelay } from '@bascule/protocol/relay-control.ts';
+import { readFacts } from '@bascule/recording/reader.ts';
+import { RecordingWriter } from '@bascule/recording/writer.ts';
+import { encodeOutput, FrameType, type Frame } from '@bascule/wire/frames.ts';
 import { encodeRecord, OutputRecord } from '@bascule/wire/records.ts';
-import { encodeOutput } from '@bascule/wire/frames.ts';
 import { newPairKey, openWay, pairOrders } from './pair-testing.ts';
 import { RawLink, TestRelay } from './test-relay.ts';
-import { sha256, until } from './testing.ts';
+import { HEADER, seeded, sha256, until } from './testing.ts';
 
-async function openPair() {
+type PairCopy = Extract<FromRelay, { kind: 'pair-copy' }>;
+
+/** Two relays of a pair; the follower is told to follow by the test. */
+async function openPair(t: TestContext) {
   const source = await TestRelay.open();
   const follower = await TestRelay.open();
-  const keys = [await newPairKey('a'), await newPairKey('b')] as const;
   const way = await openWay((socket, head) => source.relay.takePairLink(socket, head));
-  const orders = pairOrders(...keys, way);
+  const orders = pairOrders(await newPairKey('a'), await newPairKey('b'), way);
+  source.relay.handle(orders.source);
+  t.after(async () => {
+    way.close();
+    await Promise.all([source.close(), follower.close()]);
+  });
+  const copies = (relay: TestRelay) => relay.messages.filter((message): message is PairCopy => message.kind === 'pair-copy');
   return {
     source,
     follower,
     way,
     orders,
-    async close() {
-      way.close();
-      await source.close();
-      await follower.close();
-    },
+    follow: () => follower.relay.handle(orders.follower),
+    /** What the relay last said of its copy. */
+    last: (relay: TestRelay) => copies(relay).at(-1),
+    whole: (sinceMs: number) =>
+      until(() => copies(follower).some(({ completedAtMs }) => (completedAtMs ?? 0) >= sinceMs), 'everything to be copied'),
   };
 }
 
-test('a growing recording is on the follower as it grows, byte for byte (I2)', async () => {
-  const pair = await openPair();
-  const { source, follower, orders } = pair;
-  try {
-    source.openSession();
-    await source.message('session-opened');
-    source.relay.handle(orders.source);
-    follower.relay.handle(orders.follower);
-    const agent = await RawLink.agent(source, { keeps: true });
-    await agent.frame(0x02);
-    let offset = 0;
-    for (let round = 0; round < 50; round++) {
-      const record = encodeRecord(OutputRecord.data, Buffer.alloc(1 + ((round * 997) % 5000), `${round} `));
-      agent.send(encodeOutput(offset, Date.now() * 1000, record));
-      offset += record.length;
-      await new Promise((resolve) => setTimeout(resolve, 3));
-    }
-    await until(() => agent.frames.some((frame) => frame.type === 0x04 && frame.offset === offset), 'all on both disks');
-    assert.equal(sha256(readFileSync(follower.file)), sha256(readFileSync(source.file)));
-    assert.ok(!existsSync(join(follower.directory, 'archive')));
-  } finally {
-    await pair.close();
+function offsetsOf(agent: RawLink, type: FrameType): number[] {
+  return agent.frames.flatMap((frame: Frame) => (frame.type === type && 'offset' in frame ? [frame.offset] : []));
+}
+
+/** Sends `rounds` records as an agent does; gives where the output ends. */
+async function produce(agent: RawLink, from: number, rounds: number, random: () => number): Promise<number> {
+  let offset = from;
+  for (let round = 0; round < rounds; round++) {
+    const record = encodeRecord(OutputRecord.data, Buffer.alloc(1 + Math.floor(random() * 6000), `${round} `));
+    agent.send(encodeOutput(offset, Date.now() * 1000, record));
+    offset += record.length;
+    if (round % 10 === 0) await new Promise((resolve) => setTimeout(resolve, 2));
   }
+  return offset;
+}
+
+/** An ended recording with that much output. */
+async function endedRecording(directory: string, name: string, bytes: number): Promise<string> {
+  const file = join(directory, name);
+  const header = { ...HEADER, session: newId('accessSession') };
+  const writer = await RecordingWriter.create(file, header, { checkGeneration: () => {} });
+  for (let at = 0; at < bytes; at += 60_000) {
+    const record = encodeRecord(OutputRecord.data, Buffer.alloc(Math.min(60_000, bytes - at), name));
+    writer.append(writer.takenBytes, at * 20, record);
+    if (at % 600_000 === 0) await writer.flush();
+  }
+  await writer.flush();
+  await writer.finish({ reason: 'process-exited', exitCode: 0, endedAtMs: 1_790_000_001_000 });
+  await writer.close();
+  return file;
+}
+
+test('a growing recording is on the follower as it grows, byte for byte; a keeping client forgets when it is on both (wire 4.11)', async (t) => {
+  const { source, follower, follow, way } = await openPair(t);
+  const random = seeded(1);
+  source.openSession();
+  await source.message('session-opened');
+  const agent = await RawLink.agent(source, { keeps: true });
+  await agent.frame(FrameType.welcome);
+  let end = await produce(agent, 0, 40, random);
+  await until(() => offsetsOf(agent, FrameType.outputStored).at(-1) === end, 'all on one disk');
+  assert.deepEqual(offsetsOf(agent, FrameType.outputAck), [], 'nothing is to be forgotten while nobody follows');
+  follow();
+  await until(() => offsetsOf(agent, FrameType.outputAck).at(-1) === end, 'all on both disks');
+  end = await produce(agent, end, 100, random);
+  way.setOpen(false);
+  end = await produce(agent, end, 100, random);
+  way.setOpen(true);
+  await until(() => offsetsOf(agent, FrameType.outputAck).at(-1) === end, 'all on both disks again');
+  assert.equal(sha256(readFileSync(follower.file)), sha256(readFileSync(source.file)));
+  assert.ok(!existsSync(join(follower.directory, 'archive')), 'nothing had to be copied anew');
+});
+
+test('old clients: told when it is here in an asynchronous pair, on both in a synchronous one, and the mode may change meanwhile', async (t) => {
+  const { source, follow, orders, last, way } = await openPair(t);
+  const random = seeded(2);
+  source.openSession();
+  await source.message('session-opened');
+  const agent = await RawLink.agent(source);
+  await agent.frame(FrameType.welcome);
+  let end = await produce(agent, 0, 10, random);
+  await until(() => offsetsOf(agent, FrameType.outputAck).at(-1) === end, 'asynchronous: it is here');
+  assert.deepEqual(offsetsOf(agent, FrameType.outputStored), []);
+  await until(() => last(source)?.exposedBytes === end, 'what is only here is counted');
+  source.relay.handle({ ...orders.source, mode: 'sync' });
+  const before = end;
+  end = await produce(agent, end, 10, random);
+  await source.message('pair-copy', ({ recordingBytesLeft }) => recordingBytesLeft > end);
+  assert.equal(offsetsOf(agent, FrameType.outputAck).at(-1), before, 'synchronous: nobody has it but this appliance');
+  follow();
+  await until(() => offsetsOf(agent, FrameType.outputAck).at(-1) === end, 'synchronous: on both');
+  await until(() => last(source)?.exposedBytes === 0, 'nothing is exposed');
+  way.setOpen(false);
+  end = await produce(agent, end, 10, random);
+  source.relay.handle({ ...orders.source, mode: 'async' });
+  await until(() => offsetsOf(agent, FrameType.outputAck).at(-1) === end, 'main says that the follower is behind');
+});
+
+test('the end of a session waits for a follower that is there: the client forgets everything then', async (t) => {
+  const { source, follower, follow, orders } = await openPair(t);
+  source.relay.handle({ ...orders.source, mode: 'sync' });
+  source.openSession();
+  await source.message('session-opened');
+  const agent = await RawLink.agent(source, { keeps: true });
+  await agent.frame(FrameType.welcome);
+  await produce(agent, 0, 20, seeded(3));
+  source.relay.handle({ kind: 'session-end', session: HEADER.session, reason: 'ended-by-user', graceMs: 0 });
+  await until(() => source.relay.sessionCount === 1 && existsSync(source.file), 'the end');
+  follow();
+  const ended = await source.message('session-ended');
+  const facts = await readFacts(follower.file);
+  assert.deepEqual([facts?.headSha256, facts?.end?.reason], [ended.headSha256, 'ended-by-user']);
+});
+
+test('what is not live is fetched behind: resumed over cuts and restarts, verified, what differs is archived (I2, I5)', async (t) => {
+  const { source, follower, follow, way, whole, orders } = await openPair(t);
+  const names = Array.from({ length: 12 }, (_, index) => `2026/${index}.bsr`);
+  mkdirSync(join(source.directory, '2026'));
+  for (const [index, name] of names.entries()) await endedRecording(source.directory, name, 10 + index * 400_000);
+  mkdirSync(join(source.directory, 'files', 'clients'), { recursive: true });
+  writeFileSync(join(source.directory, 'files', 'clients', 'a.tar.zst'), Buffer.alloc(3_000_000, 'a'));
+  writeFileSync(join(source.directory, 'files', 'b.bin'), 'the source has this');
+  // The follower has one whole, one begun, one torn, and one that is another.
+  mkdirSync(join(follower.directory, '2026'));
+  const place = (name: string) => join(follower.directory, name);
+  for (const index of [1, 2, 3]) writeFileSync(place(names[index]!), readFileSync(join(source.directory, names[index]!)));
+  truncateSync(place(names[2]!), 300_007);
+  truncateSync(place(names[3]!), 5);
+  await endedRecording(follower.directory, names[4]!, 2_000_000);
+  const other = readFileSync(place(names[4]!));
+  mkdirSync(join(follower.directory, 'files'));
+  writeFileSync(join(follower.directory, 'files', 'b.bin'), 'a former primary had this');
+  const startedAtMs = Date.now();
+  follow();
+  for (let cut = 0; cut < 3; cut++) {
+    await until(() => existsSync(place(names[11 - cut * 2]!)), 'a file to be begun');
+    way.setOpen(false);
+    way.setOpen(true);
+  }
+  await whole(startedAtMs);
+  for (const name of names)
+    assert.equal(sha256(readFileSync(place(name))), sha256(readFileSync(join(source.directory, name))), name);
+  for (const name of ['files/clients/a.tar.zst', 'files/b.bin'])
+    assert.equal(sha256(readFileSync(place(name))), sha256(readFileSync(join(source.directory, name))), name);
+  const [stamp] = readdirSync(place('archive'));
+  assert.deepEqual(readFileSync(place(`archive/${stamp}/recordings/${names[4]}`)), other, 'what differed is kept');
+  assert.equal(readFileSync(place(`archive/${stamp}/files/b.bin`), 'utf8'), 'a former primary had this');
+  // Said again, it looks at once; what is there is not fetched again.
+  await endedRecording(source.directory, '2026/new.bsr', 100);
+  const againAtMs = Date.now();
+  follower.relay.handle({ ...orders.follower });
+  await whole(againAtMs);
+  assert.ok(existsSync(place('2026/new.bsr')));
+});
+
+test('a full disk of the follower stops copies, says why, and they go on when there is room; the source goes on (async)', async (t) => {
+  const { source, follower, follow, last } = await openPair(t);
+  follower.freeBytes = 10;
+  source.openSession();
+  await source.message('session-opened');
+  follow();
+  const agent = await RawLink.agent(source, { keeps: true });
+  await agent.frame(FrameType.welcome);
+  const end = await produce(agent, 0, 30, seeded(4));
+  await until(() => offsetsOf(agent, FrameType.outputStored).at(-1) === end, 'the source to have all');
+  await until(() => /room/.test(last(source)?.stopped ?? ''), 'the source to say why');
+  assert.match(last(follower)?.stopped ?? '', /room/);
+  follower.freeBytes = 1e12;
+  await until(() => offsetsOf(agent, FrameType.outputAck).at(-1) === end, 'all on both disks');
+  await until(() => last(source)?.stopped === undefined, 'nothing to stop it any more');
+  assert.equal(sha256(readFileSync(follower.file)), sha256(readFileSync(source.file)));
+});
+
+test('a recording that is damaged at the source is copied as far as it is whole, and named; the others are copied', async (t) => {
+  const { source, follower, follow, last, whole } = await openPair(t);
+  const bad = await endedRecording(source.directory, 'bad.bsr', 1_000_000);
+  await endedRecording(source.directory, 'good.bsr', 1000);
+  const bytes = readFileSync(bad);
+  bytes[700_000]! ^= 1;
+  writeFileSync(bad, bytes);
+  utimesSync(bad, new Date(), new Date());
+  const startedAtMs = Date.now();
+  follow();
+  await whole(startedAtMs);
+  await until(() => /bad\.bsr: the chain of hashes is broken/.test(last(follower)?.stopped ?? ''), 'the damage to be named');
+  const copied = readFileSync(join(follower.directory, 'bad.bsr'));
+  assert.ok(copied.length > 0 && copied.equals(bytes.subarray(0, copied.length)));
+  assert.ok(existsSync(join(follower.directory, 'good.bsr')));
+});
+
+test('only the one peer is let in, and only the pinned source is believed', async (t) => {
+  const { source, follower, follow, way } = await openPair(t);
+  await endedRecording(source.directory, 'secret.bsr', 1000);
+  const stranger = await newPairKey('stranger');
+  const { follower: asPeer } = pairOrders({ ...stranger, sha256: stranger.sha256 }, stranger, way);
+  const thief = await TestRelay.open();
+  t.after(() => thief.close());
+  thief.relay.handle(asPeer);
+  follow();
+  await until(() => existsSync(join(follower.directory, 'secret.bsr')), 'the peer to have it');
+  assert.deepEqual(readdirSync(thief.directory).filter((name) => name.endsWith('.bsr')), []);
 });
