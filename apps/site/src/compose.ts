@@ -10,7 +10,7 @@ import { AccessSessions, accessSessionRoutes } from './access-session/access-ses
 import { auditRoutes, signHeadsHourly } from './audit/audit.ts';
 import { siteUrl, type SiteConfig } from './config/config.ts';
 import { ConsoleLogins, consoleLoginRoutes, consoleRoutes, knownConsoles } from './console/console.ts';
-import type { Failover } from './failover/failover.ts';
+import type { Failover, ServedParts } from './failover/failover.ts';
 import { Events, openSiteInterface, RecordingsSpace, siteRoutes } from './http/http.ts';
 import { accountRoutes, openUsers } from './identity/identity.ts';
 import { ClientPrograms } from './fleet/client-programs.ts';
@@ -77,6 +77,7 @@ export class Site {
   readonly #stopSigning: () => void;
   readonly #log: Log;
   readonly #ownsStore: boolean;
+  #disconnect: () => void = () => undefined;
 
   private constructor(options: SiteOptions, parts: Parts, firstPassword: string | undefined) {
     this.#config = options.config;
@@ -94,7 +95,9 @@ export class Site {
     const store = failover?.store ?? openOwnStore(options);
     try {
       const parts = await openParts(store, options);
-      return new Site(options, parts, await parts.accounts.ensureFirstAdministrator());
+      const site = new Site(options, parts, await parts.accounts.ensureFirstAdministrator());
+      if (failover !== undefined) site.#disconnect = failover.connect(partsForPair(parts));
+      return site;
     } catch (error) {
       if (failover === undefined) store.close();
       throw error;
@@ -164,6 +167,7 @@ export class Site {
   async close({ comeBackAtOnce = false } = {}): Promise<void> {
     const { http, sessions, jump, events, accounts, mail, fleet, store, trust } = this.parts;
     this.#stopSigning();
+    this.#disconnect();
     events.close();
     const ended = await Promise.allSettled([
       http.close(comeBackAtOnce ? ANSWER_LIMIT_MS : 0),
@@ -186,6 +190,16 @@ export class Site {
   }
 }
 
+/** What the pair hears of the site, and tells it. */
+function partsForPair({ events, sessions, jump }: Parts): ServedParts {
+  return {
+    changed: () => events.publish('failover'),
+    relayOrder: () => sessions.pairChanged(),
+    figures: () => ({ clientsOnline: jump.counts().online, sessions: sessions.count }),
+    liveSessions: () => sessions.active().map(({ userName, jumpItemName }) => ({ user: userName, item: jumpItemName })),
+  };
+}
+
 function makeFolders({ paths }: SiteConfig): void {
   for (const directory of [paths.site, paths.keys, paths.recordings, paths.files, paths.run])
     mkdirSync(directory, { recursive: true, mode: 0o700 });
@@ -204,7 +218,7 @@ function openOwnStore({ config, log, now, checked, onMigration, isTrial = false 
   });
 }
 
-async function openParts(store: Store, { config, log, now = Date.now }: SiteOptions): Promise<Parts> {
+async function openParts(store: Store, { config, log, failover, now = Date.now }: SiteOptions): Promise<Parts> {
   const { paths } = config;
   const settings = new Settings(store);
   const mail = openSiteMail({ store, applianceName: config.applianceName, keyFile: config.keyFile, log, now });
@@ -239,6 +253,7 @@ async function openParts(store: Store, { config, log, now = Date.now }: SiteOpti
     // The system's own test of a new version is not held back by the upgrades that follow it.
     holdBack: (context, userId, itemId) => (test.isBy(userId) ? undefined : fleet.holdBack(context, itemId)),
     changed: () => events.publish('active-sessions'),
+    ...(failover !== undefined && { pair: failover.relay }),
     log,
     now,
   });
@@ -336,9 +351,18 @@ async function openParts(store: Store, { config, log, now = Date.now }: SiteOpti
       now,
     }),
     ...reportRoutes({ reports, policy, verifyTool: config.verifyTool }),
+    ...(failover?.routes() ?? []),
     ...siteRoutes({ ...config, jump, sessions, policy, events, trust, space: new RecordingsSpace(paths.recordings, now), now }),
   ];
-  const http = await openSiteInterface({ config, accounts, policy, routes, log, now });
+  const http = await openSiteInterface({
+    config,
+    accounts,
+    policy,
+    routes,
+    log,
+    now,
+    ...(failover !== undefined && { beforeReply: () => failover.beforeReply() }),
+  });
   return {
     store,
     settings,

@@ -1,5 +1,6 @@
 import type { Log } from '@bascule/log/log.ts';
 import { Store, type Migration, type StoreCheck, type StoreOptions } from '@bascule/store/store.ts';
+import { storeMigrations } from '@bascule/store/store-migrations.ts';
 import { accessSessionMigrations } from './access-session/access-session.ts';
 import { fleetMigrations } from './fleet/fleet-migrations.ts';
 import { accountMigrations } from './identity/identity.ts';
@@ -20,6 +21,11 @@ const migrations: Migration[] = [
   ...fleetMigrations,
   ...trustMigrations,
 ];
+
+/** Numbers of all migrations that this software knows, the store's own included. */
+export const knownMigrations: number[] = [...storeMigrations, ...migrations]
+  .map(({ version }) => version)
+  .toSorted((a, b) => a - b);
 
 /** Looks at site.db without writing. Throws as `Store.check`. */
 export function checkSiteStore(path: string, log: Log): StoreCheck {

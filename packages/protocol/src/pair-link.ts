@@ -44,6 +44,17 @@ export const pairStateAnswer = z.object({
   log: z.object({ seq: z.number().int().nonnegative(), hash: sha256Hex, ackedSeq: z.number().int().nonnegative() }),
   timeMs: instantMs,
   rolesAgree: z.boolean(),
+  /** Whether the relationship was not broken, as the answering side knows it. */
+  isActive: z.boolean().optional(),
+  /** Why the answering side is `read-only`. */
+  readOnly: z.enum(['broken', 'restored', 'superseded']).nullable().optional(),
+  /** Of what it has archived and the other side has not yet taken into its history (B136): fetched by GET `/archives/<id>`. */
+  archives: z
+    .array(z.object({ id: z.string().max(64), bytes: byteCount, sha256: sha256Hex }))
+    .max(4)
+    .optional(),
+  /** SHA-256 over the site keys that both sides have: they differ when the site identity was rotated. */
+  keysSha256: sha256Hex.optional(),
 });
 export type PairStateAnswer = z.infer<typeof pairStateAnswer>;
 
@@ -107,8 +118,16 @@ export const roleOrder = z.discriminatedUnion('kind', [
   /** To the primary: stop writing, send what is left, sign the statement that hands the epoch over. */
   z.object({ kind: z.literal('hand-over'), by: z.string().max(200), toEpoch: z.number().int().positive() }),
   z.object({ kind: z.literal('become-backup'), statement: signedStatement, by: z.string().max(200) }),
-  z.object({ kind: z.literal('become-primary'), by: z.string().max(200), pullFirst: z.boolean() }),
+  z.object({
+    kind: z.literal('become-primary'),
+    by: z.string().max(200),
+    pullFirst: z.boolean(),
+    /** Of two sides that say `backup` a person has chosen this one. */
+    isFix: z.boolean().optional(),
+  }),
   z.object({ kind: z.literal('break'), by: z.string().max(200) }),
+  /** To the other side of a relationship that was broken: be the backup of it again. What it has changed of its own meanwhile is archived. */
+  z.object({ kind: z.literal('establish-again'), statement: signedStatement, by: z.string().max(200), mode: pairMode }),
 ]);
 export type RoleOrder = z.infer<typeof roleOrder>;
 export const roleAnswer = z.object({

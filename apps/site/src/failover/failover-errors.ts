@@ -84,3 +84,12 @@ export function noCopyYet(): AppError {
 export function notInConflict(): AppError {
   return new AppError('conflict', 'FAILOVER_NO_CONFLICT', 'The two appliances agree: there is nothing to fix.');
 }
+
+/** Whoever answers at the peer's address has no signed word for the epoch that it claims, or an old one. */
+export function wrongSource(): AppError {
+  return new AppError(
+    'conflict',
+    'FAILOVER_WRONG_SOURCE',
+    'The other appliance is not the primary by the newest signed statement: nothing is taken from it.',
+  );
+}

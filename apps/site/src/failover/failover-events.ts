@@ -43,16 +43,6 @@ export const alarmRaised = defineAuditEvent<{ code: string }>(
   'Alarm of the failover relationship: {code}',
 );
 export const alarmEnded = defineAuditEvent<{ code: string }>('FAILOVER_ALARM_ENDED', 'The alarm {code} is over');
-export const accountsCopied = defineAuditEvent<{ accounts: number }>(
-  'FAILOVER_ACCOUNTS_COPIED',
-  'Took over {accounts:account,accounts} of the primary for logins here',
-  { housekeeping: true },
-);
-export const loginsCarried = defineAuditEvent<{ count: number }>(
-  'FAILOVER_LOGINS_CARRIED',
-  'Carried {count:login session,login sessions} over with the change of role',
-  { housekeeping: true },
-);
 export const handedOver = defineAuditEvent<{ to: string; epoch: number; by: string }>(
   'FAILOVER_HANDED_OVER',
   'Handed the site over to {to}, epoch {epoch}, for {by}',

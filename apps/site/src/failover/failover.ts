@@ -3,27 +3,37 @@
  * what is served follows from the role (docs/decisions/0199).
  */
 import type { Socket } from 'node:net';
+import type { AppError } from '@bascule/errors/app-error.ts';
 import type { AnyRoute } from '@bascule/http/http-server.ts';
 import type { Log } from '@bascule/log/log.ts';
-import type { AppError } from '@bascule/errors/app-error.ts';
 import type { ApplianceHeader, PairRole, PairSettings } from '@bascule/protocol/api/failover.ts';
 import type { FromSite } from '@bascule/protocol/base-site.ts';
 import type { Store, StoreOptions } from '@bascule/store/store.ts';
 import type { RelayPair } from '../access-session/access-session.ts';
 import type { SiteConfig } from '../config/config.ts';
+import { failoverRoutes } from './failover-routes.ts';
 import { changeAtPrimary } from './failover-errors.ts';
-import { DEFAULT_PAIR_SETTINGS, openPairStore } from './pair-store.ts';
+import { primaryUrlOf } from './pair-figures.ts';
+import { DEFAULT_PAIR_SETTINGS, hasPairStore, openPairStore } from './pair-store.ts';
+import { Pair } from './pair.ts';
+import { pairStateMessage } from './pair-state-message.ts';
+import { relayOrder } from './relay-order.ts';
 import { SiteDatabase } from './site-database.ts';
 
 export type StoreHooks = Pick<StoreOptions, 'onCommitted' | 'holdEffects' | 'mayWrite'>;
+
+/** base hears of the role on each change, and this often as a sign of life: it holds the shared addresses by it. */
+const TELL_INTERVAL_MS = 1000;
 
 export interface FailoverOptions {
   config: SiteConfig;
   tell(message: FromSite): void;
   /** Opens site.db with every domain's migrations, and what this domain hooks into it. */
   openStore(follower: boolean, hooks: StoreHooks): Store;
+  /** Numbers of all migrations of site.db that this software knows. */
+  knownMigrations: number[];
   log: Log;
-  now?: () => number;
+  now?: (() => number) | undefined;
 }
 
 /** Who serves people and clients: main stops and starts it as the role changes. */
@@ -44,44 +54,64 @@ export interface ServedParts {
   applied?(tables: readonly string[]): void;
   /** Clients that came to this backup lately, because they had lost the primary. */
   clientsHere?(): { count: number; newestAtMs: number | null };
+  /** Of a site: who is connected. */
+  figures?(): { clientsOnline: number; sessions: number };
+  /** Of a site: whom a change of roles would touch. */
+  liveSessions?(): { user: string; item: string }[];
 }
 
-/** What an order of a plan came to (base-site `pair-done`). */
-export interface PairDone {
-  outcome: 'done' | 'running' | 'failed';
-  error?: string;
-  result?: unknown;
-}
+const NOBODY = { clientsOnline: 0, sessions: 0 };
 
 export class Failover {
   readonly #options: FailoverOptions;
   readonly #database: SiteDatabase;
+  readonly #now: () => number;
   #pairStore: Store | undefined;
-  readonly relay: RelayPair;
+  #pair: Pair | undefined;
+  #opening: Promise<Pair> | undefined;
+  #serving: Serving | undefined;
+  #served: ServedParts | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #isStarted = false;
+  #lastTold = '';
+  /** What the relay is told of the pair, and says of its copies (access-session/session-keeper.ts). */
+  readonly relay: RelayPair = {
+    order: () => relayOrder(this.#pair),
+    heard: (copy) => {
+      if (this.#pair !== undefined) this.#pair.relayCopy = copy;
+    },
+  };
 
   private constructor(options: FailoverOptions) {
     this.#options = options;
+    this.#now = options.now ?? Date.now;
     this.#database = new SiteDatabase({
       path: options.config.paths.database,
       open: (follower) => options.openStore(follower, this.storeOptions()),
     });
-    this.relay = { order: () => ({ kind: 'pair', role: 'none' }), heard: () => undefined };
   }
 
   /** Opens what this appliance knows of its pair, and site.db as its role has it. Throws as `Store.open`. */
   static async open(options: FailoverOptions): Promise<Failover> {
     const failover = new Failover(options);
-    failover.#database.openAs(false);
-    return failover;
+    try {
+      // A site that never had a pair opens nothing more, and starts as quickly as ever.
+      if (hasPairStore(options.config.paths.pairDatabase)) await failover.pair();
+      failover.#openDatabase();
+      return failover;
+    } catch (error) {
+      await failover.close();
+      throw error;
+    }
   }
 
   get role(): PairRole {
-    return 'single';
+    return this.#pair?.role ?? 'single';
   }
 
   /** Whether people and clients are served here. */
   get serves(): boolean {
-    return true;
+    return this.#pair?.parts.records.serves ?? true;
   }
 
   /** site.db; undefined on a backup without a copy. */
@@ -89,20 +119,37 @@ export class Failover {
     return this.#database.store;
   }
 
-  /** What `Store.open` of site.db takes besides. */
-  storeOptions(): StoreHooks {
-    return {};
-  }
-
   /** pair.db, opened or made at the first need. */
   get pairStore(): Store {
-    const { config, log, now = Date.now } = this.#options;
-    this.#pairStore ??= openPairStore({ path: config.paths.pairDatabase, appliance: config.applianceName, log, now });
+    const { config, log } = this.#options;
+    this.#pairStore ??= openPairStore({
+      path: config.paths.pairDatabase,
+      appliance: config.applianceName,
+      log,
+      now: this.#now,
+    });
     return this.#pairStore;
   }
 
+  /** What `Store.open` of site.db takes besides. */
+  storeOptions(): StoreHooks {
+    return {
+      onCommitted: (seq, waitsForPeer) => this.#pair?.parts.gate.onCommitted(seq, waitsForPeer),
+      holdEffects: (seq, waitsForPeer, run) => {
+        if (this.#pair === undefined) run();
+        else this.#pair.parts.gate.holdEffects(seq, waitsForPeer, run);
+      },
+      mayWrite: () => this.#pair?.mayWrite(),
+    };
+  }
+
+  /** For the HTTP server: resolves when a reply to a change may be given. Rejects when this side may not answer any more. */
+  async beforeReply(): Promise<void> {
+    await this.#pair?.beforeReply();
+  }
+
   settings(): PairSettings {
-    return DEFAULT_PAIR_SETTINGS;
+    return this.#pair?.parts.records.settings ?? DEFAULT_PAIR_SETTINGS;
   }
 
   /** What a change at a backup is answered with: where it can be made. */
@@ -110,41 +157,141 @@ export class Failover {
     return changeAtPrimary(this.header().primaryUrl);
   }
 
-  /** Who is served hears of the pair until the returned function is called. */
-  connect(_served: ServedParts): () => void {
-    return () => undefined;
+  /** Who serves from now on. */
+  serveWith(serving: Serving): void {
+    this.#serving = serving;
   }
 
-  /** For the HTTP server: resolves when a reply may be given. */
-  async beforeReply(): Promise<void> {}
+  /** Who is served hears of the pair until the returned function is called. */
+  connect(served: ServedParts): () => void {
+    this.#served = served;
+    return () => {
+      if (this.#served === served) this.#served = undefined;
+    };
+  }
 
-  /** Who serves from now on. */
-  serveWith(_serving: Serving): void {}
-
-  /** A connection of the peer (ALPN `bascule-pair/1`), unopened. */
-  acceptLink(socket: Socket, _head: Uint8Array): void {
-    socket.destroy();
+  /** A connection of the peer (ALPN `bascule-pair/1`), unopened. An appliance that nobody prepared for a pair has no use for it. */
+  acceptLink(socket: Socket, head: Uint8Array): void {
+    if (this.#pair === undefined) socket.destroy();
+    else this.#pair.acceptLink(socket, head);
   }
 
   /** Where clients reach the site: the shared name, then each appliance. */
   clientAddresses(): { host: string; port: number }[] {
-    const { publicHost: host, publicPort: port } = this.#options.config;
-    return [{ host, port }];
+    const { publicHost, publicPort } = this.#options.config;
+    const peer = this.#pair?.parts.records.peer;
+    const own = peer === undefined ? [] : [peer.ownEndpoint, peer.endpoint];
+    const all = [{ host: publicHost, port: publicPort }, ...own];
+    return all.filter((one, index) => all.findIndex(({ host, port }) => host === one.host && port === one.port) === index);
   }
 
+  /** The routes of protocol/api/failover.ts, the same at site and standby. */
   routes(): AnyRoute[] {
-    return [];
+    return failoverRoutes(this);
   }
 
   header(): ApplianceHeader {
-    return { appliance: this.#options.config.applianceName, role: this.role, peer: null, primaryUrl: null, alarms: [] };
+    const { applianceName } = this.#options.config;
+    const pair = this.#pair;
+    if (pair === undefined) return { appliance: applianceName, role: 'single', peer: null, primaryUrl: null, alarms: [] };
+    const { records, watch } = pair.parts;
+    const { peer } = records;
+    return {
+      appliance: applianceName,
+      role: pair.role,
+      peer: peer?.state === 'active' ? { name: peer.name, state: watch.isReachable ? 'reachable' : 'unreachable' } : null,
+      primaryUrl: primaryUrlOf(pair),
+      alarms: [],
+      backupOperations: records.settings.backupOperations,
+    };
   }
 
-  /** Begins to listen to the peer, and to tell base. */
-  start(): void {}
+  /** The pair of this appliance, with what it needs made now if it was never needed before. */
+  pair(): Promise<Pair> {
+    this.#opening ??= this.#openPair();
+    return this.#opening;
+  }
+
+  /** The pair, if it is open. */
+  get openedPair(): Pair | undefined {
+    return this.#pair;
+  }
+
+  get served(): ServedParts | undefined {
+    return this.#served;
+  }
+
+  get config(): SiteConfig {
+    return this.#options.config;
+  }
+
+  get log(): Log {
+    return this.#options.log;
+  }
+
+  now(): number {
+    return this.#now();
+  }
+
+  /** Begins to talk with the peer, and to tell base. */
+  start(): void {
+    this.#isStarted = true;
+    this.#pair?.start();
+    this.#timer = setInterval(() => this.#tell(true), TELL_INTERVAL_MS).unref();
+    this.#tell(true);
+  }
 
   async close(): Promise<void> {
+    clearInterval(this.#timer);
+    this.#isStarted = false;
+    await this.#pair?.close();
     this.#database.close();
     this.#pairStore?.close();
+  }
+
+  #openDatabase(): void {
+    this.#database.openAs(!this.serves);
+    this.#pair?.finishPromotion();
+  }
+
+  async #openPair(): Promise<Pair> {
+    const { config, log, knownMigrations } = this.#options;
+    const pair = await Pair.open({
+      config,
+      store: this.pairStore,
+      database: this.#database,
+      serving: {
+        stop: async () => await this.#serving?.stop(),
+        start: async () => {
+          await this.#serving?.start();
+          this.#changed();
+        },
+      },
+      knownMigrations,
+      changed: () => this.#changed(),
+      applied: (tables) => this.#served?.applied?.(tables),
+      figures: () => this.#served?.figures?.() ?? NOBODY,
+      log,
+      now: this.#now,
+    });
+    this.#pair = pair;
+    if (this.#isStarted) pair.start();
+    return pair;
+  }
+
+  #changed(): void {
+    this.#served?.changed();
+    this.#served?.relayOrder();
+    this.#tell(false);
+  }
+
+  /** On change, and each second. */
+  #tell(isSignOfLife: boolean): void {
+    if (!this.#isStarted) return;
+    const message = pairStateMessage(this.#pair, this.#database.store);
+    const text = JSON.stringify(message);
+    if (!isSignOfLife && text === this.#lastTold) return;
+    this.#lastTold = text;
+    this.#options.tell(message);
   }
 }

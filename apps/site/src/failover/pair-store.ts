@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { z } from 'zod';
 import { accountMigrations } from '@bascule/accounts/account-migrations.ts';
+import { carriedLoginMigrations } from '@bascule/accounts/carried-accounts.ts';
 import { uuidv7 } from '@bascule/core/ids.ts';
 import type { Log } from '@bascule/log/log.ts';
 import {
@@ -16,6 +17,7 @@ import {
 } from '@bascule/protocol/api/failover.ts';
 import { signedStatement } from '@bascule/protocol/pair-link.ts';
 import { Store, type Reader, type Tx } from '@bascule/store/store.ts';
+import { establishMigrations } from './establish-store.ts';
 import { failoverMigrations } from './failover-migrations.ts';
 
 /** Role changes, archives and so on that a page shows. */
@@ -55,7 +57,7 @@ export const pairPeer = z.object({
   sinceMs: z.number(),
   by: z.string().max(200),
 });
-export type PairPeer = z.infer<typeof pairPeer>;
+export type PeerRecord = z.infer<typeof pairPeer>;
 
 export const DEFAULT_PAIR_SETTINGS: PairSettings = {
   mode: 'async',
@@ -75,13 +77,22 @@ const VALUES = {
   acked: z.object({ seq: z.number().int().nonnegative(), atMs: z.number() }),
   /** The newest entry of the source that this follower has heard of. */
   sourceHead: z.object({ seq: z.number().int().nonnegative(), atMs: z.number() }),
+  /** A person (or the signed word of a takeover) has decided that what is here gives way to the other side's: it is archived, and a copy taken. */
+  giveWay: z.object({ by: z.string().max(200), atMs: z.number(), reason: z.string().max(100) }),
+  /** Archives whose history the primary is to take. */
+  offers: z.array(z.object({ id: z.string(), file: z.string(), bytes: z.number(), sha256: z.string() })),
+  /** The witness, as a person enrolled this appliance there. */
+  witness: z.object({ endpoint, keySha256: z.string().length(64), site: z.string().max(64) }),
 } as const;
 type ValueName = keyof typeof VALUES;
 type ValueOf<N extends ValueName> = z.infer<(typeof VALUES)[N]>;
 
 /** Opens pair.db, and makes it. It has the tables of accounts too: a backup logs people in by copies of the primary's rows. */
 export function openPairStore(options: { path: string; appliance: string; log: Log; now: () => number }): Store {
-  return Store.open({ ...options, migrations: [...accountMigrations, ...failoverMigrations] });
+  return Store.open({
+    ...options,
+    migrations: [...accountMigrations, ...carriedLoginMigrations, ...failoverMigrations, ...establishMigrations],
+  });
 }
 
 /** Whether this appliance was ever part of a pair: without pair.db nothing of it is opened, and a start costs nothing more. */

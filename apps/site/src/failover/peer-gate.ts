@@ -30,6 +30,7 @@ export interface PeerGateOptions {
 export class PeerGate {
   readonly #options: PeerGateOptions;
   readonly #queue: Waiting[] = [];
+  #heard: (() => void)[] = [];
   #acked = 0;
   #committed = 0;
   /** The newest transaction of a class that waits. */
@@ -84,11 +85,27 @@ export class PeerGate {
     this.#committed = Math.max(this.#committed, headSeq);
     if (!this.#isInSync && this.#acked >= headSeq) this.#setInSync(true);
     this.#pump();
+    this.#tellHeard();
+  }
+
+  /** Resolves with true when the follower has `seq`, and with false when it has not after `limitMs`, or its link ends. */
+  async whenAcked(seq: number, limitMs: number): Promise<boolean> {
+    const endMs = performance.now() + limitMs;
+    while (this.#acked < seq) {
+      if (performance.now() >= endMs || !this.#isConnected) return false;
+      const { promise, resolve } = Promise.withResolvers<void>();
+      const timer = setTimeout(resolve, endMs - performance.now());
+      this.#heard.push(resolve);
+      await promise;
+      clearTimeout(timer);
+    }
+    return true;
   }
 
   /** The follower's link is gone. */
   gone(): void {
     this.#isConnected = false;
+    this.#tellHeard();
     if (this.#isInSync) this.#goOnAlone('the link to the peer is gone');
   }
 
@@ -98,12 +115,17 @@ export class PeerGate {
     this.#isConnected = false;
     if (this.#isInSync) this.#setInSync(false);
     this.#release();
+    this.#tellHeard();
   }
 
   close(): void {
     clearTimeout(this.#timer);
     this.#isInSync = false;
     this.#release();
+  }
+
+  #tellHeard(): void {
+    for (const resolve of this.#heard.splice(0)) resolve();
   }
 
   #waits(seq: number, waitsForPeer: boolean): boolean {

@@ -1,7 +1,6 @@
 /** site.db as the roles of this appliance see it: opened as writer or follower, replaced by a received copy, and closed last. */
-import { existsSync, renameSync, rmSync } from 'node:fs';
-import { dirname } from 'node:path';
-import { syncFolderSync } from '@bascule/core/durable-file.ts';
+import { existsSync } from 'node:fs';
+import { replaceDatabase } from '@bascule/store/received-copy.ts';
 import type { Store } from '@bascule/store/store.ts';
 
 export interface SiteDatabaseOptions {
@@ -32,9 +31,7 @@ export class SiteDatabase {
   /** Puts the received and checked copy `file` in the place of whatever is there, and opens it as follower. What was there was archived before. */
   replaceBy(file: string): void {
     this.close();
-    for (const suffix of ['-wal', '-shm', '-journal']) rmSync(this.#options.path + suffix, { force: true });
-    renameSync(file, this.#options.path);
-    syncFolderSync(dirname(this.#options.path));
+    replaceDatabase(file, this.#options.path);
     this.openAs(true);
   }
 

@@ -17,9 +17,11 @@ export function openSiteInterface(options: {
   policy: Policy;
   routes: AnyRoute[];
   log: Log;
-  now?: () => number;
+  now?: (() => number) | undefined;
+  /** Of a failover pair: awaited before the reply to a change. */
+  beforeReply?: () => Promise<void>;
 }): Promise<HttpServer> {
-  const { config, accounts, policy, routes, log, now } = options;
+  const { config, accounts, policy, routes, log, now, beforeReply } = options;
   return createHttpServer({
     prefix: '/api',
     cookieName: SITE_COOKIE,
@@ -32,5 +34,6 @@ export function openSiteInterface(options: {
     pages: { '/login': 'login.html', '/login/*': 'login.html', '/console': 'console.html', '/console/*': 'console.html' },
     redirects: { '/': '/login' },
     now,
+    ...(beforeReply !== undefined && { beforeReply }),
   });
 }

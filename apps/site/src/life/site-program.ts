@@ -10,7 +10,7 @@ import { acceptWithPreamble } from '@bascule/wire/preamble.ts';
 import { Site } from '../compose.ts';
 import type { SiteConfig } from '../config/config.ts';
 import { Failover, type Serving } from '../failover/failover.ts';
-import { openSiteStore } from '../site-store.ts';
+import { knownMigrations, openSiteStore } from '../site-store.ts';
 import { Standby } from '../standby/standby.ts';
 
 /** Connections that wait while roles change; more are cut, and come again. */
@@ -51,6 +51,7 @@ export class SiteProgram implements Serving {
       tell,
       log,
       now,
+      knownMigrations,
       openStore: (follower, hooks) =>
         openSiteStore({
           path: paths.database,

@@ -1,0 +1,52 @@
+import type { Log } from '@bascule/log/log.ts';
+import { AppError } from '@bascule/errors/app-error.ts';
+import type { FailoverState } from '@bascule/protocol/api/failover.ts';
+import { busy } from './failover-errors.ts';
+
+export type Busy = NonNullable<FailoverState['busy']>;
+
+/** One change of the relationship at a time: what is under way, for the page, and how the last one failed. */
+export class Exclusive {
+  readonly #log: Log;
+  readonly #now: () => number;
+  readonly #changed: () => void;
+  #busy: Busy | null = null;
+  failed: { what: string; code: string; text: string; atMs: number } | null = null;
+
+  constructor(options: { log: Log; now(): number; changed(): void }) {
+    this.#log = options.log;
+    this.#now = options.now;
+    this.#changed = options.changed;
+  }
+
+  get busy(): Busy | null {
+    return this.#busy;
+  }
+
+  /** Does `work` when nothing else is under way. Throws `FAILOVER_BUSY`, and what `work` throws. */
+  async run<T>(
+    what: string,
+    work: (step: (step: string, done?: number, total?: number | null) => void) => Promise<T>,
+  ): Promise<T> {
+    if (this.#busy !== null) throw busy(this.#busy.what);
+    const startedAtMs = this.#now();
+    const step = (name: string, done = 0, total: number | null = null) => {
+      this.#busy = { what, step: name, done, total, startedAtMs };
+      this.#changed();
+    };
+    step('beginning');
+    try {
+      const result = await work(step);
+      this.failed = null;
+      return result;
+    } catch (error) {
+      const text = error instanceof Error ? error.message : String(error);
+      this.failed = { what, code: error instanceof AppError ? error.code : 'FAILED', text, atMs: this.#now() };
+      this.#log.warn({ err: error, what }, 'failover.change-failed');
+      throw error;
+    } finally {
+      this.#busy = null;
+      this.#changed();
+    }
+  }
+}

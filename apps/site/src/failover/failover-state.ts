@@ -1,0 +1,41 @@
+/** GET `/api/failover`: everything that the page shows, from what is known already. */
+import type { FailoverState, PairConflict, RehearsalState } from '@bascule/protocol/api/failover.ts';
+import type { Failover } from './failover.ts';
+import { copyOf, exposureOf, peerSideOf, sideOf } from './pair-figures.ts';
+import type { Pair } from './pair.ts';
+import { alarms, archives, roleChanges } from './pair-store.ts';
+
+const NO_REHEARSAL: RehearsalState = { state: 'none', startedAtMs: null, endsAtMs: null, users: [], clients: [], steps: [] };
+
+export function failoverStateOf(failover: Failover, pair: Pair, conflict: PairConflict | null): FailoverState {
+  const { records, watch, now, config } = pair.parts;
+  const { peer, self } = records;
+  const liveSessions = failover.served?.liveSessions?.();
+  const here = failover.served?.clientsHere?.();
+  return {
+    self: sideOf(pair),
+    peer: peerSideOf(pair),
+    peerState: peer === undefined ? 'none' : watch.isReachable ? 'reachable' : 'unreachable',
+    lastContactAtMs: watch.lastContactAtMs,
+    broken: peer?.state === 'broken' ? { peer: peer.name, endpoint: peer.endpoint, atMs: peer.sinceMs, by: peer.by } : null,
+    settings: records.settings,
+    copy: copyOf(pair),
+    exposure: exposureOf(pair),
+    alarms: alarms(records.store),
+    conflict,
+    witness: null,
+    rehearsal: NO_REHEARSAL,
+    roles: roleChanges(records.store),
+    archives: archives(records.store),
+    sharedName: config.publicHost,
+    busy: pair.exclusive.busy,
+    preSharedKey: pair.preSharedKey.state(),
+    nowMs: now(),
+    readOnly: self.readOnly,
+    ...(liveSessions !== undefined && { liveSessions: liveSessions.slice(0, 100) }),
+    ...(here !== undefined &&
+      !watch.isReachable && {
+        peerSeenBy: { witnessAtMs: null, clientsHere: here.count, clientsHereAtMs: here.newestAtMs },
+      }),
+  };
+}

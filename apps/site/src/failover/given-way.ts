@@ -1,0 +1,147 @@
+/**
+ * What this side holds and the other lacks, when the other's copy is to take its place: decided (by a person, or by the signed word of a takeover that came after it), archived, and
+ * offered to the primary, which unites audit and session history (I5, B136; docs/decisions/0202). Never erased.
+ */
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { basename } from 'node:path';
+import { uuidv7 } from '@bascule/core/ids.ts';
+import { AppError } from '@bascule/errors/app-error.ts';
+import type { PairStateAnswer } from '@bascule/protocol/pair-link.ts';
+import { archiveDatabase } from '@bascule/store/archive.ts';
+import { SYSTEM, type Store } from '@bascule/store/store.ts';
+import { sideArchived } from './failover-events.ts';
+import type { SnapshotReason } from './follow-link.ts';
+import type { PairParts } from './pair-parts.ts';
+import { addArchive, readValue, removeValue, writeValue } from './pair-store.ts';
+import { ownStatement } from './statements.ts';
+import { sendFile } from './send-file.ts';
+
+/** Clocks of the two sides may differ by so much when it is compared what came first. */
+const CLOCK_MARGIN_MS = 2000;
+/** Archives that wait to be taken by the primary; the oldest is no longer offered (and stays where it is). */
+const OFFERS_MAX = 4;
+
+export class GivenWay {
+  readonly #parts: PairParts;
+
+  constructor(parts: PairParts) {
+    this.#parts = parts;
+  }
+
+  /** Before a copy of the source takes the place of what is here. Throws `FAILOVER_CONFLICT` while a person has to decide. */
+  async mayReplace(reason: SnapshotReason): Promise<void> {
+    const { records, database } = this.#parts;
+    const { store } = database;
+    if (store === undefined || !isParted(reason) || readValue(records.store, 'giveWay') !== undefined) return;
+    if (!this.#wroteAsPrimary(store)) return;
+    const taken = ownStatement(records.self.statement);
+    const newest = newestAtMs(store);
+    // Whoever took over was shown (or, by the witness, knew to be none) what is lost: everything here is older than that.
+    if (taken !== undefined && newest <= taken.atMs + CLOCK_MARGIN_MS) return;
+    throw new AppError(
+      'conflict',
+      'FAILOVER_CONFLICT',
+      'Both appliances have changes that the other one lacks: look at what differs, and choose with Fix which one stays primary.',
+    );
+  }
+
+  /** Archives what is here, if the source lacks any of it, and puts the checked copy in its place. */
+  async replace(file: string, reason: SnapshotReason): Promise<void> {
+    const { database, serving, accounts, records } = this.#parts;
+    if (database.store !== undefined && isParted(reason)) await this.archive('discarded', true);
+    await serving.stop();
+    try {
+      database.replaceBy(file);
+      if (database.store !== undefined) accounts.copy(database.store);
+    } finally {
+      await serving.start();
+    }
+    records.store.transact(SYSTEM, sideArchived({ folder: '', reason: `copy taken: ${reason}`, changes: 0 }), (tx) =>
+      removeValue(tx, 'giveWay'),
+    );
+  }
+
+  /** A copy of site.db into the archive; `isOffered`: the primary is to take its history. */
+  async archive(reason: string, isOffered: boolean): Promise<string | undefined> {
+    const { database, config, records, now } = this.#parts;
+    const { store } = database;
+    if (store === undefined) return undefined;
+    const { seq } = store.head();
+    const {
+      folder,
+      database: file,
+      bytes,
+    } = await archiveDatabase({
+      path: config.paths.database,
+      archive: config.paths.archive,
+      reason,
+      nowMs: now(),
+      about: { appliance: config.applianceName, role: records.self.role },
+    });
+    const id = uuidv7(now());
+    const offer = isOffered ? { id, file, bytes, sha256: await hashOf(file) } : undefined;
+    records.store.transact(SYSTEM, sideArchived({ folder: basename(folder), reason, changes: seq }), (tx) => {
+      addArchive(tx, { id, atMs: now(), reason, folder, bytes, changes: seq });
+      if (offer !== undefined) writeValue(tx, 'offers', [offer, ...this.#offers()].slice(0, OFFERS_MAX));
+    });
+    return folder;
+  }
+
+  /** For `/state`. */
+  offered(): NonNullable<PairStateAnswer['archives']> {
+    return this.#offers().map(({ id, bytes, sha256 }) => ({ id, bytes, sha256 }));
+  }
+
+  /** Answers GET `/archives/<id>`. */
+  serve(id: string, request: IncomingMessage, response: ServerResponse): void {
+    const offer = this.#offers().find((one) => one.id === id);
+    if (offer === undefined) return void response.writeHead(404).end();
+    void sendFile(offer.file, offer.bytes, request, response, this.#parts.log);
+  }
+
+  /** The primary has the history of the archive `id`. */
+  taken(id: string): void {
+    const left = this.#offers().filter((one) => one.id !== id);
+    if (left.length === this.#offers().length) return;
+    const { records } = this.#parts;
+    records.store.transact(
+      SYSTEM,
+      sideArchived({ folder: id, reason: 'united with the history of the primary', changes: 0 }),
+      (tx) => writeValue(tx, 'offers', left),
+    );
+  }
+
+  #offers() {
+    return readValue(this.#parts.records.store, 'offers') ?? [];
+  }
+
+  /** Whether the newest entries are ones that this side made itself, as primary. */
+  #wroteAsPrimary(store: Store): boolean {
+    const { records, config } = this.#parts;
+    return (
+      records.store.get(
+        "SELECT 1 FROM role_changes WHERE appliance = ? AND epoch = ? AND role IN ('primary', 'single')",
+        config.applianceName,
+        store.head().epoch,
+      ) !== undefined
+    );
+  }
+}
+
+/** The log here does not lead to the source's. */
+function isParted(reason: SnapshotReason): boolean {
+  return reason === 'diverged' || reason === 'other-history';
+}
+
+function newestAtMs(store: Store): number {
+  const { seq } = store.head();
+  return store.entriesAfter(Math.max(0, seq - 1), 1)[0]?.atMs ?? 0;
+}
+
+async function hashOf(file: string): Promise<string> {
+  const hash = createHash('sha256');
+  for await (const piece of createReadStream(file)) hash.update(piece as Buffer);
+  return hash.digest('hex');
+}

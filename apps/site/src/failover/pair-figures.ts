@@ -1,0 +1,150 @@
+/** What the page shows of a pair: the sides, how far the copy is, what would be lost now. Derived from what everybody knows already; nothing is asked for it. */
+import { statfsSync } from 'node:fs';
+import type { CopyState, Exposure, SideState } from '@bascule/protocol/api/failover.ts';
+import { servesAs } from './pair-records.ts';
+import type { Pair } from './pair.ts';
+
+/** Lag below this is 'following', above it 'catching-up'. */
+const CATCHING_UP_CHANGES = 1000;
+
+/** This side. */
+export function sideOf(pair: Pair): SideState {
+  const { config, records, database, key } = pair.parts;
+  const head = database.store?.head();
+  const { clientsOnline, sessions } = pair.options.figures();
+  return {
+    appliance: config.applianceName,
+    keySha256: key.sha256,
+    role: records.self.role,
+    history: records.self.history,
+    epoch: records.self.epoch,
+    version: config.version,
+    schema: head?.schema ?? 0,
+    endpoint: records.peer?.ownEndpoint ?? null,
+    clientsOnline,
+    sessions,
+    freeBytes: freeBytes(config.paths.site),
+    clockOffsetMs: 0,
+  };
+}
+
+/** The other side as it was last heard of. */
+export function peerSideOf(pair: Pair): SideState | null {
+  const { records, watch } = pair.parts;
+  const { peer } = records;
+  if (peer === undefined) return null;
+  const { state } = watch;
+  if (state !== undefined) return { ...state.side, endpoint: peer.endpoint, clockOffsetMs: watch.clockOffsetMs };
+  return {
+    appliance: peer.name,
+    keySha256: peer.keySha256,
+    role: records.isActive ? (records.serves ? 'backup' : 'primary') : 'read-only',
+    history: records.self.history,
+    epoch: records.self.epoch,
+    version: '',
+    schema: 0,
+    endpoint: peer.endpoint,
+    clientsOnline: 0,
+    sessions: 0,
+    freeBytes: null,
+    clockOffsetMs: null,
+  };
+}
+
+export function exposureOf(pair: Pair): Exposure | null {
+  const { records, database, gate, watch, now } = pair.parts;
+  if (!records.isActive || database.store === undefined) return null;
+  const own = database.store.head().seq;
+  const copy = pair.relayCopy;
+  const bytes = {
+    recordingBytes: records.serves
+      ? (pair.follower?.recordingBytesLeft ?? copy?.exposedBytes ?? 0)
+      : (copy?.recordingBytesLeft ?? 0),
+    fileBytes: records.serves ? (pair.follower?.fileBytesLeft ?? 0) : (copy?.fileBytesLeft ?? 0),
+  };
+  if (records.serves) {
+    const changes = Math.max(0, own - gate.ackedSeq);
+    return { changes, seconds: changes === 0 ? 0 : secondsSince(pair, gate.ackedSeq), sessions: 0, ...bytes, asOfMs: now() };
+  }
+  const head = Math.max(pair.sourceHead?.seq ?? 0, watch.state?.log.seq ?? 0);
+  const changes = Math.max(0, head - own);
+  const contactMs = watch.lastContactAtMs ?? pair.sourceHead?.atMs ?? now();
+  // A primary that cannot be asked may have gone on since: that is counted in seconds, since nobody here knows the changes.
+  const silentMs = watch.isReachable ? 0 : Math.max(0, now() - contactMs);
+  const behindMs = changes === 0 ? 0 : Math.max(0, contactMs - newestAtMs(pair));
+  return {
+    changes,
+    seconds: (behindMs + silentMs) / 1000,
+    sessions: watch.isReachable ? 0 : (watch.state?.side.sessions ?? 0),
+    ...bytes,
+    asOfMs: contactMs,
+  };
+}
+
+/** How far the copy on the backup is; null without a relationship. */
+export function copyOf(pair: Pair): CopyState | null {
+  const { records, database, gate, sink, source, watch, now } = pair.parts;
+  if (!records.isActive) return null;
+  const own = database.store?.head().seq ?? 0;
+  const relay = pair.relayCopy;
+  const isSource = records.serves;
+  const newest = isSource ? own : Math.max(own, pair.sourceHead?.seq ?? 0, watch.state?.log.seq ?? 0);
+  const copied = isSource ? Math.min(own, gate.ackedSeq) : own;
+  const lagChanges = newest - copied;
+  const state = isSource ? (source.isFollowed ? 'following' : 'stopped') : sink.state;
+  const lagSeconds = lagChanges === 0 ? 0 : isSource ? secondsSince(pair, copied) : Math.max(0, now() - newestAtMs(pair)) / 1000;
+  const recordingBytesLeft = isSource ? (pair.follower?.recordingBytesLeft ?? 0) : (relay?.recordingBytesLeft ?? 0);
+  const fileBytesLeft = isSource ? (pair.follower?.fileBytesLeft ?? 0) : (relay?.fileBytesLeft ?? 0);
+  const databaseBytesLeft = isSource ? 0 : sink.bytesLeft;
+  const bytesPerSecond = relay?.bytesPerSecond ?? 0;
+  const left = recordingBytesLeft + fileBytesLeft + databaseBytesLeft;
+  return {
+    state: state === 'following' && lagChanges > CATCHING_UP_CHANGES ? 'catching-up' : state,
+    newestChange: newest,
+    copiedChange: copied,
+    lagChanges,
+    lagSeconds,
+    databaseBytesLeft,
+    recordingBytesLeft,
+    fileBytesLeft,
+    bytesPerSecond,
+    secondsLeft: left === 0 ? 0 : bytesPerSecond > 0 ? left / bytesPerSecond : null,
+    lastCompletedAtMs: pair.copied.completedAtMs,
+    lastComparedAtMs: pair.copied.comparedAtMs,
+    stopped: isSource
+      ? source.isFollowed
+        ? null
+        : { code: 'not-followed', text: 'The backup does not follow just now.' }
+      : sink.stopped,
+  };
+}
+
+export function primaryUrlOf(pair: Pair): string | null {
+  const { records } = pair.parts;
+  const { peer } = records;
+  if (peer === undefined || records.serves) return null;
+  const peerRole = pair.parts.watch.state?.side.role;
+  if (peerRole !== undefined && !servesAs(peerRole)) return null;
+  const host = peer.endpoint.host.includes(':') ? `[${peer.endpoint.host}]` : peer.endpoint.host;
+  return `https://${host}${peer.endpoint.port === 443 ? '' : `:${peer.endpoint.port}`}/login`;
+}
+
+function secondsSince(pair: Pair, seq: number): number {
+  const entry = pair.parts.database.store?.entriesAfter(seq, 1)[0];
+  return entry === undefined ? 0 : Math.max(0, pair.parts.now() - entry.atMs) / 1000;
+}
+
+function newestAtMs(pair: Pair): number {
+  const { store } = pair.parts.database;
+  if (store === undefined) return 0;
+  return store.entriesAfter(Math.max(0, store.head().seq - 1), 1)[0]?.atMs ?? 0;
+}
+
+function freeBytes(folder: string): number | null {
+  try {
+    const { bavail, bsize } = statfsSync(folder);
+    return bavail * bsize;
+  } catch {
+    return null;
+  }
+}

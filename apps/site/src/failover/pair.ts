@@ -1,0 +1,495 @@
+/** The pair of this appliance, put together: opened at the first need, and then at every start. */
+import type { Socket } from 'node:net';
+import type { Log } from '@bascule/log/log.ts';
+import type { EstablishRequest, Exposure, PairConflict, PairRole } from '@bascule/protocol/api/failover.ts';
+import { ESTABLISH_PREFIX, PairDoor } from './pair-door.ts';
+import { PAIR_VERSIONS, type FollowHello, type PairStateAnswer, type SignedStatement } from '@bascule/protocol/pair-link.ts';
+import type { FromRelay } from '@bascule/protocol/relay-control.ts';
+import { SYSTEM, type Context, type Store } from '@bascule/store/store.ts';
+import type { SiteConfig } from '../config/config.ts';
+import { Conflicts } from './conflicts.ts';
+import { CopiedAccounts } from './copied-accounts.ts';
+import { Establishing } from './establish.ts';
+import { establishingOptions } from './establish-here.ts';
+import { Exclusive } from './exclusive.ts';
+import type { Serving } from './failover.ts';
+import { noPair, notWriting, peerUnreachable, wrongSource } from './failover-errors.ts';
+import { copyNoted, statementNoted } from './failover-events.ts';
+import { FollowSink } from './follow-sink.ts';
+import { FollowSource, type FollowerStatus } from './follow-source.ts';
+import { GivenWay } from './given-way.ts';
+import { HistoryTaking } from './history-taking.ts';
+import { PairDial } from './pair-dial.ts';
+import { exposureOf, sideOf } from './pair-figures.ts';
+import { PairKey } from './pair-key.ts';
+import type { PairParts } from './pair-parts.ts';
+import { PairRecords, servesAs } from './pair-records.ts';
+import { PairRefusals } from './pair-refusals.ts';
+import { BoxQuestions, PairRequests } from './pair-requests.ts';
+import { readValue, writeValue } from './pair-store.ts';
+import { PeerGate } from './peer-gate.ts';
+import { PeerWatch } from './peer-watch.ts';
+import { PreSharedKey } from './pre-shared-key.ts';
+import { RoleChange } from './role-change.ts';
+import { Roles } from './roles.ts';
+import type { SiteDatabase } from './site-database.ts';
+import { findParting } from './side-changes.ts';
+import { Snapshots } from './snapshots.ts';
+import { isAbove, ownStatement, StatementSource } from './statements.ts';
+
+/** Figures that change all the time are written down this often at most. */
+const NOTE_INTERVAL_MS = 10_000;
+/** Sync Now answers within this; copying goes on all the same. */
+const SYNC_LIMIT_MS = 25_000;
+/** Clocks of the two sides may differ by so much when it is compared what came first. */
+const CLOCK_MARGIN_MS = 2000;
+const ZERO_HASH = '0'.repeat(64);
+
+export interface PairOptions {
+  config: SiteConfig;
+  store: Store;
+  database: SiteDatabase;
+  serving: Serving;
+  /** Migrations that this software knows: of site.db. */
+  knownMigrations: number[];
+  /** What the state shows changed. */
+  changed(): void;
+  /** Rows of these tables of site.db were changed by the primary. */
+  applied(tables: string[]): void;
+  /** Clients and sessions of this side, and what its relay says. */
+  figures(): { clientsOnline: number; sessions: number };
+  log: Log;
+  now(): number;
+}
+
+export class Pair {
+  readonly parts: PairParts;
+  readonly roles: Roles;
+  readonly exclusive: Exclusive;
+  readonly preSharedKey: PreSharedKey;
+  readonly establishing: Establishing;
+  readonly givenWay: GivenWay;
+  readonly box = new BoxQuestions();
+  /** The follower's own word, while this side is followed. */
+  follower: FollowerStatus | undefined;
+  /** What the relay of this side last said of its copies. */
+  relayCopy: Extract<FromRelay, { kind: 'pair-copy' }> | undefined;
+  readonly #options: PairOptions;
+  readonly #door: PairDoor;
+  readonly #refusals: PairRefusals;
+  readonly #change: RoleChange;
+  readonly #historyTaking: HistoryTaking;
+  readonly #conflicts: Conflicts;
+  #isWritingHeld = false;
+  #sourceHead: { seq: number; atMs: number } | undefined;
+  #copied: { completedAtMs: number | null; comparedAtMs: number | null };
+  #notedAtMs = 0;
+
+  private constructor(options: PairOptions, key: PairKey) {
+    const { config, store, database, serving, log, now } = options;
+    this.#options = options;
+    const records = new PairRecords({ store, appliance: config.applianceName, now });
+    const pinned = () => records.peer?.keySha256;
+    const dial = new PairDial({ key, pinned, endpoint: () => records.peer?.endpoint, log });
+    this.exclusive = new Exclusive({ log, now, changed: options.changed });
+    const gate = new PeerGate({
+      mode: () => records.settings.mode,
+      beforeAlone: async () => {},
+      inSyncChanged: () => options.changed(),
+      log,
+    });
+    this.parts = {
+      config,
+      log,
+      now,
+      key,
+      records,
+      database,
+      statements: new StatementSource(config.paths.keys),
+      accounts: new CopiedAccounts(store, log),
+      dial,
+      gate,
+      source: this.#makeSource(),
+      sink: this.#makeSink(dial),
+      snapshots: new Snapshots(config.paths.pairWork, log),
+      watch: new PeerWatch({
+        dial,
+        isPaired: () => records.peer !== undefined,
+        heard: (state) =>
+          void this.#heard(state).catch((error: unknown) => log.warn({ err: error }, 'failover.peer-state-unusable')),
+        changed: () => options.changed(),
+        log,
+        now,
+      }),
+      serving,
+    };
+    this.#change = new RoleChange(this.parts);
+    this.givenWay = new GivenWay(this.parts);
+    this.#historyTaking = new HistoryTaking(this.parts);
+    this.#conflicts = new Conflicts(this);
+    this.roles = new Roles({
+      parts: this.parts,
+      change: this.#change,
+      exclusive: this.exclusive,
+      lease: { release: async () => {}, claim: async () => undefined },
+      exposure: () => this.exposure(),
+      highestEpoch: () => this.#highestEpoch(),
+      holdWriting: (isHeld) => (this.#isWritingHeld = isHeld),
+    });
+    this.preSharedKey = new PreSharedKey({ store, keysDir: config.paths.keys, now });
+    this.#refusals = new PairRefusals({ store, log, now });
+    this.establishing = new Establishing(establishingOptions(this));
+    this.#copied = readValue(store, 'copied') ?? { completedAtMs: null, comparedAtMs: null };
+    this.#sourceHead = readValue(store, 'sourceHead');
+    const requests = new PairRequests({
+      state: () => this.#stateAnswer(),
+      role: (order) => this.roles.answer(order),
+      box: (question) => this.box.answer(question),
+      store: () => database.store,
+      snapshots: this.parts.snapshots,
+      archives: this.givenWay,
+      keys: async () => ({}),
+      log,
+    });
+    this.#door = new PairDoor({
+      key,
+      pinned,
+      onRequest: (request, response) => {
+        if (request.url?.startsWith(ESTABLISH_PREFIX) === true) this.establishing.answer(request, response);
+        else requests.handle(request, response);
+      },
+      onFollow: (socket) => this.parts.source.accept(socket),
+      onRefused: (why, address) => this.#refusals.note(why, address),
+      log,
+      now,
+    });
+    records.onChange(() => {
+      this.#door.dropOthers();
+      options.changed();
+    });
+  }
+
+  /** Opens pair key and records, and finishes what a cut left half done, before site.db is opened. */
+  static async open(options: PairOptions): Promise<Pair> {
+    const pair = new Pair(options, await PairKey.open(options.config.paths.keys));
+    pair.#noteRestored();
+    await pair.establishing.resume();
+    return pair;
+  }
+
+  get role(): PairRole {
+    return this.parts.records.self.role;
+  }
+
+  get copied(): { completedAtMs: number | null; comparedAtMs: number | null } {
+    return this.#copied;
+  }
+
+  get sourceHead(): { seq: number; atMs: number } | undefined {
+    return this.#sourceHead;
+  }
+
+  get options(): PairOptions {
+    return this.#options;
+  }
+
+  /** After site.db was opened: a promotion that was cut is finished. */
+  finishPromotion(): void {
+    this.#change.finishPromotion(SYSTEM, { by: 'system', reason: 'swapped' });
+  }
+
+  start(): void {
+    this.parts.watch.start();
+    this.#change.resumeFollowing();
+  }
+
+  /** Store option: throws while this side must not write. */
+  mayWrite(): void {
+    if (this.#isWritingHeld || !this.parts.records.serves) throw notWriting();
+  }
+
+  /** Whether nothing holds back writing just now. */
+  get isWriting(): boolean {
+    return !this.#isWritingHeld;
+  }
+
+  /** What is left of the lease; null: none is needed. */
+  get leaseLeftMs(): number | null {
+    return null;
+  }
+
+  /** Resolves when the reply to what was changed until now may be given. */
+  async beforeReply(): Promise<void> {
+    await this.parts.gate.beforeReply();
+  }
+
+  acceptLink(socket: Socket, head: Uint8Array): void {
+    this.#door.take(socket, head);
+  }
+
+  /** What would be lost if the primary were gone now, as far as this side knows; null without a relationship. */
+  exposure(): Exposure | null {
+    return exposureOf(this);
+  }
+
+  /** What there is to decide between two sides that have gone apart; null: nothing. */
+  async conflict(): Promise<PairConflict | null> {
+    return await this.#conflicts.current();
+  }
+
+  /** Keeps `keep` as primary (Fix); resolves when it is begun, with what goes on. Throws as `Conflicts.fix`. */
+  async fix(context: Context, keep: string): Promise<{ done: Promise<void> }> {
+    return await this.#conflicts.fix(context, keep);
+  }
+
+  /** For scripts that force: whatever would be lost. */
+  lossAccepted(isForced: boolean): { changes: number; seconds: number } | undefined {
+    return isForced ? { changes: Number.MAX_SAFE_INTEGER, seconds: Number.MAX_SAFE_INTEGER } : undefined;
+  }
+
+  /** Establishes the relationship with this appliance as primary (B142-B153). Throws as `Establishing.establish`. */
+  async establish(context: Context, request: EstablishRequest): Promise<void> {
+    await this.exclusive.run('establish', () => this.establishing.establish(context, request));
+    this.start();
+  }
+
+  /** B125, B152: everything that is there now is copied; on a backup it pulls, on a primary the backup is asked how far it is. Throws `FAILOVER_PEER_UNREACHABLE`. */
+  async syncNow(): Promise<void> {
+    const { records, sink, gate, database, source, watch } = this.parts;
+    if (records.peer === undefined) throw noPair();
+    if (!(await watch.ask())) throw peerUnreachable();
+    if (records.serves) {
+      const seq = database.store?.head().seq ?? 0;
+      if (!source.isFollowed || !(await gate.whenAcked(seq, SYNC_LIMIT_MS))) throw peerUnreachable();
+      await source.compare();
+      this.#copied = { ...this.#copied, completedAtMs: this.parts.now() };
+      return;
+    }
+    sink.hurry();
+    await this.roles.whenCaughtUp(SYNC_LIMIT_MS);
+  }
+
+  /** As `Serving.stop` and following: a backup that a person has fixed goes on. */
+  resumeFollowing(): void {
+    this.#change.resumeFollowing();
+  }
+
+  async close(): Promise<void> {
+    const { watch, source, sink, dial, gate, snapshots } = this.parts;
+    watch.close();
+    this.establishing.close();
+    await sink.stop();
+    source.close();
+    dial.close();
+    gate.close();
+    await this.#door.close();
+    await this.#historyTaking.settled();
+    snapshots.close();
+    this.#refusals.close();
+    this.#noteFigures(true);
+  }
+
+  /** A site.db (or a whole folder) of before was put back: it holds less than this box, or this very pair.db, knows of. It writes nothing until a person decides (I5). */
+  #noteRestored(): void {
+    const { records, config } = this.parts;
+    const { self } = records;
+    const known = config.knownHistory === self.history ? (config.knownEpoch ?? 0) : 0;
+    if (!servesAs(self.role) || self.history === '' || known <= self.epoch) return;
+    this.#change.demote('read-only', { by: 'system', reason: 'restored' }, { readOnly: 'restored' });
+  }
+
+  #makeSource(): FollowSource {
+    const { log, now, database } = this.#options;
+    const records = () => this.parts.records;
+    return new FollowSource({
+      store: () => database.store,
+      history: () => records().self.history,
+      statement: () => records().self.statement,
+      mayServe: () => records().serves,
+      acked: (seq, headSeq) => this.parts.gate.acked(seq, headSeq),
+      gone: () => {
+        this.follower = undefined;
+        this.parts.gate.gone();
+        this.#options.changed();
+      },
+      heard: (status) => (this.follower = status),
+      differs: (tables) => log.error({ tables }, 'failover.copies-differ'),
+      log,
+      now,
+    });
+  }
+
+  #makeSink(dial: PairDial): FollowSink {
+    const { config, log, database, changed } = this.#options;
+    return new FollowSink({
+      dial,
+      store: () => database.store,
+      hello: () => this.#hello(),
+      status: () => ({
+        freeBytes: sideOf(this).freeBytes,
+        recordingBytesLeft: this.relayCopy?.recordingBytesLeft ?? 0,
+        fileBytesLeft: this.relayCopy?.fileBytesLeft ?? 0,
+        timeMs: this.parts.now(),
+      }),
+      following: (statement) => this.#following(statement),
+      applied: (seq, tables) => this.#applied(seq, tables),
+      head: (seq, atMs) => this.#noteHead(seq, atMs),
+      compared: (differing) => this.#compared(differing),
+      mayReplace: (reason) => this.givenWay.mayReplace(reason),
+      replace: (file, reason) => this.givenWay.replace(file, reason),
+      folder: config.paths.pairWork,
+      bytesPerSecond: () => this.parts.records.settings.bytesPerSecond,
+      changed,
+      log,
+    });
+  }
+
+  #hello(): FollowHello {
+    const { records, database, config } = this.parts;
+    const head = database.store?.head();
+    return {
+      versions: [...PAIR_VERSIONS],
+      history: records.self.history,
+      epoch: head?.epoch ?? 0,
+      seq: head?.seq ?? 0,
+      hash: head === undefined ? ZERO_HASH : Buffer.from(head.hash).toString('hex'),
+      knownMigrations: this.#options.knownMigrations,
+      softwareVersion: config.version,
+    };
+  }
+
+  /** The source's right to be followed: the newest statement is about it. */
+  async #following(signed: SignedStatement): Promise<void> {
+    const { records, statements } = this.parts;
+    const statement = await statements.read(signed);
+    const own = ownStatement(records.self.statement);
+    if (statement.holder !== records.peer?.keySha256 || (own !== undefined && own.epoch > statement.epoch)) throw wrongSource();
+    if (own === undefined || isAbove(statement, own)) await this.#learn(signed);
+  }
+
+  #applied(seq: number, tables: string[]): void {
+    const { database, accounts, now } = this.parts;
+    if (database.store !== undefined) accounts.changed(database.store, tables);
+    if (seq >= (this.#sourceHead?.seq ?? 0)) this.#copied = { ...this.#copied, completedAtMs: now() };
+    this.#options.applied(tables);
+    this.#noteFigures(false);
+  }
+
+  #noteHead(seq: number, atMs: number): void {
+    this.#sourceHead = { seq, atMs };
+    if ((this.parts.database.store?.head().seq ?? -1) >= seq) this.#copied = { ...this.#copied, completedAtMs: this.parts.now() };
+    this.#noteFigures(false);
+  }
+
+  #compared(differing: string[]): void {
+    const { log, now, sink } = this.parts;
+    if (differing.length === 0) {
+      this.#copied = { ...this.#copied, comparedAtMs: now() };
+      this.#options.changed();
+      return;
+    }
+    log.error({ tables: differing }, 'failover.copy-differs');
+    sink.takeSnapshot();
+  }
+
+  /** Figures for the page outlive a restart, but are not worth a write each time. */
+  #noteFigures(isLast: boolean): void {
+    const { records, now } = this.parts;
+    if (!isLast && now() - this.#notedAtMs < NOTE_INTERVAL_MS) return;
+    this.#notedAtMs = now();
+    const head = this.#sourceHead;
+    if (records.self.role !== 'backup' || head === undefined) return;
+    records.store.transact(SYSTEM, copyNoted({ what: `entry ${head.seq}` }), (tx) => {
+      writeValue(tx, 'copied', this.#copied);
+      writeValue(tx, 'sourceHead', head);
+    });
+  }
+
+  async #stateAnswer(): Promise<PairStateAnswer> {
+    const { records, database, gate, now, watch } = this.parts;
+    const head = database.store?.head();
+    const peerRole = watch.state?.side.role;
+    return {
+      side: sideOf(this),
+      statement: records.self.statement,
+      mode: records.settings.mode,
+      log: {
+        seq: head?.seq ?? 0,
+        hash: head === undefined ? ZERO_HASH : Buffer.from(head.hash).toString('hex'),
+        ackedSeq: gate.ackedSeq,
+      },
+      timeMs: now(),
+      rolesAgree: peerRole === undefined || servesAs(peerRole) !== records.serves,
+      isActive: records.isActive,
+      readOnly: records.self.readOnly,
+      archives: this.givenWay.offered(),
+    };
+  }
+
+  /** What the other side says of itself: a newer signed word is learned, a break is followed, its archives are taken. */
+  async #heard(state: PairStateAnswer): Promise<void> {
+    const { records, statements } = this.parts;
+    if (this.exclusive.busy !== null) return;
+    const own = ownStatement(records.self.statement);
+    if (state.statement !== null && state.statement.signature !== records.self.statement?.signature) {
+      const statement = await statements.read(state.statement);
+      if (statement.history === records.self.history && isAbove(statement, own)) await this.#learn(state.statement);
+    }
+    const { peer } = records;
+    if (
+      peer?.state === 'active' &&
+      state.isActive === false &&
+      state.side.keySha256 === peer.keySha256 &&
+      this.exclusive.busy === null
+    )
+      await this.roles.breakOwnSide(SYSTEM, peer.name);
+    this.#historyTaking.offered(state.archives ?? []);
+    this.#options.changed();
+  }
+
+  /** Somebody holds a higher epoch than we knew: the one named writes, and nobody else. */
+  async #learn(signed: SignedStatement): Promise<void> {
+    const { records, statements, key } = this.parts;
+    const statement = await statements.read(signed);
+    const { epoch, holder, holderName } = statement;
+    if (holder === key.sha256) {
+      if (records.serves) return;
+      // Signed over to us, and the answer was lost.
+      return await this.roles.takeHandedOver(signed, epoch);
+    }
+    if (!records.serves) {
+      records.note(statementNoted({ epoch, holder: holderName }), { statement: signed, epoch });
+      return;
+    }
+    this.#isWritingHeld = true;
+    try {
+      await this.exclusive.run('step-down', async () => {
+        const parted = await this.#hasOwnChangesAfter(statement.atMs);
+        const role = parted || !records.isActive ? 'read-only' : 'backup';
+        await this.roles.stepDown({ by: holderName, reason: 'superseded' }, role, {
+          statement: signed,
+          epoch,
+          readOnly: role === 'backup' ? null : parted ? 'superseded' : 'broken',
+        });
+      });
+    } finally {
+      this.#isWritingHeld = false;
+    }
+  }
+
+  /** Whether this side went on writing after the other took over: then a person decides whose changes stay. */
+  async #hasOwnChangesAfter(atMs: number): Promise<boolean> {
+    const { database, dial } = this.parts;
+    const { store } = database;
+    if (store === undefined) return false;
+    const parting = (await findParting(dial, store)) ?? 0;
+    const newest = store.entriesAfter(Math.max(0, store.head().seq - 1), 1)[0];
+    return newest !== undefined && newest.seq > parting && newest.atMs > atMs + CLOCK_MARGIN_MS;
+  }
+
+  #highestEpoch(): number {
+    const { records, database, watch, config } = this.parts;
+    const heard = watch.state === undefined ? 0 : (ownStatement(watch.state.statement)?.epoch ?? 0);
+    return Math.max(records.self.epoch, database.store?.head().epoch ?? 0, heard, config.knownEpoch ?? 0);
+  }
+}

@@ -1,0 +1,98 @@
+/** Asks the other side how it is, every two seconds and whatever the roles are (docs/spec/pair.md, 3): who reaches whom, who is what, whose clock. */
+import type { Log } from '@bascule/log/log.ts';
+import { PAIR_SILENCE_LIMIT_MS, pairStateAnswer, type PairStateAnswer } from '@bascule/protocol/pair-link.ts';
+import type { PairDial } from './pair-dial.ts';
+
+export const ASK_INTERVAL_MS = 2000;
+const ANSWER_LIMIT_MS = 4000;
+
+export interface PeerWatchOptions {
+  dial: PairDial;
+  /** There is a peer to ask. */
+  isPaired(): boolean;
+  /** An answer has come. */
+  heard(state: PairStateAnswer): void;
+  /** The peer is reachable now, or is not any more. */
+  changed(isReachable: boolean): void;
+  log: Log;
+  now(): number;
+}
+
+export class PeerWatch {
+  readonly #options: PeerWatchOptions;
+  #timer: NodeJS.Timeout | undefined;
+  #asking: Promise<boolean> | undefined;
+  #lastAnswerMs = -Infinity;
+  #isReachable = false;
+  /** The last answer, however old. */
+  state: PairStateAnswer | undefined;
+  /** Its clock less ours. */
+  clockOffsetMs: number | null = null;
+  lastContactAtMs: number | null = null;
+
+  constructor(options: PeerWatchOptions) {
+    this.#options = options;
+  }
+
+  get isReachable(): boolean {
+    return this.#isReachable;
+  }
+
+  start(): void {
+    this.#timer ??= setInterval(() => void this.ask(), ASK_INTERVAL_MS);
+    void this.ask();
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+  }
+
+  /** Another peer, or none: what is known is forgotten. */
+  forget(): void {
+    this.state = undefined;
+    this.clockOffsetMs = null;
+    this.lastContactAtMs = null;
+    this.#lastAnswerMs = -Infinity;
+    this.#look();
+  }
+
+  /** Asks now; whether it answered. Never throws. */
+  ask(): Promise<boolean> {
+    this.#asking ??= this.#ask().finally(() => (this.#asking = undefined));
+    return this.#asking;
+  }
+
+  async #ask(): Promise<boolean> {
+    const { dial, isPaired, heard, log, now } = this.#options;
+    if (!isPaired()) return false;
+    const askedMs = performance.now();
+    try {
+      const { status, body } = await dial.request('GET', '/state', undefined, { timeoutMs: ANSWER_LIMIT_MS });
+      const parsed = pairStateAnswer.safeParse(body);
+      if (status !== 200 || !parsed.success) {
+        log.warn({ status, field: parsed.error?.issues[0]?.path.join('.') }, 'failover.peer-state-unreadable');
+        this.#look();
+        return false;
+      }
+      const wayMs = (performance.now() - askedMs) / 2;
+      this.#lastAnswerMs = performance.now();
+      this.lastContactAtMs = now();
+      this.clockOffsetMs = Math.round(parsed.data.timeMs + wayMs - now());
+      this.state = parsed.data;
+      this.#look();
+      heard(parsed.data);
+      return true;
+    } catch (error) {
+      log.debug({ err: error }, 'failover.peer-silent');
+      this.#look();
+      return false;
+    }
+  }
+
+  #look(): void {
+    const isReachable = performance.now() - this.#lastAnswerMs < PAIR_SILENCE_LIMIT_MS;
+    if (isReachable === this.#isReachable) return;
+    this.#isReachable = isReachable;
+    this.#options.changed(isReachable);
+  }
+}

@@ -1,0 +1,21 @@
+import type { ToRelay } from '@bascule/protocol/relay-control.ts';
+import type { Pair } from './pair.ts';
+
+/** What the relay is to do with recordings and files now. */
+export function relayOrder(pair: Pair | undefined): Extract<ToRelay, { kind: 'pair' }> {
+  const peer = pair?.parts.records.peer;
+  if (pair === undefined || peer?.state !== 'active') return { kind: 'pair', role: 'none' };
+  const { records, key } = pair.parts;
+  const role = records.self.role === 'primary' ? 'source' : records.self.role === 'backup' ? 'follower' : 'none';
+  if (role === 'none') return { kind: 'pair', role };
+  return {
+    kind: 'pair',
+    role,
+    key: key.keyPem,
+    certificate: key.certificatePem,
+    peerKeySha256: peer.keySha256,
+    peer: peer.endpoint,
+    mode: records.settings.mode,
+    bytesPerSecond: records.settings.bytesPerSecond,
+  };
+}

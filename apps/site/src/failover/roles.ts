@@ -1,0 +1,468 @@
+/** Who is primary and who backup, by people's orders and the other side's (B158-B161, B35; docs/decisions/0201). */
+import { setTimeout as delay } from 'node:timers/promises';
+import { AppError } from '@bascule/errors/app-error.ts';
+import type { Exposure } from '@bascule/protocol/api/failover.ts';
+import { roleAnswer, type RoleAnswer, type RoleOrder, type SignedStatement } from '@bascule/protocol/pair-link.ts';
+import { SYSTEM, type Context } from '@bascule/store/store.ts';
+import type { Exclusive } from './exclusive.ts';
+import * as errors from './failover-errors.ts';
+import { handedOver, relationshipBroken, roleChanged } from './failover-events.ts';
+import type { PairParts } from './pair-parts.ts';
+import { writeValue, type PeerRecord } from './pair-store.ts';
+import type { RoleChange } from './role-change.ts';
+import { ownStatement } from './statements.ts';
+
+/** The source of a hand-over has told the follower everything within this, or goes on as before. */
+const LAST_ENTRIES_LIMIT_MS = 10_000;
+/** A follower is near enough for a hand-over. */
+const NEAR_CHANGES = 1000;
+/** A follower that pulls first has everything within this. */
+const PULL_LIMIT_MS = 10 * 60_000;
+/** The other side answers an order that makes it change roles. */
+const ORDER_LIMIT_MS = 30_000;
+const LOOK_INTERVAL_MS = 20;
+
+/** What the lease does in a change of roles, when automatic failover is on. */
+export interface LeaseOfRoles {
+  /** This side gives it up, in sync with the other or not. */
+  release(peerInSync: boolean): Promise<void>;
+  /** This side gets it; by the word of a person (`forcedBy`) also when it is out of sync. The epoch and statement to be primary by; undefined: there is no lease. */
+  claim(forcedBy?: string): Promise<{ epoch: number; statement: SignedStatement } | undefined>;
+}
+
+export interface RolesOptions {
+  parts: PairParts;
+  change: RoleChange;
+  exclusive: Exclusive;
+  lease: LeaseOfRoles;
+  exposure(): Exposure | null;
+  /** The highest epoch that anybody told of. */
+  highestEpoch(): number;
+  /** Nothing is written from now on until `false`: the last entries are on their way. */
+  holdWriting(isHeld: boolean): void;
+}
+
+export class Roles {
+  readonly #options: RolesOptions;
+  readonly #parts: PairParts;
+
+  constructor(options: RolesOptions) {
+    this.#options = options;
+    this.#parts = options.parts;
+  }
+
+  /** What speaks against Become Primary, before anything is begun. Throws it. */
+  async checkBecomePrimary(request: {
+    pullFirst: boolean;
+    acceptedLoss?: { changes: number; seconds: number } | undefined;
+  }): Promise<void> {
+    const { records, database, watch } = this.#parts;
+    if (records.peer === undefined) throw errors.noPair();
+    if (records.serves) throw errors.roleUnfit('This appliance is the primary already.');
+    if (database.store === undefined) throw errors.noCopyYet();
+    if (this.#options.exclusive.busy !== null) throw errors.busy(this.#options.exclusive.busy.what);
+    if (await watch.ask()) return;
+    if (request.pullFirst) throw errors.peerUnreachable();
+    const loss = this.#options.exposure();
+    if (loss === null) return;
+    const accepted = request.acceptedLoss;
+    if (accepted === undefined || loss.changes > accepted.changes) throw errors.exposureChanged(loss.changes, loss.seconds);
+  }
+
+  /** B158, B160: with what the other side has first, if it can be reached: then it becomes the backup. Otherwise by the word of the person, who was shown what is lost. */
+  async becomePrimary(
+    context: Context,
+    request: { pullFirst: boolean; acceptedLoss?: { changes: number; seconds: number } | undefined },
+  ): Promise<void> {
+    await this.checkBecomePrimary(request);
+    const by = context.actor.name;
+    await this.#options.exclusive.run('become-primary', async (step) => {
+      if (this.#parts.watch.isReachable && this.#isPeerServing()) await this.#takeOver(context, by, step);
+      else await this.#force(context, by, step);
+    });
+  }
+
+  /** By itself: the witness has given this side the lease. */
+  async becomePrimaryByLease(won: { epoch: number; statement: SignedStatement }): Promise<void> {
+    await this.#options.exclusive.run('become-primary', () =>
+      this.#options.change.promote({ context: SYSTEM, by: 'witness', reason: 'took-over', ...won, lost: this.#loss() }),
+    );
+  }
+
+  /** The other side has handed over by a signed statement whose answer was lost on its way. */
+  async takeHandedOver(statement: SignedStatement, epoch: number): Promise<void> {
+    await this.#options.exclusive.run('become-primary', async () => {
+      const claimed = await this.#options.lease.claim();
+      await this.#options.change.promote({
+        context: SYSTEM,
+        by: 'system',
+        reason: 'swapped',
+        epoch: claimed?.epoch ?? epoch,
+        statement: claimed?.statement ?? statement,
+      });
+    });
+  }
+
+  /** A person has chosen this side as the primary of two backups (Fix): nobody is asked, for nobody writes. */
+  async becomePrimaryByFix(context: Context): Promise<void> {
+    await this.#options.exclusive.run('fix', (step) => this.#force(context, context.actor.name, step));
+  }
+
+  /** The other side is primary by `statement`, and what this one has of its own gives way (Fix). */
+  async giveWay(statement: SignedStatement, by: string): Promise<void> {
+    await this.#becomeBackupBy(statement, by, 'fixed');
+  }
+
+  /** What speaks against Become Backup, before anything is begun. Throws it. */
+  async checkBecomeBackup({ evenIfUnreachable }: { evenIfUnreachable: boolean }): Promise<void> {
+    const { records, watch } = this.#parts;
+    if (records.peer === undefined) throw errors.noPair();
+    if (records.self.role === 'backup') throw errors.roleUnfit('This appliance is the backup already.');
+    if (this.#options.exclusive.busy !== null) throw errors.busy(this.#options.exclusive.busy.what);
+    if (!evenIfUnreachable && !(await watch.ask())) throw errors.peerUnreachable();
+  }
+
+  /** What speaks against a split. Throws it. */
+  checkSplit(): void {
+    if (this.#parts.records.self.role !== 'read-only')
+      throw errors.roleUnfit('Only the read-only side of a broken relationship can be split off.');
+  }
+
+  /** B35: this side gives the site to the other; `evenIfUnreachable` also when that cannot be told, and then nobody is primary until a person decides there. */
+  async becomeBackup(context: Context, { evenIfUnreachable }: { evenIfUnreachable: boolean }): Promise<void> {
+    const { records, watch } = this.#parts;
+    const by = context.actor.name;
+    await this.checkBecomeBackup({ evenIfUnreachable });
+    if (records.serves && watch.isReachable) {
+      // The other side pulls what is left, and then asks us to hand over.
+      return void (await this.order({ kind: 'become-primary', by, pullFirst: true }));
+    }
+    await this.#options.exclusive.run('become-backup', () => this.stepDown({ by, reason: 'forced', context }, 'backup'));
+  }
+
+  /** Ends serving here. Without another's statement: by a person's word, by a lost lease, or because the other side has a newer one. */
+  async stepDown(
+    step: { by: string; reason: string; context?: Context },
+    role: 'backup' | 'read-only',
+    next: { statement?: SignedStatement; epoch?: number; readOnly?: 'superseded' | 'broken' | null } = {},
+  ): Promise<void> {
+    const { serving, gate } = this.#parts;
+    const { change, lease, holdWriting } = this.#options;
+    holdWriting(true);
+    try {
+      await serving.stop();
+      await lease.release(gate.isInSync);
+      change.demote(role, step, { readOnly: role === 'backup' ? null : 'superseded', ...next });
+    } finally {
+      holdWriting(false);
+    }
+    await change.serveAsFollower();
+  }
+
+  /** B161: both stay as they are, without each other; the other one stays read-only until a person splits the site. */
+  async breakUp(context: Context): Promise<void> {
+    const { records, watch } = this.#parts;
+    if (!records.isActive) throw errors.noPair();
+    const by = context.actor.name;
+    await this.#options.exclusive.run('break', async () => {
+      await this.breakOwnSide(context, by);
+      if (watch.isReachable) await this.order({ kind: 'break', by }).catch(() => undefined);
+    });
+  }
+
+  /** Our half of a break: also when the other side says that it has broken it. */
+  async breakOwnSide(context: Context, by: string): Promise<void> {
+    const { records, sink, source, gate, serving } = this.#parts;
+    const { peer, self } = records;
+    if (peer === undefined || peer.state === 'broken') return;
+    const role = records.serves ? 'single' : 'read-only';
+    if (role === 'read-only') await sink.stop();
+    const event = relationshipBroken({ peer: peer.name, by });
+    records.become(context, event, { role, readOnly: role === 'read-only' ? 'broken' : null }, { by, reason: 'broken' }, (tx) =>
+      records.setPeer(tx, { ...peer, state: 'broken', sinceMs: this.#parts.now(), by }),
+    );
+    if (role === 'single') {
+      source.close();
+      gate.reset();
+    } else if (self.role !== 'read-only') {
+      await serving.stop();
+      await serving.start();
+    }
+  }
+
+  /** The read-only side of a broken relationship becomes a site of its own, with a history of its own. */
+  async split(context: Context): Promise<void> {
+    const { records, statements, config, key, now } = this.#parts;
+    this.checkSplit();
+    await this.#options.exclusive.run('split', async () => {
+      const by = context.actor.name;
+      const epoch = this.#options.highestEpoch() + 1;
+      const history = `his_${crypto.randomUUID()}`;
+      const predecessor = { history: records.self.history, epoch: records.self.epoch };
+      const holder = { holder: key.sha256, holderName: config.applianceName };
+      const statement = await statements.sign({ history, epoch, ...holder, predecessor, atMs: now() });
+      await this.#options.change.promote({ context, by, reason: 'split', epoch, statement, history });
+    });
+  }
+
+  /** The relationship that was broken goes on, with this side as its primary, and the keys that both still have. */
+  async establishAgain(context: Context): Promise<void> {
+    const { records, watch } = this.#parts;
+    const { peer } = records;
+    if (peer === undefined) throw errors.noPair();
+    if (peer.state === 'active') return;
+    if (!records.serves) throw errors.roleUnfit('The relationship is established again at the appliance that is to be primary.');
+    if (!(await watch.ask())) throw errors.peerUnreachable();
+    const by = context.actor.name;
+    await this.#options.exclusive.run('establish-again', async () => {
+      const { statement } = records.self;
+      if (statement === null) throw errors.noPair();
+      this.#setActive(context, by, 'primary', peer);
+      try {
+        await this.order({ kind: 'establish-again', statement, by, mode: records.settings.mode });
+      } catch (error) {
+        await this.breakOwnSide(context, by);
+        throw error;
+      }
+    });
+  }
+
+  /** Sends the other side an order. Throws `FAILOVER_PEER_UNREACHABLE`, or its refusal. */
+  async order(order: RoleOrder): Promise<RoleAnswer> {
+    const { status, body } = await this.#parts.dial.request('POST', '/role', order, { timeoutMs: ORDER_LIMIT_MS });
+    const answer = roleAnswer.safeParse(body);
+    if (status !== 200 || !answer.success) throw errors.peerRefused(undefined, undefined);
+    if (!answer.data.ok) throw errors.peerRefused(answer.data.code, answer.data.message);
+    return answer.data;
+  }
+
+  /** An order of the other side; what is refused is said in the answer. */
+  async answer(order: RoleOrder): Promise<RoleAnswer> {
+    try {
+      return await this.#answer(order);
+    } catch (error) {
+      if (!(error instanceof AppError)) this.#parts.log.error({ err: error, order: order.kind }, 'failover.order-failed');
+      const { code, message } =
+        error instanceof AppError ? error : { code: 'FAILED', message: 'The other appliance failed at this; its log says more.' };
+      return { ok: false, code, message, role: this.#parts.records.self.role };
+    }
+  }
+
+  async #answer(order: RoleOrder): Promise<RoleAnswer> {
+    const { records } = this.#parts;
+    const { by } = order;
+    switch (order.kind) {
+      case 'hand-over':
+        return await this.#handOver(by, order.toEpoch);
+      case 'become-primary': {
+        if (order.isFix === true) {
+          if (records.serves) return { ok: true, role: records.self.role };
+          await this.becomePrimaryByFix(byPeer(by));
+          return { ok: true, role: records.self.role };
+        }
+        await this.checkBecomePrimary({ pullFirst: true });
+        this.#inBackground(this.becomePrimary(byPeer(by), { pullFirst: order.pullFirst }));
+        return { ok: true };
+      }
+      case 'break':
+        await this.breakOwnSide(byPeer(by), by);
+        return { ok: true, role: records.self.role };
+      case 'become-backup':
+        return await this.#becomeBackupBy(order.statement, by, 'fixed');
+      case 'establish-again':
+        return await this.#becomeBackupBy(order.statement, by, 'established', order.mode);
+    }
+  }
+
+  /** The side that has the site: writes no more, sends the rest, and signs it over. */
+  async #handOver(by: string, toEpoch: number): Promise<RoleAnswer> {
+    const { records, serving, database, gate, statements, config, now, source } = this.#parts;
+    const { change, exclusive, lease, holdWriting, highestEpoch } = this.#options;
+    const { peer, self } = records;
+    if (peer === undefined) throw errors.noPair();
+    const known = ownStatement(self.statement);
+    if (!records.serves && known?.holder === peer.keySha256 && known.epoch === toEpoch && self.statement !== null)
+      return { ok: true, statement: self.statement, seq: database.store?.head().seq };
+    if (!records.serves) throw errors.roleUnfit(`${config.applianceName} is not the primary.`);
+    if (toEpoch <= highestEpoch()) throw errors.roleUnfit('That epoch was given out already: look at both appliances.');
+    if (!source.isFollowed) throw errors.roleUnfit('The other appliance does not follow: wait until it has caught up.');
+    const answered = Promise.withResolvers<RoleAnswer>();
+    const work = exclusive.run('hand-over', async (step) => {
+      const { store } = database;
+      if (store === undefined) throw errors.noCopyYet();
+      step('ending');
+      try {
+        await serving.stop();
+        holdWriting(true);
+        const { seq } = store.head();
+        if (!(await gate.whenAcked(seq, LAST_ENTRIES_LIMIT_MS)))
+          throw errors.roleUnfit('The other appliance did not confirm the last changes in time.');
+        await lease.release(true);
+        const predecessor = { history: self.history, epoch: self.epoch };
+        const holder = { holder: peer.keySha256, holderName: peer.name };
+        const statement = await statements.sign({ history: self.history, epoch: toEpoch, ...holder, predecessor, atMs: now() });
+        const role = records.isActive ? 'backup' : 'read-only';
+        // From here on, whatever is cut, this side does not write: the statement is the other's.
+        change.demote(
+          role,
+          { by, reason: 'swapped' },
+          { statement, epoch: toEpoch, readOnly: role === 'backup' ? null : 'broken' },
+        );
+        answered.resolve({ ok: true, statement, seq });
+      } finally {
+        holdWriting(false);
+        if (records.serves) await serving.start();
+      }
+      records.store.transact(SYSTEM, handedOver({ to: peer.name, epoch: toEpoch, by }), () => undefined);
+      await change.serveAsFollower();
+    });
+    work.catch((error: unknown) => answered.reject(error));
+    return await answered.promise;
+  }
+
+  /** The follower's half of a planned swap. */
+  async #takeOver(
+    context: Context,
+    by: string,
+    step: (name: string, done?: number, total?: number | null) => void,
+  ): Promise<void> {
+    const { records, sink, statements, key } = this.#parts;
+    const { change, lease, highestEpoch } = this.#options;
+    const toEpoch = highestEpoch() + 1;
+    sink.start();
+    sink.hurry();
+    try {
+      step('pulling');
+      await this.#whenNear(step);
+      step('swapping');
+      const { statement, seq } = await this.order({ kind: 'hand-over', by, toEpoch });
+      if (statement === undefined || seq === undefined) throw errors.peerRefused(undefined, undefined);
+      const { holder, epoch } = await statements.read(statement);
+      if (holder !== key.sha256 || epoch !== toEpoch) throw errors.peerRefused(undefined, undefined);
+      const claimed = await lease.claim();
+      await change.promote({
+        context,
+        by,
+        reason: 'swapped',
+        epoch: claimed?.epoch ?? toEpoch,
+        statement: claimed?.statement ?? statement,
+      });
+    } finally {
+      // The read-only side of a broken relationship followed for this alone.
+      if (records.self.role === 'read-only') await sink.stop();
+    }
+  }
+
+  /** Everything that the other side had a moment ago is here. Throws `FAILOVER_PEER_UNREACHABLE`, or why it does not follow. */
+  async #whenNear(step: (name: string, done?: number, total?: number | null) => void): Promise<void> {
+    const { database, watch, sink } = this.#parts;
+    const endMs = performance.now() + PULL_LIMIT_MS;
+    for (;;) {
+      const head = watch.state?.log.seq ?? 0;
+      const own = database.store?.head().seq ?? 0;
+      if (sink.isFollowing && own + NEAR_CHANGES >= head) return;
+      if (!watch.isReachable) throw errors.peerUnreachable();
+      const { stopped } = sink;
+      if (stopped !== null && !['unreachable'].includes(stopped.code)) throw errors.roleUnfit(stopped.text);
+      if (performance.now() > endMs) throw errors.roleUnfit('The copy did not catch up in time.');
+      step('pulling', own, Math.max(own, head));
+      await delay(LOOK_INTERVAL_MS);
+    }
+  }
+
+  /** Pulls what the other side has, without a change of roles; for a broken relationship whose other side went on. Throws as `#whenNear`. */
+  async pull(): Promise<void> {
+    const { records, sink, watch } = this.#parts;
+    await this.#options.exclusive.run('pull', async (step) => {
+      if (!(await watch.ask())) throw errors.peerUnreachable();
+      sink.start();
+      try {
+        await this.#whenNear(step);
+        await this.whenCaughtUp(PULL_LIMIT_MS);
+      } finally {
+        if (records.self.role === 'read-only') await sink.stop();
+      }
+    });
+  }
+
+  /** Resolves when this follower has what the other side had when this was called. */
+  async whenCaughtUp(limitMs: number): Promise<void> {
+    const { database, watch } = this.#parts;
+    await watch.ask();
+    const wanted = watch.state?.log.seq ?? 0;
+    const endMs = performance.now() + limitMs;
+    while ((database.store?.head().seq ?? 0) < wanted) {
+      if (performance.now() > endMs) throw errors.roleUnfit('The copy did not catch up in time.');
+      await delay(LOOK_INTERVAL_MS);
+    }
+  }
+
+  /** The other side cannot be asked: by a person's word. */
+  async #force(context: Context, by: string, step: (name: string) => void): Promise<void> {
+    const { records, statements, config, key, now } = this.#parts;
+    const lost = this.#loss();
+    step('promoting');
+    const claimed = await this.#options.lease.claim(by);
+    const epoch = claimed?.epoch ?? this.#options.highestEpoch() + 1;
+    const predecessor = { history: records.self.history, epoch: records.self.epoch };
+    const holder = { holder: key.sha256, holderName: config.applianceName };
+    const statement =
+      claimed?.statement ??
+      (await statements.sign({ history: records.self.history, epoch, ...holder, predecessor, atMs: now() }));
+    await this.#options.change.promote({ context, by, reason: 'took-over', epoch, statement, lost });
+  }
+
+  /** The other side is primary by `signed`, and this one follows it: what it holds of its own gives way. */
+  async #becomeBackupBy(signed: SignedStatement, by: string, reason: string, mode?: 'async' | 'sync'): Promise<RoleAnswer> {
+    const { records, statements, sink, now } = this.#parts;
+    const { peer } = records;
+    if (peer === undefined) throw errors.noPair();
+    const statement = await statements.read(signed);
+    if (statement.holder !== peer.keySha256) throw errors.roleUnfit('That statement is not about the appliance that sent it.');
+    if (records.self.role === 'backup' && records.isActive && records.self.epoch === statement.epoch && reason === 'established')
+      return { ok: true, role: 'backup' };
+    await this.#options.exclusive.run('become-backup', async () => {
+      records.store.transact(byPeer(by), roleChanged({ role: 'backup', epoch: statement.epoch, by, reason }), (tx) => {
+        writeValue(tx, 'giveWay', { by, atMs: now(), reason });
+        records.setPeer(tx, { ...peer, state: 'active', sinceMs: now(), by });
+        if (mode !== undefined) writeValue(tx, 'settings', { ...records.settings, mode });
+      });
+      records.reload();
+      await sink.stop();
+      const next = { statement: signed, epoch: statement.epoch, readOnly: null, history: statement.history };
+      await this.stepDown({ by, reason, context: byPeer(by) }, 'backup', next);
+    });
+    return { ok: true, role: 'backup' };
+  }
+
+  #setActive(context: Context, by: string, role: 'primary', peer: PeerRecord): void {
+    const { records, now } = this.#parts;
+    const { epoch } = records.self;
+    records.become(
+      context,
+      roleChanged({ role, epoch, by, reason: 'established' }),
+      { role, readOnly: null },
+      { by, reason: 'established' },
+      (tx) => records.setPeer(tx, { ...peer, state: 'active', sinceMs: now(), by }),
+    );
+  }
+
+  #isPeerServing(): boolean {
+    const role = this.#parts.watch.state?.side.role;
+    return role === 'primary' || role === 'single';
+  }
+
+  #loss(): { changes: number; seconds: number } | null {
+    const loss = this.#options.exposure();
+    return loss === null ? null : { changes: loss.changes, seconds: loss.seconds };
+  }
+
+  #inBackground(work: Promise<void>): void {
+    work.catch((error: unknown) => this.#parts.log.warn({ err: error }, 'failover.order-failed'));
+  }
+}
+
+/** A person at the other appliance. */
+export function byPeer(by: string): Context {
+  return { actor: { ...SYSTEM.actor, name: by }, address: '' };
+}

@@ -1,0 +1,83 @@
+/** Copies of site.db for a follower that cannot go on from the change log: made by `VACUUM INTO`, fetched by ranges, kept for a while so that a cut fetch goes on (docs/spec/pair.md, 5). */
+import { createHash, randomUUID } from 'node:crypto';
+import { createReadStream, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { join } from 'node:path';
+import { z } from 'zod';
+import type { Log } from '@bascule/log/log.ts';
+import { sha256Hex } from '@bascule/protocol/text.ts';
+import type { Store } from '@bascule/store/store.ts';
+import { sendFile } from './send-file.ts';
+
+/** A copy that nobody has fetched from for so long is removed. */
+const KEPT_MS = 15 * 60_000;
+const PREFIX = 'for-peer-';
+
+/** POST `/snapshot`: which copy is to be fetched from GET `/snapshot/<id>`. `keep`: an earlier one, to go on with it. */
+export const snapshotRequest = z.strictObject({ keep: z.uuid().nullable() });
+export const snapshotAnswer = z.object({ id: z.uuid(), bytes: z.number().int().positive(), sha256: sha256Hex });
+export type SnapshotAnswer = z.infer<typeof snapshotAnswer>;
+
+export class Snapshots {
+  readonly #folder: string;
+  readonly #log: Log;
+  #current: (SnapshotAnswer & { file: string }) | undefined;
+  #making: Promise<SnapshotAnswer & { file: string }> | undefined;
+  #timer: NodeJS.Timeout | undefined;
+
+  /** `folder` is the site's for such copies; what an earlier start left of ours is removed. */
+  constructor(folder: string, log: Log) {
+    this.#folder = folder;
+    this.#log = log;
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    for (const name of readdirSync(folder)) if (name.startsWith(PREFIX)) rmSync(join(folder, name), { force: true });
+  }
+
+  /** A copy of `store` as it is now, or the one that `keep` names if it is still there. */
+  async prepare(store: Store, keep: string | null): Promise<SnapshotAnswer> {
+    this.#touch();
+    const known = await (this.#making ?? this.#current);
+    if (known !== undefined && known.id === keep) return answerOf(known);
+    this.#making ??= this.#make(store).finally(() => (this.#making = undefined));
+    return answerOf(await this.#making);
+  }
+
+  /** Answers GET `/snapshot/<id>`, also a part of it. */
+  serve(id: string, request: IncomingMessage, response: ServerResponse): void {
+    const known = this.#current;
+    if (known === undefined || known.id !== id) return void response.writeHead(404).end();
+    this.#touch();
+    const touching = setInterval(() => this.#touch(), KEPT_MS / 4).unref();
+    void sendFile(known.file, known.bytes, request, response, this.#log).finally(() => clearInterval(touching));
+  }
+
+  close(): void {
+    clearTimeout(this.#timer);
+    this.#forget();
+  }
+
+  async #make(store: Store): Promise<SnapshotAnswer & { file: string }> {
+    this.#forget();
+    const id = randomUUID();
+    const file = join(this.#folder, `${PREFIX}${id}.db`);
+    await store.snapshot(file);
+    const hash = createHash('sha256');
+    for await (const piece of createReadStream(file)) hash.update(piece as Buffer);
+    this.#current = { id, file, bytes: statSync(file).size, sha256: hash.digest('hex') };
+    return this.#current;
+  }
+
+  #touch(): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#forget(), KEPT_MS).unref();
+  }
+
+  #forget(): void {
+    if (this.#current !== undefined) rmSync(this.#current.file, { force: true });
+    this.#current = undefined;
+  }
+}
+
+function answerOf({ id, bytes, sha256 }: SnapshotAnswer): SnapshotAnswer {
+  return { id, bytes, sha256 };
+}

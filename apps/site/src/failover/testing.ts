@@ -1,0 +1,136 @@
+/** For tests: appliances of a pair in this process, each a whole site main with its folder, over real TLS on the loopback. */
+import { once } from 'node:events';
+import { rmSync } from 'node:fs';
+import { createServer, type AddressInfo, type Server } from 'node:net';
+import { dirname } from 'node:path';
+import { createLog } from '@bascule/log/log.ts';
+import type { FromSite } from '@bascule/protocol/base-site.ts';
+import { PAIR_ALPN } from '@bascule/protocol/pair-link.ts';
+import { raiseGeneration } from '@bascule/store/generation-file.ts';
+import type { Context } from '@bascule/store/store.ts';
+import { waitUntil } from '@bascule/testkit/wait-until.ts';
+import type { SiteConfig } from '../config/config.ts';
+import { SiteProgram } from '../life/site-program.ts';
+import { testSiteConfig } from '../testing.ts';
+import type { Pair } from './pair.ts';
+
+export const ADA: Context = { actor: { kind: 'user', id: null, name: 'ada' }, address: '192.0.2.1' };
+const PRE_SHARED = 'correct horse battery staple';
+const LIMIT_MS = 20_000;
+
+/** One appliance: its site main, and the port on which its peer reaches it. */
+export class TestAppliance {
+  readonly config: SiteConfig;
+  readonly told: FromSite[] = [];
+  readonly #door: Server;
+  #program: SiteProgram | undefined;
+  /** Connections of the peer are cut, and refused. */
+  isCut = false;
+  readonly #sockets = new Set<import('node:net').Socket>();
+
+  private constructor(config: SiteConfig, door: Server) {
+    this.config = config;
+    this.#door = door;
+    door.on('connection', (socket) => {
+      if (this.isCut || this.#program === undefined) return void socket.destroy();
+      this.#sockets.add(socket);
+      socket.once('close', () => this.#sockets.delete(socket));
+      this.#program.acceptLink(socket, new Uint8Array(), PAIR_ALPN);
+    });
+  }
+
+  static async start(name: string): Promise<TestAppliance> {
+    const door = createServer({ pauseOnConnect: true }).listen(0, '127.0.0.1');
+    await once(door, 'listening');
+    const config = { ...testSiteConfig(), applianceName: name };
+    const appliance = new TestAppliance(config, door);
+    await appliance.begin();
+    return appliance;
+  }
+
+  get program(): SiteProgram {
+    if (this.#program === undefined) throw new Error(`${this.config.applianceName} does not run`);
+    return this.#program;
+  }
+
+  get pair(): Pair {
+    const pair = this.program.failover.openedPair;
+    if (pair === undefined) throw new Error(`${this.config.applianceName} has no pair`);
+    return pair;
+  }
+
+  get role(): string {
+    return this.program.failover.role;
+  }
+
+  get endpoint(): { host: string; port: number } {
+    return { host: '127.0.0.1', port: (this.#door.address() as AddressInfo).port };
+  }
+
+  /** As base starts main. */
+  async begin(): Promise<void> {
+    this.config.generation = raiseGeneration(this.config.paths.generation);
+    this.#program = await SiteProgram.open({
+      config: this.config,
+      log: createLog('test', process.env['TEST_LOG'] === undefined ? 'silent' : 'debug'),
+      tell: (message) => void this.told.push(message),
+    });
+    await this.#program.listen();
+  }
+
+  /** Cuts what stands, and whatever comes, or lets it through again. */
+  cut(isCut: boolean): void {
+    this.isCut = isCut;
+    if (isCut) for (const socket of this.#sockets) socket.destroy();
+  }
+
+  async end(): Promise<void> {
+    const program = this.#program;
+    this.#program = undefined;
+    await program?.close();
+  }
+
+  async preparePair(): Promise<void> {
+    const pair = await this.program.failover.pair();
+    if (!pair.preSharedKey.isSet) await pair.preSharedKey.set(ADA, PRE_SHARED);
+  }
+
+  /** The tables of its site.db by content. */
+  hashes(): Record<string, string> {
+    const store = this.program.failover.store!;
+    return Object.fromEntries(store.replicatedTables().map((table) => [table, store.contentHash(table)]));
+  }
+
+  async close(): Promise<void> {
+    this.#door.close();
+    await this.end();
+    rmSync(dirname(this.config.siteDir), { recursive: true, force: true });
+  }
+}
+
+/** Two appliances that are a pair: the first is primary, and the second has everything. */
+export async function startPair(mode: 'async' | 'sync' = 'async') {
+  const [one, other] = await Promise.all([TestAppliance.start('alpha'), TestAppliance.start('beta')]);
+  await Promise.all([one.preparePair(), other.preparePair()]);
+  await one.pair.establish(ADA, { backup: other.endpoint, primary: one.endpoint, withCertificate: false, mode });
+  await inSync(one, other);
+  return {
+    one,
+    other,
+    async [Symbol.asyncDispose]() {
+      await Promise.all([one.close(), other.close()]);
+    },
+  };
+}
+
+/** Resolves when `backup` has everything that `primary` has. */
+export async function inSync(primary: TestAppliance, backup: TestAppliance): Promise<void> {
+  await waitUntil(
+    `${backup.config.applianceName} has everything of ${primary.config.applianceName}`,
+    () =>
+      backup.role === 'backup' &&
+      backup.program.failover.store?.head().seq === primary.program.failover.store?.head().seq &&
+      primary.pair.parts.gate.isInSync,
+    LIMIT_MS,
+  );
+}
