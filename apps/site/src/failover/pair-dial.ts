@@ -215,7 +215,10 @@ async function store(
 ): Promise<number> {
   const handle = await open(file, startsAt === 0 ? 'w' : 'r+', 0o600);
   let at = startsAt;
-  response.socket.setTimeout(DOWNLOAD_STALL_LIMIT_MS, () => response.destroy(new Error('nothing more came')));
+  // Once all of it has come the response has no socket any more.
+  const { socket } = response;
+  const stalled = () => response.destroy(new Error('nothing more came'));
+  socket?.setTimeout(DOWNLOAD_STALL_LIMIT_MS, stalled);
   try {
     await handle.truncate(startsAt);
     for await (const piece of response as AsyncIterable<Buffer>) {
@@ -230,7 +233,8 @@ async function store(
     response.destroy();
     throw error instanceof AppError ? error : unreachable(error);
   } finally {
-    response.socket.setTimeout(0);
+    socket?.setTimeout(0);
+    socket?.off('timeout', stalled);
     await handle.close();
   }
 }
