@@ -228,22 +228,15 @@ export class Store implements Reader {
   applyEntries(entries: readonly ChangeLogEntry[]): { seq: number; tables: string[] } {
     if (!this.#isFollower) throw new Error('bug: a store that writes cannot follow');
     if (entries.length === 0) return { seq: logHead(this.#connection).seq, tables: [] };
-    // Captured deletes of a cascade are in the changeset themselves, so that foreign keys, which would cascade again, are off here.
-    this.#connection.exec('PRAGMA foreign_keys = OFF');
-    let applied: { seq: number; tables: string[] };
-    try {
-      applied = this.#inside((_, epoch) => {
-        const { path } = this.#options;
-        const following = new Following(this.#connection, { migrations: this.#migrations, path, epoch });
-        this.#step('following');
-        for (const entry of entries) following.apply(entry);
-        this.#step('applied');
-        return { seq: following.seq, tables: following.tables };
-      });
-      this.#step('followed');
-    } finally {
-      this.#connection.exec('PRAGMA foreign_keys = ON');
-    }
+    const applied = this.#inside((_, epoch) => {
+      const { path } = this.#options;
+      const following = new Following(this.#connection, { migrations: this.#migrations, path, epoch });
+      this.#step('following');
+      for (const entry of entries) following.apply(entry);
+      this.#step('applied');
+      return { seq: following.seq, tables: following.tables };
+    });
+    this.#step('followed');
     this.#after.appended(applied.seq);
     return applied;
   }
@@ -254,28 +247,22 @@ export class Store implements Reader {
    */
   promote(context: Context, event: AuditEvent, epoch: number): void {
     if (!this.#isFollower) throw new Error('bug: a store that writes already is not promoted');
-    const { path, appliance, onMigration } = this.#options;
     this.#options.mayWrite?.();
-    const seq = this.#inside(
-      (atMs, found) => {
-        if (!Number.isSafeInteger(epoch) || epoch < found) throw epochOld(epoch, found);
-        this.#connection.run('UPDATE writer SET epoch = ?', epoch);
-        const pending = pendingMigrations(this.#connection, this.#migrations, path);
-        for (const index of pending.keys())
-          issueMigration(this.#connection, pending, index, { epoch, now: this.#now, onMigration });
-        return this.#capture({ epoch, atMs }, () => appendAudit(this.#connection, { appliance, epoch, atMs }, context, event))
-          .seq;
-      },
-      { isOwn: true },
-    );
-    this.#isFollower = false;
+    this.#become('writer');
+    let seq: number;
+    try {
+      seq = this.#takeOver(context, event, epoch);
+    } catch (error) {
+      this.#become('follower');
+      throw error;
+    }
     this.#after.own(seq, waitsForPeer(event));
   }
 
   /** Makes a follower of a writer, without reopening: from now on it makes no change of its own. Transactions are synchronous, so none is under way. */
   demote(): void {
     if (this.#inTransaction) throw new Error('bug: a store is demoted within a transaction');
-    this.#isFollower = true;
+    this.#become('follower');
   }
 
   /**
@@ -327,7 +314,31 @@ export class Store implements Reader {
     this.close();
   }
 
+  /** What `promote` commits; the number of its newest entry. */
+  #takeOver(context: Context, event: AuditEvent, epoch: number): number {
+    const { path, appliance, onMigration } = this.#options;
+    return this.#inside(
+      (atMs, found) => {
+        if (!Number.isSafeInteger(epoch) || epoch < found) throw epochOld(epoch, found);
+        this.#connection.run('UPDATE writer SET epoch = ?', epoch);
+        const pending = pendingMigrations(this.#connection, this.#migrations, path);
+        for (const index of pending.keys())
+          issueMigration(this.#connection, pending, index, { epoch, now: this.#now, onMigration });
+        return this.#capture({ epoch, atMs }, () => appendAudit(this.#connection, { appliance, epoch, atMs }, context, event))
+          .seq;
+      },
+      { isOwn: true },
+    );
+  }
+
+  #become(role: 'writer' | 'follower'): void {
+    this.#isFollower = role === 'follower';
+    // Captured deletes of a cascade are in the changeset themselves, so that foreign keys, which would cascade again, are off in a follower.
+    this.#connection.exec(`PRAGMA foreign_keys = ${this.#isFollower ? 'OFF' : 'ON'}`);
+  }
+
   #prepare(): void {
+    if (this.#isFollower) this.#become('follower');
     this.#inside(() => {
       createLocalTables(this.#connection);
       this.#takeGeneration();
