@@ -5,8 +5,11 @@ type Which = { account: string; name: string; token: string; tokenName: string }
 export const created = defineAuditEvent<Which & { scopes: string[]; expiresAtMs: number }>(
   'API_TOKEN_CREATED',
   '{name} made the API token {tokenName}',
+  { waitsForPeer: true },
 );
-export const revoked = defineAuditEvent<Which>('API_TOKEN_REVOKED', '{name} revoked the API token {tokenName}');
+export const revoked = defineAuditEvent<Which>('API_TOKEN_REVOKED', '{name} revoked the API token {tokenName}', {
+  waitsForPeer: true,
+});
 export const refused = defineAuditEvent<{ since: number }>(
   'API_TOKEN_REFUSED',
   'Refused an API token that is unknown, expired or revoked',

@@ -155,6 +155,8 @@ export class FixtureServer implements AsyncDisposable {
       'GET /auth/me': () => me(this.language),
       'GET /state': () => ({ applianceName: 'alpha', siteReady: true, siteState: 'ready' }),
       'GET /status': () => ({}),
+      'GET /whoami/appliance': () => ({ appliance: 'alpha', role: 'single', peer: null, primaryUrl: null, alarms: [] }),
+      'GET /account/api-tokens': () => ({ tokens: [] }),
       'GET /updates/state': () => this.#state(now),
       'GET /updates/history': () => ({ installations: this.history }),
       'GET /updates/eula': () => ({ target: url.searchParams.get('target'), sha256: 'ab'.repeat(32), text: EULA }),

@@ -1,3 +1,4 @@
+import { ApiTokensSection } from './ApiTokensSection.tsx';
 import { PasskeysSection } from './PasskeysSection.tsx';
 import { LoginSessionsSection } from './LoginSessionsSection.tsx';
 import { PasswordSection } from './PasswordSection.tsx';
@@ -5,7 +6,7 @@ import { ProfileSection } from './ProfileSection.tsx';
 import { TotpSection } from './TotpSection.tsx';
 import classes from './MyAccountPage.module.css';
 
-/** The own account: name and language, password, second factor, login sessions. */
+/** The own account: name and language, password, second factor, login sessions, API tokens. */
 export function MyAccountPage() {
   return (
     <>
@@ -20,6 +21,7 @@ export function MyAccountPage() {
         </div>
       </div>
       <LoginSessionsSection />
+      <ApiTokensSection />
     </>
   );
 }

@@ -1,4 +1,8 @@
 import { LoginApp } from '../login/LoginApp.tsx';
 import { mountPage } from '../shared/mount-page.tsx';
 
-await mountPage({ prefix: '/api', namespaces: ['login', 'mail', 'fleet', 'installers', 'trust'], page: <LoginApp /> });
+await mountPage({
+  prefix: '/api',
+  namespaces: ['login', 'mail', 'fleet', 'installers', 'trust', 'failover'],
+  page: <LoginApp />,
+});

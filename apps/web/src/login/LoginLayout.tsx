@@ -1,35 +1,86 @@
 import { useTranslation } from 'react-i18next';
+import { useLocation } from '@tanstack/react-router';
 import type { Tab } from '../shared/TabNav.tsx';
 import { TabbedLayout } from '../shared/TabbedLayout.tsx';
+import { isStandby, useApplianceHeader } from '../shared/appliance-header.ts';
 import { useLiveEvents } from '../shared/live-events.ts';
 import { useLoggedIn } from '../shared/login-state.ts';
 import { pagePaths } from '../shared/paths.ts';
+import { NotOnBackup } from './NotOnBackup.tsx';
+import { FailoverBanner } from './failover/FailoverBanner.tsx';
 import { loginPaths } from './login-paths.ts';
 import { useSiteStatus } from './status/site-status.ts';
 
-/** The interface /login: its tabs (B23; only those with content for this person) and the page. */
+/** What a backup has (B151): the own account, the relationship itself, and with 'backup operations' (B35) the reports. */
+const STANDBY_PATHS: readonly string[] = [
+  loginPaths.account,
+  loginPaths.failover,
+  loginPaths.preSharedKey,
+  loginPaths.management,
+];
+
+/** The interface /login: its tabs (B23; only those with content for this person, and on a backup only what a backup has) and the page. */
 export function LoginLayout() {
   const { t } = useTranslation();
   useLiveEvents();
   const administrator = useLoggedIn().role === 'administrator';
-  const status = useSiteStatus();
-  const waiting = (status.data?.jumpClients.waiting ?? 0) + (status.data?.jumpClients.conflicts ?? 0);
-  const tabs: Tab[] = [
+  const header = useApplianceHeader();
+  const standby = isStandby(header);
+  const withReports = !standby || header?.backupOperations === true;
+  const { pathname } = useLocation();
+  const isHere =
+    !standby || STANDBY_PATHS.some((path) => pathname === path) || (withReports && pathname.startsWith(loginPaths.reports));
+  const tabs = useTabs({ administrator, standby, withReports });
+  const below = useTabsBelow({ administrator, standby });
+  return (
+    <TabbedLayout
+      interfaceName={t('shared:site')}
+      neighbour={{ href: pagePaths.console, label: t('shared:console') }}
+      label={{ main: t('login:tab.main'), pages: t('login:tab.pages') }}
+      tabs={tabs}
+      below={below}
+      banner={administrator && pathname !== loginPaths.failover && header && <FailoverBanner header={header} />}
+      instead={isHere || header === undefined ? undefined : <NotOnBackup header={header} />}
+    />
+  );
+}
+
+interface Seen {
+  administrator: boolean;
+  standby: boolean;
+  withReports: boolean;
+}
+
+function useTabs({ administrator, standby, withReports }: Seen): Tab[] {
+  const { t } = useTranslation();
+  const status = useSiteStatus(!standby);
+  const waiting = standby ? 0 : (status.data?.jumpClients.waiting ?? 0) + (status.data?.jumpClients.conflicts ?? 0);
+  const account = { to: loginPaths.account, label: t('login:tab.account') };
+  const reports = withReports ? [{ to: loginPaths.reports, label: t('login:tab.reports') }] : [];
+  const management = administrator ? [{ to: loginPaths.management, label: t('login:tab.management') }] : [];
+  if (standby) return [account, ...reports, ...management];
+  return [
     { to: loginPaths.status, label: t('login:tab.status') },
-    { to: loginPaths.account, label: t('login:tab.account') },
+    account,
     ...(administrator ? [{ to: loginPaths.jump, label: t('login:tab.jump'), badge: waiting > 0 ? waiting : undefined }] : []),
     ...(administrator ? [{ to: loginPaths.usersAndSecurity, label: t('login:tab.users') }] : []),
-    { to: loginPaths.reports, label: t('login:tab.reports') },
-    ...(administrator ? [{ to: loginPaths.management, label: t('login:tab.management') }] : []),
+    ...reports,
+    ...management,
   ];
+}
+
+/** The second row of tabs, by the first. */
+function useTabsBelow({ administrator, standby }: Omit<Seen, 'withReports'>): Record<string, Tab[]> {
+  const { t } = useTranslation();
   const belowForAll: Record<string, Tab[]> = {
     [loginPaths.status]: [{ to: loginPaths.status, label: t('login:tab.information') }],
     [loginPaths.account]: [
       { to: loginPaths.account, label: t('login:tab.account'), isExact: true },
-      { to: loginPaths.downloads, label: t('login:tab.downloads') },
+      ...(standby ? [] : [{ to: loginPaths.downloads, label: t('login:tab.downloads') }]),
     ],
   };
-  const below: Record<string, Tab[]> = {
+  if (!administrator) return belowForAll;
+  return {
     ...belowForAll,
     [loginPaths.jump]: [
       { to: loginPaths.jumpClients, label: t('login:tab.jumpClients') },
@@ -48,15 +99,10 @@ export function LoginLayout() {
       { to: loginPaths.accessSessions, label: t('login:tab.accessSessions') },
       { to: loginPaths.audit, label: t('login:tab.audit') },
     ],
-    [loginPaths.management]: [{ to: loginPaths.email, label: t('login:tab.email') }],
+    [loginPaths.management]: [
+      { to: loginPaths.failover, label: t('login:tab.failover') },
+      { to: loginPaths.preSharedKey, label: t('login:tab.preSharedKey') },
+      ...(standby ? [] : [{ to: loginPaths.email, label: t('login:tab.email') }]),
+    ],
   };
-  return (
-    <TabbedLayout
-      interfaceName={t('shared:site')}
-      neighbour={{ href: pagePaths.console, label: t('shared:console') }}
-      label={{ main: t('login:tab.main'), pages: t('login:tab.pages') }}
-      tabs={tabs}
-      below={administrator ? below : belowForAll}
-    />
-  );
 }

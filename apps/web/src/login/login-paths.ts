@@ -22,4 +22,6 @@ export const loginPaths = {
   audit: '/reports/audit',
   management: '/management',
   email: '/management/email',
+  failover: '/management/failover',
+  preSharedKey: '/management/security',
 } as const;

@@ -9,6 +9,7 @@ import { ClientSettingsPage } from './fleet/ClientSettingsPage.tsx';
 import { ClientUpgradesPage } from './fleet/ClientUpgradesPage.tsx';
 import { ConsoleLoginPage } from './console-login/ConsoleLoginPage.tsx';
 import { completeCode } from './console-login/console-code.ts';
+import { FailoverPage } from './failover/FailoverPage.tsx';
 import { DownloadsPage } from './installers/DownloadsPage.tsx';
 import { InstallersPage } from './installers/InstallersPage.tsx';
 import { InstallerWizardPage } from './installers/InstallerWizardPage.tsx';
@@ -21,6 +22,7 @@ import { AccessSessionPage } from './reports/AccessSessionPage.tsx';
 import { AccessSessionsPage } from './reports/AccessSessionsPage.tsx';
 import { AuditPage } from './reports/AuditPage.tsx';
 import { accessSessionSearch } from './reports/access-session-search.ts';
+import { PreSharedKeyPage } from './security/PreSharedKeyPage.tsx';
 import { SecuritySettingsPage } from './security/SecuritySettingsPage.tsx';
 import { StatusPage } from './status/StatusPage.tsx';
 import { TrustPage } from './trust/TrustPage.tsx';
@@ -89,7 +91,7 @@ const routes = [
   leadTo(loginPaths.jump, loginPaths.jumpClients),
   leadTo(loginPaths.usersAndSecurity, loginPaths.users),
   leadTo(loginPaths.reports, loginPaths.accessSessions),
-  leadTo(loginPaths.management, loginPaths.email),
+  leadTo(loginPaths.management, loginPaths.failover),
   page(loginPaths.status, StatusPage),
   page(loginPaths.account, MyAccountPage),
   page(loginPaths.downloads, DownloadsPage),
@@ -108,6 +110,8 @@ const routes = [
   accessSessionRoute,
   administratorPage(loginPaths.audit, AuditPage),
   administratorPage(loginPaths.email, EmailConfigurationPage),
+  administratorPage(loginPaths.failover, FailoverPage),
+  administratorPage(loginPaths.preSharedKey, PreSharedKeyPage),
 ];
 
 export const loginRouter = createRouter({

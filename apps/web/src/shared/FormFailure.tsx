@@ -1,4 +1,5 @@
 import { Alert } from '@mantine/core';
+import { FailureText } from './FailureText.tsx';
 import { ApiError } from './api-client.ts';
 import { errorText } from './error-text.ts';
 
@@ -7,7 +8,7 @@ export function FormFailure({ error, texts = {} }: { error: unknown; texts?: Rec
   if (error === null || error === undefined) return null;
   return (
     <Alert color="red" role="alert" py="xs" px="sm">
-      {(error instanceof ApiError && texts[error.code]) || errorText(error)}
+      <FailureText error={error} text={(error instanceof ApiError && texts[error.code]) || errorText(error)} />
     </Alert>
   );
 }

@@ -1,6 +1,8 @@
 import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 import markUrl from './bascule.svg';
+import { PairMark } from './PairMark.tsx';
+import { useApplianceHeader } from './appliance-header.ts';
 import { useApplianceState, type ConnectionState } from './appliance-state.ts';
 import classes from './PageHeader.module.css';
 
@@ -12,10 +14,11 @@ const TONE: Record<ConnectionState, 'ok' | 'warn' | 'bad'> = {
   'site-stopped': 'bad',
 };
 
-/** The header of every page: which appliance, which interface, and the state of the connection. `children` go to the right. */
+/** The header of every page: which appliance, its role and its peer, which interface, and the state of the connection. `children` go to the right. */
 export function PageHeader({ interfaceName, children }: { interfaceName: string; children?: ReactNode }) {
   const { t } = useTranslation();
   const { applianceName, connection } = useApplianceState();
+  const pair = useApplianceHeader();
   return (
     <header className={classes['header']}>
       <img src={markUrl} alt="" width={22} height={22} />
@@ -25,6 +28,7 @@ export function PageHeader({ interfaceName, children }: { interfaceName: string;
           {applianceName}
         </span>
       )}
+      {pair !== undefined && <PairMark header={pair} />}
       <span className={classes['interface']}>{interfaceName}</span>
       <span className={classes['state']} data-tone={TONE[connection]} role="status" aria-live="polite">
         <span className={classes['dot']} aria-hidden="true" />

@@ -13,10 +13,14 @@ interface TabbedLayoutProps {
   tabs: Tab[];
   /** The second row of tabs, by the path of the tab that has one. */
   below: Record<string, Tab[]>;
+  /** Above every page: what must not be overlooked. */
+  banner?: ReactNode;
+  /** Shown in the place of a page that is not here. */
+  instead?: ReactNode;
 }
 
 /** Header, tabs and the page. */
-export function TabbedLayout({ interfaceName, neighbour, label, tabs, below }: TabbedLayoutProps): ReactNode {
+export function TabbedLayout({ interfaceName, neighbour, label, tabs, below, banner, instead }: TabbedLayoutProps): ReactNode {
   const { pathname } = useLocation();
   const secondary = Object.entries(below).find(([path]) => pathname.startsWith(path))?.[1] ?? [];
   return (
@@ -30,7 +34,8 @@ export function TabbedLayout({ interfaceName, neighbour, label, tabs, below }: T
       <TabNav label={label.main} tabs={tabs} />
       {secondary.length > 0 && <TabNav label={label.pages} tabs={secondary} secondary />}
       <main className="b-page">
-        <Outlet />
+        {banner}
+        {instead ?? <Outlet />}
       </main>
     </>
   );

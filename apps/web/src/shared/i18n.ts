@@ -3,7 +3,18 @@ import { initReactI18next } from 'react-i18next';
 import { LANGUAGES, type Language } from '@bascule/protocol/api/common.ts';
 
 export type Namespace =
-  'shared' | 'login' | 'appliance' | 'updates' | 'mail' | 'console' | 'player' | 'fleet' | 'installers' | 'trust' | 'errors';
+  | 'shared'
+  | 'login'
+  | 'appliance'
+  | 'updates'
+  | 'mail'
+  | 'console'
+  | 'player'
+  | 'fleet'
+  | 'installers'
+  | 'trust'
+  | 'failover'
+  | 'errors';
 /** Each language by its own name. */
 export const LANGUAGE_NAMES: Record<Language, string> = { en: 'English', de: 'Deutsch', nl: 'Nederlands', it: 'Italiano' };
 

@@ -1,5 +1,6 @@
+import { createElement } from 'react';
 import { notifications } from '@mantine/notifications';
-import { errorText } from './error-text.ts';
+import { FailureText } from './FailureText.tsx';
 
 /** How long a confirmation stays; failures stay until they are closed. */
 const CONFIRMATION_MS = 5_000;
@@ -11,5 +12,5 @@ export function notifyDone(message: string): void {
 
 /** Says at the top that something failed, and why. */
 export function notifyFailure(error: unknown): void {
-  notifications.show({ message: errorText(error), color: 'red', autoClose: false, withBorder: true });
+  notifications.show({ message: createElement(FailureText, { error }), color: 'red', autoClose: false, withBorder: true });
 }

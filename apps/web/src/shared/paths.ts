@@ -8,6 +8,8 @@ export const pagePaths = {
   console: '/console',
   /** The Console with a terminal opened to this access session. */
   consoleSession: (sessionId: string) => `/console/sessions/${segment(sessionId)}`,
+  /** Management > Failover. */
+  failover: '/login/management/failover',
   accessSessionReport: (sessionId: string) => `/login/reports/access-sessions/${segment(sessionId)}`,
 } as const;
 
@@ -28,6 +30,10 @@ export type UpdatesAction =
   | 'acknowledge'
   | 'verify'
   | 'download-key';
+
+/** What can be done with a failover relationship. */
+export type FailoverAction =
+  'preview' | 'establish' | 'sync' | 'become-primary' | 'become-backup' | 'break' | 'split' | 'fix' | 'refresh';
 
 /** Below the prefix of the interface (`/api` or `/appliance/api`), which the API client adds. */
 export const apiPaths = {
@@ -114,4 +120,16 @@ export const apiPaths = {
   siteMail: '/settings/email',
   testMail: (mail: '/support/email' | '/settings/email') => `${mail}/test`,
   events: '/events',
+  applianceHeader: '/whoami/appliance',
+  failover: '/failover',
+  failoverAction: (action: FailoverAction) => `/failover/${action}`,
+  failoverSettings: '/failover/settings',
+  failoverWitness: '/failover/witness',
+  rehearsal: '/failover/rehearsal',
+  rehearsalChoices: '/failover/rehearsal/choices',
+  preSharedKey: '/security/pre-shared-key',
+  generatePreSharedKey: '/security/pre-shared-key/generate',
+  apiTokens: '/account/api-tokens',
+  apiToken: (id: string) => `/account/api-tokens/${segment(id)}`,
+  openApi: '/openapi.json',
 } as const;

@@ -1,0 +1,88 @@
+import { useState } from 'react';
+import { useTranslation } from 'react-i18next';
+import { Alert, Checkbox } from '@mantine/core';
+import type { FailoverState } from '@bascule/protocol/api/failover.ts';
+import { formatBytes, formatCount } from '../../shared/format.ts';
+import { DangerDialog, Whom } from './DangerDialog.tsx';
+import { acceptedLossOf, formatSeconds, losesAnything } from './failover-model.ts';
+import { useFailoverAct } from './failover-queries.ts';
+
+/** Become Primary (B158-B160): with a pull first while the other side answers; otherwise what is lost is written out and has to be accepted. */
+export function BecomePrimaryDialog({ state, onClose }: { state: FailoverState; onClose: () => void }) {
+  const { t } = useTranslation();
+  const act = useFailoverAct();
+  const isReachable = state.peerState === 'reachable';
+  const [pullFirst, setPullFirst] = useState(true);
+  const [accepted, setAccepted] = useState<string>();
+  const pulls = isReachable && pullFirst;
+  const { exposure } = state;
+  const mayLose = !pulls && (exposure === null || losesAnything(exposure));
+  // Accepted are the numbers that stood there: when they change, so does the question.
+  const asked = JSON.stringify(acceptedLossOf(exposure) ?? null);
+  const names = { self: state.self.appliance, peer: state.peer?.appliance ?? '' };
+  const acceptedLoss = acceptedLossOf(exposure);
+  const send = () => act('become-primary', { pullFirst: pulls, ...(!pulls && acceptedLoss !== undefined && { acceptedLoss }) });
+  const way = pulls ? 'pull' : isReachable ? 'swap' : 'alone';
+  return (
+    <DangerDialog
+      title={t('failover:becomePrimary.title', names)}
+      consequences={{
+        what: t(`failover:becomePrimary.what.${way}`, names),
+        whom: <Whom state={state} note={t(`failover:becomePrimary.whom.${way}`, names)} />,
+        time: t(`failover:becomePrimary.time.${way}`, names),
+        undo: t(`failover:becomePrimary.undo.${way}`, names),
+      }}
+      confirm={t('failover:action.becomePrimary')}
+      isReady={!mayLose || accepted === asked}
+      act={send}
+      onClose={onClose}
+    >
+      {isReachable && (
+        <Checkbox
+          label={t('failover:becomePrimary.pullFirst')}
+          description={t('failover:becomePrimary.pullFirstNote')}
+          checked={pullFirst}
+          onChange={(event) => setPullFirst(event.currentTarget.checked)}
+        />
+      )}
+      {!pulls && <LossText state={state} />}
+      {mayLose && (
+        <Checkbox
+          label={t('failover:becomePrimary.accept')}
+          checked={accepted === asked}
+          onChange={(event) => setAccepted(event.currentTarget.checked ? asked : undefined)}
+        />
+      )}
+    </DangerDialog>
+  );
+}
+
+/** What is lost, in words. */
+function LossText({ state: { exposure, peer } }: { state: FailoverState }) {
+  const { t, i18n } = useTranslation();
+  const name = peer?.appliance ?? '';
+  if (exposure === null)
+    return (
+      <Alert color="red" role="alert" py="xs">
+        {t('failover:becomePrimary.lossUnknown', { peer: name })}
+      </Alert>
+    );
+  if (!losesAnything(exposure))
+    return (
+      <Alert color="green" role="status" py="xs">
+        {t('failover:becomePrimary.lossNone')}
+      </Alert>
+    );
+  return (
+    <Alert color="red" role="alert" py="xs" title={t('failover:becomePrimary.lossTitle')}>
+      {t('failover:becomePrimary.loss', {
+        changes: formatCount(exposure.changes),
+        seconds: formatSeconds(exposure.seconds, i18n.language),
+        sessions: formatCount(exposure.sessions),
+        recordings: formatBytes(exposure.recordingBytes),
+        files: formatBytes(exposure.fileBytes),
+        peer: name,
+      })}
+    </Alert>
+  );
+}

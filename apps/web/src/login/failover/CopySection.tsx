@@ -1,0 +1,118 @@
+import { useTranslation } from 'react-i18next';
+import i18next from 'i18next';
+import { Alert, Progress } from '@mantine/core';
+import type { CopyState, Exposure, FailoverState } from '@bascule/protocol/api/failover.ts';
+import { Section, StateMark } from '../../shared/Section.tsx';
+import { formatBytes, formatCount, formatDuration, formatInstant } from '../../shared/format.ts';
+import { formatSeconds, losesAnything } from './failover-model.ts';
+import classes from './failover.module.css';
+
+const TONES: Record<CopyState['state'], 'ok' | 'warn' | 'bad' | 'off'> = {
+  idle: 'off',
+  snapshot: 'warn',
+  'catching-up': 'warn',
+  following: 'ok',
+  stopped: 'bad',
+};
+
+/** How far the copy on the backup is, and what would be lost if the primary were gone this moment. */
+export function CopySection({ state }: { state: FailoverState }) {
+  const { t } = useTranslation();
+  const { copy, exposure } = state;
+  const source = state.self.role === 'backup' ? (state.peer?.appliance ?? '') : state.self.appliance;
+  return (
+    <Section title={t('failover:copy.title')} note={t('failover:copy.note', { source })}>
+      {copy?.stopped != null && (
+        <Alert color="red" role="alert" py="xs" mb="sm" title={t('failover:copy.stoppedTitle')}>
+          {stoppedText(copy.stopped)}
+        </Alert>
+      )}
+      <div className={classes['panels']}>
+        {copy !== null && <CopyPanel copy={copy} isBackup={state.self.role === 'backup'} />}
+        {exposure !== null && <ExposurePanel exposure={exposure} />}
+      </div>
+    </Section>
+  );
+}
+
+function stoppedText({ code, text }: NonNullable<CopyState['stopped']>): string {
+  const key = `failover:stopped.${code}`;
+  return i18next.exists(key) ? i18next.t(key) : text;
+}
+
+function CopyPanel({ copy, isBackup }: { copy: CopyState; isBackup: boolean }) {
+  const { t, i18n } = useTranslation();
+  const seconds = formatSeconds(copy.lagSeconds, i18n.language);
+  const facts: [string, string][] = [
+    ['lagChanges', formatCount(copy.lagChanges)],
+    ['lagSeconds', t('failover:copy.inSeconds', { seconds })],
+    ['database', formatBytes(copy.databaseBytesLeft)],
+    ['recordings', formatBytes(copy.recordingBytesLeft)],
+    ['files', formatBytes(copy.fileBytesLeft)],
+    ['speed', t('failover:copy.perSecond', { bytes: formatBytes(copy.bytesPerSecond) })],
+    ['left', copy.secondsLeft === null ? '–' : t('failover:about', { time: formatDuration(copy.secondsLeft * 1000) })],
+    ['compared', copy.lastComparedAtMs === null ? t('shared:never') : formatInstant(copy.lastComparedAtMs)],
+  ];
+  const whole = copy.newestChange === 0 ? 100 : Math.floor((100 * copy.copiedChange) / copy.newestChange);
+  return (
+    <div className={classes['panel']}>
+      <p className={classes['panelTitle']} role="status" aria-live="polite">
+        <StateMark tone={TONES[copy.state]}>{t(`failover:copy.state.${copy.state}`)}</StateMark>
+      </p>
+      {copy.state !== 'following' && copy.state !== 'idle' && (
+        <Progress value={whole} size="lg" mb="sm" aria-label={t('failover:copy.progress', { percent: whole })} />
+      )}
+      <Figures facts={facts.map(([name, value]) => [t(`failover:copy.${name}`), value])} />
+      <p className={classes['pulled']}>
+        {copy.lastCompletedAtMs === null
+          ? t('failover:copy.neverPulled')
+          : t(isBackup ? 'failover:copy.pulled' : 'failover:copy.pulledByPeer', { at: formatInstant(copy.lastCompletedAtMs) })}
+      </p>
+    </div>
+  );
+}
+
+function ExposurePanel({ exposure }: { exposure: Exposure }) {
+  const { t } = useTranslation();
+  const loses = losesAnything(exposure);
+  return (
+    <div className={classes['panel']} data-part="exposure">
+      <p className={classes['panelTitle']}>
+        <StateMark tone={loses ? 'warn' : 'ok'}>{t(loses ? 'failover:loss.some' : 'failover:loss.none')}</StateMark>
+      </p>
+      <ExposureFigures exposure={exposure} />
+      <p className={classes['pulled']}>{t('failover:loss.asOf', { at: formatInstant(exposure.asOfMs) })}</p>
+    </div>
+  );
+}
+
+/** What would be lost, each by its own number. */
+export function ExposureFigures({ exposure }: { exposure: Exposure }) {
+  const { t, i18n } = useTranslation();
+  const seconds = formatSeconds(exposure.seconds, i18n.language);
+  return (
+    <Figures
+      facts={[
+        [t('failover:loss.changes'), formatCount(exposure.changes)],
+        [t('failover:loss.seconds'), t('failover:copy.inSeconds', { seconds })],
+        [t('failover:loss.sessions'), formatCount(exposure.sessions)],
+        [t('failover:loss.recordings'), formatBytes(exposure.recordingBytes)],
+        [t('failover:loss.files'), formatBytes(exposure.fileBytes)],
+      ]}
+    />
+  );
+}
+
+/** Numbers under each other: digits of one width, aligned at the right, so that a change of one moves nothing. */
+export function Figures({ facts }: { facts: [string, string][] }) {
+  return (
+    <dl className={classes['figures']}>
+      {facts.map(([label, value]) => (
+        <div key={label}>
+          <dt>{label}</dt>
+          <dd>{value}</dd>
+        </div>
+      ))}
+    </dl>
+  );
+}

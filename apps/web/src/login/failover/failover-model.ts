@@ -1,0 +1,135 @@
+/** What the page Failover shows, decided from the state alone. */
+import type { EstablishPreview, EstablishRequest, Exposure, FailoverState } from '@bascule/protocol/api/failover.ts';
+
+/** Which of the pages of Management > Failover is shown; each state has its own. */
+export const PAGE_KINDS = [
+  'none',
+  'broken',
+  'establishing',
+  'primary',
+  'primary-alone',
+  'backup',
+  'primary-unreachable',
+  'read-only',
+  'restored',
+  'both-primary',
+  'both-backup',
+  'diverged',
+] as const;
+export type PageKind = (typeof PAGE_KINDS)[number];
+export type Tone = 'ok' | 'warn' | 'bad' | 'off';
+
+/** Work during which there is no relationship yet to show. */
+const ESTABLISHING = 'establish';
+
+/** The page that fits `state`. A conflict outranks everything: until it is fixed, no other button is safe. */
+export function pageKindOf(state: FailoverState): PageKind {
+  const { self, peer, peerState, broken, busy, conflict } = state;
+  if (conflict !== null) return conflict.kind;
+  if (busy?.what === ESTABLISHING) return 'establishing';
+  if (self.role === 'read-only') return isRestored(state) ? 'restored' : 'read-only';
+  if (self.role === 'backup') return peerState === 'unreachable' ? 'primary-unreachable' : 'backup';
+  if (self.role === 'primary' && peer !== null) return peerState === 'unreachable' ? 'primary-alone' : 'primary';
+  return broken === null ? 'none' : 'broken';
+}
+
+function isRestored({ readOnly, roles, self }: FailoverState): boolean {
+  if (readOnly !== undefined && readOnly !== null) return readOnly === 'restored';
+  return roles.find(({ appliance }) => appliance === self.appliance)?.reason === 'restored';
+}
+
+/** How bad it is, for the mark before the headline. */
+export function toneOf(kind: PageKind, state: FailoverState): Tone {
+  if (kind === 'none' || kind === 'broken') return 'off';
+  if (kind === 'primary' || kind === 'backup') return state.alarms.length > 0 || isStopped(state) ? 'warn' : 'ok';
+  return kind === 'establishing' || kind === 'read-only' || kind === 'primary-alone' ? 'warn' : 'bad';
+}
+
+function isStopped({ copy }: FailoverState): boolean {
+  return copy?.state === 'stopped';
+}
+
+/** What a person is recommended to do while the primary cannot be reached. */
+export const RECOMMENDATIONS = ['wait-witness', 'ask-people', 'become-primary', 'wait-copy', 'automatic'] as const;
+export type Recommendation = (typeof RECOMMENDATIONS)[number];
+/** The witness, or clients that came here, count as evidence for this long. */
+export const SEEN_LATELY_MS = 30_000;
+
+/**
+ * What to do while the primary cannot be reached from here: nothing while the witness still hears it (only the line between the two is cut), or while the
+ * copy is not whole; nothing with automatic failover while the witness answers; become primary when clients have lost it, too; otherwise look at it first.
+ */
+export function recommendationOf(state: FailoverState, nowMs: number): Recommendation {
+  const { copy, witness, settings, peerSeenBy } = state;
+  if (copy?.state === 'snapshot') return 'wait-copy';
+  if (isLately(peerSeenBy?.witnessAtMs, nowMs)) return 'wait-witness';
+  if (settings.automatic && witness?.state === 'connected' && witness.peerInSync) return 'automatic';
+  return isLately(peerSeenBy?.clientsHereAtMs, nowMs) ? 'become-primary' : 'ask-people';
+}
+
+function isLately(atMs: number | null | undefined, nowMs: number): boolean {
+  return atMs !== null && atMs !== undefined && nowMs - atMs <= SEEN_LATELY_MS;
+}
+
+/** Whether anything would be lost: then it has to be accepted by name. */
+export function losesAnything({ changes, sessions, recordingBytes, fileBytes }: Exposure): boolean {
+  return changes > 0 || sessions > 0 || recordingBytes > 0 || fileBytes > 0;
+}
+
+/** What Become Primary sends as accepted: exactly the numbers that were shown. */
+export function acceptedLossOf(exposure: Exposure | null): { changes: number; seconds: number } | undefined {
+  return exposure === null ? undefined : { changes: exposure.changes, seconds: exposure.seconds };
+}
+
+/** Two appliances on one machine, for a trial, are told apart by their ports; the appliance itself looks closer. */
+function isLoopback(name: string): boolean {
+  return name === 'localhost' || name === '[::1]' || name === '::1' || name.startsWith('127.');
+}
+
+const HOST = /^[^\s/:@[\]]+$|^\[?[0-9a-f:.]+\]?$/i;
+const PORT_MAX = 65_535;
+
+/** What is wrong with the addresses, before anybody is asked: a text `failover:establish.fault.<code>` by field. */
+export function addressFaults(
+  request: EstablishRequest,
+  sharedName: string,
+): Partial<Record<'backup' | 'primary', 'host' | 'port' | 'shared' | 'same'>> {
+  const faults: ReturnType<typeof addressFaults> = {};
+  for (const side of ['backup', 'primary'] as const) {
+    const { host, port } = request[side];
+    const name = host.trim().toLowerCase();
+    if (!HOST.test(name)) faults[side] = 'host';
+    else if (name === sharedName.toLowerCase() && !isLoopback(name)) faults[side] = 'shared';
+    else if (!Number.isInteger(port) || port < 1 || port > PORT_MAX) faults[side] = 'port';
+  }
+  const same = (['host', 'port'] as const).every(
+    (field) => String(request.backup[field]).trim() === String(request.primary[field]).trim(),
+  );
+  if (same && faults.primary === undefined && faults.backup === undefined) faults.backup = 'same';
+  return faults;
+}
+
+/** Whether a relationship may be established after this preview: nothing is red but what only warns. */
+export function mayEstablish(preview: EstablishPreview): boolean {
+  return preview.checks.every(({ outcome, blocks }) => outcome !== 'red' || blocks === false);
+}
+
+/** A number of seconds with one digit after the point, so that what changes is always the same places. */
+export function formatSeconds(seconds: number, language: string): string {
+  return seconds.toLocaleString(language, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
+}
+
+/** Less than this says nothing yet about how long the rest takes. */
+const PROGRESS_MEASURED_FROM = 0.02;
+
+/** How far what is under way is, in percent, and how long it still takes at the pace so far; null: not to be told. */
+export function busyProgress(
+  busy: NonNullable<FailoverState['busy']>,
+  nowMs: number,
+): { percent: number | null; leftMs: number | null } {
+  const { done, total, startedAtMs } = busy;
+  if (total === null || total <= 0) return { percent: null, leftMs: null };
+  const share = Math.min(1, done / total);
+  const leftMs = share < PROGRESS_MEASURED_FROM ? null : ((nowMs - startedAtMs) * (1 - share)) / share;
+  return { percent: Math.floor(share * 100), leftMs };
+}

@@ -1,0 +1,34 @@
+import { useContext } from 'react';
+import { useQuery } from '@tanstack/react-query';
+import { applianceHeader, type ApplianceHeader } from '@bascule/protocol/api/failover.ts';
+import { useApi } from './api-context.tsx';
+import { LoggedInContext } from './login-state.ts';
+import { apiPaths } from './paths.ts';
+
+/** Events say when something changed; a peer is lost without one. */
+const HEADER_REFRESH_MS = 5_000;
+
+/** Which role this appliance has and how its peer is, for whoever is logged in; undefined before a login and until the first answer. */
+export function useApplianceHeader(): ApplianceHeader | undefined {
+  const api = useApi();
+  const isLoggedIn = useContext(LoggedInContext) !== undefined;
+  const query = useQuery({
+    // Below the event topic `failover`.
+    queryKey: ['failover', 'header'],
+    queryFn: ({ signal }) => api.get(apiPaths.applianceHeader, applianceHeader, {}, signal),
+    enabled: isLoggedIn,
+    refetchInterval: HEADER_REFRESH_MS,
+  });
+  return query.data;
+}
+
+/** Whether this side only has what a backup has: everything else is made and looked at on the primary. */
+export function isStandby(header: ApplianceHeader | undefined): boolean {
+  return header?.role === 'backup' || header?.role === 'read-only';
+}
+
+/** The page `path` on the primary; undefined when nobody knows where that is. Only an address of the web is one. */
+export function onPrimary(primaryUrl: string | null | undefined, path: string): string | undefined {
+  if (primaryUrl === null || primaryUrl === undefined || !/^https?:\/\//.test(primaryUrl)) return undefined;
+  return URL.canParse(path, primaryUrl) ? new URL(path, primaryUrl).href : undefined;
+}
