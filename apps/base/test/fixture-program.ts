@@ -3,6 +3,7 @@ import { rmSync, mkdirSync } from 'node:fs';
 import http from 'node:http';
 import net from 'node:net';
 import { dirname } from 'node:path';
+import { bootClockMs } from '@bascule/core/boot-clock.ts';
 import { sitePaths } from '@bascule/core/home.ts';
 import { siteStart, type FromSite, type ToSite } from '@bascule/protocol/base-site.ts';
 
@@ -114,11 +115,23 @@ function hear(name: string, message: ToSite, socket: net.Socket | undefined): vo
   socket.pipe(socket);
 }
 
+let saying: NodeJS.Timeout | undefined;
+/** Says `message` now, and a state of the pair again and again, as main does: with when it was said. After SIGUSR1 it serves no more. */
+function say(message: FromSite): void {
+  clearInterval(saying);
+  if (message.kind !== 'pair-state') return tell(message);
+  const again = (): void => tell({ ...message, ...(message.atBootMs !== undefined && { atBootMs: bootClockMs() }) });
+  again();
+  if (message.atBootMs === undefined) return;
+  saying = setInterval(again, 500);
+  process.once('SIGUSR1', () => say({ ...message, serves: false, role: 'backup' }));
+}
+
 /** Of the failover pair: main says the message that a plan's order `sign` carries. */
 function hearOfPair(message: ToSite): void {
   if (message.kind === 'pair-do') {
     const { nonce, order } = message;
-    if (order.kind === 'sign') tell(JSON.parse(order.statement) as FromSite);
+    if (order.kind === 'sign') say(JSON.parse(order.statement) as FromSite);
     tell({ kind: 'pair-done', nonce, outcome: 'done', result: { plan: message.plan, step: message.step } });
   }
   // The peer is this very base: what it is asked comes back as a question.
