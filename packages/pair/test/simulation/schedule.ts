@@ -43,6 +43,7 @@ export function runSchedule(seed: number, controls: Controls = {}): Outcome {
     return new SimulatedClock(world, { rate: 1 + world.between(-drift, drift), usesWallClock: controls.usesWallClock === true });
   });
   const witness = new SimulatedWitness(world, clocks[WITNESS]!, controls);
+  witness.backByMs = FAULTS_MS;
   const ledger = new Ledger(world, isSync);
   const [one, other] = [A, B].map(
     (node) =>
@@ -64,6 +65,7 @@ export function runSchedule(seed: number, controls: Controls = {}): Outcome {
     world.fate(world.between(QUIET_START_MS, FAULTS_MS), () => fault(world, { appliances, witness, clocks }));
   }
   world.run(FAULTS_MS);
+  witness.dieAtKeepFor = 0;
   // Enough for a lease to end, to be asked for, and for handshakes.
   world.run(FAULTS_MS + HEALED_MS);
   ledger.ended();

@@ -26,6 +26,8 @@ export class SimulatedWitness {
   readonly #numbers = new Map<Connection, number>();
   /** The next thing that is written down is the last before it is killed. */
   dieAtKeepFor = 0;
+  /** By then it has been started again. */
+  backByMs = Infinity;
 
   constructor(world: World, clock: SimulatedClock, controls: Controls) {
     this.#world = world;
@@ -65,7 +67,7 @@ export class SimulatedWitness {
       else {
         if (!this.#controls.witnessForgets) this.#disk = effect.record;
         if (this.dieAtKeepFor > 0) {
-          this.crash(this.dieAtKeepFor);
+          this.crash(Math.min(this.dieAtKeepFor, this.backByMs - this.#world.now));
           return;
         }
       }
