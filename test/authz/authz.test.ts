@@ -16,6 +16,7 @@ import { Store } from '@bascule/store/store.ts';
 import { testContext } from '@bascule/store/testing.ts';
 import { openBoxInterface, routesOfBox, type BoxParts } from '../../apps/base/src/http/http.ts';
 import { authorizeBox, BOX_COOKIE, openBoxAdministrators } from '../../apps/base/src/identity/identity.ts';
+import { planRoutes } from '../../apps/base/src/plans/plan-routes.ts';
 import { softwareRoutes } from '../../apps/base/src/software/software-routes.ts';
 import { trafficRoutes } from '../../apps/base/src/traffic/traffic-routes.ts';
 import { SITE_COOKIE } from '../../apps/site/src/identity/identity.ts';
@@ -64,6 +65,7 @@ async function openBox() {
     routes: routesOfBox({
       state,
       software: { routes: () => softwareRoutes({} as Parameters<typeof softwareRoutes>[0]) },
+      plans: { routes: () => planRoutes({} as Parameters<typeof planRoutes>[0]) },
       traffic: { routes: () => trafficRoutes(...([{}, {}, () => ''] as unknown as Parameters<typeof trafficRoutes>)) },
     } as BoxParts),
     peerOf: ({ socket }) => ({ address: socket.remoteAddress ?? '', port: 1 }),

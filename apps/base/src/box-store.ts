@@ -2,6 +2,7 @@ import { accountMigrations } from '@bascule/accounts/accounts.ts';
 import type { Log } from '@bascule/log/log.ts';
 import { Store } from '@bascule/store/store.ts';
 import { networkMigrations } from './network/network.ts';
+import { planMigrations } from './plans/plans.ts';
 import { siteHostMigrations } from './site-host/site-host.ts';
 import { softwareMigrations } from './software/software.ts';
 import { mailMigrations } from './support/support.ts';
@@ -12,6 +13,7 @@ const boxMigrations = [
   ...networkMigrations,
   ...siteHostMigrations,
   ...softwareMigrations,
+  ...planMigrations,
   ...mailMigrations,
 ];
 

@@ -149,7 +149,15 @@ export class Base {
     this.#web = await openBoxInterface({
       config,
       accounts: this.#accounts,
-      routes: routesOfBox({ sources: this.#boxSources(), state, clock: this.#clock, mailer: this.#mailer, software, traffic, plans }),
+      routes: routesOfBox({
+        sources: this.#boxSources(),
+        state,
+        clock: this.#clock,
+        mailer: this.#mailer,
+        software,
+        traffic,
+        plans,
+      }),
       peerOf: (request) => this.#front.peerOf(request.socket),
       log: this.#log,
     });
@@ -224,7 +232,8 @@ export class Base {
       publicUrl: publicAddress(config),
       runDir: dirname(config.paths.controlSocket),
       consumersByAddress: () => this.#front.consumersByAddress(),
-      addresses: () => this.#addresses.rows().map((row) => ({ ...row, held: row.shared ? this.#host.pairState?.serves === true : row.enabled })),
+      addresses: () =>
+        this.#addresses.rows().map((row) => ({ ...row, held: row.shared ? this.#host.pairState?.serves === true : row.enabled })),
       log: this.#log,
     });
     return this.#plans;

@@ -9,6 +9,7 @@ import { BasicsPage } from './BasicsPage.tsx';
 import { appliancePaths } from './appliance-paths.ts';
 import { NtpPage } from './network/NtpPage.tsx';
 import { EmailPage } from './support/EmailPage.tsx';
+import { PlansPage } from './plans/PlansPage.tsx';
 import { HistoryPage } from './updates/HistoryPage.tsx';
 import { UpdateSettingsPage } from './updates/UpdateSettingsPage.tsx';
 import { UpdatesPage } from './updates/UpdatesPage.tsx';
@@ -32,6 +33,7 @@ const router = createRouter({
     page(appliancePaths.status, BasicsPage),
     page(appliancePaths.users, UsersPage),
     page(appliancePaths.availableUpdates, UpdatesPage),
+    page(appliancePaths.upgradePlans, PlansPage),
     page(appliancePaths.updatesHistory, HistoryPage),
     page(appliancePaths.updatesSettings, UpdateSettingsPage),
     page(appliancePaths.ntp, NtpPage),

@@ -19,6 +19,7 @@ export function ApplianceLayout() {
     [appliancePaths.networking]: [{ to: appliancePaths.ntp, label: t('appliance:tab.ntp') }],
     [appliancePaths.updates]: [
       { to: appliancePaths.availableUpdates, label: t('appliance:tab.updates') },
+      { to: appliancePaths.upgradePlans, label: t('appliance:tab.upgradePlans') },
       { to: appliancePaths.updatesHistory, label: t('appliance:tab.updatesHistory') },
       { to: appliancePaths.updatesSettings, label: t('appliance:tab.updatesSettings') },
     ],

@@ -4,6 +4,7 @@ export const appliancePaths = {
   users: '/users',
   updates: '/updates',
   availableUpdates: '/updates/available',
+  upgradePlans: '/updates/plans',
   updatesHistory: '/updates/history',
   updatesSettings: '/updates/settings',
   networking: '/networking',

@@ -6,7 +6,7 @@ import { LANGUAGES } from '@bascule/protocol/api/common.ts';
 
 const source = join(import.meta.dirname, '..');
 /** In these every key is asked for by its full name, so that an unused one can be found. */
-const FULLY_NAMED = /^(shared|login|appliance|updates|mail|fleet|installers|trust|failover):/;
+const FULLY_NAMED = /^(shared|login|appliance|updates|mail|fleet|installers|trust|failover|plans):/;
 const NAMESPACES = [
   'shared',
   'login',
@@ -19,6 +19,7 @@ const NAMESPACES = [
   'installers',
   'trust',
   'failover',
+  'plans',
   'errors',
 ];
 

@@ -14,6 +14,7 @@ export type Namespace =
   | 'installers'
   | 'trust'
   | 'failover'
+  | 'plans'
   | 'errors';
 /** Each language by its own name. */
 export const LANGUAGE_NAMES: Record<Language, string> = { en: 'English', de: 'Deutsch', nl: 'Nederlands', it: 'Italiano' };

@@ -79,7 +79,11 @@ export function PlanActions({ plan, applianceName, isSilent }: PlanActionsProps)
   );
 }
 
-function requestOf(action: PlanAction, plan: Plan, overrule: string[]): ['run' | 'confirm' | 'pause' | 'cancel' | 'give-up', unknown] {
+function requestOf(
+  action: PlanAction,
+  plan: Plan,
+  overrule: string[],
+): ['run' | 'confirm' | 'pause' | 'cancel' | 'give-up', unknown] {
   if (action === 'confirm') return ['confirm', { number: personStep(plan)?.number ?? 1 }];
   if (action === 'run-through') return ['run', { through: true, overrule }];
   if (action === 'next-step') return ['run', { through: false, overrule }];

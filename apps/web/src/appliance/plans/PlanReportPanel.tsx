@@ -12,7 +12,7 @@ export function PlanReportPanel({ plan, signed }: { plan: string; signed: NonNul
   const { t } = useTranslation();
   const parsed = planReport.safeParse(JSON.parse(signed.statement));
   const name = `plan-report-${plan}.json`;
-  const save = () => saveFile(name, new Blob([`${JSON.stringify(signed)}\n`], { type: 'application/json' }));
+  const save = () => saveFile(name, 'application/json', `${JSON.stringify(signed)}\n`);
   return (
     <div className={classes['report']}>
       <h3>{t('plans:report.title')}</h3>

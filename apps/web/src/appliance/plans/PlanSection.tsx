@@ -21,7 +21,9 @@ export function PlanSection({ plan, applianceName, nowMs, isSilent }: PlanSectio
   const { t } = useTranslation();
   const tickingMs = useTickingNow(nowMs);
   const { kind, by, runner, createdAtMs, startedAtMs, endedAtMs } = plan;
-  const state = plan.isUndoing ? t(`plans:undoing.${plan.state === 'paused' ? 'paused' : 'running'}`) : t(`plans:state.${plan.state}`);
+  const state = plan.isUndoing
+    ? t(`plans:undoing.${plan.state === 'paused' ? 'paused' : 'running'}`)
+    : t(`plans:state.${plan.state}`);
   const elapsed = startedAtMs === null ? '' : formatDuration((endedAtMs ?? tickingMs) - startedAtMs);
   return (
     <Section

@@ -58,7 +58,10 @@ function StepRow({ step, tickingMs, isOver: isPast }: { step: PlanStep; tickingM
   const isOpen = state === 'waiting' || state === 'ready';
   const isNow = state === 'running' || state === 'waits-for-person' || state === 'failed';
   const lengthMs = startedAtMs === null ? undefined : (endedAtMs ?? tickingMs) - startedAtMs;
-  const time = lengthMs === undefined || isOpen ? t('plans:about', { time: formatDuration(expectedSeconds * 1000) }) : formatDuration(lengthMs);
+  const time =
+    lengthMs === undefined || isOpen
+      ? t('plans:about', { time: formatDuration(expectedSeconds * 1000) })
+      : formatDuration(lengthMs);
   return (
     <li className={classes['step']} data-state={state} aria-current={isNow ? 'step' : undefined}>
       <span className={classes['mark']} aria-hidden="true">

@@ -70,7 +70,8 @@ export function dividersBefore(steps: readonly PlanStep[], index: number): Divid
   const dividers: Divider[] = [];
   const isFirstOfWindow = step.window !== null && !before.some(({ window }) => window === step.window);
   if (isFirstOfWindow && step.window === 2) dividers.push({ kind: 'interval' });
-  if (isFirstOfWindow && step.window !== null && steps.some(({ window }) => window === 2)) dividers.push({ kind: 'window', window: step.window });
+  if (isFirstOfWindow && step.window !== null && steps.some(({ window }) => window === 2))
+    dividers.push({ kind: 'window', window: step.window });
   if (step.undo === 'impossible' && !before.some(({ undo }) => undo === 'impossible')) dividers.push({ kind: 'no-return' });
   return dividers;
 }

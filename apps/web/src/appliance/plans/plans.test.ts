@@ -47,14 +47,24 @@ describe('what a plan shows', () => {
   });
 
   it('divides the steps into windows, with the interval and the point of no return between', () => {
-    const steps: PlanStep[] = [STEP, { ...STEP, window: 2 }, { ...STEP, window: 2, undo: 'impossible' }, { ...STEP, window: null }];
+    const steps: PlanStep[] = [
+      STEP,
+      { ...STEP, window: 2 },
+      { ...STEP, window: 2, undo: 'impossible' },
+      { ...STEP, window: null },
+    ];
     const kinds = steps.map((_step, index) => dividersBefore(steps, index).map(({ kind }) => kind));
     assert.deepEqual(kinds, [['window'], ['interval', 'window'], ['no-return'], []]);
     assert.deepEqual(dividersBefore([STEP], 0), []);
   });
 
   it('offers what is possible first', () => {
-    assert.deepEqual(orderedKinds({ rolling: 1, asynchronous: 1, synchronous: 1 }), ['single', 'rolling', 'asynchronous', 'synchronous']);
+    assert.deepEqual(orderedKinds({ rolling: 1, asynchronous: 1, synchronous: 1 }), [
+      'single',
+      'rolling',
+      'asynchronous',
+      'synchronous',
+    ]);
     assert.deepEqual(orderedKinds({ single: 1 }), ['rolling', 'asynchronous', 'synchronous', 'single']);
   });
 });
