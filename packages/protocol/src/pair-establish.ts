@@ -13,7 +13,7 @@ export const ESTABLISH_UNPROVEN_BODY_MAX_BYTES = 4 * 1024;
 /** The keys with a hundred former identities take less than half of it. */
 export const ESTABLISH_CALL_MAX_BYTES = 4 * 1024 * 1024;
 /** What one `measure` gives at most; sealed and in base64 it stays below the limit above. */
-export const ESTABLISH_MEASURE_MAX_BYTES = 2 * 1024 * 1024;
+export const ESTABLISH_MEASURE_MAX_BYTES = 1024 * 1024;
 
 const nonce = z.base64().length(44);
 export const establishHello = z.object({ versions: z.array(z.number().int().positive()).min(1).max(8), nonce });
@@ -76,6 +76,8 @@ export const establishOffer = z.object({
   /** The person at the primary. */
   by: z.string().max(200),
   mode: pairMode,
+  /** Whether the web certificate of the shared name goes over too. */
+  withCertificate: z.boolean(),
   primary: endpoint,
   backup: endpoint,
   /** Of the primary. */

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { AppError } from '@bascule/errors/app-error.ts';
 import type { EstablishPreview, EstablishRequest } from '@bascule/protocol/api/failover.ts';
-import type { EstablishOffer } from '@bascule/protocol/pair-establish.ts';
+import type { EstablishOffer, SiteKeys } from '@bascule/protocol/pair-establish.ts';
 import { defineAuditEvent } from '@bascule/store/audit.ts';
 import { SYSTEM, type Context } from '@bascule/store/store.ts';
 import { blocks } from './establish-checks.ts';
@@ -78,7 +78,7 @@ export class AskingSide {
     { line, own, peer: facts }: Look & { line: EstablishLine; peer: NonNullable<Look['peer']> },
     running: { cancelled: boolean },
   ): Promise<PairPeer> {
-    const { store, keysDir, certificate } = this.#options;
+    const { store } = this.#options;
     const peer: PairPeer = {
       name: facts.appliance,
       keySha256: line.peerKey,
@@ -89,12 +89,13 @@ export class AskingSide {
       id: randomUUID(),
       by: context.actor.name,
       mode: request.mode,
+      withCertificate: request.withCertificate,
       primary: request.primary,
       backup: request.backup,
       appliance: own.appliance,
       version: own.version,
     };
-    const keys = collectSiteKeys(keysDir, request.withCertificate ? await certificate.give() : null);
+    const keys = await this.#keys(offer);
     store.transact(context, offered({ peer: peer.name }), (tx) => writeJournal(tx, this.#entry(offer, peer)));
     try {
       await this.#step('offered');
@@ -113,6 +114,11 @@ export class AskingSide {
     // From here on both are a pair: what is not done now is done as soon as the other can be reached.
     await this.#finish(offer.id, line).catch((error: unknown) => this.#notFinished(offer.id, error));
     return peer;
+  }
+
+  async #keys({ withCertificate }: EstablishOffer): Promise<SiteKeys> {
+    const { keysDir, certificate } = this.#options;
+    return collectSiteKeys(keysDir, withCertificate ? await certificate.give() : null);
   }
 
   /** The one step that decides; before it nothing has changed on either side. */
@@ -153,7 +159,7 @@ export class AskingSide {
   /** The other side has given up what was prepared, or lost it: it gets it once more, under the same id. */
   async #prepareAgain(line: EstablishLine, row: JournalRow): Promise<void> {
     const offer = JSON.parse(row.offer) as EstablishOffer;
-    const keys = collectSiteKeys(this.#options.keysDir, null);
+    const keys = await this.#keys(offer);
     const answer = await line.call({ kind: 'prepare', offer, keys }, { timeoutMs: PREPARE_LIMIT_MS });
     if (!answer.ok) throw saidNo(answer);
   }

@@ -3,8 +3,8 @@ import { ESTABLISH_MEASURE_MAX_BYTES } from '@bascule/protocol/pair-establish.ts
 import type { EstablishLine } from './establish-line.ts';
 
 /** The measured transfer: at most so many pieces, and no new one after this time. The first, small, warms the connection up. */
-const PIECES_MAX = 8;
-const MEASURE_LIMIT_MS = 1_500;
+const PIECES_MAX = 4;
+const MEASURE_LIMIT_MS = 1_000;
 const WARM_UP_BYTES = 64 * 1024;
 const PIECE_LIMIT_MS = 15_000;
 
@@ -13,7 +13,7 @@ export function paddingOf(bytes: number): string {
   return randomBytes(bytes).toString('base64');
 }
 
-/** How many bytes a second come over `line`, measured for a second or two; 0 when it cannot be told. Throws as `EstablishLine.call`. */
+/** How many bytes a second come over `line`, measured for a moment; 0 when it cannot be told. Throws as `EstablishLine.call`. */
 export async function measureLine(line: EstablishLine): Promise<number> {
   await line.call({ kind: 'measure', bytes: WARM_UP_BYTES }, { timeoutMs: PIECE_LIMIT_MS });
   const startedMs = performance.now();

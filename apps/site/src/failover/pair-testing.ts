@@ -1,13 +1,13 @@
 /** For tests: an appliance's end of the pair link, with real keys, store and TLS on a free port of the loopback. */
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer, type AddressInfo, type Server } from 'node:net';
+import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createLog } from '@bascule/log/log.ts';
 import type { SiteKeys } from '@bascule/protocol/pair-establish.ts';
 import { readAudit } from '@bascule/store/audit.ts';
-import { Store, type Context } from '@bascule/store/store.ts';
+import { Store, type Context, type Migration, type Tx } from '@bascule/store/store.ts';
 import type { LinkSocket } from '@bascule/wire/web-socket.ts';
 import { openKeyWrap } from '@bascule/accounts/key-wrap.ts';
 import { SiteIdentity } from '../jump/jump.ts';
@@ -22,8 +22,17 @@ export const ADMINISTRATOR: Context = { actor: { kind: 'user', id: null, name: '
 export const PRE_SHARED = 'correct horse battery staple';
 const WEB_CERTIFICATE = { certificatePem: 'certificate of the shared name', keyPem: 'its key' };
 
+/** What the hooks note, so that it is there after a restart, as in the product. */
+const testMigration: Migration = {
+  version: 107,
+  name: 'test peer',
+  up: `CREATE TABLE test_peer (id TEXT PRIMARY KEY NOT NULL, peer TEXT NOT NULL) STRICT;`,
+};
+
 export interface TestSideOptions {
   directory?: string;
+  /** The same again, after a restart. */
+  port?: number;
   name?: string;
   preSharedKey?: string;
   sharedName?: string;
@@ -59,16 +68,18 @@ export class TestSide {
   };
   onFollow = (socket: LinkSocket): void => void this.follows.push(socket);
   readonly #server: Server;
+  readonly #sockets = new Set<Socket>();
 
   private constructor(directory: string, options: TestSideOptions, store: Store, key: PairKey, server: Server) {
     const log = createLog('test', 'silent');
     const keysDir = join(directory, 'keys');
-    Object.assign(this, { directory, options, store, key });
     this.directory = directory;
     this.options = options;
     this.store = store;
     this.key = key;
     this.#server = server;
+    const noted = store.get<{ peer: string }>('SELECT peer FROM test_peer');
+    if (noted !== undefined) this.peer = JSON.parse(noted.peer) as TestSide['peer'];
     this.preSharedKey = new PreSharedKey({ store, keysDir, ...(options.now && { now: options.now }) });
     const pinned = () => this.peer?.keySha256;
     this.dial = new PairDial({ key, pinned, endpoint: () => this.peer, log, silenceMs: options.doorLimits?.silenceMs ?? 6000 });
@@ -86,16 +97,20 @@ export class TestSide {
       bytesPerSecond: () => 0,
       statement: () => ({ statement: 'epoch 1', signature: 'of the site' }),
       commit: (established, context, note) => {
-        store.transact(context, { code: 'TEST_COMMITTED', summary: 'committed', details: {} }, note);
+        store.transact(context, { code: 'TEST_COMMITTED', summary: 'committed', details: {} }, (tx) => {
+          this.#notePeer(tx, established);
+          note(tx);
+        });
         this.committed = established;
-        this.peer = { keySha256: established.peer.keySha256, ...established.peer.endpoint };
         return Promise.resolve();
       },
       adopt: (keys, established, note) => {
         writeSiteKeys(keysDir, keys);
-        store.transact(ADMINISTRATOR, { code: 'TEST_ADOPTED', summary: 'adopted', details: {} }, note);
+        store.transact(ADMINISTRATOR, { code: 'TEST_ADOPTED', summary: 'adopted', details: {} }, (tx) => {
+          this.#notePeer(tx, established);
+          note(tx);
+        });
         this.adopted = { keys, established, times: (this.adopted?.times ?? 0) + 1 };
-        this.peer = { keySha256: established.peer.keySha256, ...established.peer.endpoint };
         return Promise.resolve();
       },
       log,
@@ -116,7 +131,11 @@ export class TestSide {
       now: options.now,
       limits: options.doorLimits,
     });
-    server.on('connection', (socket) => this.door.take(socket, new Uint8Array()));
+    server.on('connection', (socket) => {
+      this.#sockets.add(socket);
+      socket.once('close', () => this.#sockets.delete(socket));
+      this.door.take(socket, new Uint8Array());
+    });
   }
 
   static async open(options: TestSideOptions = {}): Promise<TestSide> {
@@ -127,12 +146,12 @@ export class TestSide {
     openKeyWrap(join(keysDir, 'site.key'));
     const store = Store.open({
       path: join(directory, 'pair.db'),
-      migrations: establishMigrations,
+      migrations: [...establishMigrations, testMigration],
       appliance: options.name ?? 'test',
       log: createLog('test', 'silent'),
       now: options.now,
     });
-    const server = createServer({ pauseOnConnect: true }).listen(0, '127.0.0.1');
+    const server = createServer({ pauseOnConnect: true }).listen(options.port ?? 0, '127.0.0.1');
     await new Promise((resolve) => server.once('listening', resolve));
     const side = new TestSide(directory, options, store, key, server);
     if (options.preSharedKey !== undefined && !side.preSharedKey.isSet)
@@ -169,9 +188,25 @@ export class TestSide {
     this.store.close();
   }
 
+  /** As `stop`, and every connection is cut at once. */
+  async crash(): Promise<void> {
+    for (const socket of this.#sockets) socket.destroy();
+    await this.stop();
+  }
+
   async close(): Promise<void> {
     await this.stop();
     rmSync(this.directory, { recursive: true, force: true });
+  }
+
+  #notePeer(tx: Tx, { peer }: Established): void {
+    const noted = { keySha256: peer.keySha256, ...peer.endpoint };
+    tx.run(
+      'INSERT INTO test_peer (id, peer) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET peer = excluded.peer',
+      'peer',
+      JSON.stringify(noted),
+    );
+    tx.afterCommit(() => (this.peer = noted));
   }
 
   #facts() {
