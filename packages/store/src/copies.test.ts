@@ -53,6 +53,9 @@ test('hashes are those of one entry, the newest when the view begins, while writ
   assert.deepEqual(Object.keys(ours.tables).toSorted(), store.replicatedTables());
   assert.equal(ours.tables['login'], store.contentHash('login'));
   assert.notEqual(ours.tables['person'], store.contentHash('person'));
+  const given = store.hashes();
+  store.close();
+  await assert.rejects(given);
 });
 
 test('a received copy is checked, tells its position, forgets the generation, and is put in the place of what was there', async () => {

@@ -275,3 +275,27 @@ test('many changes are followed in batches', () => {
   assert.equal(changes, 300);
   assert.ok(seconds > 0 && perSecond > 0);
 });
+
+test('deletes of a cascade are followed once; a store that writes keeps its references, one that was promoted too', () => {
+  const family: Migration = {
+    version: 93,
+    name: 'family',
+    up: `CREATE TABLE parent (id TEXT NOT NULL PRIMARY KEY) STRICT;
+      CREATE TABLE child (id TEXT NOT NULL PRIMARY KEY, parent TEXT NOT NULL REFERENCES parent (id) ON DELETE CASCADE) STRICT;`,
+  };
+  using both = pair([family]);
+  const { a, b } = both;
+  const run = (store: Store, sql: string) => store.transact(testContext, noted({ id: 'x' }), (tx) => tx.run(sql));
+  run(a, "INSERT INTO parent (id) VALUES ('p1'), ('p2')");
+  run(a, "INSERT INTO child (id, parent) VALUES ('c1', 'p1'), ('c2', 'p1'), ('c3', 'p2')");
+  run(a, "DELETE FROM parent WHERE id = 'p1'");
+  copyEntries(a, b);
+  assertEqual(a, b);
+  a.demote();
+  b.promote(testContext, turned({}), 2);
+  assert.throws(() => run(b, "INSERT INTO child (id, parent) VALUES ('c4', 'nobody')"), /FOREIGN KEY/);
+  run(b, "DELETE FROM parent WHERE id = 'p2'");
+  copyEntries(b, a);
+  assertEqual(a, b);
+  assert.deepEqual(a.all('SELECT id FROM child'), []);
+});

@@ -19,9 +19,10 @@ export interface Hashes {
 
 /**
  * Hashes every replicated table of the database at `path` in a worker, on one consistent read. The read begins while this thread stands still, so that it is at the newest entry
- * of this very moment; `onPoint` is called in it. Rejects with `STORE_BUSY` when the worker could not begin in time: try again later.
+ * of this very moment; `onPoint` is called in it. Rejects with `STORE_BUSY` when the worker could not begin in time: try again later; and when the store is
+ * `closed`, whose file may be replaced then.
  */
-export async function readHashes(path: string, onPoint: (() => void) | undefined): Promise<Hashes> {
+export async function readHashes(path: string, onPoint: () => void, closed: AbortSignal): Promise<Hashes> {
   const signal = new Int32Array(new SharedArrayBuffer(4));
   const worker = new Worker(new URL('./hashes-worker.ts', import.meta.url), { workerData: { path, signal } });
   const timer = setTimeout(() => void worker.terminate(), HASHES_LIMIT_MS);
@@ -30,17 +31,20 @@ export async function readHashes(path: string, onPoint: (() => void) | undefined
     if (message !== 'ready') return resolve(message);
     try {
       begin(signal);
-      onPoint?.();
+      onPoint();
     } catch (error) {
       reject(error as Error);
     }
   });
   worker.once('error', reject);
   worker.once('exit', () => reject(new Error(`the hashes of ${path} were not finished`)));
+  const end = () => void worker.terminate();
+  closed.addEventListener('abort', end);
   try {
     return await promise;
   } finally {
     clearTimeout(timer);
+    closed.removeEventListener('abort', end);
     await worker.terminate();
   }
 }

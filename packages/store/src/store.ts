@@ -270,7 +270,7 @@ export class Store implements Reader {
    * newest state: who sends it to a follower in the order of entries makes both compare the same entry. Rejects with `STORE_BUSY` when the machine is overloaded.
    */
   async hashes(onPoint?: (seq: number) => void): Promise<Hashes> {
-    return await readHashes(this.#options.path, () => onPoint?.(logHead(this.#connection).seq));
+    return await readHashes(this.#options.path, () => onPoint?.(logHead(this.#connection).seq), this.#closing.signal);
   }
 
   /** SHA-256 (hex) of a table's rows: equal on two appliances exactly when the table is. */
@@ -305,10 +305,12 @@ export class Store implements Reader {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#closing.abort();
     this.#connection.close();
     this.#generationCheck?.[Symbol.dispose]();
   }
   #closed = false;
+  readonly #closing = new AbortController();
 
   [Symbol.dispose](): void {
     this.close();
