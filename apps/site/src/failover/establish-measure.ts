@@ -3,7 +3,7 @@ import { ESTABLISH_MEASURE_MAX_BYTES } from '@bascule/protocol/pair-establish.ts
 import type { EstablishLine } from './establish-line.ts';
 
 /** The measured transfer: at most so many pieces, and no new one after this time. The first, small, warms the connection up. */
-const PIECES_MAX = 4;
+const PIECES_MAX = 2;
 const MEASURE_LIMIT_MS = 1_000;
 const WARM_UP_BYTES = 64 * 1024;
 const PIECE_LIMIT_MS = 15_000;

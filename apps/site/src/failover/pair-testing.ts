@@ -1,5 +1,5 @@
 /** For tests: an appliance's end of the pair link, with real keys, store and TLS on a free port of the loopback. */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -43,6 +43,30 @@ export interface TestSideOptions {
   version?: string;
   freeBytes?: number | null;
   relationship?: { keySha256: string; appliance: string };
+}
+
+const templates = new Map<string, Promise<string>>();
+process.once('exit', () => made.forEach((folder) => rmSync(folder, { recursive: true, force: true })));
+const made: string[] = [];
+
+/** A folder in which `text` is set as the pre-shared key: its slow hash is made once in a test file. */
+function keyedTemplate(text: string): Promise<string> {
+  const known = templates.get(text) ?? makeKeyed(text);
+  templates.set(text, known);
+  return known;
+}
+
+async function makeKeyed(text: string): Promise<string> {
+  const side = await TestSide.open();
+  made.push(side.directory);
+  await side.preSharedKey.set(ADMINISTRATOR, text);
+  await side.stop();
+  return side.directory;
+}
+
+function copyKeyed(template: string, directory: string): void {
+  mkdirSync(join(directory, 'keys'), { recursive: true });
+  for (const file of ['pair.db', join('keys', 'pair-wrap.key')]) cpSync(join(template, file), join(directory, file));
 }
 
 /** One appliance, as far as the pair link knows it. */
@@ -140,6 +164,8 @@ export class TestSide {
 
   static async open(options: TestSideOptions = {}): Promise<TestSide> {
     const directory = options.directory ?? mkdtempSync(join(tmpdir(), 'bascule-pair-'));
+    if (options.directory === undefined && options.preSharedKey !== undefined)
+      copyKeyed(await keyedTemplate(options.preSharedKey), directory);
     const keysDir = join(directory, 'keys');
     const key = await PairKey.open(keysDir);
     await SiteIdentity.open({ keysDir });
@@ -153,10 +179,7 @@ export class TestSide {
     });
     const server = createServer({ pauseOnConnect: true }).listen(options.port ?? 0, '127.0.0.1');
     await new Promise((resolve) => server.once('listening', resolve));
-    const side = new TestSide(directory, options, store, key, server);
-    if (options.preSharedKey !== undefined && !side.preSharedKey.isSet)
-      await side.preSharedKey.set(ADMINISTRATOR, options.preSharedKey);
-    return side;
+    return new TestSide(directory, options, store, key, server);
   }
 
   get keysDir(): string {
