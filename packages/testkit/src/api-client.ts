@@ -13,6 +13,7 @@ import {
 import { loginAnswer } from '@bascule/protocol/api/auth.ts';
 import { apiError, CSRF_HEADER } from '@bascule/protocol/api/common.ts';
 import { jumpItems } from '@bascule/protocol/api/jump.ts';
+import type { MachineDoor } from './machine-door.ts';
 import { waitUntil } from './wait-until.ts';
 
 const ANSWER_LIMIT_MS = 30_000;
@@ -29,6 +30,9 @@ export class ApiFailure extends Error {
   }
 }
 
+/** The very certificate is pinned, whatever the name. */
+const anyName = (): undefined => undefined;
+
 export interface ApiAnswer {
   status: number;
   headers: Record<string, string | string[] | undefined>;
@@ -42,18 +46,24 @@ export class ApiClient {
   cookie = '';
   csrf = '';
 
-  private constructor(url: string, prefix: '/api' | '/appliance/api', certificate: string) {
+  readonly #door: MachineDoor | undefined;
+
+  private constructor(url: string, prefix: '/api' | '/appliance/api', certificate: string, door: MachineDoor | undefined) {
     this.url = new URL(url);
     this.prefix = prefix;
-    this.agent = new Agent({ ca: certificate, keepAlive: false });
+    this.#door = door;
+    this.agent =
+      door === undefined
+        ? new Agent({ ca: certificate, checkServerIdentity: anyName, keepAlive: false })
+        : door.agent(certificate);
   }
 
-  /** Connects once and pins the certificate that is shown. */
-  static async pin(url: string, prefix: '/api' | '/appliance/api' = '/api'): Promise<ApiClient> {
+  /** Connects once, from the machine of `door` where one is given, and pins the certificate that is shown. */
+  static async pin(url: string, prefix: '/api' | '/appliance/api' = '/api', door?: MachineDoor): Promise<ApiClient> {
     const { hostname, port } = new URL(url);
+    const place = { host: isIP(hostname) === 0 ? '127.0.0.1' : hostname, port: Number(port) };
     const socket = connect({
-      host: isIP(hostname) === 0 ? '127.0.0.1' : hostname,
-      port: Number(port),
+      ...(door === undefined ? place : { socket: door.dial(place) }),
       ...(isIP(hostname) === 0 && { servername: hostname }),
       rejectUnauthorized: false,
       ALPNProtocols: ['http/1.1'],
@@ -62,12 +72,12 @@ export class ApiClient {
     const certificate = socket.getPeerX509Certificate();
     socket.destroy();
     if (certificate === undefined) throw new Error('the appliance showed no certificate');
-    return new ApiClient(url, prefix, certificate.toString());
+    return new ApiClient(url, prefix, certificate.toString(), door);
   }
 
   /** Another client with the same pin and no login. */
   fresh(): ApiClient {
-    return new ApiClient(this.url.href, this.prefix, String(this.agent.options.ca));
+    return new ApiClient(this.url.href, this.prefix, String(this.agent.options.ca), this.#door);
   }
 
   /** Sends a request and answers whatever comes. */

@@ -32,6 +32,8 @@ export interface LaunchOptions {
   staged?: boolean;
   /** The address that it listens on and is reached at; 127.0.0.1 if absent. */
   address?: string;
+  /** A free one if absent. */
+  port?: number;
   /** The name by which people and clients reach it; `localhost` if absent. */
   name?: string;
   /** What starts its programs on a machine of its own (`ip netns exec NAME`). */
@@ -83,7 +85,8 @@ export class LaunchedAppliance implements AsyncDisposable {
 
   /** Starts boot, at the second time on the same port as before, and waits until base and site are ready. */
   async start(): Promise<void> {
-    if (this.port === 0) this.port = await freeFixedPort(this.#options.onMachine === undefined ? this.address : undefined);
+    if (this.port === 0)
+      this.port = this.#options.port ?? (await freeFixedPort(this.#options.onMachine === undefined ? this.address : undefined));
     this.startBoot();
     await waitUntil('boot has written boot.json', () => this.#readPort() ?? this.#throwIfBootEnded());
     const { firstPasswords } = await this.ready();
