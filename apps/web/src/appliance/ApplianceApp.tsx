@@ -7,7 +7,9 @@ import { FaultNotice } from '../shared/FaultBoundary.tsx';
 import { ApplianceLayout } from './ApplianceLayout.tsx';
 import { BasicsPage } from './BasicsPage.tsx';
 import { appliancePaths } from './appliance-paths.ts';
+import { IpConfigurationPage } from './network/IpConfigurationPage.tsx';
 import { NtpPage } from './network/NtpPage.tsx';
+import { TrafficPage } from './network/TrafficPage.tsx';
 import { EmailPage } from './support/EmailPage.tsx';
 import { PlansPage } from './plans/PlansPage.tsx';
 import { HistoryPage } from './updates/HistoryPage.tsx';
@@ -28,7 +30,7 @@ const router = createRouter({
   routeTree: root.addChildren([
     leadTo('/', appliancePaths.status),
     leadTo(appliancePaths.updates, appliancePaths.availableUpdates),
-    leadTo(appliancePaths.networking, appliancePaths.ntp),
+    leadTo(appliancePaths.networking, appliancePaths.ipConfiguration),
     leadTo(appliancePaths.support, appliancePaths.email),
     page(appliancePaths.status, BasicsPage),
     page(appliancePaths.users, UsersPage),
@@ -36,6 +38,8 @@ const router = createRouter({
     page(appliancePaths.upgradePlans, PlansPage),
     page(appliancePaths.updatesHistory, HistoryPage),
     page(appliancePaths.updatesSettings, UpdateSettingsPage),
+    page(appliancePaths.ipConfiguration, IpConfigurationPage),
+    page(appliancePaths.traffic, TrafficPage),
     page(appliancePaths.ntp, NtpPage),
     page(appliancePaths.email, EmailPage),
     page(appliancePaths.account, MyAccountPage),

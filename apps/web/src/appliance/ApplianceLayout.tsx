@@ -3,6 +3,7 @@ import type { Tab } from '../shared/TabNav.tsx';
 import { TabbedLayout } from '../shared/TabbedLayout.tsx';
 import { pagePaths } from '../shared/paths.ts';
 import { appliancePaths } from './appliance-paths.ts';
+import { TrafficBanner } from './network/TrafficBanner.tsx';
 
 /** The interface /appliance: its tabs (B4; those that have content) and the page. */
 export function ApplianceLayout() {
@@ -16,7 +17,11 @@ export function ApplianceLayout() {
     { to: appliancePaths.account, label: t('appliance:tab.account') },
   ];
   const below: Record<string, Tab[]> = {
-    [appliancePaths.networking]: [{ to: appliancePaths.ntp, label: t('appliance:tab.ntp') }],
+    [appliancePaths.networking]: [
+      { to: appliancePaths.ipConfiguration, label: t('network:tab.addresses') },
+      { to: appliancePaths.traffic, label: t('network:tab.traffic') },
+      { to: appliancePaths.ntp, label: t('appliance:tab.ntp') },
+    ],
     [appliancePaths.updates]: [
       { to: appliancePaths.availableUpdates, label: t('appliance:tab.updates') },
       { to: appliancePaths.upgradePlans, label: t('appliance:tab.upgradePlans') },
@@ -32,6 +37,7 @@ export function ApplianceLayout() {
       label={{ main: t('appliance:tab.main'), pages: t('appliance:tab.pages') }}
       tabs={tabs}
       below={below}
+      banner={<TrafficBanner />}
     />
   );
 }

@@ -1,5 +1,6 @@
 import { useMemo } from 'react';
 import { useQuery } from '@tanstack/react-query';
+import type { TFunction } from 'i18next';
 import { useTranslation } from 'react-i18next';
 import { Alert, Skeleton } from '@mantine/core';
 import { basics as basicsSchema, type Basics } from '@bascule/protocol/api/appliance.ts';
@@ -50,6 +51,7 @@ function BasicsSection({ basics }: { basics: Basics }) {
               {basics.siteReady ? t('appliance:basics.siteReady') : t('appliance:basics.siteAway')}
             </StateMark>,
           ],
+          ...pairRows(basics.pair, t),
           [t('appliance:basics.hostUptime'), formatDuration(basics.hostUptimeSeconds * 1000)],
           [t('appliance:basics.applianceUptime'), formatDuration(basics.applianceUptimeSeconds * 1000)],
           [
@@ -72,6 +74,25 @@ function BasicsSection({ basics }: { basics: Basics }) {
       />
     </Section>
   );
+}
+
+/** Role, peer and how far the backup is behind; nothing for an appliance by itself. */
+function pairRows(pair: Basics['pair'], t: TFunction): [string, React.ReactNode][] {
+  if (pair === null || pair.role === 'single') return [];
+  const rows: [string, React.ReactNode][] = [[t('network:basics.role'), t(`shared:pair.role.${pair.role}`)]];
+  if (pair.peer !== null)
+    rows.push([
+      t('network:basics.peer'),
+      <StateMark key="peer" tone={pair.peer.state === 'reachable' ? 'ok' : 'bad'}>
+        {t(`shared:pair.peer.${pair.peer.state}`, { name: pair.peer.name })}
+      </StateMark>,
+    ]);
+  if (pair.lagChanges !== null && pair.lagSeconds !== null)
+    rows.push([
+      t('network:basics.lag'),
+      t('network:basics.lagValue', { changes: pair.lagChanges, seconds: Math.round(pair.lagSeconds) }),
+    ]);
+  return rows;
 }
 
 /** The appliance's own clock in its own time zone: a wrong clock is what this line is looked at for. */

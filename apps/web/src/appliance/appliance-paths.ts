@@ -8,6 +8,8 @@ export const appliancePaths = {
   updatesHistory: '/updates/history',
   updatesSettings: '/updates/settings',
   networking: '/networking',
+  ipConfiguration: '/networking/addresses',
+  traffic: '/networking/traffic',
   ntp: '/networking/ntp',
   support: '/support',
   email: '/support/email',

@@ -1,4 +1,8 @@
 import { ApplianceApp } from '../appliance/ApplianceApp.tsx';
 import { mountPage } from '../shared/mount-page.tsx';
 
-await mountPage({ prefix: '/appliance/api', namespaces: ['login', 'appliance', 'updates', 'plans', 'mail'], page: <ApplianceApp /> });
+await mountPage({
+  prefix: '/appliance/api',
+  namespaces: ['login', 'appliance', 'updates', 'plans', 'mail', 'network'],
+  page: <ApplianceApp />,
+});

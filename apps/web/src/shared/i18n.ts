@@ -15,6 +15,7 @@ export type Namespace =
   | 'trust'
   | 'failover'
   | 'plans'
+  | 'network'
   | 'errors';
 /** Each language by its own name. */
 export const LANGUAGE_NAMES: Record<Language, string> = { en: 'English', de: 'Deutsch', nl: 'Nederlands', it: 'Italiano' };

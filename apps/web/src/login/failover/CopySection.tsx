@@ -16,7 +16,7 @@ const TONES: Record<CopyState['state'], 'ok' | 'warn' | 'bad' | 'off'> = {
 };
 
 /** How far the copy on the backup is, and what would be lost if the primary were gone this moment. */
-export function CopySection({ state }: { state: FailoverState }) {
+export function CopySection({ state, withExposure = true }: { state: FailoverState; withExposure?: boolean }) {
   const { t } = useTranslation();
   const { copy, exposure } = state;
   const source = state.self.role === 'backup' ? (state.peer?.appliance ?? '') : state.self.appliance;
@@ -29,7 +29,7 @@ export function CopySection({ state }: { state: FailoverState }) {
       )}
       <div className={classes['panels']}>
         {copy !== null && <CopyPanel copy={copy} isBackup={state.self.role === 'backup'} />}
-        {exposure !== null && <ExposurePanel exposure={exposure} />}
+        {withExposure && exposure !== null && <ExposurePanel exposure={exposure} when="gone" />}
       </div>
     </Section>
   );
@@ -60,7 +60,16 @@ function CopyPanel({ copy, isBackup }: { copy: CopyState; isBackup: boolean }) {
         <StateMark tone={TONES[copy.state]}>{t(`failover:copy.state.${copy.state}`)}</StateMark>
       </p>
       {copy.state !== 'following' && copy.state !== 'idle' && (
-        <Progress value={whole} size="lg" mb="sm" aria-label={t('failover:copy.progress', { percent: whole })} />
+        <Progress.Root size="lg" mb="sm">
+          <Progress.Section
+            value={copy.state === 'snapshot' ? 100 : whole}
+            striped={copy.state === 'snapshot'}
+            animated={copy.state === 'snapshot'}
+            aria-label={
+              copy.state === 'snapshot' ? t('failover:copy.state.snapshot') : t('failover:copy.progress', { percent: whole })
+            }
+          />
+        </Progress.Root>
       )}
       <Figures facts={facts.map(([name, value]) => [t(`failover:copy.${name}`), value])} />
       <p className={classes['pulled']}>
@@ -72,13 +81,14 @@ function CopyPanel({ copy, isBackup }: { copy: CopyState; isBackup: boolean }) {
   );
 }
 
-function ExposurePanel({ exposure }: { exposure: Exposure }) {
+/** What would be lost, if the primary were gone or this side became primary at this moment. */
+export function ExposurePanel({ exposure, when }: { exposure: Exposure; when: 'gone' | 'becoming' }) {
   const { t } = useTranslation();
   const loses = losesAnything(exposure);
   return (
     <div className={classes['panel']} data-part="exposure">
       <p className={classes['panelTitle']}>
-        <StateMark tone={loses ? 'warn' : 'ok'}>{t(loses ? 'failover:loss.some' : 'failover:loss.none')}</StateMark>
+        <StateMark tone={loses ? 'warn' : 'ok'}>{t(`failover:loss.${when}.${loses ? 'some' : 'none'}`)}</StateMark>
       </p>
       <ExposureFigures exposure={exposure} />
       <p className={classes['pulled']}>{t('failover:loss.asOf', { at: formatInstant(exposure.asOfMs) })}</p>

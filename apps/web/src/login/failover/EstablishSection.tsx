@@ -2,7 +2,7 @@ import { useState, type SubmitEvent } from 'react';
 import { useMutation } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { useTranslation } from 'react-i18next';
-import { Alert, Button, Checkbox, Fieldset, Group, Radio, Stack } from '@mantine/core';
+import { Alert, Anchor, Button, Checkbox, Fieldset, Group, Radio, Stack } from '@mantine/core';
 import {
   establishPreview,
   type EstablishPreview,
@@ -13,7 +13,8 @@ import { FormFailure } from '../../shared/FormFailure.tsx';
 import { Section } from '../../shared/Section.tsx';
 import { LONG_TIMEOUT_MS } from '../../shared/api-client.ts';
 import { useApi } from '../../shared/api-context.tsx';
-import { apiPaths } from '../../shared/paths.ts';
+import { onPrimary } from '../../shared/appliance-header.ts';
+import { apiPaths, pagePaths } from '../../shared/paths.ts';
 import { loginPaths } from '../login-paths.ts';
 import { EndpointFields } from './EndpointFields.tsx';
 import { EstablishDialog } from './EstablishDialog.tsx';
@@ -48,6 +49,7 @@ export function EstablishSection({ state }: { state: FailoverState }) {
     <Section title={t('failover:establish.title')} note={t('failover:establish.note', { shared: state.sharedName })}>
       <form onSubmit={submit} className={classes['form']} noValidate>
         <Stack gap="md">
+          {state.self.role === 'read-only' && state.broken !== null && <OtherWay broken={state.broken} />}
           <KeyLine state={state} />
           <EndpointFields
             legend={t('failover:establish.backup')}
@@ -123,6 +125,26 @@ function firstRequest({ self, broken, sharedName, settings }: FailoverState): Es
     withCertificate: true,
     mode: settings.mode,
   };
+}
+
+/** On the read-only side the form would turn the roles round: that is rarely what is wanted, so the other way comes first. */
+function OtherWay({ broken }: { broken: NonNullable<FailoverState['broken']> }) {
+  const { t } = useTranslation();
+  const { host, port } = broken.endpoint;
+  const href = onPrimary(
+    `https://${host.includes(':') && !host.startsWith('[') ? `[${host}]` : host}:${port}`,
+    pagePaths.failover,
+  );
+  return (
+    <Alert color="red" role="note" py="xs">
+      {t('failover:establish.otherWay', { peer: broken.peer })}{' '}
+      {href !== undefined && (
+        <Anchor href={href} inherit>
+          {t('failover:establish.otherWayOpen', { peer: broken.peer })}
+        </Anchor>
+      )}
+    </Alert>
+  );
 }
 
 /** Both sides need the same key: whether there is one, and what to compare. */

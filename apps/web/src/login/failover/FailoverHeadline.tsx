@@ -4,7 +4,7 @@ import type { FailoverState } from '@bascule/protocol/api/failover.ts';
 import { StateMark } from '../../shared/Section.tsx';
 import { formatDuration, formatInstant } from '../../shared/format.ts';
 import { loginPaths } from '../login-paths.ts';
-import { toneOf, type PageKind } from './failover-model.ts';
+import { isFirstCopy, toneOf, type PageKind } from './failover-model.ts';
 import classes from './failover.module.css';
 
 interface FailoverHeadlineProps {
@@ -17,6 +17,7 @@ interface FailoverHeadlineProps {
 export function FailoverHeadline({ state, kind, nowMs }: FailoverHeadlineProps) {
   const { t } = useTranslation();
   const tone = toneOf(kind, state);
+  const isPaired = kind === 'primary' || kind === 'backup';
   const { self, peer, broken } = state;
   const names = { self: self.appliance, peer: peer?.appliance ?? broken?.peer ?? '' };
   return (
@@ -24,7 +25,9 @@ export function FailoverHeadline({ state, kind, nowMs }: FailoverHeadlineProps) 
       <p role="status" aria-live="polite" className={classes['headlineText']}>
         <StateMark tone={tone}>{t(`failover:headline.${kind}`, names)}</StateMark>
       </p>
-      <p className={classes['headlineNote']}>{t(`failover:headlineNote.${kind}`, names)}</p>
+      <p className={classes['headlineNote']}>
+        {t(`failover:headlineNote.${isPaired && isFirstCopy(state) ? 'first-copy' : kind}`, names)}
+      </p>
       {broken !== null && (kind === 'broken' || kind === 'read-only') && (
         <p className={classes['headlineNote']}>
           {t('failover:brokenBy', { peer: broken.peer, by: broken.by, at: formatInstant(broken.atMs) })}

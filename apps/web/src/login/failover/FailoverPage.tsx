@@ -6,7 +6,7 @@ import { Section } from '../../shared/Section.tsx';
 import { AlarmList } from './AlarmList.tsx';
 import { BusyPanel } from './BusyPanel.tsx';
 import { ConflictSection } from './ConflictSection.tsx';
-import { CopySection } from './CopySection.tsx';
+import { CopySection, ExposurePanel } from './CopySection.tsx';
 import { EstablishSection } from './EstablishSection.tsx';
 import { FailoverActions } from './FailoverActions.tsx';
 import { FailoverHeadline } from './FailoverHeadline.tsx';
@@ -18,6 +18,7 @@ import { UnreachablePanel } from './UnreachablePanel.tsx';
 import { WitnessSection } from './WitnessSection.tsx';
 import { pageKindOf, type PageKind } from './failover-model.ts';
 import { useFailover, useFailoverNow } from './failover-queries.ts';
+import classes from './failover.module.css';
 
 const PAGE_HEIGHT_PX = 480;
 
@@ -48,8 +49,13 @@ function FailoverView({ state, readAtMs, isStale }: { state: FailoverState; read
           </Alert>
         )}
         <BusyPanel busy={state.busy} nowMs={nowMs} />
-        <AlarmList alarms={state.alarms} />
-        {kind === 'primary-unreachable' && <UnreachablePanel state={state} nowMs={nowMs} />}
+        <AlarmList alarms={state.alarms} kind={kind} />
+        {kind === 'primary-unreachable' && (
+          <div className={classes['panels']}>
+            <UnreachablePanel state={state} nowMs={nowMs} />
+            {state.exposure !== null && <ExposurePanel exposure={state.exposure} when="becoming" />}
+          </div>
+        )}
         {state.conflict !== null && <ConflictSection conflict={state.conflict} state={state} />}
         {state.peer !== null && <SidesTable self={state.self} peer={state.peer} state={state} />}
       </Section>
@@ -64,6 +70,13 @@ function Parts({ state, kind }: { state: FailoverState; kind: PageKind }) {
   if (kind === 'none' || kind === 'broken' || kind === 'read-only') return <EstablishSection key={kind} state={state} />;
   if (kind === 'establishing') return state.copy === null ? null : <CopySection state={state} />;
   if (state.conflict !== null || kind === 'restored') return null;
+  if (kind === 'primary-unreachable')
+    return (
+      <>
+        <CopySection state={state} withExposure={false} />
+        <WitnessSection state={state} />
+      </>
+    );
   return (
     <>
       <CopySection state={state} />

@@ -106,7 +106,7 @@ function SettingsForm({ saved, hasWitness }: { saved: PairSettings; hasWitness: 
           />
         </Fieldset>
         <FormFailure error={save.error} />
-        <Group className={classes['formActions']}>
+        <Group>
           <Button type="submit" loading={save.isPending} disabled={!isChanged || !isValid}>
             {t('shared:save')}
           </Button>

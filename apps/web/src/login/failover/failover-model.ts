@@ -1,5 +1,5 @@
 /** What the page Failover shows, decided from the state alone. */
-import type { EstablishPreview, EstablishRequest, Exposure, FailoverState } from '@bascule/protocol/api/failover.ts';
+import type { EstablishPreview, EstablishRequest, Exposure, FailoverState, PairAlarm } from '@bascule/protocol/api/failover.ts';
 
 /** Which of the pages of Management > Failover is shown; each state has its own. */
 export const PAGE_KINDS = [
@@ -41,8 +41,14 @@ function isRestored({ readOnly, roles, self }: FailoverState): boolean {
 /** How bad it is, for the mark before the headline. */
 export function toneOf(kind: PageKind, state: FailoverState): Tone {
   if (kind === 'none' || kind === 'broken') return 'off';
-  if (kind === 'primary' || kind === 'backup') return state.alarms.length > 0 || isStopped(state) ? 'warn' : 'ok';
+  if (kind === 'primary' || kind === 'backup')
+    return state.alarms.length > 0 || isStopped(state) || isFirstCopy(state) ? 'warn' : 'ok';
   return kind === 'establishing' || kind === 'read-only' || kind === 'primary-alone' ? 'warn' : 'bad';
+}
+
+/** Whether the backup has no whole copy yet: until then nobody can take over. */
+export function isFirstCopy({ copy }: FailoverState): boolean {
+  return copy !== null && copy.lastCompletedAtMs === null;
 }
 
 function isStopped({ copy }: FailoverState): boolean {
@@ -132,4 +138,10 @@ export function busyProgress(
   const share = Math.min(1, done / total);
   const leftMs = share < PROGRESS_MEASURED_FROM ? null : ((nowMs - startedAtMs) * (1 - share)) / share;
   return { percent: Math.floor(share * 100), leftMs };
+}
+
+/** Whether the page's headline says of itself what an alarm says. */
+export function isSaidBy(kind: PageKind, alarm: PairAlarm['code']): boolean {
+  if (alarm === 'peer-unreachable') return kind === 'primary-unreachable' || kind === 'primary-alone';
+  return alarm === 'diverged' && (kind === 'both-primary' || kind === 'both-backup' || kind === 'diverged');
 }

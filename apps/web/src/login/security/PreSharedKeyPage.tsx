@@ -1,7 +1,7 @@
 import { useState, type SubmitEvent } from 'react';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useTranslation } from 'react-i18next';
-import { Button, Group, PasswordInput, Skeleton, Stack } from '@mantine/core';
+import { Button, Group, PasswordInput, Skeleton, Stack, Text } from '@mantine/core';
 import {
   generatedPreSharedKey,
   PRE_SHARED_KEY_MIN,
@@ -106,7 +106,7 @@ function KeyForm({ isSet }: { isSet: boolean }) {
         {generated !== undefined && generated === key && (
           <>
             <CopyField label={t('failover:key.generated')} value={generated} />
-            <p className="b-quiet">{t('failover:key.generatedNote')}</p>
+            <Text c="dimmed">{t('failover:key.generatedNote')}</Text>
           </>
         )}
         <FormFailure error={save.error ?? generate.error} />
