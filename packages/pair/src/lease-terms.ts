@@ -17,8 +17,8 @@ export interface LeaseTerms {
 export const LEASE_TERMS: LeaseTerms = { leaseMs: 3000, renewIntervalMs: 500, answerLimitMs: 1000, aliveLimitMs: 1500 };
 /** Asked for before a planned restart of the holder's program. */
 export const RESTART_LEASE_MS = 15_000;
-/** A named person's claim is tried for so long; the witness keeps the holder from renewing for so long after it last heard of the claim. */
-export const CLAIM_LIFE_MS = 15_000;
+/** A claim that was ordered is tried for so long: longer than any lease. The witness keeps the holder from renewing for so long after it last heard of the claim. */
+export const CLAIM_LIFE_MS = 20_000;
 export const CLAIM_HEARD_LIMIT_MS = 3_000;
 
 /** Share of a span by which one clock may be wrong. Real ones: less than a thousandth. */

@@ -96,6 +96,8 @@ export class Ledger {
 
   /** `writer` became primary: what was answered for has to be in its log. */
   tookOver(writer: Writer, isForced: boolean): void {
+    // It slept while a person forced the other side, and does not know yet.
+    if (writer.isAlone && writer.epoch < this.#forcedEpoch) return;
     this.figures.takeovers += 1;
     const has = new Set(writer.log);
     const missing = this.#kept.filter((entry) => !has.has(entry));
