@@ -219,5 +219,8 @@ test('only the one peer is let in, and only the pinned source is believed', asyn
   thief.relay.handle(asPeer);
   follow();
   await until(() => existsSync(join(follower.directory, 'secret.bsr')), 'the peer to have it');
-  assert.deepEqual(readdirSync(thief.directory).filter((name) => name.endsWith('.bsr')), []);
+  assert.deepEqual(
+    readdirSync(thief.directory).filter((name) => name.endsWith('.bsr')),
+    [],
+  );
 });
