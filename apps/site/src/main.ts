@@ -94,9 +94,25 @@ function hear(config: SiteConfig, message: ToSite, socket: Socket | undefined): 
       return program?.site?.updateMetadataRenewed();
     case 'health':
       return tell({ kind: 'health', nonce: message.nonce, ok: true, detail: program?.health() ?? { prepared: true } });
+    case 'pair-do':
+      return void orderPair(message);
+    case 'ask-peer':
+      return void askPeer(message);
+    case 'box-answered':
+      return program?.failover.boxAnswered(message.nonce, message.answer);
     default:
       if (isQuestion(message)) void answerQuestion(program, message, log).then(tell);
   }
+}
+
+async function orderPair({ nonce, plan, step, order }: Extract<ToSite, { kind: 'pair-do' }>): Promise<void> {
+  const done = await program?.failover.order(plan, step, order);
+  tell({ kind: 'pair-done', nonce, ...(done ?? { outcome: 'failed', error: 'This start of the site is not active.' }) });
+}
+
+async function askPeer({ nonce, question }: Extract<ToSite, { kind: 'ask-peer' }>): Promise<void> {
+  const error = { code: 'SITE_NOT_ACTIVE', message: 'This start of the site is not active.' };
+  tell({ kind: 'peer-answered', nonce, answer: (await program?.failover.askPeer(question)) ?? { ok: false, error } });
 }
 
 /** A program that is just becoming the writer stops when it is. */

@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import { byteCount, instantMs, sha256Hex } from './text.ts';
-import { endpoint, pairMode, pairRole, sideState } from './api/failover.ts';
+import { endpoint, pairMode, pairRole, pairSettings, sideState } from './api/failover.ts';
 
 export const PAIR_ALPN = 'bascule-pair/1';
 /** Recordings and files, relay ⇄ relay: the same keys, a WebSocket at `/copy`. */
@@ -53,6 +53,10 @@ export const pairStateAnswer = z.object({
     .array(z.object({ id: z.string().max(64), bytes: byteCount, sha256: sha256Hex }))
     .max(4)
     .optional(),
+  /** Of the relationship: a backup follows those of its primary. */
+  settings: pairSettings.optional(),
+  /** When the answering backup last found all its tables equal to the primary's. */
+  comparedAtMs: instantMs.nullable().optional(),
   /** SHA-256 over the site keys that both sides have: they differ when the site identity was rotated. */
   keysSha256: sha256Hex.optional(),
 });

@@ -93,3 +93,12 @@ export function wrongSource(): AppError {
     'The other appliance is not the primary by the newest signed statement: nothing is taken from it.',
   );
 }
+
+/** Automatic failover is asked for, and nobody could say who may be primary. */
+export function witnessNeeded(): AppError {
+  return new AppError(
+    'conflict',
+    'FAILOVER_WITNESS_NEEDED',
+    'Automatic failover needs a witness: enrol both appliances at one first.',
+  );
+}

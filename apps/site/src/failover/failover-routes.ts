@@ -4,8 +4,6 @@ import { route, type AnyRoute } from '@bascule/http/route.ts';
 import * as api from '@bascule/protocol/api/failover.ts';
 import { ok } from '@bascule/protocol/api/common.ts';
 import type { Context } from '@bascule/store/store.ts';
-import { settingsChanged } from './failover-events.ts';
-import { failoverStateOf } from './failover-state.ts';
 import type { Failover } from './failover.ts';
 import { copyOf } from './pair-figures.ts';
 import type { Pair } from './pair.ts';
@@ -17,14 +15,16 @@ const OK = { ok: true } as const;
 const NOTHING = z.strictObject({}).optional();
 
 export function failoverRoutes(failover: Failover): AnyRoute[] {
-  return [...stateRoutes(failover), ...roleRoutes(failover), ...relationshipRoutes(failover), ...keyRoutes(failover)];
+  return [
+    ...stateRoutes(failover),
+    ...roleRoutes(failover),
+    ...relationshipRoutes(failover),
+    ...witnessRoutes(failover),
+    ...keyRoutes(failover),
+  ];
 }
 
 function stateRoutes(failover: Failover): AnyRoute[] {
-  const state = async () => {
-    const pair = await failover.pair();
-    return failoverStateOf(failover, pair, await pair.conflict());
-  };
   return [
     route({
       method: 'GET',
@@ -33,7 +33,7 @@ function stateRoutes(failover: Failover): AnyRoute[] {
       answer: api.applianceHeader,
       handle: () => failover.header(),
     }),
-    route({ method: 'GET', url: '/failover', action: READ, answer: api.failoverState, handle: state }),
+    route({ method: 'GET', url: '/failover', action: READ, answer: api.failoverState, handle: () => failover.state() }),
     route({
       method: 'POST',
       url: '/failover/refresh',
@@ -42,7 +42,7 @@ function stateRoutes(failover: Failover): AnyRoute[] {
       answer: api.failoverState,
       async handle() {
         await (await failover.pair()).parts.watch.ask();
-        return await state();
+        return await failover.state();
       },
     }),
     route({
@@ -50,6 +50,12 @@ function stateRoutes(failover: Failover): AnyRoute[] {
       url: '/failover/health',
       action: READ,
       answer: api.failoverHealth,
+      publicApi: {
+        summary: 'Health of this appliance in its failover pair',
+        description: 'For load balancers: 200 when this appliance serves people and clients, otherwise 503 with the same body.',
+        takes: 'token',
+        alsoAnswers: { 503: 'This appliance does not serve people and clients now.' },
+      },
       handle({ reply }) {
         const health = healthOf(failover);
         if (!health.ready) reply.code(503);
@@ -57,17 +63,13 @@ function stateRoutes(failover: Failover): AnyRoute[] {
       },
     }),
     route({
-      method: 'PATCH',
+      method: 'PUT',
       url: '/failover/settings',
       action: MANAGE,
       body: api.pairSettingsChange,
       answer: api.pairSettings,
       async handle({ body, context }) {
-        const { records } = (await failover.pair()).parts;
-        const names = Object.keys(body) as (keyof typeof body)[];
-        const changes = names.map((name) => `${name} from ${records.settings[name]} to ${body[name]}`).join(', ');
-        if (changes !== '') records.setSettings(context, settingsChanged({ changes }), { ...records.settings, ...body });
-        return records.settings;
+        return (await failover.pair()).changeSettings(context, body);
       },
     }),
   ];
@@ -110,6 +112,12 @@ function roleRoutes(failover: Failover): AnyRoute[] {
       action: MANAGE,
       body: api.setRole,
       answer: api.failoverHealth,
+      publicApi: {
+        summary: 'Makes this appliance primary or backup',
+        description:
+          'Begins the change, and answers with the health of now; ask for the health until the role is what was wanted. `force`: also when the other appliance cannot be reached, whatever is lost.',
+        takes: 'token',
+      },
       async handle({ body: { role, pullFirst, force }, context }) {
         const pair = await failover.pair();
         const serves = failover.serves;
@@ -188,6 +196,32 @@ function relationshipRoutes(failover: Failover): AnyRoute[] {
         const { roles } = await failover.pair();
         roles.checkSplit();
         roles.split(context).catch((error: unknown) => failover.log.warn({ err: error }, 'failover.change-failed'));
+        return OK;
+      },
+    }),
+  ];
+}
+
+function witnessRoutes(failover: Failover): AnyRoute[] {
+  return [
+    route({
+      method: 'PUT',
+      url: '/failover/witness',
+      action: MANAGE,
+      body: api.witnessRequest,
+      answer: ok,
+      async handle({ body: { endpoint, code }, context }) {
+        await (await failover.pair()).enrolAtWitness(context, endpoint, code);
+        return OK;
+      },
+    }),
+    route({
+      method: 'DELETE',
+      url: '/failover/witness',
+      action: MANAGE,
+      answer: ok,
+      async handle({ context }) {
+        (await failover.pair()).lease.remove(context);
         return OK;
       },
     }),

@@ -23,7 +23,7 @@ export function failoverStateOf(failover: Failover, pair: Pair, conflict: PairCo
     exposure: exposureOf(pair),
     alarms: alarms(records.store),
     conflict,
-    witness: null,
+    witness: pair.lease.state(),
     rehearsal: NO_REHEARSAL,
     roles: roleChanges(records.store),
     archives: archives(records.store),
@@ -33,9 +33,13 @@ export function failoverStateOf(failover: Failover, pair: Pair, conflict: PairCo
     nowMs: now(),
     readOnly: self.readOnly,
     ...(liveSessions !== undefined && { liveSessions: liveSessions.slice(0, 100) }),
-    ...(here !== undefined &&
+    ...(peer !== undefined &&
       !watch.isReachable && {
-        peerSeenBy: { witnessAtMs: null, clientsHere: here.count, clientsHereAtMs: here.newestAtMs },
+        peerSeenBy: {
+          witnessAtMs: pair.lease.peerHeardAtMs(),
+          clientsHere: here?.count ?? 0,
+          clientsHereAtMs: here?.newestAtMs ?? null,
+        },
       }),
   };
 }

@@ -6,14 +6,18 @@ import type { Socket } from 'node:net';
 import type { AppError } from '@bascule/errors/app-error.ts';
 import type { AnyRoute } from '@bascule/http/http-server.ts';
 import type { Log } from '@bascule/log/log.ts';
-import type { ApplianceHeader, PairRole, PairSettings } from '@bascule/protocol/api/failover.ts';
-import type { FromSite } from '@bascule/protocol/base-site.ts';
+import type { ApplianceHeader, FailoverState, PairRole, PairSettings } from '@bascule/protocol/api/failover.ts';
+import type { BoxAnswer, BoxQuestion } from '@bascule/protocol/api/plans.ts';
+import type { FromSite, PairOrder } from '@bascule/protocol/base-site.ts';
 import type { Store, StoreOptions } from '@bascule/store/store.ts';
 import type { RelayPair } from '../access-session/access-session.ts';
 import type { SiteConfig } from '../config/config.ts';
+import { BoxTalk } from './box-talk.ts';
+import { changeAtPrimary, roleUnfit } from './failover-errors.ts';
 import { failoverRoutes } from './failover-routes.ts';
-import { changeAtPrimary } from './failover-errors.ts';
+import { failoverStateOf } from './failover-state.ts';
 import { primaryUrlOf } from './pair-figures.ts';
+import { PairOrders, type PairDone } from './pair-orders.ts';
 import { DEFAULT_PAIR_SETTINGS, hasPairStore, openPairStore } from './pair-store.ts';
 import { Pair } from './pair.ts';
 import { pairStateMessage } from './pair-state-message.ts';
@@ -66,6 +70,8 @@ export class Failover {
   readonly #options: FailoverOptions;
   readonly #database: SiteDatabase;
   readonly #now: () => number;
+  readonly #box: BoxTalk;
+  readonly #orders: PairOrders;
   #pairStore: Store | undefined;
   #pair: Pair | undefined;
   #opening: Promise<Pair> | undefined;
@@ -85,6 +91,13 @@ export class Failover {
   private constructor(options: FailoverOptions) {
     this.#options = options;
     this.#now = options.now ?? Date.now;
+    this.#box = new BoxTalk(options.tell);
+    this.#orders = new PairOrders({
+      pair: () => this.pair(),
+      state: () => this.state(),
+      rehearse: () => Promise.reject(roleUnfit('A rehearsal is begun under Management > Failover.')),
+      keysDir: options.config.paths.keys,
+    });
     this.#database = new SiteDatabase({
       path: options.config.paths.database,
       open: (follower) => options.openStore(follower, this.storeOptions()),
@@ -206,6 +219,27 @@ export class Failover {
     };
   }
 
+  /** An order of an upgrade plan; the same `plan` and `step` is the same order. Never throws. */
+  async order(plan: string, step: number, order: PairOrder): Promise<PairDone> {
+    return await this.#orders.give(plan, step, order);
+  }
+
+  /** Carries a question of our base to the base of the peer. Never throws. */
+  async askPeer(question: BoxQuestion): Promise<BoxAnswer> {
+    return await this.#box.askPeer(this.#pair, question);
+  }
+
+  /** What our base says to a question of the peer's base. */
+  boxAnswered(nonce: number, answer: BoxAnswer): void {
+    this.#box.answered(nonce, answer);
+  }
+
+  /** GET `/api/failover`. */
+  async state(): Promise<FailoverState> {
+    const pair = await this.pair();
+    return failoverStateOf(this, pair, await pair.conflict());
+  }
+
   /** The pair of this appliance, with what it needs made now if it was never needed before. */
   pair(): Promise<Pair> {
     this.#opening ??= this.#openPair();
@@ -270,6 +304,7 @@ export class Failover {
       knownMigrations,
       changed: () => this.#changed(),
       applied: (tables) => this.#served?.applied?.(tables),
+      box: (question) => this.#box.peerAsks(this.#pair?.parts.records.peer?.name ?? '', question),
       figures: () => this.#served?.figures?.() ?? NOBODY,
       log,
       now: this.#now,

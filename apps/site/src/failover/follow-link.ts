@@ -37,6 +37,10 @@ export interface FollowLinkOptions {
   head(seq: number, atMs: number): void;
   /** Entries up to `seq` are on the disk; rows of `tables` changed. */
   applied(seq: number, tables: string[]): void;
+  /** The primary asks that this side does not take over for a while (automatic failover). */
+  hold(question: Extract<FromSource, { kind: 'hold' }>): void;
+  /** How something else is said to the source; undefined: the link is over. */
+  speak(say: ((message: FromFollower) => void) | undefined): void;
   /** All tables were compared at one entry. */
   compared(differing: string[]): void;
   log: Log;
@@ -82,6 +86,7 @@ class FollowLink {
     socket.on('error', () => socket.terminate());
     socket.once('close', () => this.#end({ kind: 'closed' }));
     this.#say({ kind: 'hello', ...options.hello });
+    options.speak((message) => this.#say(message));
   }
 
   #over(settle: () => void): void {
@@ -93,6 +98,7 @@ class FollowLink {
       // The next link meets it again, and says why.
     }
     this.#isOver = true;
+    this.#options.speak(undefined);
     clearInterval(this.#timer);
     clearTimeout(this.#answerTimer);
     this.#socket.close();
@@ -117,6 +123,8 @@ class FollowLink {
         return this.#options.head(message.seq, message.atMs);
       case 'hashes':
         return this.#push(message, 0);
+      case 'hold':
+        return this.#options.hold(message);
       case 'handing-over':
         return;
     }

@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { AppError } from '@bascule/errors/app-error.ts';
 import type { Log } from '@bascule/log/log.ts';
 import type { CopyState } from '@bascule/protocol/api/failover.ts';
-import type { FollowHello, FromFollower, SignedStatement } from '@bascule/protocol/pair-link.ts';
+import type { FollowHello, FromFollower, FromSource, SignedStatement } from '@bascule/protocol/pair-link.ts';
 import type { Store } from '@bascule/store/store.ts';
 import { followLink, type LinkEnd, type SnapshotReason } from './follow-link.ts';
 import type { PairDial } from './pair-dial.ts';
@@ -26,6 +26,7 @@ export interface FollowSinkOptions {
   applied(seq: number, tables: string[]): void;
   head(seq: number, atMs: number): void;
   compared(differing: string[]): void;
+  hold(question: Extract<FromSource, { kind: 'hold' }>): void;
   /** Before a snapshot takes the place of what is here, which the source may lack. Throws while a person has to decide. */
   mayReplace(reason: SnapshotReason): Promise<void>;
   /** Puts the checked copy in place. */
@@ -47,6 +48,7 @@ export class FollowSink {
   /** Of the database, while a snapshot is fetched. */
   bytesLeft = 0;
   #wantsSnapshot = false;
+  #speak: ((message: FromFollower) => void) | undefined;
 
   constructor(options: FollowSinkOptions) {
     this.#options = options;
@@ -70,6 +72,11 @@ export class FollowSink {
     this.#wake?.();
     await running?.ended;
     this.#set('idle', null);
+  }
+
+  /** Says something to the source; what cannot be said now is not said later. */
+  say(message: FromFollower): void {
+    this.#speak?.(message);
   }
 
   /** Tries at once instead of when the pause is over. */
@@ -125,6 +132,8 @@ export class FollowSink {
         head: options.head,
         applied: options.applied,
         compared: options.compared,
+        hold: options.hold,
+        speak: (say) => (this.#speak = say),
         log: options.log,
       });
     } finally {

@@ -37,6 +37,8 @@ export interface FollowSourceOptions {
   acked(seq: number, headSeq: number): void;
   gone(): void;
   heard(status: FollowerStatus): void;
+  /** The follower promises not to take over for a while, or does not (automatic failover). */
+  held(answer: Extract<FromFollower, { kind: 'held' }>): void;
   /** The follower found its tables to differ from ours at one and the same entry. */
   differs(tables: string[]): void;
   log: Log;
@@ -72,6 +74,11 @@ export class FollowSource {
   /** Sends the hashes of all tables at this very moment of the log, and resolves when they are sent. Throws as `Store.hashes`. */
   async compare(): Promise<void> {
     await this.#link?.compare();
+  }
+
+  /** Says something to the follower; what cannot be said now is not said later. */
+  say(message: FromSource): void {
+    this.#link?.say(message);
   }
 
   /** Ends following: this side is no source any more. */
@@ -125,9 +132,9 @@ class Following {
     const { seq, tables } = await this.#store.hashes((atSeq) => {
       point = atSeq;
       this.#send();
-      this.#say({ kind: 'hashes', seq: atSeq, tables: {} });
+      this.say({ kind: 'hashes', seq: atSeq, tables: {} });
     });
-    if (point === seq) this.#say({ kind: 'hashes', seq, tables });
+    if (point === seq) this.say({ kind: 'hashes', seq, tables });
   }
 
   #stop(): void {
@@ -151,6 +158,8 @@ class Following {
         return;
       case 'status':
         return this.#options.heard(message);
+      case 'held':
+        return this.#options.held(message);
       case 'hashes-differ':
         return this.#options.differs(message.tables);
     }
@@ -162,13 +171,13 @@ class Following {
     const reason = this.#whySnapshot(hello);
     if (reason !== undefined) {
       this.#options.log.info({ reason, seq: hello.seq }, 'failover.snapshot-needed');
-      this.#say({ kind: 'snapshot-needed', reason });
+      this.say({ kind: 'snapshot-needed', reason });
       return this.#socket.close(1000);
     }
     const statement = this.#options.statement();
     if (statement === null) return this.#socket.close(REFUSED, 'no statement');
     clearTimeout(this.#helloTimer);
-    this.#say({ kind: 'following', from: hello.seq, statement });
+    this.say({ kind: 'following', from: hello.seq, statement });
     this.#sent = hello.seq;
     this.#options.acked(hello.seq, this.#store.head().seq);
     this.#tellHead();
@@ -226,11 +235,11 @@ class Following {
     const { seq } = this.#store.head();
     const newest = this.#store.entriesAfter(Math.max(0, seq - 1), 1)[0];
     const timeMs = this.#options.now();
-    this.#say({ kind: 'head', seq, atMs: newest?.atMs ?? timeMs, timeMs });
+    this.say({ kind: 'head', seq, atMs: newest?.atMs ?? timeMs, timeMs });
     this.#send();
   }
 
-  #say(message: FromSource): void {
+  say(message: FromSource): void {
     if (this.#socket.readyState === this.#socket.OPEN) this.#socket.send(JSON.stringify(message));
   }
 }

@@ -1,8 +1,9 @@
 /** What the peer may ask over the pair link (docs/spec/pair.md, 3 to 6), beside establishing and following: a closed list, each question and answer with its schema. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { ZodType } from 'zod';
+import type { z, ZodType } from 'zod';
 import { AppError } from '@bascule/errors/app-error.ts';
 import type { Log } from '@bascule/log/log.ts';
+import { witnessRequest } from '@bascule/protocol/api/failover.ts';
 import { boxQuestion, type BoxAnswer, type BoxQuestion } from '@bascule/protocol/api/plans.ts';
 import {
   PAIR_MESSAGE_MAX_BYTES,
@@ -12,9 +13,14 @@ import {
   type RoleOrder,
 } from '@bascule/protocol/pair-link.ts';
 import type { Store } from '@bascule/store/store.ts';
-import { noCopyYet, peerUnreachable } from './failover-errors.ts';
+import { noCopyYet } from './failover-errors.ts';
+import type { PairDone } from './pair-orders.ts';
 import { changesOf, changesQuestion, entriesQuestion, hasEntries } from './side-changes.ts';
 import { snapshotRequest, type Snapshots } from './snapshots.ts';
+
+/** POST `/work/<kind>`. */
+export const WORK_KINDS = ['pull', 'compare', 'establish-again'] as const;
+export type WorkKind = (typeof WORK_KINDS)[number];
 
 export interface PairRequestsOptions {
   state(): Promise<PairStateAnswer>;
@@ -25,6 +31,10 @@ export interface PairRequestsOptions {
   archives: { serve(id: string, request: IncomingMessage, response: ServerResponse): void; taken(id: string): void };
   /** The site keys, for a backup that has older ones. */
   keys(): Promise<unknown>;
+  /** A person enrolled the other side at a witness: this one enrols too. */
+  witness(request: z.infer<typeof witnessRequest>): Promise<void>;
+  /** Work that the other side's plan wants done here; begun once, and asked for until it is done. */
+  work(kind: WorkKind): Promise<PairDone>;
   log: Log;
 }
 
@@ -41,6 +51,8 @@ export class PairRequests {
       ['POST', /^\/role$/, async (request, response) => this.#say(response, options.role(await readBody(request, roleOrder)))],
       ['POST', /^\/box$/, async (request, response) => this.#say(response, options.box(await readBody(request, boxQuestion)))],
       ['GET', /^\/keys$/, (_request, response) => this.#say(response, options.keys())],
+      ['POST', /^\/work\/([a-z-]{1,20})$/, (_request, response, kind) => this.#work(response, kind)],
+      ['POST', /^\/witness$/, (request, response) => this.#witness(request, response)],
       ['POST', /^\/snapshot$/, (request, response) => this.#snapshot(request, response)],
       ['GET', /^\/snapshot\/([0-9a-f-]{36})$/, async (request, response, id) => options.snapshots.serve(id, request, response)],
       ['POST', /^\/entries$/, (request, response) => this.#entries(request, response)],
@@ -59,6 +71,17 @@ export class PairRequests {
       return;
     }
     response.writeHead(404, { connection: 'close' }).end();
+  }
+
+  async #witness(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    await this.#options.witness(await readBody(request, witnessRequest));
+    await this.#say(response, Promise.resolve({ ok: true }));
+  }
+
+  async #work(response: ServerResponse, name: string): Promise<void> {
+    const kind = WORK_KINDS.find((one) => one === name);
+    if (kind === undefined) return void response.writeHead(404).end();
+    await this.#say(response, this.#options.work(kind));
   }
 
   async #snapshot(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -122,20 +145,5 @@ function parseJson(text: string): unknown {
     return JSON.parse(text);
   } catch {
     return undefined;
-  }
-}
-
-/** Questions of one base to the other, through both sites. */
-export class BoxQuestions {
-  #answer: ((question: BoxQuestion) => Promise<BoxAnswer>) | undefined;
-
-  /** Who asks our own base. */
-  answerBy(answer: (question: BoxQuestion) => Promise<BoxAnswer>): void {
-    this.#answer = answer;
-  }
-
-  async answer(question: BoxQuestion): Promise<BoxAnswer> {
-    if (this.#answer === undefined) throw peerUnreachable();
-    return await this.#answer(question);
   }
 }

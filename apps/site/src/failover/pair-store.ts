@@ -82,7 +82,7 @@ const VALUES = {
   /** Archives whose history the primary is to take. */
   offers: z.array(z.object({ id: z.string(), file: z.string(), bytes: z.number(), sha256: z.string() })),
   /** The witness, as a person enrolled this appliance there. */
-  witness: z.object({ endpoint, keySha256: z.string().length(64), site: z.string().max(64) }),
+  witness: z.object({ endpoint, keySha256: z.string().length(64), site: z.string().max(64), enrolledAtMs: z.number() }),
 } as const;
 type ValueName = keyof typeof VALUES;
 type ValueOf<N extends ValueName> = z.infer<(typeof VALUES)[N]>;

@@ -1,7 +1,16 @@
 /** The pair of this appliance, put together: opened at the first need, and then at every start. */
 import type { Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Log } from '@bascule/log/log.ts';
-import type { EstablishRequest, Exposure, PairConflict, PairRole } from '@bascule/protocol/api/failover.ts';
+import type {
+  Endpoint,
+  EstablishRequest,
+  Exposure,
+  PairConflict,
+  PairRole,
+  PairSettings,
+} from '@bascule/protocol/api/failover.ts';
+import type { BoxAnswer, BoxQuestion } from '@bascule/protocol/api/plans.ts';
 import { ESTABLISH_PREFIX, PairDoor } from './pair-door.ts';
 import { PAIR_VERSIONS, type FollowHello, type PairStateAnswer, type SignedStatement } from '@bascule/protocol/pair-link.ts';
 import type { FromRelay } from '@bascule/protocol/relay-control.ts';
@@ -13,8 +22,8 @@ import { Establishing } from './establish.ts';
 import { establishingOptions } from './establish-here.ts';
 import { Exclusive } from './exclusive.ts';
 import type { Serving } from './failover.ts';
-import { noPair, notWriting, peerUnreachable, wrongSource } from './failover-errors.ts';
-import { copyNoted, statementNoted } from './failover-events.ts';
+import { noPair, notWriting, peerRefused, peerUnreachable, roleUnfit, witnessNeeded, wrongSource } from './failover-errors.ts';
+import { copyNoted, settingsChanged, statementNoted } from './failover-events.ts';
 import { FollowSink } from './follow-sink.ts';
 import { FollowSource, type FollowerStatus } from './follow-source.ts';
 import { GivenWay } from './given-way.ts';
@@ -22,16 +31,18 @@ import { HistoryTaking } from './history-taking.ts';
 import { PairDial } from './pair-dial.ts';
 import { exposureOf, sideOf } from './pair-figures.ts';
 import { PairKey } from './pair-key.ts';
+import { PairLease } from './pair-lease.ts';
 import type { PairParts } from './pair-parts.ts';
 import { PairRecords, servesAs } from './pair-records.ts';
 import { PairRefusals } from './pair-refusals.ts';
-import { BoxQuestions, PairRequests } from './pair-requests.ts';
+import { PairRequests, type WorkKind } from './pair-requests.ts';
+import { PeerWork } from './peer-work.ts';
 import { readValue, writeValue } from './pair-store.ts';
 import { PeerGate } from './peer-gate.ts';
 import { PeerWatch } from './peer-watch.ts';
 import { PreSharedKey } from './pre-shared-key.ts';
 import { RoleChange } from './role-change.ts';
-import { Roles } from './roles.ts';
+import { byPeer, Roles } from './roles.ts';
 import type { SiteDatabase } from './site-database.ts';
 import { findParting } from './side-changes.ts';
 import { Snapshots } from './snapshots.ts';
@@ -41,6 +52,9 @@ import { isAbove, ownStatement, StatementSource } from './statements.ts';
 const NOTE_INTERVAL_MS = 10_000;
 /** Sync Now answers within this; copying goes on all the same. */
 const SYNC_LIMIT_MS = 25_000;
+/** How often it is looked whether the follower has compared, and how many times. */
+const COMPARED_LOOK_MS = 250;
+const COMPARED_LOOKS = 40;
 /** Clocks of the two sides may differ by so much when it is compared what came first. */
 const CLOCK_MARGIN_MS = 2000;
 const ZERO_HASH = '0'.repeat(64);
@@ -56,6 +70,8 @@ export interface PairOptions {
   changed(): void;
   /** Rows of these tables of site.db were changed by the primary. */
   applied(tables: string[]): void;
+  /** The other base asks ours. */
+  box(question: BoxQuestion): Promise<BoxAnswer>;
   /** Clients and sessions of this side, and what its relay says. */
   figures(): { clientsOnline: number; sessions: number };
   log: Log;
@@ -69,7 +85,7 @@ export class Pair {
   readonly preSharedKey: PreSharedKey;
   readonly establishing: Establishing;
   readonly givenWay: GivenWay;
-  readonly box = new BoxQuestions();
+  readonly lease: PairLease;
   /** The follower's own word, while this side is followed. */
   follower: FollowerStatus | undefined;
   /** What the relay of this side last said of its copies. */
@@ -80,10 +96,13 @@ export class Pair {
   readonly #change: RoleChange;
   readonly #historyTaking: HistoryTaking;
   readonly #conflicts: Conflicts;
+  readonly #work: PeerWork;
   #isWritingHeld = false;
   #sourceHead: { seq: number; atMs: number } | undefined;
   #copied: { completedAtMs: number | null; comparedAtMs: number | null };
   #notedAtMs = 0;
+  #isStarted = false;
+  #differing: string[] | undefined;
 
   private constructor(options: PairOptions, key: PairKey) {
     const { config, store, database, serving, log, now } = options;
@@ -94,8 +113,11 @@ export class Pair {
     this.exclusive = new Exclusive({ log, now, changed: options.changed });
     const gate = new PeerGate({
       mode: () => records.settings.mode,
-      beforeAlone: async () => {},
-      inSyncChanged: () => options.changed(),
+      beforeAlone: () => this.lease.recordPeerBehind(),
+      inSyncChanged: (isInSync) => {
+        if (records.serves) this.lease.setInSync(isInSync);
+        options.changed();
+      },
       log,
     });
     this.parts = {
@@ -124,14 +146,22 @@ export class Pair {
       serving,
     };
     this.#change = new RoleChange(this.parts);
+    this.lease = new PairLease({
+      parts: this.parts,
+      won: (won) => this.roles.becomePrimaryByLease(won),
+      lost: () => this.#leaseLost(),
+      toFollower: (message) => this.parts.source.say(message),
+      toSource: (message) => this.parts.sink.say(message),
+    });
     this.givenWay = new GivenWay(this.parts);
     this.#historyTaking = new HistoryTaking(this.parts);
     this.#conflicts = new Conflicts(this);
+    this.#work = new PeerWork(this);
     this.roles = new Roles({
       parts: this.parts,
       change: this.#change,
       exclusive: this.exclusive,
-      lease: { release: async () => {}, claim: async () => undefined },
+      lease: this.lease,
       exposure: () => this.exposure(),
       highestEpoch: () => this.#highestEpoch(),
       holdWriting: (isHeld) => (this.#isWritingHeld = isHeld),
@@ -144,11 +174,13 @@ export class Pair {
     const requests = new PairRequests({
       state: () => this.#stateAnswer(),
       role: (order) => this.roles.answer(order),
-      box: (question) => this.box.answer(question),
+      box: (question) => options.box(question),
       store: () => database.store,
       snapshots: this.parts.snapshots,
       archives: this.givenWay,
       keys: async () => ({}),
+      work: (kind) => this.#work.begin(kind),
+      witness: ({ endpoint, code }) => this.lease.enrol(byPeer(records.peer?.name ?? ''), endpoint, code),
       log,
     });
     this.#door = new PairDoor({
@@ -165,6 +197,7 @@ export class Pair {
     });
     records.onChange(() => {
       this.#door.dropOthers();
+      if (this.#isStarted) this.lease.apply();
       options.changed();
     });
   }
@@ -199,6 +232,8 @@ export class Pair {
   }
 
   start(): void {
+    this.#isStarted = true;
+    this.lease.apply();
     this.parts.watch.start();
     this.#change.resumeFollowing();
   }
@@ -206,6 +241,7 @@ export class Pair {
   /** Store option: throws while this side must not write. */
   mayWrite(): void {
     if (this.#isWritingHeld || !this.parts.records.serves) throw notWriting();
+    this.lease.assertHeld();
   }
 
   /** Whether nothing holds back writing just now. */
@@ -215,12 +251,14 @@ export class Pair {
 
   /** What is left of the lease; null: none is needed. */
   get leaseLeftMs(): number | null {
-    return null;
+    return this.lease.leftMs;
   }
 
   /** Resolves when the reply to what was changed until now may be given. */
   async beforeReply(): Promise<void> {
     await this.parts.gate.beforeReply();
+    // What was written while the lease was held is told to nobody once it is not.
+    if (this.parts.records.serves) this.lease.assertHeld();
   }
 
   acceptLink(socket: Socket, head: Uint8Array): void {
@@ -253,6 +291,58 @@ export class Pair {
     this.start();
   }
 
+  /** Enrols both sides at the witness, by the code that it printed. Throws when either cannot; the person tries again. */
+  async enrolAtWitness(context: Context, endpoint: Endpoint, code: string): Promise<void> {
+    await this.lease.enrol(context, endpoint, code);
+    const { status, body } = await this.parts.dial.request('POST', '/witness', { endpoint, code });
+    if (status !== 200)
+      throw peerRefused(
+        (body as { code?: string } | undefined)?.code,
+        'The other appliance could not enrol at the witness: look whether it reaches it.',
+      );
+  }
+
+  /** Changes settings; both sides have the primary's, but for what a backup answers. */
+  changeSettings(context: Context, change: Partial<PairSettings>): PairSettings {
+    const { records } = this.parts;
+    if (change.automatic === true && !records.settings.automatic && !this.lease.hasWitness) throw witnessNeeded();
+    const names = Object.keys(change) as (keyof PairSettings)[];
+    const changes = names
+      .filter((name) => change[name] !== records.settings[name])
+      .map((name) => `${name} from ${records.settings[name]} to ${change[name]}`);
+    if (changes.length === 0) return records.settings;
+    records.setSettings(context, settingsChanged({ changes: changes.join(', ') }), { ...records.settings, ...change });
+    if (change.automatic === true) this.lease.apply(context.actor.name);
+    return records.settings;
+  }
+
+  /** Has the other side do what only it can do; resolves with its result. Throws `FAILOVER_PEER_UNREACHABLE`, or its refusal. */
+  async askPeerTo(kind: WorkKind): Promise<unknown> {
+    return await this.#work.ask(kind);
+  }
+
+  /** Compares all tables of both sides at one entry; false when changes came between. Throws when they differ, or nobody follows. */
+  async compareNow(): Promise<boolean> {
+    const { source, watch } = this.parts;
+    if (!source.isFollowed) throw peerUnreachable();
+    await watch.ask();
+    const before = watch.state?.comparedAtMs ?? null;
+    this.#differing = undefined;
+    await source.compare();
+    for (let look = 0; look < COMPARED_LOOKS; look += 1) {
+      await delay(COMPARED_LOOK_MS);
+      const differing = this.#foundDiffering();
+      if (differing !== undefined) throw roleUnfit(`The copies differ in ${differing.join(', ')}: the backup takes a new copy.`);
+      await watch.ask();
+      if ((watch.state?.comparedAtMs ?? null) !== before) return true;
+    }
+    return false;
+  }
+
+  #foundDiffering(): string[] | undefined {
+    return this.#differing;
+  }
+
   /** B125, B152: everything that is there now is copied; on a backup it pulls, on a primary the backup is asked how far it is. Throws `FAILOVER_PEER_UNREACHABLE`. */
   async syncNow(): Promise<void> {
     const { records, sink, gate, database, source, watch } = this.parts;
@@ -277,6 +367,7 @@ export class Pair {
   async close(): Promise<void> {
     const { watch, source, sink, dial, gate, snapshots } = this.parts;
     watch.close();
+    this.lease.close();
     this.establishing.close();
     await sink.stop();
     source.close();
@@ -313,7 +404,11 @@ export class Pair {
         this.#options.changed();
       },
       heard: (status) => (this.follower = status),
-      differs: (tables) => log.error({ tables }, 'failover.copies-differ'),
+      held: (answer) => this.lease.heardFromFollower(answer),
+      differs: (tables) => {
+        this.#differing = tables;
+        log.error({ tables }, 'failover.copies-differ');
+      },
       log,
       now,
     });
@@ -335,11 +430,15 @@ export class Pair {
       applied: (seq, tables) => this.#applied(seq, tables),
       head: (seq, atMs) => this.#noteHead(seq, atMs),
       compared: (differing) => this.#compared(differing),
+      hold: (question) => this.lease.heardFromSource(question),
       mayReplace: (reason) => this.givenWay.mayReplace(reason),
       replace: (file, reason) => this.givenWay.replace(file, reason),
       folder: config.paths.pairWork,
       bytesPerSecond: () => this.parts.records.settings.bytesPerSecond,
-      changed,
+      changed: () => {
+        if (this.#isStarted) this.#noteReady();
+        changed();
+      },
       log,
     });
   }
@@ -372,13 +471,22 @@ export class Pair {
     if (database.store !== undefined) accounts.changed(database.store, tables);
     if (seq >= (this.#sourceHead?.seq ?? 0)) this.#copied = { ...this.#copied, completedAtMs: now() };
     this.#options.applied(tables);
+    this.#noteReady();
     this.#noteFigures(false);
   }
 
   #noteHead(seq: number, atMs: number): void {
     this.#sourceHead = { seq, atMs };
     if ((this.parts.database.store?.head().seq ?? -1) >= seq) this.#copied = { ...this.#copied, completedAtMs: this.parts.now() };
+    this.#noteReady();
     this.#noteFigures(false);
+  }
+
+  /** A standby may take over by itself while it follows, and lacks nothing that it knows of. */
+  #noteReady(): void {
+    const { sink, database, records } = this.parts;
+    if (records.serves) return;
+    this.lease.setInSync(sink.isFollowing && (database.store?.head().seq ?? -1) >= (this.#sourceHead?.seq ?? 0));
   }
 
   #compared(differing: string[]): void {
@@ -423,6 +531,8 @@ export class Pair {
       isActive: records.isActive,
       readOnly: records.self.readOnly,
       archives: this.givenWay.offered(),
+      comparedAtMs: this.#copied.comparedAtMs,
+      settings: records.settings,
     };
   }
 
@@ -444,7 +554,21 @@ export class Pair {
     )
       await this.roles.breakOwnSide(SYSTEM, peer.name);
     this.#historyTaking.offered(state.archives ?? []);
+    this.#followSettings(state);
     this.#options.changed();
+  }
+
+  /** A backup has the settings of the relationship that the primary has. */
+  #followSettings({ settings, side }: PairStateAnswer): void {
+    const { records } = this.parts;
+    if (settings === undefined || records.self.role !== 'backup' || side.role !== 'primary') return;
+    const { backupOperations: _own, ...shared } = settings;
+    // Without the witness of its own it could not keep its part.
+    const automatic = shared.automatic && this.lease.hasWitness;
+    const differs = Object.entries({ ...shared, automatic }).some(
+      ([name, value]) => records.settings[name as keyof PairSettings] !== value,
+    );
+    if (differs) this.changeSettings(byPeer(side.appliance), { ...shared, automatic });
   }
 
   /** Somebody holds a higher epoch than we knew: the one named writes, and nobody else. */
@@ -475,6 +599,14 @@ export class Pair {
     } finally {
       this.#isWritingHeld = false;
     }
+  }
+
+  /** The witness says that somebody else is primary: nothing can be written already. What becomes of this side is said by that one's statement. */
+  async #leaseLost(): Promise<void> {
+    if (!this.parts.records.serves) return;
+    await this.parts.watch.ask();
+    if (!this.parts.records.serves || this.exclusive.busy !== null) return;
+    await this.exclusive.run('step-down', () => this.roles.stepDown({ by: 'witness', reason: 'superseded' }, 'backup'));
   }
 
   /** Whether this side went on writing after the other took over: then a person decides whose changes stay. */

@@ -26,8 +26,11 @@ const LOOK_INTERVAL_MS = 20;
 export interface LeaseOfRoles {
   /** This side gives it up, in sync with the other or not. */
   release(peerInSync: boolean): Promise<void>;
-  /** This side gets it; by the word of a person (`forcedBy`) also when it is out of sync. The epoch and statement to be primary by; undefined: there is no lease. */
-  claim(forcedBy?: string): Promise<{ epoch: number; statement: SignedStatement } | undefined>;
+  /** This side gets it; by the word of a person (`forcedBy`) also when it is out of sync; in a swap with the statement that was `handed` over. The epoch and statement to be primary by; undefined: there is no lease. */
+  claim(options?: {
+    forcedBy?: string;
+    handed?: SignedStatement;
+  }): Promise<{ epoch: number; statement: SignedStatement } | undefined>;
 }
 
 export interface RolesOptions {
@@ -92,7 +95,7 @@ export class Roles {
   /** The other side has handed over by a signed statement whose answer was lost on its way. */
   async takeHandedOver(statement: SignedStatement, epoch: number): Promise<void> {
     await this.#options.exclusive.run('become-primary', async () => {
-      const claimed = await this.#options.lease.claim();
+      const claimed = await this.#options.lease.claim({ handed: statement });
       await this.#options.change.promote({
         context: SYSTEM,
         by: 'system',
@@ -339,7 +342,7 @@ export class Roles {
       if (statement === undefined || seq === undefined) throw errors.peerRefused(undefined, undefined);
       const { holder, epoch } = await statements.read(statement);
       if (holder !== key.sha256 || epoch !== toEpoch) throw errors.peerRefused(undefined, undefined);
-      const claimed = await lease.claim();
+      const claimed = await lease.claim({ handed: statement });
       await change.promote({
         context,
         by,
@@ -402,7 +405,7 @@ export class Roles {
     const { records, statements, config, key, now } = this.#parts;
     const lost = this.#loss();
     step('promoting');
-    const claimed = await this.#options.lease.claim(by);
+    const claimed = await this.#options.lease.claim({ forcedBy: by });
     const epoch = claimed?.epoch ?? this.#options.highestEpoch() + 1;
     const predecessor = { history: records.self.history, epoch: records.self.epoch };
     const holder = { holder: key.sha256, holderName: config.applianceName };
