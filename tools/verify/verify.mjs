@@ -1,9 +1,10 @@
 #!/usr/bin/env node
 /**
- * Says whether a recording (docs/spec/wire.md, section 6) or an audit export (docs/spec/audit-export.md) is whole, and what a fleet proof proves. One file, no
+ * Says whether a recording (docs/spec/wire.md, section 6) or an audit export (docs/spec/audit-export.md) is whole, and what a fleet proof proves, or the
+ * report of an upgrade plan says. One file, no
  * dependency, Node 20 or newer; memory stays the same however large FILE is.
  *
- *   node verify.mjs [fleet-proof] FILE [--head HASH] [--identity CERTIFICATE]
+ *   node verify.mjs [fleet-proof | plan-report] FILE [--head HASH] [--identity CERTIFICATE]
  *
  * Exit code: 0 whole · 1 broken · 2 incomplete · 64 used wrongly, or FILE cannot be read.
  */
@@ -32,12 +33,17 @@ const PROOF_FORMAT = 'bascule-fleet-proof/1';
 const PROOF_START = '{"format":"bascule-fleet';
 const PROOF_MAX_BYTES = 512 * 1024 * 1024;
 const UNPROVED_NAMED_MAX = 20;
-const USAGE = `Usage: node verify.mjs [fleet-proof] FILE [--head HASH] [--identity CERTIFICATE]
+const REPORT_FORMAT = 'bascule-plan-report/1';
+/** Not longer than what tells a fleet proof. */
+const REPORT_START = '{"statement":"{';
+const REPORT_MAX_BYTES = 1024 * 1024;
+const USAGE = `Usage: node verify.mjs [fleet-proof | plan-report] FILE [--head HASH] [--identity CERTIFICATE]
 
 Says whether a recording (.bsr) or an audit export (.jsonl) is whole, or whether a fleet proof (.json) is signed and shows every client upgraded.
-fleet-proof takes FILE for nothing else than a fleet proof.
+The report of an upgrade plan (.json) is checked too: whether it is signed, and by whom.
+fleet-proof takes FILE for nothing else than a fleet proof, plan-report for nothing else than the report of an upgrade plan.
 --head HASH compares the head with one you wrote down (64 hexadecimal digits).
---identity CERTIFICATE checks the signed heads of an audit export, or the signature of a fleet proof, with this certificate of the site (PEM), not with the one that the file names.
+--identity CERTIFICATE checks the signed heads of an audit export, or the signature of a fleet proof or a plan's report, with this certificate of the site (PEM), not with the one that the file names.
 Exit code: 0 whole, 1 broken, 2 incomplete, 64 used wrongly or unreadable.`;
 
 /** What was found wrong, and where. */
@@ -388,6 +394,48 @@ async function verifyProof(reader, start, found) {
     throw new Incomplete(`${found.unproved.length} of ${proof.clients.length} clients are not proved`);
 }
 
+/** Whether the report of an upgrade plan is signed, and is such a report: the site's identity signs other statements too. */
+async function verifyPlanReport(reader, start, found) {
+  const bytes = await reader.take(REPORT_MAX_BYTES);
+  if (bytes.length === REPORT_MAX_BYTES) throw new Broken('byte 0: it is too long');
+  const { statement, signature, certificate } = parseJson(Buffer.concat([start, bytes]), 'byte 0');
+  Object.assign(found, { kind: 'report', wholeBytes: start.length + bytes.length });
+  found.identities ??= certificatesOf(String(certificate));
+  if (found.identities.length === 0) throw new Broken('its certificate: there is none that can be read');
+  const isGood = ({ publicKey }) =>
+    isSignature('sha256', Buffer.from(String(statement)), publicKey, Buffer.from(String(signature), 'base64'));
+  found.signer = found.identities.find(isGood);
+  if (found.signer === undefined) throw new Broken('its signature: it does not fit the statement and the certificate');
+  const report = parseJson(Buffer.from(statement), 'its statement');
+  if (report.format !== REPORT_FORMAT) throw new Broken(`its statement: its format is not ${REPORT_FORMAT}`);
+  found.report = report;
+}
+
+function summariseReport({ report, signer, isIdentityGiven }, add) {
+  if (!report) return;
+  add('plan', `${printable(report.kind)}, ${printable(report.plan)}, by ${printable(report.by)}`);
+  add('when', `${instant(report.startedAtMs)} to ${instant(report.endedAtMs)}`);
+  for (const { appliance, role, base, site } of report.before ?? []) {
+    const after = (report.after ?? []).find((side) => side.appliance === appliance) ?? {};
+    add(
+      printable(appliance).slice(0, 12),
+      `${printable(role)} with base ${printable(base)}, site ${printable(site)}; afterwards ${printable(after.role)} with base ${printable(after.base)}, site ${printable(after.site)}`,
+    );
+  }
+  const { sessions, clients, lagAtSwitch, withoutServiceMs, testSession } = report;
+  add('service', withoutServiceMs === null ? 'not measured' : `${printable(withoutServiceMs)} ms without`);
+  add(
+    'sessions',
+    `${printable(sessions?.ended)} of ${printable(sessions?.before)} ended; test session: ${printable(testSession?.outcome)}`,
+  );
+  if (lagAtSwitch) add('lag', `${printable(lagAtSwitch.changes)} changes, ${printable(lagAtSwitch.seconds)} s at the switch`);
+  add('clients', `${printable(clients?.current)} of ${printable(clients?.total)} current, ${printable(clients?.absent)} absent`);
+  for (const { number, kind, on, state, seconds } of report.steps ?? [])
+    add(`step ${printable(number)}`, `${printable(kind)} on ${printable(on)}: ${printable(state)}, ${printable(seconds)} s`);
+  const origin = isIdentityGiven ? 'as given' : 'as the file itself says: compare it with the site';
+  add('identity', `${createHash('sha256').update(signer.raw).digest('hex')} (${origin})`);
+}
+
 function summariseProof({ proof, signer, unproved = [], isIdentityGiven }, add) {
   if (!proof) return;
   add(
@@ -458,13 +506,15 @@ function summarise(found) {
     summariseHeads(found, add);
   } else if (found.kind === 'proof') {
     summariseProof(found, add);
+  } else if (found.kind === 'report') {
+    summariseReport(found, add);
   }
   if (found.head) add('head', found.head);
   return lines;
 }
 
 /** Verifies `file`; returns the exit code and the text to print. */
-async function verify({ file, head: wantedHead, identity, isProof }) {
+async function verify({ file, head: wantedHead, identity, isProof, isReport }) {
   const found = {};
   try {
     if (identity !== undefined) Object.assign(found, { identities: readIdentities(identity), isIdentityGiven: true });
@@ -473,16 +523,20 @@ async function verify({ file, head: wantedHead, identity, isProof }) {
     if (identity !== undefined && magic[0] === RECORDING_MAGIC.charCodeAt(0))
       throw new Misused(`${file} is a recording; --identity is for audit exports.`);
     if (isProof && magic[0] !== 0x7b) throw new Broken('byte 0: it is no fleet proof');
+    if (isReport && magic[0] !== 0x7b) throw new Broken('byte 0: it is no report of an upgrade plan');
     if (magic.toString('latin1') === RECORDING_MAGIC) await verifyRecording(reader, found);
     else if (RECORDING_MAGIC.startsWith(magic.toString('latin1'))) throw new Incomplete('it holds no whole frame');
     else if (magic[0] === 0x7b) {
       const start = Buffer.concat([magic, await reader.take(PROOF_START.length - magic.length)]);
-      if (start.toString('latin1') === PROOF_START) await verifyProof(reader, start, found);
+      if (start.toString('latin1') === PROOF_START && !isReport) await verifyProof(reader, start, found);
+      else if (start.toString('latin1').startsWith(REPORT_START) && !isProof) await verifyPlanReport(reader, start, found);
+      else if (isReport) throw new Broken('byte 0: it is no report of an upgrade plan');
       else if (isProof) throw new Broken('byte 0: it is no fleet proof');
       else await verifyAudit(reader, Buffer.concat([start, await restOfLine(reader, start)]), found);
     } else throw new Broken('byte 0: neither a recording nor an audit export');
     if (wantedHead !== undefined && found.head !== wantedHead.toLowerCase())
       throw new Broken(`its head is ${found.head}, not ${wantedHead.toLowerCase()}`);
+    if (found.kind === 'report') return { code: Exit.whole, text: [`${file}: signed`, ...summarise(found)] };
     if (found.kind === 'proof') return { code: Exit.whole, text: [`${file}: signed and complete`, ...summarise(found)] };
     if (identity !== undefined && found.heads === 0) throw new Broken('its end: it has no signed head');
     return { code: Exit.whole, text: [`${file}: whole`, ...summarise(found)] };
@@ -519,7 +573,8 @@ function parseArguments(words) {
     else files.push(word);
   }
   const isProof = files.length === 2 && files[0] === 'fleet-proof';
-  return files.length === 1 || isProof ? { file: files.at(-1), head, identity, isProof } : undefined;
+  const isReport = files.length === 2 && files[0] === 'plan-report';
+  return files.length === 1 || isProof || isReport ? { file: files.at(-1), head, identity, isProof, isReport } : undefined;
 }
 
 const asked = parseArguments(process.argv.slice(2));
