@@ -53,8 +53,8 @@ export function trafficRoutes(traffic: Traffic, network: Addresses, localAddress
       },
     }),
     route({
-      method: 'DELETE',
-      url: '/network/addresses/:id',
+      method: 'POST',
+      url: '/network/addresses/:id/remove',
       action: CHANGE,
       params,
       body: removal,
