@@ -10,7 +10,7 @@ import { AccessSessions, accessSessionRoutes } from './access-session/access-ses
 import { auditRoutes, signHeadsHourly } from './audit/audit.ts';
 import { siteUrl, type SiteConfig } from './config/config.ts';
 import { ConsoleLogins, consoleLoginRoutes, consoleRoutes, knownConsoles } from './console/console.ts';
-import type { Failover, ServedParts } from './failover/failover.ts';
+import { PAIR_ADVICE, type Failover, type ServedParts } from './failover/failover.ts';
 import { Events, openSiteInterface, RecordingsSpace, siteRoutes } from './http/http.ts';
 import { accountRoutes, openUsers } from './identity/identity.ts';
 import { ClientPrograms } from './fleet/client-programs.ts';
@@ -96,7 +96,7 @@ export class Site {
     try {
       const parts = await openParts(store, options);
       const site = new Site(options, parts, await parts.accounts.ensureFirstAdministrator());
-      if (failover !== undefined) site.#disconnect = failover.connect(partsForPair(parts));
+      if (failover !== undefined) site.#disconnect = failover.connect(partsForPair(parts, () => failover.pageUrl()));
       return site;
     } catch (error) {
       if (failover === undefined) store.close();
@@ -191,10 +191,12 @@ export class Site {
 }
 
 /** What the pair hears of the site, and tells it. */
-function partsForPair({ events, sessions, jump }: Parts): ServedParts {
+function partsForPair({ events, sessions, jump, mail }: Parts, page: () => string): ServedParts {
   return {
     changed: () => events.publish('failover'),
     relayOrder: () => sessions.pairChanged(),
+    addressesChanged: () => jump.addressesChanged(),
+    mail: (what) => mail.tell({ kind: 'needs-attention', what, advice: PAIR_ADVICE, page: page() }),
     figures: () => ({ clientsOnline: jump.counts().online, sessions: sessions.count }),
     liveSessions: () => sessions.active().map(({ userName, jumpItemName }) => ({ user: userName, item: jumpItemName })),
   };
@@ -234,6 +236,7 @@ async function openParts(store: Store, { config, log, failover, now = Date.now }
     version: config.version,
     log,
     userName: (id) => accounts.nameOf(id),
+    ...(failover !== undefined && { addresses: () => failover.clientAddresses() }),
     now,
   });
   const policy = new Policy({ groupIdsOfUser: (userId) => jump.groupIdsOfUser(userId) });

@@ -11,7 +11,7 @@ import type { BoxAnswer, BoxQuestion } from '@bascule/protocol/api/plans.ts';
 import type { FromSite, PairOrder } from '@bascule/protocol/base-site.ts';
 import type { Store, StoreOptions } from '@bascule/store/store.ts';
 import type { RelayPair } from '../access-session/access-session.ts';
-import type { SiteConfig } from '../config/config.ts';
+import { siteUrl, type SiteConfig } from '../config/config.ts';
 import { BoxTalk } from './box-talk.ts';
 import { changeAtPrimary, roleUnfit } from './failover-errors.ts';
 import { failoverRoutes } from './failover-routes.ts';
@@ -40,6 +40,9 @@ export interface FailoverOptions {
   now?: (() => number) | undefined;
 }
 
+/** In mail about alarms. */
+export const PAIR_ADVICE = 'Look at Management > Failover of both appliances.';
+
 /** Who serves people and clients: main stops and starts it as the role changes. */
 export interface Serving {
   /** Ends what is served, in order; requests that come meanwhile are held. */
@@ -58,6 +61,10 @@ export interface ServedParts {
   applied?(tables: readonly string[]): void;
   /** Clients that came to this backup lately, because they had lost the primary. */
   clientsHere?(): { count: number; newestAtMs: number | null };
+  /** An alarm, to whoever gets mail. */
+  mail?(text: string): void;
+  /** Of a site: its clients may find it at other addresses now. */
+  addressesChanged?(): void;
   /** Of a site: who is connected. */
   figures?(): { clientsOnline: number; sessions: number };
   /** Of a site: whom a change of roles would touch. */
@@ -80,6 +87,8 @@ export class Failover {
   #timer: NodeJS.Timeout | undefined;
   #isStarted = false;
   #lastTold = '';
+  #lastOrder = '';
+  #lastAddresses = '';
   /** What the relay is told of the pair, and says of its copies (access-session/session-keeper.ts). */
   readonly relay: RelayPair = {
     order: () => relayOrder(this.#pair),
@@ -198,6 +207,11 @@ export class Failover {
     return all.filter((one, index) => all.findIndex(({ host, port }) => host === one.host && port === one.port) === index);
   }
 
+  /** This appliance's own page about the pair, for mail. */
+  pageUrl(): string {
+    return `${siteUrl(this.#pair === undefined ? this.#options.config : ownAddress(this.#pair))}/login/management/failover`;
+  }
+
   /** The routes of protocol/api/failover.ts, the same at site and standby. */
   routes(): AnyRoute[] {
     return failoverRoutes(this);
@@ -214,7 +228,7 @@ export class Failover {
       role: pair.role,
       peer: peer?.state === 'active' ? { name: peer.name, state: watch.isReachable ? 'reachable' : 'unreachable' } : null,
       primaryUrl: primaryUrlOf(pair),
-      alarms: [],
+      alarms: pair.alarms.codes,
       backupOperations: records.settings.backupOperations,
     };
   }
@@ -305,6 +319,7 @@ export class Failover {
       changed: () => this.#changed(),
       applied: (tables) => this.#served?.applied?.(tables),
       box: (question) => this.#box.peerAsks(this.#pair?.parts.records.peer?.name ?? '', question),
+      mail: ({ text }) => this.#served?.mail?.(`${config.applianceName}: ${text}`),
       figures: () => this.#served?.figures?.() ?? NOBODY,
       log,
       now: this.#now,
@@ -316,8 +331,23 @@ export class Failover {
 
   #changed(): void {
     this.#served?.changed();
-    this.#served?.relayOrder();
+    this.#tellRelay();
+    this.#tellClients();
     this.#tell(false);
+  }
+
+  #tellRelay(): void {
+    const order = JSON.stringify(this.relay.order());
+    if (order === this.#lastOrder) return;
+    this.#lastOrder = order;
+    this.#served?.relayOrder();
+  }
+
+  #tellClients(): void {
+    const addresses = JSON.stringify(this.clientAddresses());
+    if (addresses === this.#lastAddresses) return;
+    this.#lastAddresses = addresses;
+    this.#served?.addressesChanged?.();
   }
 
   /** On change, and each second. */
@@ -329,4 +359,12 @@ export class Failover {
     this.#lastTold = text;
     this.#options.tell(message);
   }
+}
+
+/** The appliance itself, not the shared name, which may be the other one by the time the mail is read. */
+function ownAddress(pair: Pair): { publicHost: string; publicPort: number } {
+  const { peer } = pair.parts.records;
+  const { config } = pair.parts;
+  if (peer === undefined) return config;
+  return { publicHost: peer.ownEndpoint.host, publicPort: peer.ownEndpoint.port };
 }

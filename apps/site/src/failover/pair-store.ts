@@ -17,6 +17,7 @@ import {
 } from '@bascule/protocol/api/failover.ts';
 import { signedStatement } from '@bascule/protocol/pair-link.ts';
 import { Store, type Reader, type Tx } from '@bascule/store/store.ts';
+import { mailMigrations } from '../mail/mail.ts';
 import { establishMigrations } from './establish-store.ts';
 import { failoverMigrations } from './failover-migrations.ts';
 
@@ -91,7 +92,13 @@ type ValueOf<N extends ValueName> = z.infer<(typeof VALUES)[N]>;
 export function openPairStore(options: { path: string; appliance: string; log: Log; now: () => number }): Store {
   return Store.open({
     ...options,
-    migrations: [...accountMigrations, ...carriedLoginMigrations, ...failoverMigrations, ...establishMigrations],
+    migrations: [
+      ...accountMigrations,
+      ...carriedLoginMigrations,
+      ...mailMigrations,
+      ...failoverMigrations,
+      ...establishMigrations,
+    ],
   });
 }
 

@@ -28,6 +28,7 @@ import { FollowSink } from './follow-sink.ts';
 import { FollowSource, type FollowerStatus } from './follow-source.ts';
 import { GivenWay } from './given-way.ts';
 import { HistoryTaking } from './history-taking.ts';
+import { PairAlarms } from './pair-alarms.ts';
 import { PairDial } from './pair-dial.ts';
 import { exposureOf, sideOf } from './pair-figures.ts';
 import { PairKey } from './pair-key.ts';
@@ -72,6 +73,8 @@ export interface PairOptions {
   applied(tables: string[]): void;
   /** The other base asks ours. */
   box(question: BoxQuestion): Promise<BoxAnswer>;
+  /** Mail to whoever hears of alarms. */
+  mail(alarm: { code: string; text: string }): void;
   /** Clients and sessions of this side, and what its relay says. */
   figures(): { clientsOnline: number; sessions: number };
   log: Log;
@@ -86,6 +89,7 @@ export class Pair {
   readonly establishing: Establishing;
   readonly givenWay: GivenWay;
   readonly lease: PairLease;
+  readonly alarms: PairAlarms;
   /** The follower's own word, while this side is followed. */
   follower: FollowerStatus | undefined;
   /** What the relay of this side last said of its copies. */
@@ -157,6 +161,7 @@ export class Pair {
     this.#historyTaking = new HistoryTaking(this.parts);
     this.#conflicts = new Conflicts(this);
     this.#work = new PeerWork(this);
+    this.alarms = new PairAlarms({ pair: this, mail: options.mail, changed: options.changed });
     this.roles = new Roles({
       parts: this.parts,
       change: this.#change,
@@ -270,6 +275,14 @@ export class Pair {
     return exposureOf(this);
   }
 
+  get freeBytes(): number | null {
+    return sideOf(this).freeBytes;
+  }
+
+  get isInConflict(): boolean {
+    return this.#conflicts.look() !== undefined;
+  }
+
   /** What there is to decide between two sides that have gone apart; null: nothing. */
   async conflict(): Promise<PairConflict | null> {
     return await this.#conflicts.current();
@@ -367,6 +380,7 @@ export class Pair {
   async close(): Promise<void> {
     const { watch, source, sink, dial, gate, snapshots } = this.parts;
     watch.close();
+    this.alarms.close();
     this.lease.close();
     this.establishing.close();
     await sink.stop();

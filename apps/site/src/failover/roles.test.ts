@@ -45,7 +45,7 @@ test(
     const { archives } = await one.program.failover.state();
     assert.deepEqual(
       archives.map(({ reason }) => reason),
-      ['discarded', 'replaced'],
+      ['discarded'],
     );
   },
 );

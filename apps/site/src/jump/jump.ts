@@ -66,9 +66,13 @@ export interface JumpOptions {
   log: Log;
   /** The names of users, for the members of Jump Groups. */
   userName(id: string): string | undefined;
+  /** Where the site may be, the shared name first: of a failover pair, whose clients find the primary by themselves. */
+  addresses?(): { host: string; port: number }[];
   now?: () => number;
 }
 
+/** Addresses that a client is told: the shared name, and each appliance of the pair. */
+const ADDRESSES_MAX = 4;
 /** Connected Jump Items that are looked at to choose one. */
 const CONNECTED_TARGETS_MAX = 100;
 
@@ -108,6 +112,7 @@ export class Jump {
   #refusalRecord: (clientId: string) => string | undefined = () => undefined;
   #clientCount: number;
   #rules: ClientRules = DEFAULT_CLIENT_RULES;
+  readonly #addresses: () => { host: string; port: number }[];
   #onRequest: (clientId: string, request: IncomingMessage, response: ServerResponse) => void = (_client, _request, response) =>
     void response.writeHead(404).end();
   /** Of connected clients, as each said in its `hello`; the authority is the one that it was given since. */
@@ -129,6 +134,7 @@ export class Jump {
     this.#store = store;
     this.#now = options.now ?? Date.now;
     this.#log = log;
+    this.#addresses = () => options.addresses?.() ?? [];
     this.#leaf = leaf;
     this.#changes = new ItemChanges(this.#now());
     const common = { store, now: this.#now };
@@ -251,6 +257,10 @@ export class Jump {
     this.#rules = { ...rules };
     this.#links.setSilenceLimit(rules.offlineAfterSeconds);
     if (before.checkInHours === rules.checkInHours && before.toleratesDates === rules.toleratesDates) return;
+    for (const [clientId] of this.#software) this.#tellSettings(clientId);
+  }
+  /** The site may be at other addresses now: connected clients are told. */
+  addressesChanged(): void {
     for (const [clientId] of this.#software) this.#tellSettings(clientId);
   }
   /** What a connected client said about its software; `authority` is the one that it was given since. */
@@ -451,7 +461,9 @@ export class Jump {
   #settingsOf(clientId: string, software: ClientSoftware): ClientSettings {
     const row = rows.modeOf(this.#store, clientId);
     const mode = row === undefined || row.isReported === 0 ? software.mode : row.mode;
-    return { mode, checkInHours: this.#rules.checkInHours, toleratesDates: this.#rules.toleratesDates };
+    const { checkInHours, toleratesDates } = this.#rules;
+    const addresses = this.#addresses();
+    return { mode, checkInHours, toleratesDates, ...(addresses.length > 1 && { addresses: addresses.slice(0, ADDRESSES_MAX) }) };
   }
 
   #tellSettings(clientId: string): void {

@@ -10,10 +10,11 @@ import { route, type AnyRoute } from '@bascule/http/route.ts';
 import type { Log } from '@bascule/log/log.ts';
 import { relayConfiguration, RelayLink } from '../access-session/access-session.ts';
 import type { SiteConfig } from '../config/config.ts';
-import type { Failover } from '../failover/failover.ts';
+import { PAIR_ADVICE, type Failover } from '../failover/failover.ts';
 import { Events, openSiteInterface, RecordingsSpace } from '../http/http.ts';
 import { openUsers } from '../identity/identity.ts';
 import { SiteIdentity, TurnedAwayLinks } from '../jump/jump.ts';
+import { openSiteMail, type Mailer } from '../mail/mail.ts';
 import { Policy } from '../policy/policy.ts';
 import { DEFAULT_SECURITY_SETTINGS, Settings } from '../settings/settings.ts';
 import { backupReports } from './backup-reports.ts';
@@ -38,6 +39,7 @@ interface Parts {
   relay: RelayLink;
   http: HttpServer;
   events: Events;
+  mail: Mailer;
 }
 
 export class Standby {
@@ -64,6 +66,7 @@ export class Standby {
     const events = new Events((loginSession) => accounts.sessions.isAlive(loginSession));
     accounts.onLoginSessionsEnded(({ loginSessions }) => events.endLoginSessions(loginSessions));
     const policy = new Policy({ groupIdsOfUser: () => [] });
+    const mail = openSiteMail({ store: failover.pairStore, applianceName, keyFile, log, now });
     const relay = new RelayLink({
       path: paths.relayControlSocket,
       configure: () => relayConfiguration(links.linkTls, current.recordingMaxMebibytes),
@@ -88,14 +91,16 @@ export class Standby {
       applied: (tables) => {
         if (tables.includes('settings')) current = settings();
       },
+      mail: (what) => mail.tell({ kind: 'needs-attention', what, advice: PAIR_ADVICE, page: failover.pageUrl() }),
       clientsHere: () => links.cameHere(CAME_HERE_WITHIN_MS),
     });
-    return new Standby({ accounts, links, relay, http, events }, disconnect);
+    return new Standby({ accounts, links, relay, http, events, mail }, disconnect);
   }
 
-  /** Begins to talk with the relay. */
+  /** Begins to talk with the relay, and to send mail. */
   start(): void {
     this.#parts.relay.start();
+    this.#parts.mail.start();
   }
 
   accept(socket: Socket, peer: Peer): void {
@@ -112,10 +117,10 @@ export class Standby {
   }
 
   async close({ comeBackAtOnce = false } = {}): Promise<void> {
-    const { http, events, accounts, links, relay } = this.#parts;
+    const { http, events, accounts, links, relay, mail } = this.#parts;
     this.#disconnect();
     events.close();
-    await http.close(comeBackAtOnce ? ANSWER_LIMIT_MS : 0);
+    await Promise.all([http.close(comeBackAtOnce ? ANSWER_LIMIT_MS : 0), mail.close()]);
     links.close();
     relay.close();
     accounts.close();
