@@ -26,6 +26,7 @@ const LOOKED_AT = [
   'primary-unreachable',
   'read-only',
   'restored',
+  'superseded',
   'both-backup',
   'rehearsal',
   'automatic',

@@ -226,6 +226,19 @@ export function states(nowMs = Date.now()): Record<string, FailoverState> {
       nowMs,
     ),
     restored: primaryState({ self: { ...sideOf({}), role: 'read-only', epoch: 5 }, readOnly: 'restored' }, nowMs),
+    superseded: primaryState(
+      {
+        self: { ...sideOf({}), role: 'read-only', epoch: 7 },
+        readOnly: 'superseded',
+        failed: {
+          what: 'become-backup',
+          code: 'FAILOVER_PEER_UNREACHABLE',
+          text: 'The other appliance cannot be reached.',
+          atMs: nowMs,
+        },
+      },
+      nowMs,
+    ),
     'both-primary': primaryState(
       { conflict: CONFLICT, alarms: [{ code: 'diverged', sinceMs: CONFLICT.sinceMs, params: {} }] },
       nowMs,

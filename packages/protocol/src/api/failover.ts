@@ -268,6 +268,8 @@ export const failoverState = z.object({
     .object({ what: z.string(), step: z.string(), done: z.number(), total: z.number().nullable(), startedAtMs: instantMs })
     .nullable(),
   preSharedKey: preSharedKeyState,
+  /** How the last change of the relationship failed, until one succeeds: changes of roles begin, and are answered before they end. `what` as in `busy`. */
+  failed: z.object({ what: z.string(), code: z.string(), text: z.string(), atMs: instantMs }).nullable().optional(),
   /** This appliance's clock: ages are counted from it, not from the browser's. */
   nowMs: instantMs.optional(),
   /** Why this side is `read-only`; absent or null: it is not, or that is not known. */

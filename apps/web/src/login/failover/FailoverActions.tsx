@@ -20,6 +20,7 @@ const ACTIONS: Record<PageKind, readonly Action[]> = {
   backup: ['sync', 'refresh', 'becomePrimary', 'break'],
   'primary-unreachable': ['refresh', 'becomePrimary', 'break'],
   'read-only': ['refresh', 'becomePrimary', 'split'],
+  superseded: ['refresh', 'becomeBackup', 'becomePrimary', 'split'],
   restored: ['refresh', 'becomePrimary', 'becomeBackup', 'split'],
   'both-primary': ['refresh'],
   'both-backup': ['refresh', 'becomePrimary'],

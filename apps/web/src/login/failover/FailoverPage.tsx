@@ -4,6 +4,7 @@ import type { FailoverState } from '@bascule/protocol/api/failover.ts';
 import { QueryFailure } from '../../shared/QueryFailure.tsx';
 import { Section } from '../../shared/Section.tsx';
 import { AlarmList } from './AlarmList.tsx';
+import { LastFailure } from './LastFailure.tsx';
 import { BusyPanel } from './BusyPanel.tsx';
 import { ConflictSection } from './ConflictSection.tsx';
 import { CopySection, ExposurePanel } from './CopySection.tsx';
@@ -49,6 +50,7 @@ function FailoverView({ state, readAtMs, isStale }: { state: FailoverState; read
           </Alert>
         )}
         <BusyPanel busy={state.busy} nowMs={nowMs} />
+        <LastFailure failed={state.failed ?? null} />
         <AlarmList alarms={state.alarms} kind={kind} />
         {kind === 'primary-unreachable' && (
           <div className={classes['panels']}>
@@ -69,7 +71,7 @@ function FailoverView({ state, readAtMs, isStale }: { state: FailoverState; read
 function Parts({ state, kind }: { state: FailoverState; kind: PageKind }) {
   if (kind === 'none' || kind === 'broken' || kind === 'read-only') return <EstablishSection key={kind} state={state} />;
   if (kind === 'establishing') return state.copy === null ? null : <CopySection state={state} />;
-  if (state.conflict !== null || kind === 'restored') return null;
+  if (state.conflict !== null || kind === 'restored' || kind === 'superseded') return null;
   if (kind === 'primary-unreachable')
     return (
       <>

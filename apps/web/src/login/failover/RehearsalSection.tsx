@@ -4,6 +4,7 @@ import { useTranslation } from 'react-i18next';
 import { Alert, Button, MultiSelect, Stack } from '@mantine/core';
 import type { FailoverState, RehearsalState } from '@bascule/protocol/api/failover.ts';
 import { FormDialog } from '../../shared/FormDialog.tsx';
+import { QueryFailure } from '../../shared/QueryFailure.tsx';
 import { Section, StateMark } from '../../shared/Section.tsx';
 import { anyAnswer } from '../../shared/api-client.ts';
 import { useApi } from '../../shared/api-context.tsx';
@@ -102,6 +103,7 @@ function BeginDialog({ onClose }: { onClose: () => void }) {
       {(faultOf) => (
         <Stack gap="sm">
           <p className={classes['line']}>{t('failover:rehearsal.will')}</p>
+          {choices.isError && <QueryFailure query={choices} />}
           <MultiSelect
             label={t('failover:rehearsal.users')}
             data={named(choices.data?.users)}

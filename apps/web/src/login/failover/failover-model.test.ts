@@ -58,6 +58,7 @@ test('every state has a page of its own, and a conflict comes before all', () =>
     ['read-only', { ...self('read-only'), broken }],
     ['restored', { ...self('read-only'), roles: [{ ...roleChange, reason: 'restored' }] }],
     ['restored', { ...self('read-only'), readOnly: 'restored' }],
+    ['superseded', { ...self('read-only'), readOnly: 'superseded' }],
     ['read-only', { ...self('read-only'), readOnly: 'broken', roles: [{ ...roleChange, reason: 'restored' }] }],
     ['both-primary', { ...self('primary'), peerState: 'unreachable', conflict, busy }],
   ];

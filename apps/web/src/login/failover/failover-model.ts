@@ -12,6 +12,7 @@ export const PAGE_KINDS = [
   'primary-unreachable',
   'read-only',
   'restored',
+  'superseded',
   'both-primary',
   'both-backup',
   'diverged',
@@ -20,22 +21,23 @@ export type PageKind = (typeof PAGE_KINDS)[number];
 export type Tone = 'ok' | 'warn' | 'bad' | 'off';
 
 /** Work during which there is no relationship yet to show. */
-const ESTABLISHING = 'establish';
+const ESTABLISHING = new Set(['establish', 'establish-again']);
 
 /** The page that fits `state`. A conflict outranks everything: until it is fixed, no other button is safe. */
 export function pageKindOf(state: FailoverState): PageKind {
   const { self, peer, peerState, broken, busy, conflict } = state;
   if (conflict !== null) return conflict.kind;
-  if (busy?.what === ESTABLISHING) return 'establishing';
-  if (self.role === 'read-only') return isRestored(state) ? 'restored' : 'read-only';
+  if (busy !== null && ESTABLISHING.has(busy.what)) return 'establishing';
+  if (self.role === 'read-only') return readOnlyKindOf(state);
   if (self.role === 'backup') return peerState === 'unreachable' ? 'primary-unreachable' : 'backup';
   if (self.role === 'primary' && peer !== null) return peerState === 'unreachable' ? 'primary-alone' : 'primary';
   return broken === null ? 'none' : 'broken';
 }
 
-function isRestored({ readOnly, roles, self }: FailoverState): boolean {
-  if (readOnly !== undefined && readOnly !== null) return readOnly === 'restored';
-  return roles.find(({ appliance }) => appliance === self.appliance)?.reason === 'restored';
+/** Why a side is read-only; an appliance that does not say it has it in its history of roles. */
+function readOnlyKindOf({ readOnly, roles, self }: FailoverState): PageKind {
+  const reason = readOnly ?? roles.find(({ appliance }) => appliance === self.appliance)?.reason;
+  return reason === 'restored' || reason === 'superseded' ? reason : 'read-only';
 }
 
 /** How bad it is, for the mark before the headline. */
