@@ -65,56 +65,51 @@ test('killed at random again and again, it goes on from where it was (I4)', asyn
   assertReproduced(store, join(files.directory, 'follower.db'));
 });
 
-/** A database of a source that a follower is to follow, made once by the writer of the other tests. */
-async function withSource(files: ReturnType<typeof scratch>): Promise<void> {
-  const child = spawn(process.execPath, [WRITER, files.database, files.acks, String(SOURCE_CHANGES)]);
-  assert.deepEqual(await once(child, 'exit'), [0, null]);
-}
-
-for (const step of FOLLOWING_STEPS) {
-  test(`a follower killed at '${step}' has all that it acknowledged, no half entry, and goes on`, async () => {
-    using files = scratch();
-    await withSource(files);
-    const [follower, acks] = [join(files.directory, 'follower.db'), join(files.directory, 'follower-acks')];
-    const child = spawn(process.execPath, [FOLLOWER, files.database, follower, acks, '20000', step, '3']);
-    const [, signal] = await once(child, 'exit');
-    assert.equal(signal, 'SIGKILL');
-    using source = openCrashed(files.database);
-    using store = openCrashed(follower, true);
-    const { seq } = store.head();
-    assert.ok(acknowledged(acks) > 0);
-    if (step === 'followed') assert.ok(seq > acknowledged(acks), 'committed, though nobody was told');
-    else assert.equal(seq, acknowledged(acks));
-    assertFollowed(source, store);
-    copyEntries(source, store);
-    assertFollowed(source, store);
-    assert.equal(store.contentHash('parent'), source.contentHash('parent'));
-  });
-}
-
-test('a follower killed at random again and again arrives where its source is', async (t) => {
-  const seed = Number(process.env['BASCULE_TEST_SEED'] ?? Date.now() % 1_000_000);
-  t.diagnostic(`BASCULE_TEST_SEED=${seed}`);
-  let state = seed;
+test('a follower that is killed', async (t) => {
   using files = scratch();
-  await withSource(files);
-  const [follower, acks] = [join(files.directory, 'follower.db'), join(files.directory, 'follower-acks')];
+  const writer = spawn(process.execPath, [WRITER, files.database, files.acks, String(SOURCE_CHANGES)]);
+  assert.deepEqual(await once(writer, 'exit'), [0, null]);
   using source = openCrashed(files.database);
-  for (let round = 0; round < RANDOM_KILLS && acknowledged(acks) < source.head().seq; round += 1) {
-    state = (state * 1_103_515_245 + 12_345) % 2 ** 31;
-    // Behind the migrations: before them there is nothing to compare.
-    const target = acknowledged(acks) + 5 + (state % 50);
-    using changes = { watcher: watch(files.directory), [Symbol.dispose]: () => changes.watcher.close() };
-    const child = spawn(process.execPath, [FOLLOWER, files.database, follower, acks, String(500 + (state % 5000))]);
-    changes.watcher.on('change', () => {
-      if (acknowledged(acks) >= target) child.kill('SIGKILL');
+
+  for (const step of FOLLOWING_STEPS) {
+    await t.test(`at '${step}' has all that it acknowledged, no half entry, and goes on`, async () => {
+      const [follower, acks] = [join(files.directory, `${step}.db`), join(files.directory, `${step}-acks`)];
+      const child = spawn(process.execPath, [FOLLOWER, files.database, follower, acks, '20000', step, '3']);
+      const [, signal] = await once(child, 'exit');
+      assert.equal(signal, 'SIGKILL');
+      using store = openCrashed(follower, true);
+      const { seq } = store.head();
+      assert.ok(acknowledged(acks) > 0);
+      if (step === 'followed') assert.ok(seq > acknowledged(acks), 'committed, though nobody was told');
+      else assert.equal(seq, acknowledged(acks));
+      assertFollowed(source, store);
+      copyEntries(source, store);
+      assertFollowed(source, store);
+      assert.equal(store.contentHash('parent'), source.contentHash('parent'));
     });
-    await once(child, 'exit');
-    using store = openCrashed(follower, true);
-    assert.ok(store.head().seq >= acknowledged(acks));
-    assertFollowed(source, store);
   }
-  using store = openCrashed(follower, true);
-  copyEntries(source, store);
-  for (const table of source.replicatedTables()) assert.equal(store.contentHash(table), source.contentHash(table), table);
+
+  await t.test('at random again and again arrives where its source is', async () => {
+    const seed = Number(process.env['BASCULE_TEST_SEED'] ?? Date.now() % 1_000_000);
+    t.diagnostic(`BASCULE_TEST_SEED=${seed}`);
+    let state = seed;
+    const [follower, acks] = [join(files.directory, 'follower.db'), join(files.directory, 'follower-acks')];
+    for (let round = 0; round < RANDOM_KILLS && acknowledged(acks) < source.head().seq; round += 1) {
+      state = (state * 1_103_515_245 + 12_345) % 2 ** 31;
+      // Behind the migrations: before them there is nothing to compare.
+      const target = acknowledged(acks) + 5 + (state % 50);
+      using changes = { watcher: watch(files.directory), [Symbol.dispose]: () => changes.watcher.close() };
+      const child = spawn(process.execPath, [FOLLOWER, files.database, follower, acks, String(500 + (state % 5000))]);
+      changes.watcher.on('change', () => {
+        if (acknowledged(acks) >= target) child.kill('SIGKILL');
+      });
+      await once(child, 'exit');
+      using store = openCrashed(follower, true);
+      assert.ok(store.head().seq >= acknowledged(acks));
+      assertFollowed(source, store);
+    }
+    using store = openCrashed(follower, true);
+    copyEntries(source, store);
+    for (const table of source.replicatedTables()) assert.equal(store.contentHash(table), source.contentHash(table), table);
+  });
 });
