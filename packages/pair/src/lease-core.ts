@@ -3,7 +3,7 @@
  * those of architecture 8; docs/decisions/0178 to 0182 say why. The simulator beside it (test/simulation) runs the same code.
  */
 import type { LeaseEffect, LeaseInput, LeaseRequest, LeaseState, LeaseStep, WitnessRecord } from './lease-state.ts';
-import { grantorSpanMs, holderSpanMs } from './lease-terms.ts';
+import { grantorSpanMs, holderSpanMs, RELEASE_REST_MS } from './lease-terms.ts';
 
 /** A standby asks again this long after the moment at which the lease should be free. */
 const AFTER_END_MS = 10;
@@ -257,8 +257,15 @@ function answeredStandby(state: LeaseState, { outstanding, outcome, record, nowM
 }
 
 /** Whether this standby may ask for the lease by itself, by what is on record. */
-function mayTakeOver(state: LeaseState, record: WitnessRecord | undefined): boolean {
-  if (record === undefined || record.leftMs > 0 || !state.isReady || record.history !== state.history) return false;
+function mayTakeOver(state: LeaseState, record: WitnessRecord | undefined, nowMs: number): boolean {
+  if (
+    record === undefined ||
+    record.leftMs > 0 ||
+    nowMs < state.restsUntilMs ||
+    !state.isReady ||
+    record.history !== state.history
+  )
+    return false;
   return record.epoch >= state.epoch && state.position.seq >= record.peerSeq && record.inSync.includes(state.self);
 }
 
@@ -271,7 +278,7 @@ function considerClaim(state: LeaseState, record: WitnessRecord | undefined, now
     nextSendMs: nowMs + Math.min(state.terms.renewIntervalMs, leftMs > 0 ? leftMs + AFTER_END_MS : Infinity),
   };
   if (!isAlive(state, nowMs) || state.givenUntilMs > nowMs) return only(waiting);
-  if (ordered === undefined && !mayTakeOver(state, record)) return only({ ...waiting, claim: undefined });
+  if (ordered === undefined && !mayTakeOver(state, record, nowMs)) return only({ ...waiting, claim: undefined });
   // A person's claim is sent while the lease is held: the witness renews it no more.
   if (leftMs > 0 && ordered?.forcedBy === undefined) return only(waiting);
   const known = Math.max(state.epoch, record?.epoch ?? 0);
@@ -296,7 +303,7 @@ function claimed(state: LeaseState, { forcedBy, lifeMs, nowMs }: Input<'claim'>)
 }
 
 function released(state: LeaseState, { peerInSync, nowMs }: Input<'release'>): LeaseStep {
-  const idle: LeaseState = { ...nothingHeld(state), role: 'none' };
+  const idle: LeaseState = { ...nothingHeld(state), role: 'none', restsUntilMs: nowMs + RELEASE_REST_MS };
   if (state.role !== 'primary' || state.link !== 'ready') return only(idle, { kind: 'released' });
   const { site, epoch, peer, position } = state;
   const { seq, peerSeq } = position;

@@ -75,6 +75,8 @@ export interface LeaseState {
   readonly leaseMs: number;
 
   readonly claim: Claim | undefined;
+  /** It gave the lease up for the other side: it takes nothing over by itself before. */
+  readonly restsUntilMs: number;
   /** This side promised the holder not to take over before. */
   readonly givenUntilMs: number;
   readonly aliveAtMs: number;
@@ -98,7 +100,7 @@ export type LeaseInput = { nowMs: number } & (
   | { kind: 'ready'; isReady: boolean }
   /** Main signed what `sign` asked for. */
   | { kind: 'signed'; epoch: number; statement: SignedStatement }
-  /** A planned swap, or a named person's order. */
+  /** A planned swap, after the holder has said over the pair link that it writes no more; or, with `forcedBy`, a named person's order. */
   | { kind: 'claim'; forcedBy: string | undefined; lifeMs: number }
   | { kind: 'release'; peerInSync: boolean }
   /** From now on leases of this length are asked for. */
@@ -173,6 +175,7 @@ export function openLease(options: LeaseOptions): LeaseState {
     position: { seq: 0, peerSeq: 0 },
     leaseMs: terms.leaseMs,
     claim: undefined,
+    restsUntilMs: 0,
     givenUntilMs: role === 'primary' ? 0 : nowMs + grantorSpanMs(terms.leaseMs),
     aliveAtMs: nowMs,
   };

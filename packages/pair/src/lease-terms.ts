@@ -19,6 +19,8 @@ export const LEASE_TERMS: LeaseTerms = { leaseMs: 3000, renewIntervalMs: 500, an
 export const RESTART_LEASE_MS = 15_000;
 /** A claim that was ordered is tried for so long: longer than any lease. The witness keeps the holder from renewing for so long after it last heard of the claim. */
 export const CLAIM_LIFE_MS = 20_000;
+/** Whoever gave the lease up takes it back by itself only after this: it was meant for the other side. */
+export const RELEASE_REST_MS = 5_000;
 export const CLAIM_HEARD_LIMIT_MS = 3_000;
 
 /** Share of a span by which one clock may be wrong. Real ones: less than a thousandth. */

@@ -161,7 +161,6 @@ test('a primary holds the lease, tells who is in sync, and hands over in a plann
 test('a primary that is stopped is followed by its peer, and holds nothing when it goes on', async () => {
   const { child, says } = await primaryChild(0);
   const other = open(1, 'standby');
-  other.setInSync(true);
   await recordedInSync(other);
   child.kill('SIGSTOP');
   const { epoch: next } = await won(other);
@@ -180,7 +179,6 @@ test('a primary that is stopped is followed by its peer, and holds nothing when 
 test('a primary whose main loop hangs asks for nothing, and is followed', async () => {
   const { child, says } = await primaryChild(1);
   const other = open(0, 'standby');
-  other.setInSync(true);
   await recordedInSync(other);
   child.send({ kind: 'hang', ms: 60_000 } satisfies ToChild);
   const { epoch: next } = await won(other);
@@ -200,7 +198,6 @@ test('while the witness is away the peer lets the primary go on; without either 
   other.overPairLink({ ask: () => undefined, answer: (answer) => isJoined && one.peerAnswers(answer) });
   await held(one);
   one.setInSync(true);
-  other.setInSync(true);
   await recordedInSync(one);
   await witness.end('SIGKILL');
   await waitUntil('it is known', () => one.state()?.state === 'unreachable');

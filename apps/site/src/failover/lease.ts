@@ -69,6 +69,7 @@ export class Lease {
   #aliveTimer: NodeJS.Timeout | undefined;
   #restartTimer: NodeJS.Timeout | undefined;
   #inSync = false;
+  #isFit = true;
   /** Given up: whatever the thread has still written. */
   #isReleased = false;
   #version = 0;
@@ -122,27 +123,39 @@ export class Lease {
     return untilMs === HELD_FOR_EVER ? Infinity : Math.max(0, Number(untilMs) - bootClockMs());
   }
 
-  /** Main took a role: of itself, or because of `onWon` or `onLost`. As primary it is in sync with nobody until `setInSync` says so. */
+  /** Main took a role: of itself, or because of `onWon` or `onLost`. A new primary is in sync with nobody until `setInSync` says so. */
   setRole(facts: LeaseRoleFacts): void {
     if (this.#config === undefined) return;
+    const { role, history, epoch } = this.#config;
+    const isSame = role === 'primary' && facts.role === role && facts.history === history && facts.epoch === epoch;
+    if (!isSame) this.#inSync = false;
     this.#config = { ...this.#config, ...facts };
-    this.#inSync = false;
     this.#isReleased = false;
     this.#tell({ kind: 'role', role: facts.role, history: facts.history, epoch: facts.epoch, statement: facts.statement });
+    this.#tellFit();
   }
 
   /**
-   * Primary: whether the peer has everything, but for what replies are waiting for. `true` is to be said only when every change that was answered for is on the peer, and
-   * from then on replies wait; after `false` they go on waiting (in sync mode) until `recordPeerBehind` has resolved. Standby: whether its copy is whole and follows, so
-   * that it may take over.
+   * Of the primary: whether the peer has everything, but for what replies are waiting for. `true` is to be said only when every change that was answered for is on the peer,
+   * and from then on replies wait; after `false` they go on waiting (in sync mode) until `recordPeerBehind` has resolved. Without effect on a standby: whether that may take
+   * over is what the primary said last, which the witness has on record.
    */
   setInSync(inSync: boolean): void {
-    if (this.#config === undefined || this.#inSync === inSync) return;
+    if (this.#config?.role !== 'primary' || this.#inSync === inSync) return;
     this.#inSync = inSync;
-    if (this.#config.role === 'standby') return this.#tell({ kind: 'ready', isReady: inSync });
     this.#version += 1;
     this.alive();
     this.#tell({ kind: 'wish', inSync, version: this.#version });
+  }
+
+  /**
+   * Of a standby: whether there is a copy that it could be primary with. It need not follow just now: that the primary is gone is when it is wanted. Fit until this says
+   * otherwise, as while the copy is replaced.
+   */
+  setFit(isFit: boolean): void {
+    if (this.#isFit === isFit) return;
+    this.#isFit = isFit;
+    this.#tellFit();
   }
 
   /** Whether the witness has on record that the peer is behind, so that a primary in sync mode may answer without it. True while automatic failover is off. */
@@ -158,7 +171,7 @@ export class Lease {
   }
 
   /**
-   * Gets the lease for a standby: in a planned swap, after the holder's `release`; or by the word of a named person, who was shown what is lost (`forcedBy`). When it resolves
+   * Gets the lease for a standby: in a planned swap, after the holder has released it and said so over the pair link; or by the word of a named person, who was shown what is lost (`forcedBy`). When it resolves
    * this side holds the lease; it then becomes primary of `epoch` and says so by `setRole`. Rejects with `FAILOVER_CLAIM_FAILED`. While off: `undefined`.
    */
   async claim(options: { forcedBy?: string } = {}): Promise<WonLease | undefined> {
@@ -277,9 +290,12 @@ export class Lease {
     worker.once('exit', () => {
       if (this.#worker === worker) this.#threadEnded();
     });
-    const isReady = facts.role === 'standby' && this.#inSync;
-    if (isReady) this.#tell({ kind: 'ready', isReady });
+    this.#tellFit();
     if (facts.role === 'primary') this.#tell({ kind: 'wish', inSync: this.#inSync, version: this.#version });
+  }
+
+  #tellFit(): void {
+    if (this.#config?.role === 'standby') this.#tell({ kind: 'ready', isReady: this.#isFit });
   }
 
   #heldUntil(): bigint {
