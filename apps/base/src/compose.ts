@@ -12,7 +12,7 @@ import { applianceStarted, applianceStopped, webCertificateChanged } from './aud
 import type { BootLink } from './boot-link.ts';
 import type { BoxSources } from './box/box.ts';
 import { checkBoxStore, openBoxStore } from './box-store.ts';
-import { openWebCertificate, readWebCertificate, type WebCertificate } from './certificates/certificates.ts';
+import { HandedCertificate, openWebCertificate, readWebCertificate, type WebCertificate } from './certificates/certificates.ts';
 import { publicAddress, type BaseConfig } from './config/config.ts';
 import { Front } from './front/front.ts';
 import { openBoxInterface, openControlSocket, routesOfBox, type ControlHandlers } from './http/http.ts';
@@ -37,6 +37,8 @@ export interface Prepared {
   host: SiteHost;
   /** The certificate that the web is served with; another one takes its place when it is renewed. */
   web: { certificate: WebCertificate };
+  /** The one of the shared name, of a box that was made the backup of another. */
+  handed: HandedCertificate;
   /** Whether that version of the site is past its watch period; the engine knows, once it is open. */
   commits: { isCommitted(siteVersion: string): boolean };
   /** The highest epoch of the site that this box has known. */
@@ -119,6 +121,7 @@ export class Base {
     const epochs = new KnownEpoch(store, log);
     prepared.epochs.known = () => epochs.get();
     this.#host.on('pairState', (state) => epochs.note(state));
+    this.#serveHanded();
     this.#host.on('programChanged', (name) => this.#front.programChanged(name));
     this.#host.on('routeChanged', () => this.#front.setPrograms(this.#host.main, this.#host.relay));
   }
@@ -168,7 +171,9 @@ export class Base {
     if (this.#certificate.madeNow) this.#noteCertificate();
     this.#certificateTimer = setInterval(
       () =>
-        void this.#renewCertificate().catch((error: unknown) => this.#log.error({ err: error }, 'certificate.renewal-failed')),
+        void Promise.all([this.#renewCertificate(), this.#prepared.handed.renew()]).catch((error: unknown) =>
+          this.#log.error({ err: error }, 'certificate.renewal-failed'),
+        ),
       CERTIFICATE_CHECK_INTERVAL_MS,
     ).unref();
     this.#clock.start();
@@ -277,12 +282,24 @@ export class Base {
     if (!certificate.madeNow) return;
     this.#prepared.web.certificate = certificate;
     this.#front.setCertificate(certificate);
-    this.#host.tellWebKey(certificate.keyPin);
+    this.#host.tellWebKey(this.#prepared.handed.keyPinFor(this.#config.publicHost));
     this.#noteCertificate();
   }
 
-  #noteCertificate(): void {
-    const { issuedTo, sha256, notAfterMs } = this.#certificate;
+  /** The certificate of the shared name is handed over by the primary when a relationship is established, and served to whoever asks for that name. */
+  #serveHanded(): void {
+    const { handed } = this.#prepared;
+    const serve = () => handed.current && this.#front.setNamedCertificate(handed.namesAsked, handed.current);
+    serve();
+    handed.onChanged = (certificate) => {
+      serve();
+      this.#host.tellWebKey(handed.keyPinFor(this.#config.publicHost));
+      this.#noteCertificate(certificate);
+    };
+    this.#host.onCertificate((question) => handed.answer(question));
+  }
+
+  #noteCertificate({ issuedTo, sha256, notAfterMs }: WebCertificate = this.#certificate): void {
     this.#store.transact(SYSTEM, webCertificateChanged({ issuedTo, sha256, notAfterMs }), () => undefined);
   }
 
@@ -372,6 +389,7 @@ function ownCertificate({ paths, hosts }: BaseConfig): Promise<WebCertificate> {
 
 function load(config: BaseConfig, log: Log, certificate: WebCertificate): Prepared {
   const web = { certificate };
+  const handed = new HandedCertificate({ directory: config.paths.boxTls, own: () => web.certificate });
   const commits = { isCommitted: (_version: string): boolean => true };
   const epochs: Prepared['epochs'] = { known: () => readKnownEpoch(config.paths.boxDatabase, log) };
   const host = new SiteHost({
@@ -383,7 +401,7 @@ function load(config: BaseConfig, log: Log, certificate: WebCertificate): Prepar
       publicHost: config.publicHost,
       publicPort: config.port,
       hosts: config.hosts,
-      webKeyPin: web.certificate.keyPin,
+      webKeyPin: handed.keyPinFor(config.publicHost),
       updateMetadataDir: config.paths.clientSupplies.updateMetadata,
       runtimeArchivesDir: config.paths.clientSupplies.runtimeArchives,
       nextProgramsDir: config.paths.clientSupplies.next,
@@ -391,7 +409,7 @@ function load(config: BaseConfig, log: Log, certificate: WebCertificate): Prepar
     }),
     log,
   });
-  return { host, web, commits, epochs };
+  return { host, web, handed, commits, epochs };
 }
 
 function knownEpoch(known: { history: string; epoch: number } | undefined): { knownEpoch?: number; knownHistory?: string } {

@@ -113,6 +113,15 @@ export const toSite = z.discriminatedUnion('kind', [
   }),
   /** To main: carries a question to the base of the peer. Answered by `peer-answered`. */
   z.object({ kind: z.literal('ask-peer'), nonce: z.number().int(), question: boxQuestion }),
+  /** To main: the answer to `ask-certificate` and `take-certificate`: the names that are served now, and what was asked for. */
+  z.object({
+    kind: z.literal('certificate'),
+    nonce: z.number().int(),
+    names: z.array(z.string().max(255)).max(200),
+    certificatePem: z.string().max(100_000).optional(),
+    keyPem: z.string().max(20_000).optional(),
+    error: z.string().max(500).optional(),
+  }),
   /** To main: what this base answers to a `peer-asks`. */
   z.object({ kind: z.literal('box-answered'), nonce: z.number().int(), answer: boxAnswer }),
 ]);
@@ -232,6 +241,15 @@ export const fromSite = z.discriminatedUnion('kind', [
     result: z.unknown().optional(),
   }),
   z.object({ kind: z.literal('peer-answered'), nonce: z.number().int(), answer: boxAnswer }),
+  /** From main: which names the web certificate is good for; with `withKey`, when a relationship is established, the one of the shared name `host` and its key. */
+  z.object({ kind: z.literal('ask-certificate'), nonce: z.number().int(), host: z.string().max(255), withKey: z.boolean() }),
+  /** From main, of a backup: the certificate of the shared name, which the primary has handed over. */
+  z.object({
+    kind: z.literal('take-certificate'),
+    nonce: z.number().int(),
+    certificatePem: z.string().max(100_000),
+    keyPem: z.string().max(20_000),
+  }),
   /** From main: the base of the peer asks this one. */
   z.object({ kind: z.literal('peer-asks'), nonce: z.number().int(), peer: z.string(), question: boxQuestion }),
   /** The program cannot work and says why in one sentence; it exits next. */

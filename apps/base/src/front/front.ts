@@ -104,6 +104,11 @@ export class Front {
     this.#web.setSecureContext(certificate);
   }
 
+  /** New connections that ask for one of `names` (SNI; `*.` stands for one label) get this one. Whoever asks for another, or for none, gets that of `setCertificate`. */
+  setNamedCertificate(names: readonly string[], certificate: WebCertificate): void {
+    for (const name of names) this.#web.addContext(name, certificate);
+  }
+
   /** Who is at the other end of a request's socket. */
   peerOf(socket: object): Peer {
     return this.#connections.get(socket)?.peer ?? { address: '', port: 0 };

@@ -6,11 +6,12 @@ import { AppError } from '@bascule/errors/app-error.ts';
 import type { Log } from '@bascule/log/log.ts';
 import type { ProcessState } from '@bascule/protocol/appliance-control.ts';
 import type { BoxAnswer, BoxQuestion } from '@bascule/protocol/api/plans.ts';
-import type { FromSite, PairOrder } from '@bascule/protocol/base-site.ts';
+import type { FromSite, PairOrder, ToSite } from '@bascule/protocol/base-site.ts';
 import type { Losses, PlannedChange } from '@bascule/protocol/losses.ts';
 import { raiseGeneration, readGeneration } from '@bascule/store/generation-file.ts';
 import type { PairState } from './known-epoch.ts';
 import { PairTalk, type PeerAsks } from './pair-talk.ts';
+import type { CertificateQuestion } from '../certificates/certificates.ts';
 import { endLeftovers, noteSitePrograms } from './site-leftovers.ts';
 import { FREEZE_LIMIT_MS, newRunDir, SitePair, type SitePairOptions, type SiteSoftware } from './site-pair.ts';
 import type { SupervisedProgram } from './site-program.ts';
@@ -68,6 +69,7 @@ export class SiteHost extends EventEmitter<SiteHostEvents> {
   #earlierDeaths = 0;
   #heldSinceMs = 0;
   readonly #pairTalk: PairTalk;
+  #certificates: ((question: CertificateQuestion) => ToSite) | undefined;
 
   constructor(options: SiteHostOptions) {
     super();
@@ -324,6 +326,11 @@ export class SiteHost extends EventEmitter<SiteHostEvents> {
     this.#pairTalk.handler = handler;
   }
 
+  /** Who answers what main asks about the web certificate; one for all questions. */
+  onCertificate(handler: (question: CertificateQuestion) => ToSite): void {
+    this.#certificates = handler;
+  }
+
   /** Tells main of the version in force. One that is not running is told by its start. */
   tellMain(kind: 'committed' | 'update-metadata'): void {
     this.main.send({ kind });
@@ -366,6 +373,8 @@ export class SiteHost extends EventEmitter<SiteHostEvents> {
         this.#pairTalk.note(pair, message);
         if (pair === this.#pair) this.emit('pairState', message);
       }
+      if ((message.kind === 'ask-certificate' || message.kind === 'take-certificate') && this.#certificates !== undefined)
+        pair.main.send(this.#certificates(message));
       if (message.kind === 'peer-asks' && pair === this.#pair) void this.#pairTalk.answer(pair, message);
     });
     return pair;

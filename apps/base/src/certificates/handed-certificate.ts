@@ -1,0 +1,104 @@
+import { X509Certificate } from 'node:crypto';
+import { mkdirSync, readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
+import { dirname, join } from 'node:path';
+import { writeFileDurablySync } from '@bascule/core/durable-file.ts';
+import type { FromSite, ToSite } from '@bascule/protocol/base-site.ts';
+import { readPair, RENEW_BEFORE_DAYS, renewSelfMade, type WebCertificate } from './web-certificate.ts';
+
+const DAY_MS = 24 * 60 * 60 * 1000;
+
+export type CertificateQuestion = Extract<FromSite, { kind: 'ask-certificate' | 'take-certificate' }>;
+type CertificateAnswer = Extract<ToSite, { kind: 'certificate' }>;
+
+/**
+ * The web certificate of the shared name that the primary handed over when a failover relationship was established (docs/spec/pair.md, 4.6): `shared.pem` in `directory`,
+ * beside this box's own, which it never replaces. The front door serves it to whoever asks for one of its names (`setNamedCertificate`).
+ */
+export class HandedCertificate {
+  readonly #file: string;
+  readonly #own: () => WebCertificate;
+  readonly #now: () => number;
+  #current: WebCertificate | undefined;
+
+  /** Told of one that was taken or made anew, when it is on disk. */
+  onChanged: (certificate: WebCertificate) => void = () => undefined;
+
+  /** `own`: what the web is served with otherwise. */
+  constructor(options: { directory: string; own(): WebCertificate; now?: () => number }) {
+    this.#file = join(options.directory, 'shared.pem');
+    this.#own = () => options.own();
+    this.#now = options.now ?? Date.now;
+    this.#current = readStored(this.#file);
+  }
+
+  /** Undefined while none was handed over. */
+  get current(): WebCertificate | undefined {
+    return this.#current;
+  }
+
+  /** The names that whoever dials may ask for to get it; this box goes on to answer for itself as `localhost`, and names no address. */
+  get namesAsked(): string[] {
+    return (this.#current?.names ?? []).filter((name) => isIP(name) === 0 && name !== 'localhost');
+  }
+
+  /** SHA-256 (base64) of the public key that `host` is served with. */
+  keyPinFor(host: string): string {
+    return this.#servedFor(host).keyPin;
+  }
+
+  /** Answers main. A certificate that cannot be used is refused in words; what was there stays then. */
+  answer(question: CertificateQuestion): CertificateAnswer {
+    const { nonce } = question;
+    if (question.kind === 'ask-certificate') {
+      const { cert, key } = this.#servedFor(question.host);
+      const pair = { certificatePem: cert, keyPem: key };
+      return { kind: 'certificate', nonce, names: this.#names(), ...(question.withKey && pair) };
+    }
+    try {
+      this.#take(readPair(question.keyPem, question.certificatePem));
+    } catch {
+      const error = 'The certificate that was handed over cannot be used: it does not belong to its key, or could not be stored.';
+      return { kind: 'certificate', nonce, names: this.#names(), error };
+    }
+    return { kind: 'certificate', nonce, names: this.#names() };
+  }
+
+  /** A self-made one whose end is near is made anew for the same key and names, so that the name goes on to be served when its first maker is gone. */
+  async renew(): Promise<void> {
+    const current = this.#current;
+    if (current?.selfMade !== true || current.notAfterMs - this.#now() >= RENEW_BEFORE_DAYS * DAY_MS) return;
+    this.#take(await renewSelfMade(current, this.#now));
+  }
+
+  #take(certificate: WebCertificate): void {
+    mkdirSync(dirname(this.#file), { recursive: true, mode: 0o700 });
+    writeFileDurablySync(this.#file, `${certificate.key}${certificate.cert}`);
+    this.#current = certificate;
+    this.onChanged(certificate);
+  }
+
+  #servedFor(host: string): WebCertificate {
+    const handed = this.#current;
+    return handed !== undefined && covers(handed, host) ? handed : this.#own();
+  }
+
+  #names(): string[] {
+    return [...new Set([...this.#own().names, ...(this.#current?.names ?? [])])];
+  }
+}
+
+function covers({ cert }: WebCertificate, host: string): boolean {
+  const parsed = new X509Certificate(cert);
+  return (isIP(host) === 0 ? parsed.checkHost(host) : parsed.checkIP(host)) !== undefined;
+}
+
+function readStored(file: string): WebCertificate | undefined {
+  try {
+    const text = readFileSync(file, 'utf8');
+    const certificateAt = text.indexOf('-----BEGIN CERTIFICATE-----');
+    return readPair(text.slice(0, certificateAt), text.slice(certificateAt));
+  } catch {
+    return undefined;
+  }
+}
