@@ -1,7 +1,7 @@
 /** Two appliances as real processes on this machine, that can be made a failover pair, and what people do on their Failover pages. */
 import { z } from 'zod';
 import { failoverState, type EstablishRequest, type FailoverState } from '@bascule/protocol/api/failover.ts';
-import { ApiClient } from './api-client.ts';
+import { ApiClient, ApiFailure } from './api-client.ts';
 import { launchAppliance, type LaunchedAppliance, type LaunchOptions } from './launch-appliance.ts';
 import { SITE_PASSWORD } from './upgrade-scene.ts';
 import { waitUntil } from './wait-until.ts';
@@ -27,34 +27,16 @@ export class PairSide {
     return { host: this.appliance.address, port: this.appliance.port };
   }
 
-  state(): Promise<FailoverState> {
-    return this.site.call('GET', 'failover', failoverState);
+  async state(): Promise<FailoverState> {
+    return this.#loggedIn(() => this.site.call('GET', 'failover', failoverState));
   }
 
-  /** Logs in anew: another appliance's users may be here now. */
-  async logIn(): Promise<void> {
-    await waitUntil(
-      `${this.name} lets its administrator in`,
-      async () => {
-        const client = await ApiClient.pin(this.appliance.url);
-        if ((await client.logIn('admin', SITE_PASSWORD)) !== 'ok') return false;
-        this.site = client;
-        return true;
-      },
-      PAIR_LIMIT_MS,
-    );
-  }
-
-  /** Waits until the state of this side is as `wanted` says; logs in again when that is needed. */
+  /** Waits until the state of this side is as `wanted` says. */
   async until(what: string, wanted: (state: FailoverState) => boolean): Promise<FailoverState> {
     return waitUntil(
       `${this.name}: ${what}`,
       async () => {
-        const state = await this.state().catch(async (error: unknown) => {
-          const client = await ApiClient.pin(this.appliance.url);
-          if ((await client.logIn('admin', SITE_PASSWORD)) === 'ok') this.site = client;
-          throw error;
-        });
+        const state = await this.state();
         return wanted(state) ? state : undefined;
       },
       PAIR_LIMIT_MS,
@@ -63,7 +45,20 @@ export class PairSide {
 
   /** Does something on the Failover page. */
   async act(what: string, body: unknown = {}): Promise<void> {
-    await this.site.call('POST', `failover/${what}`, z.unknown(), body);
+    await this.#loggedIn(() => this.site.call('POST', `failover/${what}`, z.unknown(), body));
+  }
+
+  /** Logs in again when that is needed: the users of the other appliance may be here now. */
+  async #loggedIn<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      if (!(error instanceof ApiFailure) || error.status !== 401) throw error;
+      const client = await ApiClient.pin(this.appliance.url);
+      if ((await client.logIn('admin', SITE_PASSWORD)) !== 'ok') throw error;
+      this.site = client;
+      return await work();
+    }
   }
 }
 
@@ -102,7 +97,7 @@ export class PairScene implements AsyncDisposable {
       ...options,
     });
     await primary.until('has a backup', ({ self, peer }) => self.role === 'primary' && peer?.role === 'backup');
-    await backup.logIn();
+    await backup.until('is the backup', ({ self }) => self.role === 'backup');
     await this.caughtUp(primary);
   }
 
