@@ -13,6 +13,7 @@ import { FOLLOWING_STEPS, TRANSACTION_STEPS } from './transaction.ts';
 const WRITER = fileURLToPath(new URL('../test/crash-writer.ts', import.meta.url));
 const FOLLOWER = fileURLToPath(new URL('../test/crash-follower.ts', import.meta.url));
 const RANDOM_KILLS = 12;
+const FOLLOWER_KILLS = 6;
 const SOURCE_CHANGES = 400;
 
 function scratch(): { directory: string; database: string; acks: string } & Disposable {
@@ -94,7 +95,7 @@ test('a follower that is killed', async (t) => {
     t.diagnostic(`BASCULE_TEST_SEED=${seed}`);
     let state = seed;
     const [follower, acks] = [join(files.directory, 'follower.db'), join(files.directory, 'follower-acks')];
-    for (let round = 0; round < RANDOM_KILLS && acknowledged(acks) < source.head().seq; round += 1) {
+    for (let round = 0; round < FOLLOWER_KILLS && acknowledged(acks) < source.head().seq; round += 1) {
       state = (state * 1_103_515_245 + 12_345) % 2 ** 31;
       // Behind the migrations: before them there is nothing to compare.
       const target = acknowledged(acks) + 5 + (state % 50);
