@@ -24,7 +24,12 @@ export function PlanSection({ plan, applianceName, nowMs, isSilent }: PlanSectio
   const state = plan.isUndoing
     ? t(`plans:undoing.${plan.state === 'paused' ? 'paused' : 'running'}`)
     : t(`plans:state.${plan.state}`);
-  const elapsed = startedAtMs === null ? '' : formatDuration((endedAtMs ?? tickingMs) - startedAtMs);
+  const times = {
+    time: startedAtMs === null ? '' : formatDuration((endedAtMs ?? tickingMs) - startedAtMs),
+    expected: formatDuration(expectedMs(plan.steps)),
+  };
+  const begun = endedAtMs === null ? t('plans:elapsed', times) : t('plans:took', times);
+  const timeText = startedAtMs === null ? t('plans:expected', { time: times.expected }) : begun;
   return (
     <Section
       title={t('plans:title', { kind: t(`plans:kind.${kind}`) })}
@@ -35,17 +40,13 @@ export function PlanSection({ plan, applianceName, nowMs, isSilent }: PlanSectio
           <p role="status">
             <StateMark tone={toneOf(plan)}>{state}</StateMark>
           </p>
-          <p className="b-quiet">
-            {startedAtMs === null
-              ? t('plans:expected', { time: formatDuration(expectedMs(plan.steps)) })
-              : t('plans:elapsed', { time: elapsed, expected: formatDuration(expectedMs(plan.steps)) })}
-          </p>
+          <p className="b-quiet">{timeText}</p>
         </div>
         <PlanActions plan={plan} applianceName={applianceName} isSilent={isSilent} />
         {plan.report !== null && <PlanReportPanel plan={plan.id} signed={plan.report} />}
         {!isOver(plan) && <Sides plan={plan} />}
         <PlanSteps plan={plan} tickingMs={tickingMs} />
-        <ByAddress consumers={plan.consumersByAddress} />
+        {plan.sides.length > 1 && !isOver(plan) && <ByAddress consumers={plan.consumersByAddress} />}
       </div>
     </Section>
   );

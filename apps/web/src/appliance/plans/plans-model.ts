@@ -38,7 +38,7 @@ export function actionsOf(plan: Plan, applianceName: string): PlanAction[] {
     case 'running':
       return plan.isUndoing ? [] : ['pause', ...cancel];
     case 'waits-for-person':
-      return personStep(plan) === undefined ? ['run-through', 'next-step', ...cancel] : ['confirm', 'pause', ...cancel];
+      return personStep(plan) === undefined ? ['run-through', 'next-step', ...cancel] : ['confirm', ...cancel];
     default:
       return plan.isUndoing ? ['continue', 'give-up'] : ['continue', 'next-step', ...cancel, 'give-up'];
   }

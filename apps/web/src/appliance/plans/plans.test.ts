@@ -30,7 +30,7 @@ describe('what a person can do with a plan', () => {
 
   it('confirms where somebody has to look, and goes on where it waits between two steps', () => {
     const steps = [{ ...STEP, state: 'waits-for-person' as const }];
-    assert.deepEqual(actionsOf({ ...PLAN, state: 'waits-for-person', steps }, 'alpha'), ['confirm', 'pause', 'cancel']);
+    assert.deepEqual(actionsOf({ ...PLAN, state: 'waits-for-person', steps }, 'alpha'), ['confirm', 'cancel']);
     assert.deepEqual(actionsOf({ ...PLAN, state: 'waits-for-person' }, 'alpha'), ['run-through', 'next-step', 'cancel']);
   });
 
