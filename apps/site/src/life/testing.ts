@@ -9,13 +9,19 @@ import { WebSocket } from 'ws';
 import { sitePaths } from '@bascule/core/home.ts';
 import { CSRF_HEADER } from '@bascule/protocol/api/common.ts';
 import { fromSite, type FromSite, type SiteStart, type ToSite } from '@bascule/protocol/base-site.ts';
+import { PAIR_ALPN, PAIR_DATA_ALPN } from '@bascule/protocol/pair-link.ts';
 import { raiseGeneration } from '@bascule/store/generation-file.ts';
 import { connectWithPreamble } from '@bascule/wire/preamble.ts';
 import type { WebSocketLike } from '@bascule/wire/viewer-client.ts';
 import { testSiteConfig } from '../testing.ts';
 
 const PEER = { address: '192.0.2.7', port: 4711 };
-const DATA_ALPN_BYTES = Buffer.from('bascule-data/1');
+/** What base reads of a ClientHello, and who gets the connection: the first of these that is in it. */
+const ALPNS = [
+  [PAIR_DATA_ALPN, 'relay'],
+  [PAIR_ALPN, 'main'],
+  ['bascule-data/1', 'relay'],
+] as const;
 /** Longer than any of these programs takes for anything here. */
 const ANSWER_LIMIT_MS = 30_000;
 
@@ -91,13 +97,14 @@ export class SiteStage {
     socket.on('error', () => {});
     socket.once('data', (head: Buffer) => {
       socket.pause();
-      void this.#whenActive().then(({ main, relay }) => handOver(head.includes(DATA_ALPN_BYTES) ? relay : main, head, socket));
+      const [alpn, to] = ALPNS.find(([name]) => head.includes(name)) ?? [undefined, 'main'];
+      void this.#whenActive().then((pair) => handOver(pair[to], head, socket, alpn));
     });
   });
 
-  constructor() {
+  constructor(name?: string) {
     const { paths: _paths, webDir: _webDir, verifyTool: _verifyTool, keyFile: _keyFile, ...start } = testSiteConfig();
-    this.start = start;
+    this.start = { ...start, ...(name !== undefined && { applianceName: name }) };
     this.home = dirname(start.siteDir);
   }
 
@@ -187,6 +194,14 @@ export class SiteStage {
     return { status: response.statusCode!, json: (text === '' ? {} : JSON.parse(text)) as Record<string, unknown> };
   }
 
+  /** Both programs die, as when the machine loses its power. */
+  async kill(): Promise<void> {
+    const pair = this.active!;
+    this.active = undefined;
+    for (const { child } of [pair.main, pair.relay]) child.kill('SIGKILL');
+    await Promise.all([pair.main.exited, pair.relay.exited]);
+  }
+
   /** A new administrator's first minute. */
   async takeOver(oneTimePassword: string): Promise<void> {
     const next = 'a long enough password for tests';
@@ -230,10 +245,10 @@ export class SiteStage {
   }
 }
 
-function handOver(program: StageProgram, head: Buffer, socket: Socket): void {
+function handOver(program: StageProgram, head: Buffer, socket: Socket, alpn: string | undefined): void {
   if (!program.child.connected) return void socket.destroy();
   program.child.send(
-    { kind: 'link', head: new Uint8Array(head), ...PEER } satisfies ToSite,
+    { kind: 'link', head: new Uint8Array(head), ...PEER, ...(alpn !== undefined && { alpn }) } satisfies ToSite,
     socket,
     {},
     (error) => error && socket.destroy(),
