@@ -122,7 +122,6 @@ function say(message: FromSite): void {
   if (message.kind !== 'pair-state') return tell(message);
   const again = (): void => tell({ ...message, ...(message.atBootMs !== undefined && { atBootMs: bootClockMs() }) });
   again();
-  if (message.atBootMs === undefined) return;
   saying = setInterval(again, 500);
   process.once('SIGUSR1', () => say({ ...message, serves: false, role: 'backup' }));
 }

@@ -1,6 +1,6 @@
 /**
  * base as far as traffic goes, as a process of its own that a test can stop: a real SiteHost with the fixture programs, addresses and traffic, beside a real helper.
- * `node traffic-program.ts HOME HELPER_SOCKET ADDRESS`: holds ADDRESS on eth0 while its main serves. Says `{main: pid}` when it works.
+ * `node traffic-program.ts HOME HELPER_SOCKET ADDRESS [when]`: holds ADDRESS on eth0 while its main serves, which says when it says so. Says `{main: pid}` when it works.
  */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -12,7 +12,7 @@ import { Addresses, HelperClient, networkMigrations } from '../src/network/netwo
 import { SiteHost, type PairState } from '../src/site-host/site-host.ts';
 import { Traffic } from '../src/traffic/traffic.ts';
 
-const [home = '', helperSocket = '', address = ''] = process.argv.slice(2);
+const [home = '', helperSocket = '', address = '', says = ''] = process.argv.slice(2);
 const paths = homePaths(home);
 const log = createLog('test', 'silent');
 for (const directory of [paths.box, join(paths.run, 'control')]) mkdirSync(directory, { recursive: true });
@@ -60,7 +60,7 @@ const serving: PairState = {
   peer: null,
   lagChanges: null,
   lagSeconds: null,
-  atBootMs: bootClockMs(),
+  ...(says === 'when' && { atBootMs: bootClockMs() }),
 };
 
 await network.add(SYSTEM, { enabled: true, device: 'eth0', address, prefix: 24, accessType: 'both', shared: true }, '');

@@ -42,6 +42,15 @@ describe('the highest epoch that a box has known', () => {
     known.note({ role: 'single', history: 'own', epoch: 9 });
     known.note({ role: 'backup', history: 'theirs', epoch: 2 });
     assert.deepEqual(known.get(), { history: 'theirs', epoch: 2 });
+  });
+
+  it('gets the name of the history with the first relationship', () => {
+    const directory = mkdtempSync(join(tmpdir(), 'bascule-epoch-'));
+    const store = Store.open({ path: join(directory, 'box.db'), migrations: siteHostMigrations, appliance: 'a', log });
+    const known = new KnownEpoch(store, log);
+    known.note({ role: 'single', history: '', epoch: 1 });
+    known.note({ role: 'primary', history: 'one', epoch: 1 });
+    assert.deepEqual(known.get(), { history: 'one', epoch: 1 });
     store.close();
     rmSync(directory, { recursive: true });
   });

@@ -59,7 +59,9 @@ export class KnownEpoch {
     const known = this.get();
     if (known !== undefined) {
       const isOtherSite = role === 'backup' && known.history !== history;
-      if (!isOtherSite && epoch <= known.epoch) return;
+      // An appliance by itself names no history; it gets one with its first relationship.
+      const isNamed = known.history === '' && history !== '' && epoch === known.epoch;
+      if (!isOtherSite && !isNamed && epoch <= known.epoch) return;
     }
     try {
       this.#store.transact(SYSTEM, epochNoted({ history, epoch }), (tx) =>

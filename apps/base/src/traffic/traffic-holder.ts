@@ -10,6 +10,9 @@ export const HOLD_INTERVAL_MS = 1_000;
 export const MAIN_SILENCE_LIMIT_MS = 4_000;
 /** While base itself puts one version of the site in the place of another, main is silent on purpose; not for longer than this. */
 export const SWITCH_HOLD_LIMIT_MS = 120_000;
+/** A base whose loop stood still for longer was stopped, or badly held up: what it then reads may have lain about, and is doubted for as long as main needs to say it anew. */
+export const STALL_LIMIT_MS = 2_000;
+export const DOUBT_MS = 1_200;
 /** Announcements after a gain: each second, then more seldom, for a minute (a switch or neighbour may have missed the first). */
 export const ANNOUNCE_EACH_SECOND_MS = 10_000;
 export const ANNOUNCE_LATER_INTERVAL_MS = 5_000;
@@ -40,6 +43,9 @@ export class Holder {
   readonly #options: HolderOptions;
   #said: PairState | undefined;
   #heardAtMs = 0;
+  /** When this program was last seen to run, and until when a yes that does not say when it was said is not believed. */
+  #awakeAtMs = bootClockMs();
+  #doubtUntilMs = 0;
   #isHolding = false;
   #held: AddressRow[] = [];
   #isOver = false;
@@ -63,12 +69,14 @@ export class Holder {
   }
 
   start(): void {
+    this.#awakeAtMs = bootClockMs();
     this.#timer = setInterval(() => void this.turn(), HOLD_INTERVAL_MS).unref();
   }
 
   /** Takes what main says. What lay in the channel while base was stopped counts from when it was said. */
   hear(state: PairState): void {
-    const nowMs = bootClockMs();
+    const nowMs = this.#noteAwake();
+    if (state.serves && state.atBootMs === undefined && nowMs < this.#doubtUntilMs) return;
     this.#said = state;
     this.#heardAtMs = Math.min(state.atBootMs ?? nowMs, nowMs);
     void this.turn();
@@ -91,10 +99,17 @@ export class Holder {
     if (!keeps) await this.#options.addresses.release();
   }
 
+  #noteAwake(): number {
+    const nowMs = bootClockMs();
+    if (nowMs - this.#awakeAtMs > STALL_LIMIT_MS) this.#doubtUntilMs = nowMs + DOUBT_MS;
+    this.#awakeAtMs = nowMs;
+    return nowMs;
+  }
+
   async #turns(): Promise<void> {
     while (this.#isAsked && !this.#isOver) {
       this.#isAsked = false;
-      const nowMs = bootClockMs();
+      const nowMs = this.#noteAwake();
       const untilMs = holdUntil(this.#said, this.#heardAtMs, nowMs, this.#options.isSwitching());
       if (untilMs > 0) await this.#hold(untilMs);
       else await this.#release();

@@ -23,7 +23,7 @@ export function ResolutionSection({ state }: { state: TrafficState }) {
     [t],
   );
   const { sharedName, resolution, settings } = state;
-  const steps = settings.way === 'checklist' ? (['addresses', 'dns', 'nat', 'wait'] as const) : [];
+  const steps = settings.way === 'checklist' ? (['addresses', 'change', 'wait'] as const) : [];
   return (
     <Section title={t('network:resolution.title', { name: sharedName })} note={t('network:resolution.note')}>
       <DataTable
@@ -34,7 +34,7 @@ export function ResolutionSection({ state }: { state: TrafficState }) {
         empty={t('network:resolution.none')}
       />
       {steps.length > 0 && (
-        <List type="ordered" mt="sm">
+        <List type="ordered" size="sm" mt="sm">
           {steps.map((step) => (
             <List.Item key={step}>{t(`network:checklist.${step}`, { name: sharedName })}</List.Item>
           ))}
