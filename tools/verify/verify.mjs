@@ -18,7 +18,7 @@ const HASH_BYTES = 32;
 const LINE_MAX_BYTES = 16 * 1024 * 1024;
 const CHAINS_MAX = 10_000;
 const IDENTITY_MAX_BYTES = 64 * 1024;
-const FrameType = { header: 1, output: 2, resumed: 3, end: 4 };
+const FrameType = { header: 1, output: 2, resumed: 3, end: 4, gap: 5 };
 /** Exports of 0.1 have no signed heads. */
 const HEADS_FORMAT = 'bascule-audit/2';
 /** With the site identities before the one in force. */
@@ -119,6 +119,7 @@ async function verifyRecording(reader, found) {
     outBytes: 0,
     head: ZEROS,
     resumed: 0,
+    gaps: [],
   });
   let hash = Buffer.alloc(HASH_BYTES);
   let end;
@@ -159,12 +160,20 @@ function takeFrame(type, body, where, found) {
   } else if (type === FrameType.resumed) {
     parseJson(body, where);
     found.resumed += 1;
+  } else if (type === FrameType.gap) {
+    const { from, to, atMs, reason } = parseJson(body, where);
+    if (from !== found.outBytes || !Number.isSafeInteger(to) || to <= from)
+      throw new Broken(`${where}: a gap from ${printable(from)} to ${printable(to)}, where output ends at ${found.outBytes}`);
+    found.gaps.push({ from, to, atMs, reason });
+    found.outBytes = to;
   } else if (type === FrameType.end) {
     found.end = parseJson(body, where);
     if (found.end.outBytes !== found.outBytes)
       throw new Broken(
         `${where}: the end tells of ${printable(found.end.outBytes)} bytes of output, there are ${found.outBytes}`,
       );
+    if ((found.end.gapBytes ?? 0) !== gapBytesOf(found))
+      throw new Broken(`${where}: the end tells of ${printable(found.end.gapBytes)} bytes in gaps, there are ${gapBytesOf(found)}`);
     return found.end;
   } else {
     throw new Broken(`${where}: unknown frame type ${type}`);
@@ -478,6 +487,8 @@ function summariseHistories({ partings, branches }, add) {
     );
 }
 
+const gapBytesOf = ({ gaps }) => (gaps ?? []).reduce((sum, { from, to }) => sum + to - from, 0);
+
 function summarise(found) {
   const lines = [];
   const add = (label, value) => lines.push(`  ${`${label}:`.padEnd(12)} ${value}`);
@@ -495,8 +506,10 @@ function summarise(found) {
     if (end) add('ended', `${printable(end.reason)}${end.exitCode === null ? '' : `, exit code ${printable(end.exitCode)}`}`);
     add(
       'content',
-      `${found.frames} frames, ${found.outBytes} bytes of output${found.resumed > 0 ? `, taken up again ${found.resumed} times` : ''}`,
+      `${found.frames} frames, ${found.outBytes - gapBytesOf(found)} bytes of output${found.resumed > 0 ? `, taken up again ${found.resumed} times` : ''}`,
     );
+    for (const { from, to, atMs, reason } of found.gaps ?? [])
+      add('MISSING', `${to - from} bytes of output behind ${from} (noted ${instant(atMs)}: ${printable(reason)})`);
   } else if (found.kind === 'audit') {
     add('content', `${found.events} audit events in ${found.chains.size} chain(s)`);
     if (found.first) add('when', `${instant(found.first.atMs)} to ${instant(found.last.atMs)}`);

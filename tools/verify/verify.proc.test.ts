@@ -92,7 +92,17 @@ test('a whole recording: summary, head, comparison (wire 6)', async () => {
   assert.equal((await verify(bytes, `--head=${'0'.repeat(64)}`)).code, 1);
 });
 
+const gap = (from: number, to: number): Frame => [5, json({ from, to, atMs: 1_700_000_030_000, reason: 'a failover' })];
+test('a recording that names what is missing of it is whole, and the gap is shown (wire 6.9)', async () => {
+  const endBehindGap: Frame = [4, json({ reason: 'ended-by-user', exitCode: 0, endedAtMs: 1, outBytes: 12, gapBytes: 4 })];
+  const { code, said } = await verify(recording([header, output(0, 'hello'), gap(5, 9), output(9, 'you'), endBehindGap]).bytes);
+  assert.equal(code, 0, said);
+  assert.match(said, /8 bytes of output[^]*MISSING: +4 bytes of output behind 5 .*a failover/);
+});
+
 const broken: Record<string, [Frame[], RegExp]> = {
+  'a gap that does not begin where output ends': [[header, output(0, 'hello'), gap(4, 9), end(9)], /frame 3 .*a gap from 4/],
+  'a gap that its end does not count': [[header, gap(0, 9), end(9)], /frame 3 .*9/],
   'a gap': [[header, output(0, 'hello'), output(6, 'x'), end(6)], /frame 3 .*offset is 6, expected 5/],
   'a repeat': [[header, output(0, 'hello'), output(0, 'hello'), end(10)], /frame 3 .*offset/],
   'a second header': [[header, header, end(0)], /frame 2 .*header/],
