@@ -126,7 +126,10 @@ export class WitnessClient {
   /** Rejects when the handshake fails. */
   static async connect(port: number, key: WitnessKey | undefined, options: ConnectionOptions = {}): Promise<WitnessClient> {
     const socket = connect({
-      ...{ host: '127.0.0.1', port, ALPNProtocols: [WITNESS_ALPN], rejectUnauthorized: false },
+      host: '127.0.0.1',
+      port,
+      ALPNProtocols: [WITNESS_ALPN],
+      rejectUnauthorized: false,
       ...(key && { key: key.keyPem, cert: key.certificatePem }),
       ...options,
     });

@@ -296,10 +296,10 @@ function signed(state: LeaseState, { epoch, statement, nowMs }: Input<'signed'>)
 
 function claimed(state: LeaseState, { forcedBy, lifeMs, nowMs }: Input<'claim'>): LeaseStep {
   if (state.role !== 'standby') return only(state, { kind: 'claim-failed', outcome: 'malformed' });
-  return tick(
-    { ...state, claim: { forcedBy, untilMs: nowMs + lifeMs, epoch: 0, statement: undefined }, nextSendMs: nowMs },
-    nowMs,
-  );
+  const claim = { forcedBy, untilMs: nowMs + lifeMs, epoch: 0, statement: undefined };
+  // The holder to whom this side promised something has given way itself.
+  const givenUntilMs = forcedBy === undefined ? 0 : state.givenUntilMs;
+  return tick({ ...state, claim, givenUntilMs, nextSendMs: nowMs }, nowMs);
 }
 
 function released(state: LeaseState, { peerInSync, nowMs }: Input<'release'>): LeaseStep {
