@@ -1,5 +1,5 @@
 import { me } from '@bascule/protocol/api/auth.ts';
-import { attachTicket } from '@bascule/protocol/api/access-sessions.ts';
+import { attachTicket, isFinalAttachRefusal } from '@bascule/protocol/api/access-sessions.ts';
 import type { ViewerNotice } from '@bascule/protocol/data-link.ts';
 import { EndReason } from '@bascule/protocol/end-reason.ts';
 import { ViewerClient, type ViewerStatus } from '@bascule/wire/viewer-client.ts';
@@ -8,8 +8,6 @@ import { ConsoleError, ExitCode } from './exit-code.ts';
 import { SiteRefusal, type SiteConnection } from './site-connection.ts';
 import type { Terminal } from './terminal.ts';
 
-/** Answers to an attach after which another try makes no sense: logged out, gone, over. */
-const FINAL_STATUS = new Set([401, 404, 409]);
 /** A person who types keeps the login alive; the site is told at most this often. */
 const PRESENCE_EVERY_MS = 60_000;
 /** A break shorter than this is not worth a word. */
@@ -204,7 +202,7 @@ async function ticketFor(connection: SiteConnection, session: string): Promise<s
     return (await connection.call('POST', `access-sessions/${session}/attach`, attachTicket, {})).ticket;
   } catch (error) {
     const isFinal =
-      (error instanceof SiteRefusal && FINAL_STATUS.has(error.status)) ||
+      (error instanceof SiteRefusal && isFinalAttachRefusal(error)) ||
       (error instanceof ConsoleError && error.exitCode === ExitCode.certificate);
     throw Object.assign(error instanceof Error ? error : new Error(String(error)), { permanent: isFinal });
   }

@@ -27,6 +27,11 @@ export class PairSide {
     return { host: this.appliance.address, port: this.appliance.port };
   }
 
+  /** Where connections go that are passed on to it. */
+  endpointOf(): { address: string; port: number } {
+    return { address: this.appliance.address, port: this.appliance.port };
+  }
+
   async state(): Promise<FailoverState> {
     return this.#loggedIn(() => this.site.call('GET', 'failover', failoverState));
   }

@@ -2,11 +2,9 @@ import { once } from 'node:events';
 import type { ViewerNotice } from '@bascule/protocol/data-link.ts';
 import { ViewerClient, type ViewerStatus, type WebSocketLike } from '@bascule/wire/viewer-client.ts';
 import { WebSocket } from 'ws';
+import { isFinalAttachRefusal } from '@bascule/protocol/api/access-sessions.ts';
 import { ApiFailure, type ApiClient } from './api-client.ts';
 import { WAIT_LIMIT_MS } from './wait-until.ts';
-
-/** Answers of the API after which asking for another ticket makes no sense: logged out, gone, over. */
-const PERMANENT = new Set([401, 404, 409]);
 
 /** A person at an access session, without a browser: the same client code, through the real interface. Everything that came is kept. */
 export class TestViewer implements Disposable {
@@ -146,7 +144,7 @@ async function getTicket(api: ApiClient, session: string): Promise<string> {
   try {
     return await api.attachTicket(session);
   } catch (error) {
-    const isOver = error instanceof ApiFailure && PERMANENT.has(error.status);
+    const isOver = error instanceof ApiFailure && isFinalAttachRefusal(error);
     throw Object.assign(error instanceof Error ? error : new Error(String(error)), { permanent: isOver });
   }
 }

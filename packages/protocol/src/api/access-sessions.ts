@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { byteCount, id, instantMs, terminalSize } from '../text.ts';
 import { endReasons } from '../end-reason.ts';
+import { FAILOVER_READ_ONLY } from './failover.ts';
 
 /** POST access-sessions */
 export const openAccessSessionBody = z.object({ jumpItemId: id('jumpClient'), size: terminalSize });
@@ -61,3 +62,11 @@ export const accessSessionDetail = z.object({
 /** GET reports/access-sessions/:id/recording (application/octet-stream), .../asciicast (application/x-asciicast) */
 /** GET reports/audit/export (application/jsonl): the audit chain for `npm run verify`. */
 export { terminalSize };
+
+/** Refusals of an attach after which another try makes no sense: logged out, gone, over. */
+const FINAL_ATTACH_STATUS: readonly number[] = [401, 404, 409];
+
+/** Whether asking for another ticket makes no sense. A backup that is asked while the site moves refuses too: there the next try finds the primary. */
+export function isFinalAttachRefusal({ status, code }: { status: number; code: string }): boolean {
+  return code !== FAILOVER_READ_ONLY && FINAL_ATTACH_STATUS.includes(status);
+}

@@ -1,4 +1,5 @@
 /** One access session in this window: the terminal, the link to the relay, and what is known about both. Knows nothing of React. */
+import { FAILOVER_READ_ONLY } from '@bascule/protocol/api/failover.ts';
 import { attachTicket, type AccessSessionRow } from '@bascule/protocol/api/access-sessions.ts';
 import type { ViewerNotice } from '@bascule/protocol/data-link.ts';
 import { ViewerClient, type ViewerStatus, type WebSocketLike } from '@bascule/wire/viewer-client.ts';
@@ -24,7 +25,7 @@ export interface ShellState {
   lost: number;
 }
 
-/** Answers to an attach after which another try makes no sense: gone, forbidden (the same answer), over. */
+/** Answers to an attach after which another try makes no sense: gone, forbidden (the same answer), over. A backup's, while the site moves, is none of them. */
 const FINAL_STATUS: readonly number[] = [403, 404, 409, 410];
 
 export class ShellSession {
@@ -121,7 +122,7 @@ export class ShellSession {
     try {
       return (await this.#api.post(apiPaths.attachAccessSession(this.info.id), attachTicket)).ticket;
     } catch (error) {
-      if (!(error instanceof ApiError) || !FINAL_STATUS.includes(error.status)) throw error;
+      if (!(error instanceof ApiError) || !FINAL_STATUS.includes(error.status) || error.code === FAILOVER_READ_ONLY) throw error;
       throw Object.assign(new Error(error.message, { cause: error }), { permanent: true });
     }
   }
