@@ -98,6 +98,8 @@ function hear(config: SiteConfig, message: ToSite, socket: Socket | undefined): 
       return void orderPair(message);
     case 'ask-peer':
       return void askPeer(message);
+    case 'certificate':
+      return program?.failover.certificateAnswered(message);
     case 'box-answered':
       return program?.failover.boxAnswered(message.nonce, message.answer);
     default:

@@ -44,7 +44,9 @@ export class Conflicts {
       return undefined;
     }
     if (this.#since?.kind !== kind) this.#since = { kind, atMs: now() };
-    return kind === 'both-backup' && now() - this.#since.atMs < CONFLICT_AFTER_MS ? undefined : this.#since;
+    return kind === 'both-backup' && now() - this.#since.atMs < (this.#pair.options.timing?.conflictAfterMs ?? CONFLICT_AFTER_MS)
+      ? undefined
+      : this.#since;
   }
 
   /**

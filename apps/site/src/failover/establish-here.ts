@@ -30,11 +30,7 @@ export function establishingOptions(pair: Pair): EstablishingOptions {
     keysDir: config.paths.keys,
     preSharedKey: pair.preSharedKey,
     facts: () => factsOf(pair),
-    certificate: {
-      names: async () => [config.publicHost, ...config.hosts],
-      give: () => Promise.reject(noCertificate()),
-      take: () => Promise.reject(noCertificate()),
-    },
+    certificate: pair.options.certificate,
     bytesPerSecond: () => records.settings.bytesPerSecond,
     commit: (established, context, note) => becomePrimaryOf(pair, established, context, note),
     statement: () => records.self.statement,
@@ -185,12 +181,4 @@ async function sizeOf(folder: string): Promise<number> {
     );
   }
   return bytes;
-}
-
-function noCertificate(): AppError {
-  return new AppError(
-    'unavailable',
-    'FAILOVER_CERTIFICATE_UNAVAILABLE',
-    'The web certificate cannot be handed over: install it on the other appliance under Certificates.',
-  );
 }

@@ -8,11 +8,12 @@ import type { AnyRoute } from '@bascule/http/http-server.ts';
 import type { Log } from '@bascule/log/log.ts';
 import type { ApplianceHeader, FailoverState, PairRole, PairSettings } from '@bascule/protocol/api/failover.ts';
 import type { BoxAnswer, BoxQuestion } from '@bascule/protocol/api/plans.ts';
-import type { FromSite, PairOrder } from '@bascule/protocol/base-site.ts';
+import type { FromSite, PairOrder, ToSite } from '@bascule/protocol/base-site.ts';
 import type { Store, StoreOptions } from '@bascule/store/store.ts';
 import type { RelayPair } from '../access-session/access-session.ts';
 import { siteUrl, type SiteConfig } from '../config/config.ts';
 import { BoxTalk } from './box-talk.ts';
+import { BaseCertificate } from './establish-certificate.ts';
 import { changeAtPrimary, roleUnfit } from './failover-errors.ts';
 import { failoverRoutes } from './failover-routes.ts';
 import { failoverStateOf } from './failover-state.ts';
@@ -20,6 +21,7 @@ import { primaryUrlOf } from './pair-figures.ts';
 import { PairOrders, type PairDone } from './pair-orders.ts';
 import { DEFAULT_PAIR_SETTINGS, hasPairStore, openPairStore } from './pair-store.ts';
 import { Pair } from './pair.ts';
+import type { PairTiming } from './peer-watch.ts';
 import { pairStateMessage } from './pair-state-message.ts';
 import { relayOrder } from './relay-order.ts';
 import { SiteDatabase } from './site-database.ts';
@@ -38,7 +40,11 @@ export interface FailoverOptions {
   knownMigrations: number[];
   log: Log;
   now?: (() => number) | undefined;
+  /** Shorter for tests. */
+  timing?: PairTiming | undefined;
 }
+
+export type { PairTiming } from './peer-watch.ts';
 
 /** In mail about alarms. */
 export const PAIR_ADVICE = 'Look at Management > Failover of both appliances.';
@@ -78,6 +84,7 @@ export class Failover {
   readonly #database: SiteDatabase;
   readonly #now: () => number;
   readonly #box: BoxTalk;
+  readonly #certificate: BaseCertificate;
   readonly #orders: PairOrders;
   #pairStore: Store | undefined;
   #pair: Pair | undefined;
@@ -101,6 +108,12 @@ export class Failover {
     this.#options = options;
     this.#now = options.now ?? Date.now;
     this.#box = new BoxTalk(options.tell);
+    const { config } = options;
+    this.#certificate = new BaseCertificate({
+      tell: options.tell,
+      host: () => config.publicHost,
+      known: () => [config.publicHost, ...config.hosts],
+    });
     this.#orders = new PairOrders({
       pair: () => this.pair(),
       state: () => this.state(),
@@ -243,6 +256,11 @@ export class Failover {
     return await this.#box.askPeer(this.#pair, question);
   }
 
+  /** What our base says of the web certificate. */
+  certificateAnswered(answer: Extract<ToSite, { kind: 'certificate' }>): void {
+    this.#certificate.heard(answer);
+  }
+
   /** What our base says to a question of the peer's base. */
   boxAnswered(nonce: number, answer: BoxAnswer): void {
     this.#box.answered(nonce, answer);
@@ -316,6 +334,7 @@ export class Failover {
         },
       },
       knownMigrations,
+      certificate: this.#certificate,
       changed: () => this.#changed(),
       applied: (tables) => this.#served?.applied?.(tables),
       box: (question) => this.#box.peerAsks(this.#pair?.parts.records.peer?.name ?? '', question),
@@ -323,6 +342,7 @@ export class Failover {
       figures: () => this.#served?.figures?.() ?? NOBODY,
       log,
       now: this.#now,
+      timing: this.#options.timing,
     });
     this.#pair = pair;
     if (this.#isStarted) pair.start();

@@ -18,7 +18,7 @@ import { SYSTEM, type Context, type Store } from '@bascule/store/store.ts';
 import type { SiteConfig } from '../config/config.ts';
 import { Conflicts } from './conflicts.ts';
 import { CopiedAccounts } from './copied-accounts.ts';
-import { Establishing } from './establish.ts';
+import { Establishing, type CertificateExchange } from './establish.ts';
 import { establishingOptions } from './establish-here.ts';
 import { Exclusive } from './exclusive.ts';
 import type { Serving } from './failover.ts';
@@ -40,7 +40,7 @@ import { PairRequests, type WorkKind } from './pair-requests.ts';
 import { PeerWork } from './peer-work.ts';
 import { readValue, writeValue } from './pair-store.ts';
 import { PeerGate } from './peer-gate.ts';
-import { PeerWatch } from './peer-watch.ts';
+import { PeerWatch, type PairTiming } from './peer-watch.ts';
 import { PreSharedKey } from './pre-shared-key.ts';
 import { RoleChange } from './role-change.ts';
 import { byPeer, Roles } from './roles.ts';
@@ -67,6 +67,8 @@ export interface PairOptions {
   serving: Serving;
   /** Migrations that this software knows: of site.db. */
   knownMigrations: number[];
+  /** The web certificate, which base keeps. */
+  certificate: CertificateExchange;
   /** What the state shows changed. */
   changed(): void;
   /** Rows of these tables of site.db were changed by the primary. */
@@ -79,6 +81,8 @@ export interface PairOptions {
   figures(): { clientsOnline: number; sessions: number };
   log: Log;
   now(): number;
+  /** Shorter for tests. */
+  timing?: PairTiming | undefined;
 }
 
 export class Pair {
@@ -144,6 +148,7 @@ export class Pair {
         heard: (state) =>
           void this.#heard(state).catch((error: unknown) => log.warn({ err: error }, 'failover.peer-state-unusable')),
         changed: () => options.changed(),
+        timing: options.timing,
         log,
         now,
       }),

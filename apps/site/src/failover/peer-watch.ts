@@ -6,8 +6,17 @@ import type { PairDial } from './pair-dial.ts';
 export const ASK_INTERVAL_MS = 2000;
 const ANSWER_LIMIT_MS = 4000;
 
+/** How quickly a silent peer is noticed. */
+export interface PairTiming {
+  askIntervalMs: number;
+  silenceMs: number;
+  conflictAfterMs: number;
+}
+
 export interface PeerWatchOptions {
   dial: PairDial;
+  /** Shorter for tests. */
+  timing?: PairTiming | undefined;
   /** There is a peer to ask. */
   isPaired(): boolean;
   /** An answer has come. */
@@ -39,7 +48,7 @@ export class PeerWatch {
   }
 
   start(): void {
-    this.#timer ??= setInterval(() => void this.ask(), ASK_INTERVAL_MS);
+    this.#timer ??= setInterval(() => void this.ask(), this.#options.timing?.askIntervalMs ?? ASK_INTERVAL_MS);
     void this.ask();
   }
 
@@ -90,7 +99,7 @@ export class PeerWatch {
   }
 
   #look(): void {
-    const isReachable = performance.now() - this.#lastAnswerMs < PAIR_SILENCE_LIMIT_MS;
+    const isReachable = performance.now() - this.#lastAnswerMs < (this.#options.timing?.silenceMs ?? PAIR_SILENCE_LIMIT_MS);
     if (isReachable === this.#isReachable) return;
     this.#isReachable = isReachable;
     this.#options.changed(isReachable);

@@ -1,4 +1,5 @@
 /** For tests: appliances of a pair in this process, each a whole site main with its folder, over real TLS on the loopback. */
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { rmSync } from 'node:fs';
 import { createServer, type AddressInfo, type Server } from 'node:net';
@@ -12,10 +13,11 @@ import { waitUntil } from '@bascule/testkit/wait-until.ts';
 import type { SiteConfig } from '../config/config.ts';
 import { SiteProgram } from '../life/site-program.ts';
 import { testSiteConfig } from '../testing.ts';
+import { establishingOptions } from './establish-here.ts';
 import type { Pair } from './pair.ts';
+import { collectSiteKeys } from './sealed-keys.ts';
 
 export const ADA: Context = { actor: { kind: 'user', id: null, name: 'ada' }, address: '192.0.2.1' };
-const PRE_SHARED = 'correct horse battery staple';
 const LIMIT_MS = 20_000;
 
 /** One appliance: its site main, and the port on which its peer reaches it. */
@@ -74,6 +76,7 @@ export class TestAppliance {
       config: this.config,
       log: createLog('test', process.env['TEST_LOG'] === undefined ? 'silent' : 'debug'),
       tell: (message) => void this.told.push(message),
+      pairTiming: { askIntervalMs: 200, silenceMs: 1500, conflictAfterMs: 1000 },
     });
     await this.#program.listen();
   }
@@ -88,11 +91,6 @@ export class TestAppliance {
     const program = this.#program;
     this.#program = undefined;
     await program?.close();
-  }
-
-  async preparePair(): Promise<void> {
-    const pair = await this.program.failover.pair();
-    if (!pair.preSharedKey.isSet) await pair.preSharedKey.set(ADA, PRE_SHARED);
   }
 
   /** The tables of its site.db by content. */
@@ -111,8 +109,8 @@ export class TestAppliance {
 /** Two appliances that are a pair: the first is primary, and the second has everything. */
 export async function startPair(mode: 'async' | 'sync' = 'async') {
   const [one, other] = await Promise.all([TestAppliance.start('alpha'), TestAppliance.start('beta')]);
-  await Promise.all([one.preparePair(), other.preparePair()]);
-  await one.pair.establish(ADA, { backup: other.endpoint, primary: one.endpoint, withCertificate: false, mode });
+  await Promise.all([one.program.failover.pair(), other.program.failover.pair()]);
+  await establishHooks(one, other, mode);
   await inSync(one, other);
   return {
     one,
@@ -121,6 +119,27 @@ export async function startPair(mode: 'async' | 'sync' = 'async') {
       await Promise.all([one.close(), other.close()]);
     },
   };
+}
+
+/** What establishing does to both sides, without its proof of the pre-shared key, which takes its time and has tests of its own. */
+async function establishHooks(one: TestAppliance, other: TestAppliance, mode: 'async' | 'sync'): Promise<void> {
+  const id = randomUUID();
+  const sideOf = (appliance: TestAppliance) => ({
+    name: appliance.config.applianceName,
+    keySha256: appliance.pair.parts.key.sha256,
+    endpoint: appliance.endpoint,
+    version: appliance.config.version,
+  });
+  const common = { id, mode, by: 'ada' };
+  await establishingOptions(one.pair).commit({ ...common, peer: sideOf(other), own: one.endpoint }, ADA, () => undefined);
+  const { statement } = one.pair.parts.records.self;
+  const keys = collectSiteKeys(one.config.paths.keys, null);
+  await establishingOptions(other.pair).adopt(
+    keys,
+    { ...common, peer: sideOf(one), own: other.endpoint, statement },
+    () => undefined,
+  );
+  one.pair.start();
 }
 
 /** Resolves when `backup` has everything that `primary` has. */

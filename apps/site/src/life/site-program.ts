@@ -9,7 +9,7 @@ import type { OnMigration } from '@bascule/store/store.ts';
 import { acceptWithPreamble } from '@bascule/wire/preamble.ts';
 import { Site } from '../compose.ts';
 import type { SiteConfig } from '../config/config.ts';
-import { Failover, type Serving } from '../failover/failover.ts';
+import { Failover, type PairTiming, type Serving } from '../failover/failover.ts';
 import { knownMigrations, openSiteStore } from '../site-store.ts';
 import { Standby } from '../standby/standby.ts';
 
@@ -24,6 +24,8 @@ export interface SiteProgramOptions {
   /** `checkSite` has just passed. */
   checked?: boolean;
   onMigration?: OnMigration;
+  /** Shorter for tests. */
+  pairTiming?: PairTiming;
 }
 
 export class SiteProgram implements Serving {
@@ -52,6 +54,7 @@ export class SiteProgram implements Serving {
       log,
       now,
       knownMigrations,
+      timing: options.pairTiming,
       openStore: (follower, hooks) =>
         openSiteStore({
           path: paths.database,
