@@ -1,0 +1,102 @@
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { createServer, type AddressInfo } from 'node:net';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { createLog } from '@bascule/log/log.ts';
+import { ADMINISTRATOR, TestSite } from '../../../apps/site/src/jump/testing.ts';
+import { jumpClientFace } from '../../../apps/jump-client/src/jump-client-face.ts';
+import { ClientHome } from './client-home.ts';
+import { ConnectedClient } from './connected-client.ts';
+import { readOptions } from './options.ts';
+import { runningProgram } from './running-program.ts';
+import { SiteAddresses } from './site-addresses.ts';
+import { newHomeDirectory } from './testing.ts';
+
+const OWN = { host: 'a.example', port: 443, proxy: undefined };
+const TOLD = [
+  { host: 'shared.example', port: 443 },
+  { host: 'a.example', port: 443 },
+  { host: 'b.example', port: 8443 },
+];
+
+test('the addresses are tried in turn, each once, and the next round begins where the site was last', () => {
+  const addresses = new SiteAddresses(OWN, () => TOLD);
+  assert.equal(addresses.text, 'shared.example:443');
+  assert.deepEqual([addresses.failed(), addresses.text], [true, 'a.example:443']);
+  assert.deepEqual([addresses.failed(), addresses.text], [true, 'b.example:8443']);
+  assert.equal(addresses.accepted(), false, 'it was nowhere before');
+  assert.deepEqual([addresses.failed(), addresses.text], [true, 'shared.example:443']);
+  assert.deepEqual([addresses.failed(), addresses.text], [true, 'a.example:443']);
+  assert.deepEqual([addresses.failed(), addresses.text], [false, 'b.example:8443'], 'all were tried');
+  addresses.failed();
+  assert.equal(addresses.accepted(), true, 'it has moved');
+  assert.equal(addresses.accepted(), false);
+});
+
+test('a client that was told of nothing dials what it was configured with; it never forgets that', () => {
+  let told: typeof TOLD | undefined;
+  const addresses = new SiteAddresses({ ...OWN, proxy: { host: 'p', port: 1, authorization: undefined } }, () => told);
+  assert.deepEqual([addresses.areSeveral, addresses.dialLimitMs, addresses.failed()], [false, undefined, false]);
+  assert.equal(addresses.now.proxy?.host, 'p');
+  told = [{ host: 'elsewhere.example', port: 443 }];
+  assert.deepEqual([addresses.areSeveral, addresses.failed(), addresses.text], [true, true, 'elsewhere.example:443']);
+  assert.deepEqual([addresses.failed(), addresses.text], [false, 'elsewhere.example:443']);
+  assert.deepEqual([addresses.failed(), addresses.text], [true, 'a.example:443']);
+});
+
+let site: TestSite;
+before(async () => (site = await TestSite.open()));
+after(() => site.close());
+
+/** A client program until it is connected; gives where. */
+async function connectedTo(home: string, address: string, token: string[] = []): Promise<string> {
+  const options = readOptions(['--site', address, '--home', home, ...token], {}, jumpClientFace);
+  const opened = await ClientHome.open(home);
+  const client = new ConnectedClient({
+    options,
+    face: jumpClientFace,
+    about: runningProgram('jump-client'),
+    home: opened,
+    supervisor: undefined,
+    log: createLog('test', 'silent'),
+  });
+  const running = client.run();
+  try {
+    for (let tries = 0; tries < 500 && !client.status().connected; tries++)
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    return client.status().connected ? client.status().site : 'nowhere';
+  } finally {
+    await client.stop();
+    await running;
+    opened.close();
+  }
+}
+
+test('an address that does not answer, one that refuses, and then the one that has the site', { timeout: 30_000 }, async () => {
+  const home = newHomeDirectory();
+  const { host, port } = site.target;
+  const token = ['--token', site.token({ approveEach: true })];
+  assert.equal(await connectedTo(home, `https://${host}:${port}`, token), `${host}:${port}`);
+  const [item] = site.jump.items(undefined, () => true).items;
+  if (item !== undefined) site.jump.approve(ADMINISTRATOR, item.id);
+  // One closes each connection, as a backup without its site does; nothing listens at the other any more.
+  const closing = createServer((socket) => socket.destroy()).listen(0, '127.0.0.1');
+  const gone = createServer().listen(0, '127.0.0.1');
+  await Promise.all([once(closing, 'listening'), once(gone, 'listening')]);
+  const [closingPort, gonePort] = [closing, gone].map((server) => (server.address() as AddressInfo).port);
+  gone.close();
+  const addresses = [
+    { host: '127.0.0.1', port: gonePort },
+    { host: '127.0.0.1', port: closingPort },
+    { host, port },
+  ];
+  const settings = { mode: 'active', checkInHours: 24, toleratesDates: false, addresses };
+  writeFileSync(join(home, 'settings.json'), JSON.stringify(settings));
+  try {
+    assert.equal(await connectedTo(home, `https://127.0.0.1:${gonePort}`), `${host}:${port}`);
+  } finally {
+    closing.close();
+  }
+});
