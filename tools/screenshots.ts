@@ -1,5 +1,5 @@
 /**
- * Takes a picture of every page in both themes for docs/screenshots: `node_modules/.bin/node tools/screenshots.ts [PART OF A NAME | updates]`. Needs
+ * Takes a picture of every page in both themes for docs/screenshots: `node_modules/.bin/node tools/screenshots.ts [PART OF A NAME | updates | failover]`. Needs
  * Debian's chromium. As root it runs under a machine name and address of its own (`unshare`), so that no picture shows where it was taken.
  */
 import { spawnSync } from 'node:child_process';
@@ -11,6 +11,7 @@ import { CHECKOUT } from '../packages/testkit/src/launch-appliance.ts';
 import { TestBrowser } from '../packages/testkit/src/browser.ts';
 import { waitUntil } from '../packages/testkit/src/wait-until.ts';
 import { toPalettePng } from './screenshots/palette-png.ts';
+import { takeFailover } from './screenshots/failover.ts';
 import { createInstaller, lookForLosses, takeRollout, walkWizard } from './screenshots/fleet.ts';
 import { makeScene, PASSWORD, quiet, type Scene } from './screenshots/scene.ts';
 import { takeUpdates } from './screenshots/updates.ts';
@@ -25,6 +26,8 @@ const SETTLE_MS = 700;
 const PLAYED_MS = 4500;
 /** The part that takes minutes of its own: packages are built and installed. */
 const UPDATES = 'updates';
+/** The states of a failover pair, in one theme: they are many. */
+const FAILOVER = 'failover';
 const APPLIANCE_NAME = 'alpha';
 const SET_UP = `hostname ${APPLIANCE_NAME}; ip link set lo up; ip link add eth0 type bridge; ip addr add 192.0.2.10/24 dev eth0; ip link set eth0 up`;
 
@@ -81,13 +84,22 @@ async function takeAll(): Promise<void> {
   const wanted = process.argv[2] ?? '';
   mkdirSync(FOLDER, { recursive: true });
   if (wanted === '') for (const file of readdirSync(FOLDER)) if (file.endsWith('.png')) rmSync(join(FOLDER, file));
-  const complaints = wanted === UPDATES ? [] : await takeEveryday(wanted);
+  const complaints = wanted === UPDATES || wanted === FAILOVER ? [] : await takeEveryday(wanted);
   if (wanted === '' || wanted === UPDATES)
     await takeUpdates((page, name, options) => shoot(page, name, () => Promise.resolve(), options), VIEWPORT);
+  if (wanted === '' || wanted === FAILOVER) await takePair();
   report(complaints);
 }
 
-/** All but Updates; gives what the pages complained about. */
+async function takePair(): Promise<void> {
+  await using browser = await TestBrowser.launch();
+  await browser.page.setViewportSize(VIEWPORT);
+  await takeFailover(browser.page, (page, name, isWhole) =>
+    shoot(page, name, () => Promise.resolve(), { fullPage: isWhole, themes: ['light'] }),
+  );
+}
+
+/** All but Updates and the failover pair; gives what the pages complained about. */
 async function takeEveryday(wanted: string): Promise<string[]> {
   await using scene = await makeScene();
   await using browser = await TestBrowser.launch();
@@ -125,7 +137,7 @@ async function shoot(
   page: Page,
   name: string,
   bring: (page: Page) => Promise<void>,
-  options: { fullPage: boolean } = { fullPage: false },
+  options: { fullPage: boolean; themes?: readonly (typeof THEMES)[number][] } = { fullPage: false },
 ): Promise<void> {
   try {
     await bring(page);
@@ -134,7 +146,7 @@ async function shoot(
     // The whole page: the window gets as high as it, so that what stands at the window's end stands at the page's end.
     const height = options.fullPage ? await page.evaluate(() => document.documentElement.scrollHeight) : VIEWPORT.height;
     await page.setViewportSize({ ...VIEWPORT, height });
-    for (const theme of THEMES) {
+    for (const theme of options.themes ?? THEMES) {
       await page.emulateMedia({ colorScheme: theme });
       await delay(SETTLE_MS);
       writeFileSync(join(FOLDER, `${name}-${theme}.png`), toPalettePng(await page.screenshot()));

@@ -293,7 +293,7 @@ describe('NTP and e-mail', { concurrency: false }, () => {
 
   for (const [path, api] of [
     ['/appliance/support', '/support/email'],
-    ['/login/management', '/settings/email'],
+    ['/login/management/email', '/settings/email'],
   ] as const)
     it(`never sends the stored password back, and shows the mail server's own words (${path})`, async () => {
       fixture.refusals.set(`POST ${api}/test`, {
