@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import { byteCount, instantMs, sha256Hex } from './text.ts';
-import { endpoint, pairMode, pairRole, pairSettings, sideState } from './api/failover.ts';
+import { pairMode, pairRole, pairSettings, sideState } from './api/failover.ts';
 
 export const PAIR_ALPN = 'bascule-pair/1';
 /** Recordings and files, relay ⇄ relay: the same keys, a WebSocket at `/copy`. */
@@ -143,6 +143,3 @@ export const roleAnswer = z.object({
   role: pairRole.optional(),
 });
 export type RoleAnswer = z.infer<typeof roleAnswer>;
-
-/** POST `/box`: a base asks the other base, through both sites: a closed list (api/plans.ts boxQuestion). */
-export const establishDetails = z.object({ primary: endpoint, backup: endpoint, mode: pairMode });
