@@ -13,13 +13,15 @@ type Unnumbered<Q> = Q extends Question ? Omit<Q, 'nonce'> : never;
 export class BaseCertificate implements CertificateExchange {
   readonly #tell: (message: FromSite) => void;
   readonly #host: () => string;
+  readonly #known: () => string[];
   readonly #waiting = new Map<number, (answer: Answer) => void>();
   #nonce = 0;
 
-  /** `host`: the shared name. */
-  constructor(options: { tell(message: FromSite): void; host(): string }) {
+  /** `host`: the shared name. `known`: the names that this program knows of itself, for a base that is asked in vain. */
+  constructor(options: { tell(message: FromSite): void; host(): string; known(): string[] }) {
     this.#tell = (message) => options.tell(message);
     this.#host = () => options.host();
+    this.#known = () => options.known();
   }
 
   /** What base answered: `certificate` messages are passed on to this. */
@@ -28,7 +30,11 @@ export class BaseCertificate implements CertificateExchange {
   }
 
   async names(): Promise<string[]> {
-    return (await this.#ask({ kind: 'ask-certificate', host: this.#host(), withKey: false })).names;
+    const asked = this.#ask({ kind: 'ask-certificate', host: this.#host(), withKey: false });
+    return await asked.then(
+      ({ names }) => names,
+      () => this.#known(),
+    );
   }
 
   async give(): Promise<{ certificatePem: string; keyPem: string }> {
