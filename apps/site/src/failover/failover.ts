@@ -146,7 +146,7 @@ export class Failover {
 
   /** Whether people and clients are served here. */
   get serves(): boolean {
-    return this.#pair?.parts.records.serves ?? true;
+    return this.#pair === undefined || (this.#pair.parts.records.serves && !this.#pair.awaitsLease);
   }
 
   /** site.db; undefined on a backup without a copy. */
@@ -316,8 +316,8 @@ export class Failover {
   }
 
   #openDatabase(): void {
-    this.#database.openAs(!this.serves);
-    this.#pair?.finishPromotion();
+    this.#database.openAs(this.#pair?.opensAsFollower ?? false);
+    this.#pair?.databaseOpened();
   }
 
   async #openPair(): Promise<Pair> {

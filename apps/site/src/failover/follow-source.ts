@@ -39,6 +39,8 @@ export interface FollowSourceOptions {
   heard(status: FollowerStatus): void;
   /** The follower promises not to take over for a while, or does not (automatic failover). */
   held(answer: Extract<FromFollower, { kind: 'held' }>): void;
+  /** The follower has entries of this side's own epoch that are not here. */
+  ahead(): void;
   /** The follower found its tables to differ from ours at one and the same entry. */
   differs(tables: string[]): void;
   log: Log;
@@ -169,6 +171,11 @@ class Following {
     if (this.#sent !== undefined || !hello.versions.some((version) => (PAIR_VERSIONS as readonly number[]).includes(version)))
       return this.#socket.terminate();
     const reason = this.#whySnapshot(hello);
+    // Nobody but this side writes in its epoch: a follower that has other entries of it was told them by us, before we were set back.
+    if (reason === 'diverged' && hello.epoch === this.#store.head().epoch) {
+      this.#options.ahead();
+      return this.#socket.close(REFUSED, 'behind');
+    }
     if (reason !== undefined) {
       this.#options.log.info({ reason, seq: hello.seq }, 'failover.snapshot-needed');
       this.say({ kind: 'snapshot-needed', reason });

@@ -65,6 +65,16 @@ export class PairLease implements LeaseOfRoles {
     this.#lease.assertHeld();
   }
 
+  /** Whether writing is allowed by it now. */
+  get isHeld(): boolean {
+    try {
+      this.#lease.assertHeld();
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
   /** For base; null: no lease is needed, or it does not end. */
   get leftMs(): number | null {
     const leftMs = this.#lease.leftMs();

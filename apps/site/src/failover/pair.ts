@@ -58,6 +58,9 @@ const COMPARED_LOOK_MS = 250;
 const COMPARED_LOOKS = 40;
 /** Clocks of the two sides may differ by so much when it is compared what came first. */
 const CLOCK_MARGIN_MS = 2000;
+/** With automatic failover a primary that starts waits so long for the lease before it serves as a standby meanwhile. */
+const LEASE_START_WAIT_MS = 3000;
+const LEASE_LOOK_MS = 50;
 const ZERO_HASH = '0'.repeat(64);
 
 export interface PairOptions {
@@ -110,6 +113,9 @@ export class Pair {
   #copied: { completedAtMs: number | null; comparedAtMs: number | null };
   #notedAtMs = 0;
   #isStarted = false;
+  #leaseTimer: NodeJS.Timeout | undefined;
+  /** The primary by pair.db, which waits for the witness. */
+  awaitsLease = false;
   #differing: string[] | undefined;
 
   private constructor(options: PairOptions, key: PairKey) {
@@ -206,8 +212,8 @@ export class Pair {
       now,
     });
     records.onChange(() => {
+      this.lease.apply();
       this.#door.dropOthers();
-      if (this.#isStarted) this.lease.apply();
       options.changed();
     });
   }
@@ -217,6 +223,8 @@ export class Pair {
     const pair = new Pair(options, await PairKey.open(options.config.paths.keys));
     pair.#noteRestored();
     await pair.establishing.resume();
+    pair.lease.apply();
+    await pair.#whenLeaseIsClear();
     return pair;
   }
 
@@ -236,15 +244,25 @@ export class Pair {
     return this.#options;
   }
 
-  /** After site.db was opened: a promotion that was cut is finished. */
-  finishPromotion(): void {
+  /** Whether site.db is opened as a follower's: also to finish a promotion that was cut. */
+  get opensAsFollower(): boolean {
+    const { records } = this.parts;
+    return !records.serves || this.awaitsLease || records.self.pendingEpoch !== null;
+  }
+
+  /** After site.db was opened: a promotion that was cut is finished; and a database that is older than what was signed for writes nothing (I5). */
+  databaseOpened(): void {
+    const { records, database } = this.parts;
+    if (!records.serves || this.awaitsLease) return;
     this.#change.finishPromotion(SYSTEM, { by: 'system', reason: 'swapped' });
+    if (records.self.history !== '' && database.store !== undefined && database.store.head().epoch < records.self.epoch)
+      this.#change.demote('read-only', { by: 'system', reason: 'restored' }, { readOnly: 'restored' });
   }
 
   start(): void {
     this.#isStarted = true;
-    this.lease.apply();
     this.parts.watch.start();
+    if (this.awaitsLease) this.#leaseTimer = setInterval(() => void this.#takeLease(), LEASE_LOOK_MS);
     this.#change.resumeFollowing();
   }
 
@@ -385,6 +403,7 @@ export class Pair {
   async close(): Promise<void> {
     const { watch, source, sink, dial, gate, snapshots } = this.parts;
     watch.close();
+    clearInterval(this.#leaseTimer);
     this.alarms.close();
     this.lease.close();
     this.establishing.close();
@@ -397,6 +416,43 @@ export class Pair {
     snapshots.close();
     this.#refusals.close();
     this.#noteFigures(true);
+  }
+
+  /** With automatic failover a primary that starts serves when the witness lets it: until then it is a standby. */
+  async #whenLeaseIsClear(): Promise<void> {
+    const { records } = this.parts;
+    const endMs = performance.now() + LEASE_START_WAIT_MS;
+    while (records.serves && this.lease.isOn && !this.lease.isHeld && performance.now() < endMs) await delay(LEASE_LOOK_MS);
+    this.awaitsLease = records.serves && this.lease.isOn && !this.lease.isHeld;
+  }
+
+  async #takeLease(): Promise<void> {
+    const { records, serving, database, log } = this.parts;
+    if (records.serves && this.lease.isOn && !this.lease.isHeld) return;
+    clearInterval(this.#leaseTimer);
+    this.awaitsLease = false;
+    // Somebody else has become primary: what follows was done already.
+    if (!records.serves) return;
+    try {
+      await serving.stop();
+      database.close();
+      database.openAs(this.opensAsFollower);
+      this.databaseOpened();
+    } catch (error) {
+      log.error({ err: error }, 'failover.not-opened');
+    } finally {
+      await serving.start();
+    }
+  }
+
+  /** The follower has entries of this very epoch that are not here: this side was restored, and writes no more (I5). */
+  #isBehindItsFollower(): void {
+    if (this.exclusive.busy !== null || !this.parts.records.serves) return;
+    this.#isWritingHeld = true;
+    this.exclusive
+      .run('step-down', () => this.roles.stepDown({ by: 'system', reason: 'restored' }, 'read-only', { readOnly: 'restored' }))
+      .catch((error: unknown) => this.parts.log.error({ err: error }, 'failover.not-stepped-down'))
+      .finally(() => (this.#isWritingHeld = false));
   }
 
   /** A site.db (or a whole folder) of before was put back: it holds less than this box, or this very pair.db, knows of. It writes nothing until a person decides (I5). */
@@ -424,6 +480,7 @@ export class Pair {
       },
       heard: (status) => (this.follower = status),
       held: (answer) => this.lease.heardFromFollower(answer),
+      ahead: () => this.#isBehindItsFollower(),
       differs: (tables) => {
         this.#differing = tables;
         log.error({ tables }, 'failover.copies-differ');

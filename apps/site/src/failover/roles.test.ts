@@ -1,5 +1,6 @@
 /** What people do with the roles of a pair, and what happens to a side that was away meanwhile (B158-B161, B35, I4, I5). */
 import assert from 'node:assert/strict';
+import { renameSync, rmSync } from 'node:fs';
 import { test } from 'node:test';
 import { waitUntil } from '@bascule/testkit/wait-until.ts';
 import { ADA, inSync, startPair, type TestAppliance } from './testing.ts';
@@ -161,3 +162,26 @@ test('Become Backup asks the other side to take over, with everything', { timeou
   await inSync(other, one);
   assert.deepEqual(groups(other), ['kept']);
 });
+
+test(
+  'a primary whose database was put back from an old copy writes nothing: its backup has more of its own epoch',
+  { timeout: 60_000 },
+  async () => {
+    await using pair = await startPair();
+    const { one, other } = pair;
+    const { database } = one.config.paths;
+    await one.program.failover.store!.snapshot(`${database}.old`);
+    addGroup(one, 'after the copy');
+    await inSync(one, other);
+    await one.end();
+    for (const suffix of ['-wal', '-shm']) rmSync(database + suffix, { force: true });
+    renameSync(`${database}.old`, database);
+    // The generation in the copy is of an earlier start.
+    await one.begin();
+    await waitUntil('it is read-only', () => one.role === 'read-only');
+    assert.equal((await one.program.failover.state()).readOnly, 'restored');
+    assert.deepEqual(groups(other), ['after the copy']);
+    await other.pair.roles.becomePrimary(ADA, { pullFirst: false, acceptedLoss: ANY_LOSS });
+    assert.equal(other.role, 'primary');
+  },
+);

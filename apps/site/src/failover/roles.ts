@@ -147,7 +147,7 @@ export class Roles {
   async stepDown(
     step: { by: string; reason: string; context?: Context },
     role: 'backup' | 'read-only',
-    next: { statement?: SignedStatement; epoch?: number; readOnly?: 'superseded' | 'broken' | null } = {},
+    next: { statement?: SignedStatement; epoch?: number; readOnly?: 'superseded' | 'broken' | 'restored' | null } = {},
   ): Promise<void> {
     const { serving, gate } = this.#parts;
     const { change, lease, holdWriting } = this.#options;
