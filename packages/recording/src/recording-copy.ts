@@ -2,7 +2,7 @@
  * A copy of a recording, made of its bytes as they come from whoever writes it (docs/spec/pair-copy.md). Only whole frames whose chained hash fits are written, so that the
  * copy is at every moment the beginning of the original: a recording of its own right (wire 6.5).
  */
-import { createHash } from 'node:crypto';
+import { createHash, hash as oneShotHash } from 'node:crypto';
 import { constants } from 'node:fs';
 import { mkdir, open, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
@@ -145,7 +145,7 @@ export class RecordingCopy {
     this.#partialBytes = bytes.length;
   }
 
-  /** Walks the whole frames of `bytes` from `at` on; gives where they end. */
+  /** Walks the whole frames of `bytes` from `at` on; gives where they end. What a frame's hash is made of stands in one piece: the hash before it, and the frame. */
   #takeWhole(bytes: Buffer, at: number): number {
     let place = at;
     if (this.#isBeforeMagic) {
@@ -153,13 +153,31 @@ export class RecordingCopy {
       this.#takeMagic(bytes.subarray(place, place + RECORDING_MAGIC.length));
       place += RECORDING_MAGIC.length;
     }
+    const first = place;
     while (bytes.length - place >= LENGTH_BYTES) {
       const end = place + frameBytes(bytes.readUInt32BE(place), this.#written);
       if (end > bytes.length) break;
-      this.#takeFrame([bytes.subarray(place, end - HASH_BYTES)], bytes.subarray(end - HASH_BYTES, end));
+      // The first one's may have come in the piece before, or is zeros.
+      if (place === first) this.#takeFrame([bytes.subarray(place, end - HASH_BYTES)], bytes.subarray(end - HASH_BYTES, end));
+      else this.#takeNext(bytes, place, end);
       place = end;
     }
+    if (place > first) this.#hash = Buffer.from(bytes.subarray(place - HASH_BYTES, place));
     return place;
+  }
+
+  /** The frame at [place, end), behind another one in the same bytes. `#hash` is left to the caller. */
+  #takeNext(bytes: Buffer, place: number, end: number): void {
+    if (this.#ended) throw new RecordingError('a frame follows the end frame', this.#written);
+    const hash = oneShotHash('sha256', bytes.subarray(place - HASH_BYTES, end - HASH_BYTES), 'buffer');
+    if (hash.compare(bytes, end - HASH_BYTES, end) !== 0)
+      throw new RecordingError('the chain of hashes is broken', this.#written);
+    const kind = bytes[place + LENGTH_BYTES];
+    if (kind === FrameKind.output) {
+      if (end - place < OUTPUT_HEAD_BYTES + HASH_BYTES) throw new RecordingError('an output frame is too short', this.#written);
+      const offset = bytes.readUInt32BE(place + LENGTH_BYTES + 1) * 2 ** 32 + bytes.readUInt32BE(place + LENGTH_BYTES + 5);
+      this.#outBytes = offset + (end - place) - OUTPUT_HEAD_BYTES - HASH_BYTES;
+    } else this.#takeKind(kind, [bytes.subarray(place, end - HASH_BYTES)]);
   }
 
   /** Adds to the frame that has begun what belongs to it; gives how much that was. */
@@ -208,18 +226,23 @@ export class RecordingCopy {
     for (const part of content) hasher.update(part);
     if (!hasher.digest().equals(hash)) throw new RecordingError('the chain of hashes is broken', this.#written);
     const head = headOf(content, OUTPUT_HEAD_BYTES);
-    const kind = head[LENGTH_BYTES]!;
+    const kind = head[LENGTH_BYTES];
     if (kind === FrameKind.output) {
+      if (head.length < OUTPUT_HEAD_BYTES) throw new RecordingError('an output frame is too short', this.#written);
       const length = head.readUInt32BE(0);
       const offset = getUint53(new DataView(head.buffer, head.byteOffset, head.length), LENGTH_BYTES + 1, 'offset');
       this.#outBytes = offset + length - (OUTPUT_HEAD_BYTES - LENGTH_BYTES);
-    } else if (kind === FrameKind.gap) {
-      const frame = decodeBody(kind, Buffer.concat(content).subarray(LENGTH_BYTES + 1), this.#written);
-      if (frame.kind === 'gap') this.#outBytes = frame.gap.to;
-    }
-    this.#ended = kind === FrameKind.end;
+    } else this.#takeKind(kind, content);
     // A copy: the bytes it stands in are let go once they are written.
     this.#hash = Buffer.from(hash);
+  }
+
+  /** Of a frame that is no output. */
+  #takeKind(kind: number | undefined, content: readonly Buffer[]): void {
+    this.#ended = kind === FrameKind.end;
+    if (kind !== FrameKind.gap) return;
+    const frame = decodeBody(kind, Buffer.concat(content).subarray(LENGTH_BYTES + 1), this.#written);
+    if (frame.kind === 'gap') this.#outBytes = frame.gap.to;
   }
 }
 
