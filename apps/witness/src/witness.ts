@@ -73,7 +73,13 @@ export class Witness {
   }
 
   #keep(effect: WitnessEffect): void {
-    if (effect.kind === 'keep') this.#options.records.write(effect.record);
+    if (effect.kind !== 'keep') return;
+    try {
+      this.#options.records.write(effect.record);
+    } catch (error) {
+      if (effect.isNeeded) throw error;
+      this.#options.log.warn({ err: error, site: effect.record.site }, 'witness.not-written');
+    }
   }
 
   /** The log tells who got the lease, and who was turned down; not every renewal. */

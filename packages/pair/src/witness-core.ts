@@ -60,8 +60,8 @@ export interface WitnessInput {
 }
 
 export type WitnessEffect =
-  /** Durable before the answer is sent; if that fails, the former state stays and nothing is answered. */
-  { kind: 'keep'; record: WitnessSiteRecord } | { kind: 'answer'; answer: FromWitness };
+  /** Durable before the answer is sent. If that fails: when it is needed, the former state stays and nothing is answered. */
+  { kind: 'keep'; record: WitnessSiteRecord; isNeeded: boolean } | { kind: 'answer'; answer: FromWitness };
 
 export interface WitnessStep {
   state: WitnessSite;
@@ -177,9 +177,10 @@ function keep(state: WitnessSite, lease: LeaseRecord, input: WitnessInput, outco
     before !== null &&
     (lease.seq !== before.seq || lease.peerSeq !== before.peerSeq) &&
     input.nowMs - state.seqKeptAtMs >= SEQ_KEPT_EVERY_MS;
-  if (!isDue && isKept(before, lease)) return answer({ ...state, record }, input, outcome);
+  const isNeeded = !isKept(before, lease);
+  if (!isDue && !isNeeded) return answer({ ...state, record }, input, outcome);
   const answered = answer({ ...state, record, seqKeptAtMs: input.nowMs }, input, outcome);
-  return { state: answered.state, effects: [{ kind: 'keep', record }, ...answered.effects] };
+  return { state: answered.state, effects: [{ kind: 'keep', record, isNeeded }, ...answered.effects] };
 }
 
 function isKept(before: LeaseRecord | null, after: LeaseRecord): boolean {

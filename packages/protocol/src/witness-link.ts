@@ -1,6 +1,6 @@
 /**
  * An appliance ⇄ `bascule-witness`: TLS 1.3 with ALPN `bascule-witness/1`, each side's key pinned by the other; JSON lines, at most WITNESS_LINE_MAX_BYTES. The
- * witness writes down what it grants, durably, before it answers (architecture 8). docs/spec/pair.md
+ * witness writes down what it grants, durably, before it answers (architecture 8). docs/spec/witness.md
  */
 import { z } from 'zod';
 import { sha256Hex } from './text.ts';
