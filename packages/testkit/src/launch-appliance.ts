@@ -174,15 +174,27 @@ export class LaunchedAppliance implements AsyncDisposable {
 
   /** SIGKILLs the program; who starts it again is what is tested. boot is started again here, as systemd would. */
   async kill(program: ProgramName): Promise<void> {
-    await waitUntil(`${program} is there to be killed`, async () => killIfAlive(await this.pid(program)));
+    await waitUntil(`${program} is there to be killed`, async () => signalIfAlive(await this.pid(program)));
     if (program === 'boot') await this.#startKilledBoot();
   }
 
   /** SIGKILLs every program of the appliance at once, and starts boot again. */
   async killAll(): Promise<void> {
-    const pids = (await waitUntil('base names its programs', () => this.processes())).map(({ pid }) => pid);
-    for (const pid of new Set([...pids, await this.pid('boot')])) killIfAlive(pid);
+    await this.die();
     await this.#startKilledBoot();
+  }
+
+  /** SIGKILLs every program at once, as a power cut does, and leaves it so: `startBoot` is the power that comes back. */
+  async die(): Promise<void> {
+    await this.signalAll('SIGKILL');
+    const boot = must(this.#boot, 'boot');
+    if (boot.exitCode === null && boot.signalCode === null) await once(boot, 'exit');
+  }
+
+  /** Sends every program `signal`: SIGSTOP is a machine that hangs. */
+  async signalAll(signal: NodeJS.Signals): Promise<void> {
+    const pids = (await waitUntil('base names its programs', () => this.processes())).map(({ pid }) => pid);
+    for (const pid of new Set([...pids, await this.pid('boot')])) signalIfAlive(pid, signal);
   }
 
   async #startKilledBoot(): Promise<void> {
@@ -262,9 +274,9 @@ export class LaunchedAppliance implements AsyncDisposable {
 }
 
 /** False when it has ended by itself since base named it: what is told apart here is a moment, not a mistake. */
-function killIfAlive(pid: number): boolean {
+function signalIfAlive(pid: number, signal: NodeJS.Signals = 'SIGKILL'): boolean {
   try {
-    return process.kill(pid, 'SIGKILL');
+    return process.kill(pid, signal);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false;
     throw error;
