@@ -52,8 +52,6 @@ export const establishFacts = z.object({
   role: pairRole,
   /** With whom it is in a relationship that was not broken. */
   relationship: z.object({ keySha256: sha256Hex, appliance: z.string().max(253) }).nullable(),
-  /** An establishing that is not finished. */
-  pending: z.string().max(64).nullable(),
   freeBytes: byteCount.nullable(),
   /** By which people and clients reach it. */
   sharedName: z.object({ host: z.string().max(255), port: z.number().int().min(1).max(65_535) }),

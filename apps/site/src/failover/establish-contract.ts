@@ -42,8 +42,8 @@ export interface EstablishingOptions {
   store: Store;
   keysDir: string;
   preSharedKey: PreSharedKey;
-  /** What this appliance says of itself; `pending` and `certificateNames` are added here. */
-  facts(): Promise<Omit<EstablishFacts, 'pending' | 'certificateNames' | 'pairVersions'>>;
+  /** What this appliance says of itself; what it speaks, and the names of its certificate, are added. */
+  facts(): Promise<Omit<EstablishFacts, 'certificateNames' | 'pairVersions'>>;
   certificate: CertificateExchange;
   /** The limit of copying (PairSettings.bytesPerSecond); 0: none. */
   bytesPerSecond(): number;

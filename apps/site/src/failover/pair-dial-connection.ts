@@ -64,7 +64,9 @@ const REASONS: readonly (readonly [pattern: RegExp, why: string, text: string])[
 /** One of a few reasons, without what the system or the other side wrote. */
 function reasonOf(error: unknown): readonly [why: string, text: string] {
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-  const said = `${code} ${error instanceof Error ? `${error.name} ${error.message}` : ''}`;
+  // A limit of time that was reached is the cause of an abort.
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause.name : '';
+  const said = `${code} ${error instanceof Error ? `${error.name} ${error.message}` : ''} ${cause}`;
   const found = REASONS.find(([pattern]) => pattern.test(said));
   return found === undefined ? ['failed', 'the connection failed'] : [found[1], found[2]];
 }

@@ -100,6 +100,13 @@ test('no certificate, an older TLS, another protocol: closed', async (t) => {
   assert.deepEqual(reached, []);
 });
 
+test('a peer that does not answer is given up in time, and said so', async (t) => {
+  const { one, other } = await threeSides(t);
+  other.onPeerRequest = () => undefined;
+  const late = one.dial.request('GET', '/state', undefined, { timeoutMs: 300 });
+  await assert.rejects(late, /no answer came in time/);
+});
+
 test('a peer whose relationship ended is cut, and does not come back on a connection that stands', async (t) => {
   const { one, other } = await threeSides(t);
   const link = await one.dial.follow();

@@ -65,9 +65,10 @@ export class PairDoor {
   readonly #server: Server;
   readonly #handshakes = new Map<string, { address: string; limit: NodeJS.Timeout }>();
   readonly #sockets = new Set<Socket>();
+  /** With the key that each has proved. */
+  readonly #peerSockets = new Map<TLSSocket, string>();
   readonly #follows = new Set<LinkSocket>();
   readonly #strangerRate: RateLimit;
-  #peers = 0;
   #strangers = 0;
   #isClosed = false;
 
@@ -137,7 +138,7 @@ export class PairDoor {
 
   /** Cuts everything that stands with a key other than the pinned one: after a relationship ended. */
   dropOthers(): void {
-    this.#server.emit('pair-pin-changed');
+    for (const [socket, key] of this.#peerSockets) if (!this.#isPeer(key)) socket.destroy();
   }
 
   #isFull(address: string): boolean {
@@ -159,14 +160,9 @@ export class PairDoor {
     const key = provenKeySha256(socket);
     if (key === undefined) return this.#cut(socket, 'no-certificate', address);
     if (this.#isPeer(key)) {
-      if (this.#peers >= PEER_CONNECTIONS_MAX) return this.#cut(socket, 'full', address);
-      this.#peers += 1;
-      socket.once('close', () => (this.#peers -= 1));
-      const drop = () => {
-        if (!this.#isPeer(key)) socket.destroy();
-      };
-      this.#server.on('pair-pin-changed', drop);
-      socket.once('close', () => this.#server.off('pair-pin-changed', drop));
+      if (this.#peerSockets.size >= PEER_CONNECTIONS_MAX) return this.#cut(socket, 'full', address);
+      this.#peerSockets.set(socket, key);
+      socket.once('close', () => this.#peerSockets.delete(socket));
       return;
     }
     if (this.#strangers >= STRANGERS_MAX) return this.#cut(socket, 'full', address);
