@@ -142,10 +142,14 @@ describe('what a base answers to the other one', () => {
     const back = (version: string): BoxQuestion => ({ kind: 'roll-back', package: 'site', version, plan: PLAN, attempt: 1 });
     assert.deepEqual(await answers.answer('A', back('0.1.0')), { ok: true }, 'it is in use');
     software.versions.site = '0.2.0';
+    assert.equal((await answers.answer('A', back('0.1.0'))).error?.code, 'PLAN_NOT_ITS_OWN', 'somebody else installed it');
+    software.versions.site = '0.1.0';
+    await answers.answer('A', install());
+    software.end('installed');
     assert.equal((await answers.answer('A', back('0.0.9'))).error?.code, 'PLAN_NO_PREVIOUS');
-    assert.deepEqual(await answers.answer('A', back('0.1.0')), { ok: true, id: 'ins_1' });
-    assert.deepEqual(await answers.answer('A', back('0.1.0')), { ok: true, id: 'ins_1' });
-    assert.deepEqual(software.calls, ['roll back']);
+    assert.deepEqual(await answers.answer('A', back('0.1.0')), { ok: true, id: 'ins_2' });
+    assert.deepEqual(await answers.answer('A', back('0.1.0')), { ok: true, id: 'ins_2' });
+    assert.deepEqual(software.calls.slice(1), ['roll back']);
   });
 
   it('says who is in a session also where nobody knows how far clients are', async () => {

@@ -141,6 +141,12 @@ export class BoxAnswers {
         'PLAN_NO_PREVIOUS',
         `${kind} ${version} is not the version before ${current?.version ?? 'the one in use'} here, so this plan cannot bring it back.`,
       );
+    if (!this.#hasInstalled(plan, kind))
+      throw new AppError(
+        'conflict',
+        'PLAN_NOT_ITS_OWN',
+        `This plan has not installed ${kind} here, so it does not take it back.`,
+      );
     return this.#once(asker, { plan, what: `roll back ${kind} to ${version}`, attempt }, (notedAtMs) => {
       const begun = this.#begunSince(
         notedAtMs,
@@ -190,6 +196,12 @@ export class BoxAnswers {
       ),
     );
     return { ok: true, id: installation };
+  }
+
+  /** Whether it was this plan that had a package of the kind installed here. */
+  #hasInstalled(plan: string, kind: string): boolean {
+    const rows = this.#options.store.all<{ what: string }>('SELECT what FROM plan_installation WHERE plan = ?', plan);
+    return rows.some(({ what }) => this.#options.software.describe(what)?.kind === kind);
   }
 
   #begunSince(sinceMs: number | undefined, isIt: (installation: Installation) => boolean): Installation | undefined {

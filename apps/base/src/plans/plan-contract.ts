@@ -94,6 +94,8 @@ export const measured = z.object({
   /** Null until something was asked. */
   withoutServiceMs: z.number().nullable(),
   sessionsBefore: z.array(z.string()).max(5000).nullable(),
+  /** How many there were before the first step that could touch them. */
+  sessionsAtStart: z.number().int().nullable().default(null),
   sessionsEnded: z.number().int(),
   lostBytes: z.number().int(),
   lagAtSwitch: z.object({ changes: z.number().int(), seconds: z.number() }).nullable(),

@@ -5,7 +5,8 @@ import { must } from '@bascule/core/must.ts';
 import { AppError } from '@bascule/errors/app-error.ts';
 import { PLAN_KINDS, planReport, type PlanKind } from '@bascule/protocol/api/plans.ts';
 import type { Effect, Input, PlanRecord } from './plan-contract.ts';
-import { isOver, mayCancel, shownState, SILENT_LIMIT_MS, step } from './plan-core.ts';
+import { SILENT_LIMIT_MS, step } from './plan-core.ts';
+import { isOver, mayCancel, shownState } from './plan-state.ts';
 import { NEW, OLD, PLAN, silent, TwoAppliances } from './testing.ts';
 import { perform } from './step-procedures.ts';
 

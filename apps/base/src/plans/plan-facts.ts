@@ -4,7 +4,7 @@ import { AppError } from '@bascule/errors/app-error.ts';
 import type { PairRole } from '@bascule/protocol/api/failover.ts';
 import type { PlanKind, PlanSide } from '@bascule/protocol/api/plans.ts';
 import type { PlanRecord } from './plan-contract.ts';
-import { newCore } from './plan-core.ts';
+import { newCore } from './plan-state.ts';
 import type { PlanJournal } from './plan-journal.ts';
 import { answered, softwareOf, viewPair, type PlanPorts, type SideSoftware } from './plan-ports.ts';
 import { layPlan, versionsAfter, windowsOf, type ExpectedSeconds, type SideFacts } from './plan-steps.ts';
@@ -76,6 +76,7 @@ export async function newRecord(options: FactsOptions): Promise<PlanRecord> {
     measured: {
       withoutServiceMs: null,
       sessionsBefore: null,
+      sessionsAtStart: null,
       sessionsEnded: 0,
       lostBytes: 0,
       lagAtSwitch: null,

@@ -1,7 +1,7 @@
 /** Plans in box.db: what is about to be done is written down before it is done (I3). */
 import type { AuditEvent, Context, Store, Tx } from '@bascule/store/store.ts';
 import { planRecord, type PlanRecord } from './plan-contract.ts';
-import { isOver, shownState } from './plan-core.ts';
+import { isOver, shownState } from './plan-state.ts';
 
 /** Plans that are kept; the oldest go first. */
 export const PLANS_KEPT_MAX = 50;

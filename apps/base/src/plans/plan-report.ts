@@ -50,7 +50,7 @@ export function reportOf(facts: {
     before: record.sides,
     after,
     withoutServiceMs: withoutServiceMs ?? measured.withoutServiceMs,
-    sessions: { before: measured.sessionsBefore?.length ?? 0, ended: measured.sessionsEnded, lostBytes: measured.lostBytes },
+    sessions: { before: measured.sessionsAtStart ?? 0, ended: measured.sessionsEnded, lostBytes: measured.lostBytes },
     lagAtSwitch: measured.lagAtSwitch,
     clients,
     testSession: measured.testSession ?? { outcome: 'no-client', session: null },

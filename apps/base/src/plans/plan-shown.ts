@@ -1,7 +1,7 @@
 /** A plan as the interfaces show it, and the other appliance's as it was shown last. */
 import { plan as planShape, type Plan } from '@bascule/protocol/api/plans.ts';
 import type { CoreStep, PlanRecord } from './plan-contract.ts';
-import { isUndoing, mayCancel, shownState } from './plan-core.ts';
+import { isUndoing, mayCancel, shownState } from './plan-state.ts';
 
 /** What the peer showed is old after this: it shows its plan every few seconds. */
 export const SHOWN_LIFE_MS = 10 * 60_000;
@@ -51,8 +51,10 @@ export class PeerPlan {
     return isNew;
   }
 
+  /** What it showed last; nothing once a plan that was at work has not been heard of for long. */
   latest(): Plan | undefined {
-    return this.#shown?.plan;
+    const plan = this.#shown?.plan;
+    return plan !== undefined && isUnderWay(plan) && !this.isUnderWay() ? undefined : plan;
   }
 
   /** Whether the peer is at work on it, as far as is known. */

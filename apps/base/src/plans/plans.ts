@@ -11,7 +11,7 @@ import type { Software } from '../software/software.ts';
 import { BoxAnswers } from './box-answers.ts';
 import { planControlVerbs, type PlanControlVerbs } from './plan-control.ts';
 import type { Input, PlanRecord } from './plan-contract.ts';
-import { isOver } from './plan-core.ts';
+import { isOver } from './plan-state.ts';
 import { planEnded, planMade } from './plan-events.ts';
 import { acceptedBy, newRecord } from './plan-facts.ts';
 import { PlanJournal } from './plan-journal.ts';

@@ -9,7 +9,8 @@ export const SESSIONS_BACK_MS = 30_000;
 /** Notes who is in a session now, before a step that could touch them. Who cannot be asked is not waited for: a plan must not hang on its report. */
 export async function measureBefore(ports: PlanPorts, task: Task): Promise<NonNullable<Performed['measured']>> {
   const running = await runningSessions(ports, task);
-  return running === undefined ? {} : { sessionsBefore: running };
+  if (running === undefined) return {};
+  return { sessionsBefore: running, sessionsAtStart: task.record.measured.sessionsAtStart ?? running.length };
 }
 
 /** After such a step: done when all are there again, or when they have had the time for it. */

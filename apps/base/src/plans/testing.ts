@@ -5,7 +5,7 @@ import type { PairRole } from '@bascule/protocol/api/failover.ts';
 import type { BoxAnswer, BoxQuestion, PlanKind } from '@bascule/protocol/api/plans.ts';
 import { INSTALLATION_STEPS, type Installation } from '@bascule/protocol/api/updates.ts';
 import type { PairOrder } from '@bascule/protocol/base-site.ts';
-import { newCore } from './plan-core.ts';
+import { newCore } from './plan-state.ts';
 import type { Party, PlanRecord } from './plan-contract.ts';
 import type { PairDone, PlanPorts } from './plan-ports.ts';
 import { layPlan, type SideFacts } from './plan-steps.ts';
@@ -88,6 +88,7 @@ export class TwoAppliances implements PlanPorts {
       measured: {
         withoutServiceMs: null,
         sessionsBefore: null,
+        sessionsAtStart: null,
         sessionsEnded: 0,
         lostBytes: 0,
         lagAtSwitch: null,
