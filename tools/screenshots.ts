@@ -55,6 +55,8 @@ const SITE_PAGES: Record<string, (page: Page, url: string, scene: Scene) => Prom
 const BOX_PAGES: typeof SITE_PAGES = {
   'appliance-basics': (page, url) => open(page, `${url}/appliance/status`),
   'appliance-users': (page, url) => open(page, `${url}/appliance/users`),
+  'appliance-ip-configuration': (page, url) => open(page, `${url}/appliance/networking/addresses`),
+  'appliance-traffic': (page, url) => open(page, `${url}/appliance/networking/traffic`),
   'appliance-my-account': (page, url) => open(page, `${url}/appliance/account`),
 };
 

@@ -6,8 +6,8 @@ import type { PairState } from '../site-host/site-host.ts';
 /** What a shared address is given at most, renewed each HOLD_INTERVAL_MS: a base that hangs loses it after that. The kernel looks within a second or so. */
 export const SHARED_LIFE_MS = 4_000;
 export const HOLD_INTERVAL_MS = 1_000;
-/** main says each second that it serves: one that is silent for longer hangs, or is gone. */
-export const MAIN_SILENCE_LIMIT_MS = 4_000;
+/** main says each second that it serves: one that is silent for longer hangs, or is gone. Nobody takes over by himself where there is no lease, so a busy moment may pass. */
+export const MAIN_SILENCE_LIMIT_MS = 5_000;
 /** While base itself puts one version of the site in the place of another, main is silent on purpose; not for longer than this. */
 export const SWITCH_HOLD_LIMIT_MS = 120_000;
 /** A base whose loop stood still for longer was stopped, or badly held up: what it then reads may have lain about, and is doubted for as long as main needs to say it anew. */
