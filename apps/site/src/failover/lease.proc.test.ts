@@ -8,7 +8,7 @@ import { after, afterEach, before, test } from 'node:test';
 import { createLog } from '@bascule/log/log.ts';
 import { signStatement } from '@bascule/pair/epoch-statement.ts';
 import type { LeaseTerms } from '@bascule/pair/lease-terms.ts';
-import { waitUntil } from '@bascule/testkit/wait-until.ts';
+import { WAIT_LIMIT_MS, waitUntil } from '@bascule/testkit/wait-until.ts';
 import type { SignedStatement } from '@bascule/protocol/pair-link.ts';
 import { WitnessProcess } from '../../../witness/src/testing.ts';
 import type { WonLease } from './lease-messages.ts';
@@ -92,7 +92,7 @@ function open(side: number, role: LeaseConfig['role']): Lease {
   return lease;
 }
 
-const held = (lease: Lease) => waitUntil('the lease is held', () => (lease.leftMs() ?? 0) > 0);
+const held = async (lease: Lease) => ok(await lease.whenHeld(WAIT_LIMIT_MS), 'the lease is held');
 const won = (lease: Lease) => new Promise<WonLease>((resolve) => lease.onWon(resolve));
 const recordedInSync = (lease: Lease) => waitUntil('the peer is on record as in sync', () => lease.state()?.peerInSync === true);
 
@@ -194,8 +194,20 @@ test('while the witness is away the peer lets the primary go on; without either 
   const one = open(0, 'primary');
   const other = open(1, 'standby');
   let isJoined = true;
-  one.overPairLink({ ask: (question) => isJoined && other.peerAsks(question), answer: () => undefined });
-  other.overPairLink({ ask: () => undefined, answer: (answer) => isJoined && one.peerAnswers(answer) });
+  one.overPairLink({
+    ask: (question) => {
+      deepStrictEqual(Object.keys(question), ['nonce', 'epoch', 'leaseMs']);
+      if (isJoined) other.peerAsks(question);
+    },
+    answer: () => undefined,
+  });
+  other.overPairLink({
+    ask: () => undefined,
+    answer: (answer) => {
+      deepStrictEqual(Object.keys(answer), ['nonce', 'isPromised']);
+      if (isJoined) one.peerAnswers(answer);
+    },
+  });
   await held(one);
   one.setInSync(true);
   await recordedInSync(one);

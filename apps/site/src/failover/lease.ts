@@ -90,7 +90,10 @@ export class Lease {
     return this.#config !== undefined;
   }
 
-  /** Turns automatic failover on, or begins anew with another configuration. Nothing is held until the witness has answered. */
+  /**
+   * Turns automatic failover on, or begins anew with another configuration. Nothing is held until the witness has answered. In one program of an appliance at a time: the one
+   * that writes.
+   */
   start(config: LeaseConfig): void {
     this.#end();
     this.#config = config;
@@ -121,6 +124,11 @@ export class Lease {
     if (this.#config === undefined) return null;
     const untilMs = this.#heldUntil();
     return untilMs === HELD_FOR_EVER ? Infinity : Math.max(0, Number(untilMs) - bootClockMs());
+  }
+
+  /** Whether this side holds the lease, or needs none, within `limitMs`: for a primary that has just been started and is to write. */
+  whenHeld(limitMs: number): Promise<boolean> {
+    return this.#until(() => this.leftMs() !== 0, limitMs);
   }
 
   /** Main took a role: of itself, or because of `onWon` or `onLost`. A new primary is in sync with nobody until `setInSync` says so. */
@@ -343,9 +351,9 @@ export class Lease {
       case 'sign':
         return void this.#sign(message.epoch);
       case 'ask-peer':
-        return this.#askPeer(message);
+        return this.#askPeer({ nonce: message.nonce, epoch: message.epoch, leaseMs: message.leaseMs });
       case 'answer-peer':
-        return this.#answerPeer(message);
+        return this.#answerPeer({ nonce: message.nonce, isPromised: message.isPromised });
       case 'won':
         return this.#won(message);
       case 'lost':
@@ -388,8 +396,8 @@ export class Lease {
     }
   }
 
-  /** Whether `holds` became true within RECORD_LIMIT_MS. */
-  #until(holds: () => boolean): Promise<boolean> {
+  /** Whether `holds` became true in time. */
+  #until(holds: () => boolean, limitMs = RECORD_LIMIT_MS): Promise<boolean> {
     if (holds()) return Promise.resolve(true);
     return new Promise((resolve) => {
       const done = (is: boolean) => {
@@ -400,7 +408,7 @@ export class Lease {
       const check = () => {
         if (holds()) done(true);
       };
-      const limit = setTimeout(() => done(false), RECORD_LIMIT_MS);
+      const limit = setTimeout(() => done(false), limitMs);
       this.#changed.add(check);
     });
   }
