@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Log } from '@bascule/log/log.ts';
 import { AppError } from '@bascule/errors/app-error.ts';
 import type { FailoverState } from '@bascule/protocol/api/failover.ts';
@@ -11,6 +12,7 @@ export class Exclusive {
   readonly #now: () => number;
   readonly #changed: () => void;
   #busy: Busy | null = null;
+  #ended: PromiseWithResolvers<void> | undefined;
   failed: { what: string; code: string; text: string; atMs: number } | null = null;
 
   constructor(options: { log: Log; now(): number; changed(): void }) {
@@ -21,6 +23,12 @@ export class Exclusive {
 
   get busy(): Busy | null {
     return this.#busy;
+  }
+
+  /** Resolves when nothing is under way, or after `limitMs`. */
+  async idle(limitMs: number): Promise<void> {
+    if (this.#ended === undefined) return;
+    await Promise.race([this.#ended.promise, delay(limitMs, undefined, { ref: false })]);
   }
 
   /** Does `work` when nothing else is under way. Throws `FAILOVER_BUSY`, and what `work` throws. */
@@ -34,6 +42,7 @@ export class Exclusive {
       this.#busy = { what, step: name, done, total, startedAtMs };
       this.#changed();
     };
+    this.#ended = Promise.withResolvers();
     step('beginning');
     try {
       const result = await work(step);
@@ -46,6 +55,8 @@ export class Exclusive {
       throw error;
     } finally {
       this.#busy = null;
+      this.#ended.resolve();
+      this.#ended = undefined;
       this.#changed();
     }
   }

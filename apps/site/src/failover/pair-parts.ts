@@ -18,6 +18,8 @@ export interface PairParts {
   config: SiteConfig;
   log: Log;
   now(): number;
+  /** site.db is open, and the peer may be talked with. */
+  isStarted(): boolean;
   key: PairKey;
   records: PairRecords;
   database: SiteDatabase;

@@ -60,6 +60,8 @@ const COMPARED_LOOKS = 40;
 const CLOCK_MARGIN_MS = 2000;
 /** With automatic failover a primary that starts waits so long for the lease before it serves as a standby meanwhile. */
 const LEASE_START_WAIT_MS = 3000;
+/** A change of roles that is under way at an orderly end may finish within this; else the next start goes on with it. */
+const CLOSE_LIMIT_MS = 1000;
 const LEASE_LOOK_MS = 50;
 const ZERO_HASH = '0'.repeat(64);
 
@@ -138,6 +140,7 @@ export class Pair {
       config,
       log,
       now,
+      isStarted: () => this.#isStarted,
       key,
       records,
       database,
@@ -405,6 +408,7 @@ export class Pair {
     watch.close();
     clearInterval(this.#leaseTimer);
     this.alarms.close();
+    await this.exclusive.idle(CLOSE_LIMIT_MS);
     this.lease.close();
     this.establishing.close();
     await sink.stop();

@@ -99,8 +99,8 @@ export class RoleChange {
 
   /** A backup follows; nobody else does by itself. */
   resumeFollowing(): void {
-    const { records, sink } = this.#parts;
-    if (records.self.role === 'backup' && records.isActive) sink.start();
+    const { records, sink, isStarted } = this.#parts;
+    if (isStarted() && records.self.role === 'backup' && records.isActive) sink.start();
   }
 
   #takeBack(before: PairSelf, { by, context }: Promotion): void {

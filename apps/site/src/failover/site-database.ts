@@ -30,6 +30,9 @@ export class SiteDatabase {
 
   /** Puts the received and checked copy `file` in the place of whatever is there, and opens it as follower. What was there was archived before. */
   replaceBy(file: string): void {
+    // Whoever replaces has looked at what is there, and archived it.
+    if (this.#store === undefined && existsSync(this.#options.path))
+      throw new Error('bug: a database that was never opened would be replaced');
     this.close();
     replaceDatabase(file, this.#options.path);
     this.openAs(true);

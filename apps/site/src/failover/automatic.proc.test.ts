@@ -1,0 +1,53 @@
+/** Automatic failover: a real witness, two sites, nobody who clicks (architecture 8; I4, I5). */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { waitUntil } from '@bascule/testkit/wait-until.ts';
+import { WitnessProcess } from '../../../witness/src/testing.ts';
+import { ADA, inSync, startPair, type TestAppliance } from './testing.ts';
+
+function addGroup(appliance: TestAppliance, name: string): void {
+  appliance.program.site!.parts.jump.groups.create(ADA, name);
+}
+const groups = (appliance: TestAppliance) =>
+  appliance.program.failover.store!.all<{ name: string }>('SELECT name FROM jump_groups ORDER BY name').map(({ name }) => name);
+
+test(
+  'the primary ends: the backup takes over by the witness, and the former primary comes back as the backup',
+  { timeout: 90_000 },
+  async (t) => {
+    const witness = new WitnessProcess();
+    t.after(() => witness.remove());
+    assert.equal((await witness.command('init')).code, 0);
+    await witness.start();
+    const code = /bw1\.\S+/.exec((await witness.command('code')).output)?.[0] ?? '';
+    await using pair = await startPair();
+    const { one, other } = pair;
+    assert.throws(() => one.pair.changeSettings(ADA, { automatic: true }), { code: 'FAILOVER_WITNESS_NEEDED' });
+    await one.pair.enrolAtWitness(ADA, { host: '127.0.0.1', port: witness.port }, code);
+    one.pair.changeSettings(ADA, { automatic: true });
+    await waitUntil('the primary holds the lease', () => one.pair.lease.isOn && one.pair.lease.isHeld);
+    await waitUntil('the backup keeps its part', () => other.pair.lease.isOn);
+    addGroup(one, 'before');
+    await inSync(one, other);
+    await waitUntil('the witness has it on record', async () => (await one.program.failover.state()).witness?.peerInSync);
+
+    await one.end();
+    await waitUntil('the backup took over', () => other.program.site !== undefined);
+    addGroup(other, 'after');
+    assert.deepEqual([other.pair.parts.records.self.epoch, groups(other)], [2, ['after', 'before']]);
+    const [change] = (await other.program.failover.state()).roles;
+    assert.deepEqual([change?.by, change?.reason], ['witness', 'took-over']);
+
+    await one.begin();
+    await waitUntil('it comes back as the backup', () => one.role === 'backup');
+    await inSync(other, one);
+    assert.deepEqual(groups(one), ['after', 'before']);
+
+    // A planned swap hands the lease over with the site.
+    await one.pair.roles.becomePrimary(ADA, { pullFirst: true });
+    await waitUntil('roles are swapped', () => other.role === 'backup');
+    addGroup(one, 'swapped back');
+    await inSync(one, other);
+    assert.deepEqual(other.hashes(), one.hashes());
+  },
+);
