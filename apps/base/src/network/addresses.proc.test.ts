@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import net from 'node:net';
 import { chmodSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -171,4 +172,30 @@ describe('IP configuration without a helper', () => {
     assert.deepEqual([seen.addresses[0]?.address, seen.devices.some(({ name }) => name === 'lo')], ['2001:db8::5', true]);
     addresses.close();
   });
+
+  for (const [name, answer, cannotApply] of [
+    ['of version 1', '{"ok":true,"result":{"version":1,"uid":0,"verbs":["describe"]}}', 'old-helper'],
+    ['that answers nonsense', 'hello', 'helper-silent'],
+    ['that refuses', '{"ok":false,"error":"no"}', 'helper-silent'],
+  ] as const)
+    it(`says so of a helper ${name}, and goes on`, async () => {
+      const directory = mkdtempSync(join(tmpdir(), 'bascule-old-helper-'));
+      const asked: string[] = [];
+      const server = net.createServer((connection) => {
+        connection.setEncoding('utf8').once('data', (text: string) => {
+          asked.push(text);
+          connection.end(`${answer}\n`);
+        });
+      });
+      server.listen(join(directory, 'helper.sock'));
+      await once(server, 'listening');
+      using test = openTestStore(networkMigrations);
+      const addresses = new Addresses({ store: test.store, helper: new HelperClient(join(directory, 'helper.sock')), log });
+      await addresses.add(testContext, draft({ shared: true }), '127.0.0.1');
+      assert.deepEqual((await addresses.hold(0)).held, []);
+      assert.equal((await addresses.look()).cannotApply, cannotApply);
+      addresses.close();
+      server.close();
+      rmSync(directory, { recursive: true });
+    });
 });
