@@ -12,9 +12,9 @@ import type { WitnessKey } from './witness-key.ts';
 
 const SITE = 'site-1';
 const LEASE_MS = 500;
-const KILLS = 3;
+const KILLS = 2;
 /** Outlasts a start of the witness, so that one that forgot would be found out. */
-const KILLED_LEASE_MS = 1_500;
+const KILLED_LEASE_MS = 1_200;
 
 const witness = new WitnessProcess();
 const identity = newIdentity();
