@@ -9,22 +9,24 @@ const OPTIONS = {
   port: { variable: 'BASCULE_PORT', value: 'N' },
   listen: { variable: 'BASCULE_LISTEN', value: 'ADDR' },
   name: { variable: 'BASCULE_NAME', value: 'HOST' },
+  appliance: { variable: 'BASCULE_APPLIANCE', value: 'NAME' },
   'no-local-client': { variable: 'BASCULE_NO_LOCAL_CLIENT', value: undefined },
   restage: { variable: 'BASCULE_RESTAGE', value: undefined },
 };
 
-export const USAGE = `npm start -- [--home DIR] [--port N] [--listen ADDR] [--name HOST] [--no-local-client] [--restage]
+export const USAGE = `npm start -- [--home DIR] [--port N] [--listen ADDR] [--name HOST] [--appliance NAME] [--no-local-client] [--restage]
   --home DIR          where the state lives            (BASCULE_HOME; default ./var)
   --port N            TCP port                         (BASCULE_PORT; default 8443)
   --listen ADDR       address to listen on, numeric    (BASCULE_LISTEN; default 127.0.0.1: this machine only)
   --name HOST         the name people will use         (BASCULE_NAME; default localhost)
+  --appliance NAME    what this appliance is called    (BASCULE_APPLIANCE; default the name, or the machine's)
   --no-local-client   do not enrol this machine        (BASCULE_NO_LOCAL_CLIENT=1)
   --restage           run this checkout, when another version of it is staged`;
 
 /**
  * Reads options and variables.
  * @param {string[]} args @param {NodeJS.ProcessEnv} environment
- * @returns {{ home: string, homeGiven: boolean, port: number, listen: string, name: string, localClient: boolean, restage: boolean }}
+ * @returns {{ home: string, homeGiven: boolean, port: number, listen: string, name: string, appliance: string | undefined, localClient: boolean, restage: boolean }}
  */
 export function parseOptions(args, environment) {
   explainSwallowedFlags(environment);
@@ -63,12 +65,16 @@ function check(given) {
   if (name.length > 253 || !/^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/.test(name)) {
     throw new Stop(`--name ${given['name']}: a host name has letters, digits, dots and hyphens only.`, 64);
   }
+  const { appliance } = given;
+  if (appliance !== undefined && !/^[A-Za-z0-9]([A-Za-z0-9 .-]{0,61}[A-Za-z0-9])?$/.test(appliance))
+    throw new Stop(`--appliance ${appliance}: at most 63 letters, digits, dots, hyphens and spaces.`, 64);
   return {
     home: resolve(checkout, given['home'] ?? join(checkout, 'var')),
     homeGiven: given['home'] !== undefined,
     port,
     listen,
     name,
+    appliance,
     localClient: !isOn(given['no-local-client']),
     restage: isOn(given['restage']),
   };

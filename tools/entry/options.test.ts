@@ -11,6 +11,7 @@ test('without options the appliance listens on loopback only, below ./var', () =
     port: 8443,
     listen: '127.0.0.1',
     name: 'localhost',
+    appliance: undefined,
     localClient: true,
     restage: false,
   });
@@ -41,6 +42,12 @@ for (const [args, message] of WRONG) {
     assert.throws(() => parseOptions(args, {}), { message, exitCode: 64 });
   });
 }
+
+test('an appliance has a name of its own, beside the one that people use', () => {
+  assert.equal(parseOptions(['--appliance', 'North 1'], {}).appliance, 'North 1');
+  assert.equal(parseOptions([], { BASCULE_APPLIANCE: 'south' }).appliance, 'south');
+  assert.throws(() => parseOptions(['--appliance', 'a/b'], {}), /letters, digits/);
+});
 
 test('an option that npm swallowed is explained', () => {
   assert.throws(() => parseOptions(['9000'], { npm_config_port: 'true' }), {

@@ -115,7 +115,7 @@ class Starter {
 
   /** In a session of its own (`detached`), so that Ctrl-C arrives here alone and things stop in order. */
   #runBoot() {
-    const { home, listen, port, name } = this.#options;
+    const { home, listen, port, name, appliance } = this.#options;
     const { boot, software } = this.#software;
     const args = [
       join(boot, 'apps', 'boot', 'src', 'main.ts'),
@@ -131,7 +131,7 @@ class Starter {
         stdio: ['ignore', 'inherit', 'inherit'],
         detached: true,
         cwd: '/',
-        env: process.env,
+        env: { ...process.env, ...(appliance !== undefined && { BASCULE_APPLIANCE: appliance }) },
       });
       this.#boot.once('error', (error) => reject(new Stop(`boot cannot be started: ${error.message}`)));
       this.#boot.once('exit', (code) => resolve(code));

@@ -134,7 +134,8 @@ const isWhole = (copy: NonNullable<FailoverState['copy']>): boolean =>
   copy.state === 'following' && copy.lagChanges === 0 && copy.recordingBytesLeft === 0 && copy.fileBytesLeft === 0;
 
 async function startSide(name: 'a' | 'b', address: string, options: LaunchOptions): Promise<PairSide> {
-  const appliance = await launchAppliance({ ...options, address });
+  const environment = { ...options.environment, BASCULE_APPLIANCE: name === 'a' ? 'north' : 'south' };
+  const appliance = await launchAppliance({ ...options, environment, address });
   const site = await ApiClient.pin(appliance.url);
   await site.takeOver(appliance.passwords.login, SITE_PASSWORD);
   return new PairSide(name, appliance, site);

@@ -39,8 +39,11 @@ export interface BaseConfig {
 
 const LOCAL_NAMES = ['localhost', '127.0.0.1', '::1'];
 
-/** Reads base's command line, which boot writes (docs/spec/boot.md, 2). Throws `AppError` that names the wrong option. */
-export function readConfig(args: string[]): BaseConfig {
+/** `BASCULE_APPLIANCE`: two appliances that share their host name have names of their own. */
+const APPLIANCE_NAME = /^[A-Za-z0-9]([A-Za-z0-9 .-]{0,61}[A-Za-z0-9])?$/;
+
+/** Reads base's command line, which boot writes (docs/spec/boot.md, 2), and the appliance's name. Throws `AppError` that names the wrong option. */
+export function readConfig(args: string[], environment: NodeJS.ProcessEnv = process.env): BaseConfig {
   const text = { type: 'string' } as const;
   const parsed = options.safeParse(parseArgs({ args, options: { home: text, listen: text, port: text, name: text } }).values);
   if (!parsed.success) {
@@ -48,6 +51,13 @@ export function readConfig(args: string[]): BaseConfig {
     throw new AppError('invalid', 'BASE_OPTION_INVALID', `--${String(issue?.path[0])}: ${issue?.message}`);
   }
   const { home, listen, port, name } = parsed.data;
+  const { BASCULE_APPLIANCE: given = '' } = environment;
+  if (given !== '' && !APPLIANCE_NAME.test(given))
+    throw new AppError(
+      'invalid',
+      'BASE_OPTION_INVALID',
+      'BASCULE_APPLIANCE: at most 63 letters, digits, dots, hyphens and spaces.',
+    );
   const paths = homePaths(home);
   const baseDir = join(import.meta.dirname, '..', '..', '..', '..');
   const staged = baseDir.startsWith(realPath(paths.baseSoftware) + sep);
@@ -59,7 +69,7 @@ export function readConfig(args: string[]): BaseConfig {
     listen: shortAddress(listen),
     port,
     publicHost: name,
-    applianceName: LOCAL_NAMES.includes(name) ? hostname() : name,
+    applianceName: given || (LOCAL_NAMES.includes(name) ? hostname() : name),
     hosts: [...new Set([name, ...LOCAL_NAMES, hostname()])],
     version,
     baseDir,
