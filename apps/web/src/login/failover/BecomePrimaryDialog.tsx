@@ -4,7 +4,7 @@ import { Alert, Checkbox } from '@mantine/core';
 import type { FailoverState } from '@bascule/protocol/api/failover.ts';
 import { formatBytes, formatCount } from '../../shared/format.ts';
 import { DangerDialog, Whom } from './DangerDialog.tsx';
-import { acceptedLossOf, formatSeconds, losesAnything } from './failover-model.ts';
+import { acceptedLossOf, formatSeconds, losesAnything, namesOf } from './failover-model.ts';
 import { useFailoverAct } from './failover-queries.ts';
 
 /** Become Primary (B158-B160): with a pull first while the other side answers; otherwise what is lost is written out and has to be accepted. */
@@ -19,7 +19,7 @@ export function BecomePrimaryDialog({ state, onClose }: { state: FailoverState; 
   const mayLose = !pulls && (exposure === null || losesAnything(exposure));
   // Accepted are the numbers that stood there: when they change, so does the question.
   const asked = JSON.stringify(acceptedLossOf(exposure) ?? null);
-  const names = { self: state.self.appliance, peer: state.peer?.appliance ?? '' };
+  const names = namesOf(state);
   const acceptedLoss = acceptedLossOf(exposure);
   const send = () => act('become-primary', { pullFirst: pulls, ...(!pulls && acceptedLoss !== undefined && { acceptedLoss }) });
   const way = pulls ? 'pull' : isReachable ? 'swap' : 'alone';
@@ -58,13 +58,14 @@ export function BecomePrimaryDialog({ state, onClose }: { state: FailoverState; 
 }
 
 /** What is lost, in words. */
-function LossText({ state: { exposure, peer } }: { state: FailoverState }) {
+function LossText({ state }: { state: FailoverState }) {
   const { t, i18n } = useTranslation();
-  const name = peer?.appliance ?? '';
+  const { exposure } = state;
+  const { peer } = namesOf(state);
   if (exposure === null)
     return (
       <Alert color="red" role="alert" py="xs">
-        {t('failover:becomePrimary.lossUnknown', { peer: name })}
+        {t('failover:becomePrimary.lossUnknown', { peer })}
       </Alert>
     );
   if (!losesAnything(exposure))
@@ -81,7 +82,7 @@ function LossText({ state: { exposure, peer } }: { state: FailoverState }) {
         sessions: formatCount(exposure.sessions),
         recordings: formatBytes(exposure.recordingBytes),
         files: formatBytes(exposure.fileBytes),
-        peer: name,
+        peer,
       })}
     </Alert>
   );

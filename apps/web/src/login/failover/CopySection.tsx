@@ -4,7 +4,7 @@ import { Alert, Progress } from '@mantine/core';
 import type { CopyState, Exposure, FailoverState } from '@bascule/protocol/api/failover.ts';
 import { Section, StateMark } from '../../shared/Section.tsx';
 import { formatBytes, formatCount, formatDuration, formatInstant } from '../../shared/format.ts';
-import { formatSeconds, losesAnything } from './failover-model.ts';
+import { formatSeconds, losesAnything, namesOf } from './failover-model.ts';
 import classes from './failover.module.css';
 
 const TONES: Record<CopyState['state'], 'ok' | 'warn' | 'bad' | 'off'> = {
@@ -19,7 +19,7 @@ const TONES: Record<CopyState['state'], 'ok' | 'warn' | 'bad' | 'off'> = {
 export function CopySection({ state, withExposure = true }: { state: FailoverState; withExposure?: boolean }) {
   const { t } = useTranslation();
   const { copy, exposure } = state;
-  const source = state.self.role === 'backup' ? (state.peer?.appliance ?? '') : state.self.appliance;
+  const source = namesOf(state)[state.self.role === 'backup' ? 'peer' : 'self'];
   return (
     <Section title={t('failover:copy.title')} note={t('failover:copy.note', { source })}>
       {copy?.stopped != null && (
@@ -50,7 +50,12 @@ function CopyPanel({ copy, isBackup }: { copy: CopyState; isBackup: boolean }) {
     ['recordings', formatBytes(copy.recordingBytesLeft)],
     ['files', formatBytes(copy.fileBytesLeft)],
     ['speed', t('failover:copy.perSecond', { bytes: formatBytes(copy.bytesPerSecond) })],
-    ['left', copy.secondsLeft === null ? '–' : t('failover:about', { time: formatDuration(copy.secondsLeft * 1000) })],
+    [
+      'left',
+      copy.secondsLeft === null || copy.secondsLeft === 0
+        ? '–'
+        : t('failover:about', { time: formatDuration(copy.secondsLeft * 1000) }),
+    ],
     ['compared', copy.lastComparedAtMs === null ? t('shared:never') : formatInstant(copy.lastComparedAtMs)],
   ];
   const whole = copy.newestChange === 0 ? 100 : Math.floor((100 * copy.copiedChange) / copy.newestChange);

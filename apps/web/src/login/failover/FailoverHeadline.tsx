@@ -4,7 +4,7 @@ import type { FailoverState } from '@bascule/protocol/api/failover.ts';
 import { StateMark } from '../../shared/Section.tsx';
 import { formatDuration, formatInstant } from '../../shared/format.ts';
 import { loginPaths } from '../login-paths.ts';
-import { isFirstCopy, toneOf, type PageKind } from './failover-model.ts';
+import { isFirstCopy, namesOf, toneOf, type PageKind } from './failover-model.ts';
 import classes from './failover.module.css';
 
 interface FailoverHeadlineProps {
@@ -18,8 +18,8 @@ export function FailoverHeadline({ state, kind, nowMs }: FailoverHeadlineProps) 
   const { t } = useTranslation();
   const tone = toneOf(kind, state);
   const isPaired = kind === 'primary' || kind === 'backup';
-  const { self, peer, broken } = state;
-  const names = { self: self.appliance, peer: peer?.appliance ?? broken?.peer ?? '' };
+  const { broken } = state;
+  const names = namesOf(state);
   return (
     <div className={classes['headline']} data-tone={tone}>
       <p role="status" aria-live="polite" className={classes['headlineText']}>

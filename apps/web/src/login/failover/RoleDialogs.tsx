@@ -3,17 +3,13 @@ import { useTranslation } from 'react-i18next';
 import { Checkbox } from '@mantine/core';
 import type { FailoverState } from '@bascule/protocol/api/failover.ts';
 import { DangerDialog, Whom } from './DangerDialog.tsx';
+import { namesOf } from './failover-model.ts';
 import { useFailoverAct } from './failover-queries.ts';
 
 interface RoleDialogProps {
   state: FailoverState;
   onClose: () => void;
 }
-
-const namesOf = ({ self, peer, broken }: FailoverState) => ({
-  self: self.appliance,
-  peer: peer?.appliance ?? broken?.peer ?? '',
-});
 
 /** Become Backup (B35): the roles are swapped; also, if a person says so, when the peer site cannot be contacted. */
 export function BecomeBackupDialog({ state, onClose }: RoleDialogProps) {

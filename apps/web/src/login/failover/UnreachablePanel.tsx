@@ -2,15 +2,15 @@ import { useTranslation } from 'react-i18next';
 import type { FailoverState } from '@bascule/protocol/api/failover.ts';
 import { StateMark } from '../../shared/Section.tsx';
 import { formatCount, formatDuration, formatInstant } from '../../shared/format.ts';
-import { recommendationOf, SEEN_LATELY_MS } from './failover-model.ts';
+import { namesOf, recommendationOf, SEEN_LATELY_MS } from './failover-model.ts';
 import classes from './failover.module.css';
 
 /** 'Primary unreachable': last contact, who still sees it, and what is recommended. What would be lost stands below, beside the copy. */
 export function UnreachablePanel({ state, nowMs }: { state: FailoverState; nowMs: number }) {
   const { t } = useTranslation();
-  const { lastContactAtMs, peer } = state;
+  const { lastContactAtMs } = state;
   const recommendation = recommendationOf(state, nowMs);
-  const names = { self: state.self.appliance, peer: peer?.appliance ?? '' };
+  const names = namesOf(state);
   return (
     <div className={classes['panel']} data-part="unreachable">
       <dl className={classes['consequences']}>

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { EstablishRequest, FailoverState } from '@bascule/protocol/api/failover.ts';
-import { acceptedLossOf, addressFaults, losesAnything, pageKindOf, recommendationOf, toneOf } from './failover-model.ts';
+import { acceptedLossOf, addressFaults, losesAnything, namesOf, pageKindOf, recommendationOf, toneOf } from './failover-model.ts';
 
 const NOW = 1_800_000_000_000;
 const SIDE: FailoverState['self'] = {
@@ -63,6 +63,13 @@ test('every state has a page of its own, and a conflict comes before all', () =>
     ['both-primary', { ...self('primary'), peerState: 'unreachable', conflict, busy }],
   ];
   for (const [kind, change] of kinds) assert.equal(pageKindOf(stateOf(change)), kind);
+});
+
+test('two machines of one name are told apart by their addresses', () => {
+  const endpoint = (host: string) => ({ endpoint: { host, port: 443 } });
+  assert.deepEqual(namesOf(stateOf()), { self: 'alpha', peer: 'bravo' });
+  const twins = stateOf({ self: { ...SIDE, ...endpoint('192.0.2.1') }, peer: { ...SIDE, ...endpoint('192.0.2.2') } });
+  assert.deepEqual(namesOf(twins), { self: 'alpha (192.0.2.1)', peer: 'alpha (192.0.2.2)' });
 });
 
 test('an alarm or a stopped copy takes the green off', () => {

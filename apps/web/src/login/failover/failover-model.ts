@@ -40,6 +40,14 @@ function readOnlyKindOf({ readOnly, roles, self }: FailoverState): PageKind {
   return reason === 'restored' || reason === 'superseded' ? reason : 'read-only';
 }
 
+/** What the two are called: by their names, and by their addresses too when two machines have one name. */
+export function namesOf({ self, peer, broken }: Pick<FailoverState, 'self' | 'peer' | 'broken'>): { self: string; peer: string } {
+  const there = { name: peer?.appliance ?? broken?.peer ?? '', endpoint: peer?.endpoint ?? broken?.endpoint ?? null };
+  if (there.name !== self.appliance) return { self: self.appliance, peer: there.name };
+  const called = (name: string, endpoint: { host: string } | null) => (endpoint === null ? name : `${name} (${endpoint.host})`);
+  return { self: called(self.appliance, self.endpoint), peer: called(there.name, there.endpoint) };
+}
+
 /** How bad it is, for the mark before the headline. */
 export function toneOf(kind: PageKind, state: FailoverState): Tone {
   if (kind === 'none' || kind === 'broken') return 'off';
@@ -50,7 +58,7 @@ export function toneOf(kind: PageKind, state: FailoverState): Tone {
 
 /** Whether the backup has no whole copy yet: until then nobody can take over. */
 export function isFirstCopy({ copy }: FailoverState): boolean {
-  return copy !== null && copy.lastCompletedAtMs === null;
+  return copy !== null && copy.state !== 'following' && copy.lastCompletedAtMs === null;
 }
 
 function isStopped({ copy }: FailoverState): boolean {
