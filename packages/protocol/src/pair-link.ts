@@ -111,8 +111,8 @@ export const fromFollower = z.discriminatedUnion('kind', [
     fileBytesLeft: byteCount,
     timeMs: instantMs,
   }),
-  /** Answer to `hold`. */
-  z.object({ kind: z.literal('held'), nonce: z.number().int(), isPromised: z.boolean() }),
+  /** Answer to `hold`. `isOff`: automatic failover is off here, so that nothing is taken over without a person. */
+  z.object({ kind: z.literal('held'), nonce: z.number().int(), isPromised: z.boolean(), isOff: z.boolean().optional() }),
   z.object({ kind: z.literal('hashes-differ'), seq: z.number().int(), tables: z.array(z.string()).max(200) }),
 ]);
 export type FromFollower = z.infer<typeof fromFollower>;

@@ -109,6 +109,8 @@ export class PairLease implements LeaseOfRoles {
       });
     }
     this.#facts = text;
+    // Said anew after each of these: until then the lease takes nobody to be in sync.
+    if (facts.role === 'primary') this.#lease.setInSync(this.#options.parts.gate.isInSync);
   }
 
   /** Primary: the peer confirms what replies wait for. Standby: its copy is whole and follows. */

@@ -28,6 +28,7 @@ import { FollowSink } from './follow-sink.ts';
 import { FollowSource, type FollowerStatus } from './follow-source.ts';
 import { GivenWay } from './given-way.ts';
 import { HistoryTaking } from './history-taking.ts';
+import { KeyRenewal } from './key-renewal.ts';
 import { PairAlarms } from './pair-alarms.ts';
 import { PairDial } from './pair-dial.ts';
 import { exposureOf, sideOf } from './pair-figures.ts';
@@ -110,6 +111,7 @@ export class Pair {
   readonly #historyTaking: HistoryTaking;
   readonly #conflicts: Conflicts;
   readonly #work: PeerWork;
+  readonly #keyRenewal: KeyRenewal;
   #isWritingHeld = false;
   #sourceHead: { seq: number; atMs: number } | undefined;
   #copied: { completedAtMs: number | null; comparedAtMs: number | null };
@@ -175,6 +177,7 @@ export class Pair {
     this.#historyTaking = new HistoryTaking(this.parts);
     this.#conflicts = new Conflicts(this);
     this.#work = new PeerWork(this);
+    this.#keyRenewal = new KeyRenewal(this.parts);
     this.alarms = new PairAlarms({ pair: this, mail: options.mail, changed: options.changed });
     this.roles = new Roles({
       parts: this.parts,
@@ -197,7 +200,7 @@ export class Pair {
       store: () => database.store,
       snapshots: this.parts.snapshots,
       archives: this.givenWay,
-      keys: async () => ({}),
+      keys: async () => this.#keyRenewal.give(),
       work: (kind) => this.#work.begin(kind),
       witness: ({ endpoint, code }) => this.lease.enrol(byPeer(records.peer?.name ?? ''), endpoint, code),
       log,
@@ -417,6 +420,7 @@ export class Pair {
     gate.close();
     await this.#door.close();
     await this.#historyTaking.settled();
+    await this.#keyRenewal.settled();
     snapshots.close();
     this.#refusals.close();
     this.#noteFigures(true);
@@ -613,6 +617,7 @@ export class Pair {
       archives: this.givenWay.offered(),
       comparedAtMs: this.#copied.comparedAtMs,
       settings: records.settings,
+      keysSha256: this.#keyRenewal.hash(),
     };
   }
 
@@ -635,6 +640,7 @@ export class Pair {
       await this.roles.breakOwnSide(SYSTEM, peer.name);
     this.#historyTaking.offered(state.archives ?? []);
     this.#followSettings(state);
+    if (servesAs(state.side.role)) this.#keyRenewal.heard(state.keysSha256);
     this.#options.changed();
   }
 

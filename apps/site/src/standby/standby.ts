@@ -43,11 +43,11 @@ interface Parts {
 }
 
 export class Standby {
-  readonly #parts: Parts;
+  readonly parts: Parts;
   readonly #disconnect: () => void;
 
   private constructor(parts: Parts, disconnect: () => void) {
-    this.#parts = parts;
+    this.parts = parts;
     this.#disconnect = disconnect;
   }
 
@@ -99,25 +99,25 @@ export class Standby {
 
   /** Begins to talk with the relay, and to send mail. */
   start(): void {
-    this.#parts.relay.start();
-    this.#parts.mail.start();
+    this.parts.relay.start();
+    this.parts.mail.start();
   }
 
   accept(socket: Socket, peer: Peer): void {
-    this.#parts.http.accept(socket, peer);
+    this.parts.http.accept(socket, peer);
   }
 
   /** A client's control link: told to go to the primary. */
   acceptLink(socket: Socket, head: Uint8Array): void {
-    this.#parts.links.acceptLink(socket, head);
+    this.parts.links.acceptLink(socket, head);
   }
 
   health(): Record<string, number | boolean> {
-    return { clientsOnline: 0, accessSessions: 0, relay: this.#parts.relay.ready, eventStreams: this.#parts.events.count };
+    return { clientsOnline: 0, accessSessions: 0, relay: this.parts.relay.ready, eventStreams: this.parts.events.count };
   }
 
   async close({ comeBackAtOnce = false } = {}): Promise<void> {
-    const { http, events, accounts, links, relay, mail } = this.#parts;
+    const { http, events, accounts, links, relay, mail } = this.parts;
     this.#disconnect();
     events.close();
     await Promise.all([http.close(comeBackAtOnce ? ANSWER_LIMIT_MS : 0), mail.close()]);

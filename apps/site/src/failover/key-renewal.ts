@@ -1,0 +1,85 @@
+/** The backup has the site keys that the primary has: when the site identity was rotated, it fetches the new ones over the pinned link (docs/decisions/0203). */
+import { createHash } from 'node:crypto';
+import { cpSync, mkdirSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { siteKeys, type SiteKeys } from '@bascule/protocol/pair-establish.ts';
+import { defineAuditEvent } from '@bascule/store/audit.ts';
+import { SYSTEM } from '@bascule/store/store.ts';
+import { roleUnfit } from './failover-errors.ts';
+import { PAIR_KEY_FILE } from './pair-key.ts';
+import type { PairParts } from './pair-parts.ts';
+import { PAIR_WRAP_KEY_FILE } from './pre-shared-key.ts';
+import { collectSiteKeys, writeSiteKeys } from './sealed-keys.ts';
+
+/** Made anew by each side when they are old: what they protect are sessions of links, which are made anew too. */
+const TICKET_KEYS = 'link-tickets.key';
+
+const keysRenewed = defineAuditEvent<{ primary: string }>(
+  'FAILOVER_KEYS_RENEWED',
+  'Took over the site keys that {primary} has now',
+);
+
+export class KeyRenewal {
+  readonly #parts: PairParts;
+  #running: Promise<void> | undefined;
+
+  constructor(parts: PairParts) {
+    this.#parts = parts;
+  }
+
+  /** SHA-256 over the site keys here; undefined when there are none yet. */
+  hash(): string | undefined {
+    try {
+      return hashOf(collectSiteKeys(this.#parts.config.paths.keys, null));
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** For the peer that is the backup of this side. Throws for anybody else. */
+  give(): SiteKeys {
+    const { records, config } = this.#parts;
+    if (records.self.role !== 'primary' || !records.isActive)
+      throw roleUnfit('Site keys are given by the primary to its backup alone.');
+    return collectSiteKeys(config.paths.keys, null);
+  }
+
+  /** The primary's keys have this hash: fetches them when ours are others. What fails is tried again when the primary is heard the next time. */
+  heard(theirs: string | undefined): void {
+    const { records, log } = this.#parts;
+    if (theirs === undefined || records.self.role !== 'backup' || !records.isActive || theirs === this.hash()) return;
+    this.#running ??= this.#fetch(theirs)
+      .catch((error: unknown) => log.warn({ err: error }, 'failover.keys-not-renewed'))
+      .finally(() => (this.#running = undefined));
+  }
+
+  async settled(): Promise<void> {
+    await this.#running;
+  }
+
+  async #fetch(theirs: string): Promise<void> {
+    const { dial, config, records, serving, now } = this.#parts;
+    const { body } = await dial.request('GET', '/keys');
+    const keys = siteKeys.parse(body);
+    if (hashOf(keys) !== theirs) throw new Error('the keys came with errors');
+    const { keys: folder, archive } = config.paths;
+    const kept = join(archive, `${new Date(now()).toISOString().replaceAll(':', '').slice(0, 17)}Z-keys`);
+    mkdirSync(archive, { recursive: true, mode: 0o700 });
+    const ofAppliance = [PAIR_KEY_FILE, PAIR_WRAP_KEY_FILE];
+    cpSync(folder, kept, { recursive: true, filter: (file) => !ofAppliance.includes(basename(file)) });
+    writeSiteKeys(folder, keys);
+    records.store.transact(SYSTEM, keysRenewed({ primary: records.peer?.name ?? '' }), () => undefined);
+    // Clients are turned away with the identity that they trust now.
+    await serving.stop();
+    await serving.start();
+  }
+}
+
+function hashOf({ files }: SiteKeys): string {
+  const hash = createHash('sha256');
+  for (const { name, data } of files
+    .filter((file) => file.name !== TICKET_KEYS)
+    .toSorted((one, other) => one.name.localeCompare(other.name)))
+    hash.update(`${name}\n${data}\n`);
+  return hash.digest('hex');
+}
