@@ -45,6 +45,8 @@ export interface BackgroundCopyOptions {
   isLive(path: string): boolean;
   /** Something was completed. */
   changed(): void;
+  /** Only what the union of both sides' recordings needs (B136): whether that is here is said by the caller, and it is put into place when it is whole. */
+  union?: { isWanted(listed: ListedFile): Promise<boolean>; deliver(listed: ListedFile): Promise<void> };
   log: Log;
 }
 
@@ -191,8 +193,9 @@ export class BackgroundCopy {
   }
 
   async #isHere(listed: ListedFile): Promise<boolean> {
-    const { store, isLive } = this.#options;
+    const { store, isLive, union } = this.#options;
     const { root, path, bytes, hash } = listed;
+    if (union !== undefined) return !(await union.isWanted(listed));
     if (root === 'recordings' && isLive(path)) return true;
     if (this.#settled.get(`${root}/${path}`) === `${bytes} ${hash}`) return true;
     const own = await look(store.folders, listed);
@@ -213,6 +216,7 @@ export class BackgroundCopy {
       const signal = AbortSignal.any([abort.signal, this.#stopping.signal]);
       const isAll = root === 'recordings' ? await this.#recording(listed, signal) : await this.#file(listed, signal);
       if (!isAll) this.#settled.set(key, `${bytes} ${hash}`);
+      await this.#options.union?.deliver(listed);
       store.noteCopied(key);
       return true;
     } catch (error) {
@@ -266,13 +270,10 @@ export class BackgroundCopy {
         if (copy.waitingBytes >= WAITING_MAX_BYTES) await writing;
         if (writing !== undefined || copy.waitingBytes < WRITE_FROM_BYTES) continue;
         store.assertRoom();
-        writing = copy.flush({ durably: false }).then(
-          () => (writing = undefined),
-          (error: unknown) => {
-            fault = error;
-            writing = undefined;
-          },
-        ) as Promise<void>;
+        writing = copy
+          .flush({ durably: false })
+          .catch((error: unknown) => (fault = error))
+          .then(() => (writing = undefined));
       }
     } finally {
       await writing;

@@ -174,6 +174,26 @@ test('what is not live is fetched behind: resumed over cuts and restarts, verifi
   assert.ok(existsSync(place('2026/new.bsr')));
 });
 
+test('recordings that the follower alone has come to the source when they are whole; what it has stays as it is (B136)', async (t) => {
+  const { source, follower, follow, orders } = await openPair(t);
+  const only = await endedRecording(follower.directory, 'only-there.bsr', 900_000);
+  await endedRecording(source.directory, 'both.bsr', 1000);
+  const both = readFileSync(join(source.directory, 'both.bsr'));
+  await endedRecording(follower.directory, 'both.bsr', 2000);
+  mkdirSync(join(follower.directory, 'files'));
+  writeFileSync(join(follower.directory, 'files', 'x.bin'), 'files are the primary’s');
+  const back = await openWay((socket, head) => follower.relay.takePairLink(socket, head));
+  t.after(() => back.close());
+  source.relay.handle({ ...orders.source, peer: { host: '127.0.0.1', port: back.port } });
+  follow();
+  const here = join(source.directory, 'only-there.bsr');
+  await until(() => existsSync(here), 'the recording to come');
+  assert.equal(sha256(readFileSync(here)), sha256(readFileSync(only)));
+  await until(() => readFileSync(join(follower.directory, 'both.bsr')).equals(both), 'the source’s to be copied');
+  assert.ok(readFileSync(join(source.directory, 'both.bsr')).equals(both));
+  assert.ok(!existsSync(join(source.directory, 'files', 'x.bin')));
+});
+
 test('a full disk of the follower stops copies, says why, and they go on when there is room; the source goes on (async)', async (t) => {
   const { source, follower, follow, last } = await openPair(t);
   follower.freeBytes = 10;

@@ -8,6 +8,7 @@ import type { FromRelay, ToRelay } from '@bascule/protocol/relay-control.ts';
 import { instantMs } from '@bascule/protocol/text.ts';
 import { CopyFollower } from './copy-follower.ts';
 import { CopySource } from './copy-source.ts';
+import { CopyUnion } from './copy-union.ts';
 import { CopyStore } from './copy-store.ts';
 import { CopyHashes, type CopyFolders } from './copy-tree.ts';
 import { LiveRecordings } from './live-recordings.ts';
@@ -50,6 +51,7 @@ export class PairData {
   #order: PairOrder = { kind: 'pair', role: 'none' };
   #source: CopySource | undefined;
   #follower: CopyFollower | undefined;
+  #union: CopyUnion | undefined;
   #turn: Promise<void> = Promise.resolve();
 
   constructor(options: PairDataOptions) {
@@ -70,7 +72,7 @@ export class PairData {
 
   /** The follower is there, and takes what it is sent. */
   get hasFollower(): boolean {
-    return this.#source?.isConnected === true && this.#source.state?.stopped === undefined;
+    return this.#order.role === 'source' && this.#source?.isConnected === true && this.#source.state?.stopped === undefined;
   }
 
   /** Resolves when what was ordered so far is so: a follower that is to be none writes nothing any more. */
@@ -101,15 +103,17 @@ export class PairData {
   tell(): void {
     if (this.#order.role === 'none') return;
     const { emit, exposedBytes } = this.#options;
-    const state = this.#source?.state ?? this.#follower?.state;
+    const isSource = this.#order.role === 'source';
+    const side = isSource ? this.#source : this.#follower;
+    const state = side?.state;
     emit({
       kind: 'pair-copy',
-      connected: this.#source?.isConnected ?? this.#follower?.isConnected ?? false,
-      recordingBytesLeft: (state?.recordingBytesLeft ?? 0) + (this.#source === undefined ? 0 : this.recordings.bytesLeft),
+      connected: side?.isConnected ?? false,
+      recordingBytesLeft: (state?.recordingBytesLeft ?? 0) + (isSource ? this.recordings.bytesLeft : 0),
       fileBytesLeft: state?.fileBytesLeft ?? 0,
       bytesPerSecond: state?.bytesPerSecond ?? 0,
       completedAtMs: state?.completedAtMs ?? null,
-      exposedBytes: this.#source === undefined ? 0 : exposedBytes(),
+      exposedBytes: isSource ? exposedBytes() : 0,
       ...(state?.stopped !== undefined && { stopped: state.stopped }),
     });
   }
@@ -119,6 +123,7 @@ export class PairData {
     this.#source?.close();
     await this.#turn;
     await this.#follower?.close();
+    await this.#union?.close();
   }
 
   async #apply(order: PairOrder, isSame: boolean): Promise<void> {
@@ -127,18 +132,23 @@ export class PairData {
       if (order.role !== 'follower') this.#noteRole(false);
       this.#source?.setRate(order.bytesPerSecond ?? 0);
       this.#follower?.lookAgain();
+      this.#union?.lookAgain();
       return;
     }
     this.#source?.close();
     this.#source = undefined;
     await this.#follower?.close();
     this.#follower = undefined;
+    await this.#union?.close();
+    this.#union = undefined;
     if (order.role !== 'follower') this.#noteRole(false);
     const { key, certificate, peerKeySha256, peer } = order;
     if (order.role === 'none' || key === undefined || certificate === undefined || peerKeySha256 === undefined) return;
     const tls = { key, certificate, peerKeySha256 };
-    if (order.role === 'source') this.#source = this.#newSource(tls, order.bytesPerSecond ?? 0);
-    else if (peer !== undefined) this.#follower = this.#newFollower(tls, peer);
+    // The follower lets itself be copied from too: it may have recordings that the source lacks (B136).
+    this.#source = this.#newSource(tls, order.bytesPerSecond ?? 0);
+    if (order.role === 'follower' && peer !== undefined) this.#follower = this.#newFollower(tls, peer);
+    if (order.role === 'source' && peer !== undefined) this.#union = this.#newUnion(tls, peer);
     this.#options.changed();
   }
 
@@ -155,6 +165,21 @@ export class PairData {
         changed();
         this.tell();
       },
+      log,
+    });
+  }
+
+  #newUnion(tls: PairTls, peer: { host: string; port: number }): CopyUnion {
+    const { folders, site, checkGeneration, reserveBytes, freeBytes, log } = this.#options;
+    return new CopyUnion({
+      tls,
+      peer,
+      folders,
+      incoming: join(site, 'incoming'),
+      archive: join(site, 'archive'),
+      checkGeneration,
+      reserveBytes,
+      freeBytes,
       log,
     });
   }
@@ -188,7 +213,7 @@ export class PairData {
 
 /** All but what can change while the role goes on; the certificate is another one at each start of main, for the same key. */
 function relationOf({ role, key, peerKeySha256, peer }: PairOrder): string {
-  return JSON.stringify([role, key, peerKeySha256, role === 'follower' ? peer : undefined]);
+  return JSON.stringify([role, key, peerKeySha256, peer]);
 }
 
 function readNote(file: string): z.infer<typeof noteSchema> {
