@@ -161,6 +161,6 @@ test('the pre-shared key: only its check value is shown, the same on both; kept 
   const again = await TestSide.open({ directory: backup.directory });
   assert.equal(again.preSharedKey.isSet, true);
   assert.deepEqual(again.preSharedKey.hmac(Buffer.of(1)), primary.preSharedKey.hmac(Buffer.of(1)));
-  await again.stop();
+  await again.close();
   Object.defineProperty(backup, 'close', { value: () => Promise.resolve() });
 });
