@@ -158,6 +158,42 @@ test('a primary holds the lease, tells who is in sync, and hands over in a plann
   one.assertHeld();
 });
 
+test('turned off, a primary first has it on record that nobody else may take over', async () => {
+  const one = open(0, 'primary');
+  await held(one);
+  one.setInSync(true);
+  await recordedInSync(one);
+  const other = open(1, 'standby');
+  one.stop();
+  ok(one.isOn, 'not before the witness knows');
+  await waitUntil('it is off', () => !one.isOn);
+  one.assertHeld();
+  await waitUntil('the other asks', () => other.state()?.state === 'connected');
+  const record = await waitUntil('the record', () =>
+    witness.command('status').then(({ output }) => /has everything: (.*)/.exec(output)?.[1]),
+  );
+  strictEqual(record, 'test');
+});
+
+test('turned off on both sides while the witness is away, neither needs the lease', async () => {
+  const one = open(0, 'primary');
+  await held(one);
+  one.setInSync(true);
+  await recordedInSync(one);
+  const other = open(1, 'standby');
+  one.overPairLink({ ask: (question) => other.peerAsks(question), answer: () => undefined });
+  other.overPairLink({ ask: () => undefined, answer: (answer) => one.peerAnswers(answer) });
+  await witness.end('SIGKILL');
+  await waitUntil('it is known', () => one.state()?.state === 'unreachable');
+  one.stop();
+  ok(one.isOn);
+  other.stop();
+  ok(!other.isOn, 'a standby leaves at once');
+  await waitUntil('it is off', () => !one.isOn);
+  one.assertHeld();
+  await witness.start();
+});
+
 test('a primary that is stopped is followed by its peer, and holds nothing when it goes on', async () => {
   const { child, says } = await primaryChild(0);
   const other = open(1, 'standby');

@@ -49,6 +49,13 @@ export interface LeaseConfig extends WitnessAccess, LeaseRoleFacts {
   enabledBy?: string;
 }
 
+/** What a follower answers to `hold`. */
+export interface HoldAnswer {
+  nonce: number;
+  isPromised: boolean;
+  isOff?: boolean | undefined;
+}
+
 export interface LeaseOptions {
   /** Signs that this appliance holds `epoch`; asked when the lease is about to be claimed. Gives the statement that the peer handed over, when there is one. */
   sign(epoch: number): Promise<SignedStatement> | SignedStatement;
@@ -70,6 +77,7 @@ export class Lease {
   #restartTimer: NodeJS.Timeout | undefined;
   #inSync = false;
   #isFit = true;
+  #isLeaving = false;
   /** Given up: whatever the thread has still written. */
   #isReleased = false;
   #version = 0;
@@ -79,7 +87,7 @@ export class Lease {
   #release: PromiseWithResolvers<void> | undefined;
   readonly #changed = new Set<() => void>();
   #askPeer: (question: { nonce: number; epoch: number; leaseMs: number }) => void = () => undefined;
-  #answerPeer: (answer: { nonce: number; isPromised: boolean }) => void = () => undefined;
+  #answerPeer: (answer: HoldAnswer) => void = () => undefined;
 
   constructor(options: LeaseOptions) {
     this.#options = options;
@@ -106,8 +114,16 @@ export class Lease {
     this.#startThread();
   }
 
-  /** Turns automatic failover off: by a person's order alone, on both sides. */
-  stop(): void {
+  /**
+   * Turns automatic failover off, by a person's order. A standby leaves at once. A primary first has it on record that nobody else is in sync, or hears that the peer has
+   * left too: otherwise that one would take over when the lease runs out. Until then it needs the lease (`isOn`), and `start` takes it back. `regardless`: at once, by the word
+   * of a person who knows that the other side does not serve.
+   */
+  stop({ regardless = false }: { regardless?: boolean } = {}): void {
+    if (this.#config?.role === 'primary' && !regardless) {
+      this.#isLeaving = true;
+      return this.#leave();
+    }
     this.#end();
     this.#config = undefined;
   }
@@ -149,7 +165,7 @@ export class Lease {
    * over is what the primary said last, which the witness has on record.
    */
   setInSync(inSync: boolean): void {
-    if (this.#config?.role !== 'primary' || this.#inSync === inSync) return;
+    if (this.#config?.role !== 'primary' || this.#inSync === inSync || (this.#isLeaving && inSync)) return;
     this.#inSync = inSync;
     this.#version += 1;
     this.alive();
@@ -224,7 +240,7 @@ export class Lease {
    */
   overPairLink(ways: {
     ask(question: { nonce: number; epoch: number; leaseMs: number }): void;
-    answer(answer: { nonce: number; isPromised: boolean }): void;
+    answer(answer: HoldAnswer): void;
   }): void {
     this.#askPeer = ways.ask;
     this.#answerPeer = ways.answer;
@@ -233,9 +249,11 @@ export class Lease {
   peerAsks(question: { nonce: number; epoch: number; leaseMs: number }): void {
     const { nonce, epoch, leaseMs } = question;
     if (this.#config) this.#tell({ kind: 'peer-asks', nonce, epoch, leaseMs });
+    else this.#answerPeer({ nonce, isPromised: true, isOff: true });
   }
 
-  peerAnswers(answer: { nonce: number; isPromised: boolean }): void {
+  peerAnswers(answer: HoldAnswer): void {
+    if (this.#isLeaving && answer.isOff === true) return this.stop({ regardless: true });
     this.#tell({ kind: 'peer-answers', nonce: answer.nonce, isPromised: answer.isPromised });
   }
 
@@ -270,7 +288,7 @@ export class Lease {
   }
 
   close(): void {
-    this.stop();
+    this.stop({ regardless: true });
     this.#lostListeners.length = 0;
     this.#wonListeners.length = 0;
   }
@@ -324,7 +342,15 @@ export class Lease {
     Atomics.store(this.#cells, CELLS.recordedVersion, -1n);
   }
 
+  #leave(): void {
+    if (!this.#isLeaving) return;
+    if (this.isPeerRecordedBehind) return this.stop({ regardless: true });
+    // Not said into the void: a promise of the peer would not count any more.
+    if (this.#status?.link === 'ready') this.setInSync(false);
+  }
+
   #end(): void {
+    this.#isLeaving = false;
     clearInterval(this.#aliveTimer);
     clearTimeout(this.#restartTimer);
     const worker = this.#worker;
@@ -373,7 +399,7 @@ export class Lease {
         if (message.isAnswer) this.#answeredAtMs = Date.now();
     }
     for (const changed of this.#changed) changed();
-    return undefined;
+    return this.#leave();
   }
 
   #won({ epoch, statement, forcedBy, isOrdered, record }: Extract<FromLeaseThread, { kind: 'won' }>): void {
