@@ -282,7 +282,7 @@ describe('updates', { concurrency: false }, () => {
 
 describe('NTP and e-mail', { concurrency: false }, () => {
   it('compares the clock on request, and saves the time servers', async () => {
-    await open('/appliance/networking');
+    await open('/appliance/networking/ntp');
     await button('appliance:ntp.check').click();
     await waitUntil('the clock is compared', () => askedFor('/network/ntp/check').length === 1);
     await page.getByLabel(text('appliance:ntp.servers'), { exact: true }).fill('time.example.net');
