@@ -2,13 +2,11 @@
  * The lease of a pair with automatic failover, as main sees it (architecture 8, docs/decisions/0178-0183). A thread of its own talks to the witness; main reads from memory
  * shared with it whether it may write. While it is not started, roles change by people alone and nothing needs a lease.
  */
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import { bootClockMs } from '@bascule/core/boot-clock.ts';
-import type { Log } from '@bascule/log/log.ts';
-import type { LeaseRole, Position, WitnessRecord } from '@bascule/pair/lease-state.ts';
-import { CLAIM_LIFE_MS, LEASE_TERMS, RESTART_LEASE_MS, type LeaseTerms } from '@bascule/pair/lease-terms.ts';
+import type { WitnessRecord } from '@bascule/pair/lease-state.ts';
+import { CLAIM_LIFE_MS, LEASE_TERMS, RESTART_LEASE_MS } from '@bascule/pair/lease-terms.ts';
 import type { WitnessState } from '@bascule/protocol/api/failover.ts';
-import type { SignedStatement } from '@bascule/protocol/pair-link.ts';
 import { claimFailed, noLease, notRecorded } from './lease-errors.ts';
 import {
   CELLS,
@@ -19,7 +17,10 @@ import {
   type ToLeaseThread,
   type WonLease,
 } from './lease-messages.ts';
-import type { WitnessAccess } from './witness-dial.ts';
+import type { HoldAnswer, LeaseConfig, LeaseOptions, LeaseRoleFacts } from './lease-options.ts';
+import { startLeaseThread } from './lease-worker.ts';
+
+export type { LeaseConfig, LeaseRoleFacts } from './lease-options.ts';
 
 /** Main says this often that its loop turns, and how far it is. */
 const ALIVE_INTERVAL_MS = 250;
@@ -27,44 +28,6 @@ const ALIVE_INTERVAL_MS = 250;
 const RECORD_LIMIT_MS = 2_000;
 /** A thread that ended is started again after this. */
 const RESTART_THREAD_MS = 1_000;
-const THREAD_MAX_MB = 64;
-
-export interface LeaseRoleFacts {
-  /** `none`: neither holds nor takes over (read-only). */
-  role: LeaseRole;
-  history: string;
-  /** As primary its own, else the highest that is known. */
-  epoch: number;
-  /** Of this epoch, as primary. */
-  statement: SignedStatement | undefined;
-}
-
-export interface LeaseConfig extends WitnessAccess, LeaseRoleFacts {
-  /** What the witness keeps the record under: the same on both appliances, and for good. */
-  site: string;
-  /** SHA-256 of the pair keys of this appliance, and of its peer. */
-  self: string;
-  peer: string;
-  /** The person who turned automatic failover on, at the primary and until it first holds the lease: whatever is on record of before is overruled. */
-  enabledBy?: string;
-}
-
-/** What a follower answers to `hold`. */
-export interface HoldAnswer {
-  nonce: number;
-  isPromised: boolean;
-  isOff?: boolean | undefined;
-}
-
-export interface LeaseOptions {
-  /** Signs that this appliance holds `epoch`; asked when the lease is about to be claimed. Gives the statement that the peer handed over, when there is one. */
-  sign(epoch: number): Promise<SignedStatement> | SignedStatement;
-  /** Newest change on this disk, and the newest that the peer is known to have. */
-  position(): Position;
-  log: Log;
-  /** For tests. */
-  terms?: LeaseTerms;
-}
 
 export class Lease {
   readonly #options: LeaseOptions;
@@ -303,19 +266,16 @@ export class Lease {
       access: { endpoint, witnessKeySha256, keyPem, certificatePem },
       terms: this.#options.terms ?? LEASE_TERMS,
     };
-    const worker = new Worker(new URL('./lease-thread.ts', import.meta.url), {
-      workerData,
-      resourceLimits: { maxOldGenerationSizeMb: THREAD_MAX_MB },
+    const worker = startLeaseThread(workerData, {
+      heard: (message) => {
+        if (this.#worker === worker) this.#heard(message);
+      },
+      failed: (error) => this.#options.log.error({ err: error }, 'lease.thread-failed'),
+      ended: () => {
+        if (this.#worker === worker) this.#threadEnded();
+      },
     });
-    worker.unref();
     this.#worker = worker;
-    worker.on('message', (message: FromLeaseThread) => {
-      if (this.#worker === worker) this.#heard(message);
-    });
-    worker.on('error', (error) => this.#options.log.error({ err: error }, 'lease.thread-failed'));
-    worker.once('exit', () => {
-      if (this.#worker === worker) this.#threadEnded();
-    });
     this.#tellFit();
     if (facts.role === 'primary') this.#tell({ kind: 'wish', inSync: this.#inSync, version: this.#version });
   }
