@@ -1,0 +1,84 @@
+/** What is decided at a start, before anything is served: whether this side is still the primary, and may write (I5; docs/decisions/0201, 0204). */
+import { setTimeout as delay } from 'node:timers/promises';
+import { SYSTEM } from '@bascule/store/store.ts';
+import { servesAs } from './pair-records.ts';
+import type { Pair } from './pair.ts';
+import type { RoleChange } from './role-change.ts';
+
+/** With automatic failover a primary that starts waits so long for the lease before it serves as a standby meanwhile. */
+const LEASE_START_WAIT_MS = 3000;
+const LEASE_LOOK_MS = 50;
+
+export class PairOpening {
+  readonly #pair: Pair;
+  readonly #change: RoleChange;
+  #timer: NodeJS.Timeout | undefined;
+  /** The primary by pair.db, which waits for the witness. */
+  awaitsLease = false;
+
+  constructor(pair: Pair, change: RoleChange) {
+    this.#pair = pair;
+    this.#change = change;
+  }
+
+  /** Until the lease is there, it is looked for. */
+  start(): void {
+    if (this.awaitsLease) this.#timer ??= setInterval(() => void this.#takeLease(), LEASE_LOOK_MS);
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+  }
+
+  /** Whether site.db is opened as a follower's: also to finish a promotion that was cut. */
+  get opensAsFollower(): boolean {
+    const { records } = this.#pair.parts;
+    return !records.serves || this.awaitsLease || records.self.pendingEpoch !== null;
+  }
+
+  /** After site.db was opened: a promotion that was cut is finished; and a database that is older than what was signed for writes nothing (I5). */
+  databaseOpened(): void {
+    const { records, database } = this.#pair.parts;
+    if (!records.serves || this.awaitsLease) return;
+    this.#change.finishPromotion(SYSTEM, { by: 'system', reason: 'swapped' });
+    if (records.self.history !== '' && database.store !== undefined && database.store.head().epoch < records.self.epoch)
+      this.#change.demote('read-only', { by: 'system', reason: 'restored' }, { readOnly: 'restored' });
+  }
+
+  /** With automatic failover a primary that starts serves when the witness lets it: until then it is a standby. */
+  async whenLeaseIsClear(): Promise<void> {
+    const { records } = this.#pair.parts;
+    const endMs = performance.now() + LEASE_START_WAIT_MS;
+    while (records.serves && this.#pair.lease.isOn && !this.#pair.lease.isHeld && performance.now() < endMs)
+      await delay(LEASE_LOOK_MS);
+    this.awaitsLease = records.serves && this.#pair.lease.isOn && !this.#pair.lease.isHeld;
+  }
+
+  async #takeLease(): Promise<void> {
+    const { records, serving, database, log } = this.#pair.parts;
+    if (records.serves && this.#pair.lease.isOn && !this.#pair.lease.isHeld) return;
+    clearInterval(this.#timer);
+    this.awaitsLease = false;
+    // Somebody else has become primary: what follows was done already.
+    if (!records.serves) return;
+    try {
+      await serving.stop();
+      database.close();
+      database.openAs(this.opensAsFollower);
+      this.databaseOpened();
+    } catch (error) {
+      log.error({ err: error }, 'failover.not-opened');
+    } finally {
+      await serving.start();
+    }
+  }
+
+  /** A site.db (or a whole folder) of before was put back: it holds less than this box, or this very pair.db, knows of. It writes nothing until a person decides (I5). */
+  noteRestored(): void {
+    const { records, config } = this.#pair.parts;
+    const { self } = records;
+    const known = config.knownHistory === self.history ? (config.knownEpoch ?? 0) : 0;
+    if (!servesAs(self.role) || self.history === '' || known <= self.epoch) return;
+    this.#change.demote('read-only', { by: 'system', reason: 'restored' }, { readOnly: 'restored' });
+  }
+}

@@ -1,0 +1,30 @@
+import type { PairStateAnswer } from '@bascule/protocol/pair-link.ts';
+import { ZERO_HASH } from './copy-progress.ts';
+import { sideOf } from './pair-figures.ts';
+import { servesAs } from './pair-records.ts';
+import type { Pair } from './pair.ts';
+
+/** What this side says of itself (GET `/state`), whatever its role. */
+export function stateAnswerOf(pair: Pair): PairStateAnswer {
+  const { records, database, gate, now, watch } = pair.parts;
+  const head = database.store?.head();
+  const peerRole = watch.state?.side.role;
+  return {
+    side: sideOf(pair),
+    statement: records.self.statement,
+    mode: records.settings.mode,
+    log: {
+      seq: head?.seq ?? 0,
+      hash: head === undefined ? ZERO_HASH : Buffer.from(head.hash).toString('hex'),
+      ackedSeq: gate.ackedSeq,
+    },
+    timeMs: now(),
+    rolesAgree: peerRole === undefined || servesAs(peerRole) !== records.serves,
+    isActive: records.isActive,
+    readOnly: records.self.readOnly,
+    archives: pair.givenWay.offered(),
+    comparedAtMs: pair.copied.comparedAtMs,
+    settings: records.settings,
+    keysSha256: pair.keyRenewal.hash(),
+  };
+}
