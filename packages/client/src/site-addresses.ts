@@ -70,10 +70,11 @@ export class SiteAddresses {
     return all.find((address) => good !== undefined && textOf(address) === textOf(good)) ?? all[0]!;
   }
 
-  /** In the order in which they are tried; the configured one is never forgotten. */
+  /** In the order in which they are tried; the configured one is never forgotten, and comes first at a site that is no pair. */
   #all(): Address[] {
     const { host, port } = this.#configured;
-    const all = [...(this.#told() ?? []), { host, port }];
+    const told = this.#told() ?? [];
+    const all = told.length > 1 ? [...told, { host, port }] : [{ host, port }, ...told];
     return all.filter((address, index) => all.findIndex((other) => textOf(other) === textOf(address)) === index);
   }
 }

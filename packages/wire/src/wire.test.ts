@@ -150,18 +150,34 @@ test('output: whatever is acknowledged and wherever it resumes, the bytes are th
     fc.record({ append: fc.uint8Array({ maxLength: 30 }) }),
     fc.record({ acknowledge: fc.double({ min: 0, max: 1, noNaN: true }) }),
     fc.record({ readFrom: fc.double({ min: 0, max: 1, noNaN: true }), size: fc.integer({ min: 1, max: 50 }) }),
+    fc.record({ store: fc.double({ min: 0, max: 1, noNaN: true }) }),
+    fc.record({ resume: fc.double({ min: 0, max: 1, noNaN: true }) }),
+    fc.constant({ suspend: true }),
   );
   check(
     fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
       const sender = new OutputSender(100);
       let all = Buffer.alloc(0);
+      let stored = 0;
+      let isLinked = false;
       for (const taken of steps) {
+        const before = sender.start;
         const place = (share: number) => sender.start + Math.floor(share * (sender.end - sender.start));
         if ('append' in taken) {
           sender.append(taken.append, 1);
           all = Buffer.concat([all, taken.append]);
         } else if ('acknowledge' in taken) sender.acknowledge(place(taken.acknowledge));
-        else {
+        else if ('store' in taken) {
+          stored = Math.max(stored, place(taken.store));
+          sender.store(stored);
+        } else if ('resume' in taken) {
+          stored = place(taken.resume);
+          sender.resumeFrom(stored);
+          isLinked = true;
+        } else if ('suspend' in taken) {
+          sender.suspend();
+          isLinked = false;
+        } else {
           const from = place(taken.readFrom);
           let at = from;
           for (let piece = sender.next(at, taken.size); piece; piece = sender.next(at, taken.size)) {
@@ -170,7 +186,12 @@ test('output: whatever is acknowledged and wherever it resumes, the bytes are th
             if (piece.bytes.length === 0) break;
           }
         }
-        assert.equal(sender.full, sender.end - sender.start >= 100);
+        const waiting: number = sender.end - (isLinked ? Math.max(stored, sender.start) : sender.start);
+        assert.equal(sender.full, waiting >= 100, 'what is on no disk stops the process, and without a link all that is kept');
+        if (!('acknowledge' in taken) && sender.start > before) {
+          assert.ok(isLinked && sender.start <= stored, 'only what is stored goes, and only while there is a link');
+          assert.ok(sender.end - before > 100, 'and not before there is too much');
+        }
         assert.equal(sender.end, all.length);
       }
       assert.throws(() => sender.acknowledge(sender.end + 1), WireError);

@@ -10,11 +10,13 @@ import { InputLedger } from './input-ledger.ts';
 import type { LiveRecording } from './live-recordings.ts';
 import type { OutputTrack } from './output-track.ts';
 import { OutputReceipt } from './output-receipt.ts';
+import { outputSource } from './output-source.ts';
 import type { PairData } from './pair-data.ts';
+import { PeerWait } from './peer-wait.ts';
 import { RateQuota } from './rate-quota.ts';
 import { Recorder } from './recorder.ts';
 import type { Screens } from './screens.ts';
-import { ViewerLink } from './viewer-link.ts';
+import { ViewerLink, type OutputSource } from './viewer-link.ts';
 
 /** Output that waits for the disk: above it the agent is not read, below half of it again. */
 export const RECORDING_WAITING_MAX_BYTES = 4 * 1024 * 1024;
@@ -24,8 +26,6 @@ export const AGENT_WAITING_MAX_BYTES = 4 * 1024 * 1024;
 /** When the session is over, viewers that are behind get the rest within this. */
 const VIEWERS_SETTLE_LIMIT_MS = 3000;
 const GAP_REASON = 'a failover: neither appliance nor client has them any more';
-/** In an asynchronous pair the end of a session waits so long for a follower that is there. */
-const PEER_END_LIMIT_MS = 1000;
 /** Above the input window: a frame may be under way on an earlier link of the same origin. */
 const INPUT_PASSED_MAX_BYTES = 2 * INPUT_WINDOW_BYTES;
 
@@ -86,7 +86,7 @@ export class RelaySession {
   #finishing = false;
   #mayLack: boolean;
   #isBridging = false;
-  #wakeEnd: () => void = () => {};
+  readonly #peerWait: PeerWait;
   #ended: SessionEnded | undefined;
   #reported = '';
 
@@ -100,6 +100,7 @@ export class RelaySession {
     this.#limits = options.limits;
     this.#quota = new RateQuota(options.limits.sessionBytesPerSecond, options.limits.sessionBurstBytes, Date.now());
     this.#receipt = new OutputReceipt(options);
+    this.#peerWait = new PeerWait(options.live, options.pair);
     this.#recorder = new Recorder(options.writer, {
       flushing: () => this.#receipt.flushing(),
       recorded: () => this.#recorded(),
@@ -263,7 +264,7 @@ export class RelaySession {
   acknowledge(): void {
     const agent = this.#agent;
     if (agent !== undefined) for (const frame of this.#receipt.frames()) agent.send(frame);
-    this.#wakeEnd();
+    this.#peerWait.look();
   }
 
   /** Bytes of the output that are only here, and that the client need not have any more. */
@@ -417,32 +418,9 @@ export class RelaySession {
     for (const viewer of this.#viewers) viewer.notice(notice);
   }
 
-  #source() {
-    const { writer } = this.#recorder;
-    const held = () => this.#pausedAtMs !== undefined;
-    return {
-      get head() {
-        return held() ? writer.recordedBytes : writer.takenBytes;
-      },
-      get held() {
-        return held();
-      },
-      get recordedBytes() {
-        return writer.recordedBytes;
-      },
-      get gapEnd() {
-        return writer.gapEnd;
-      },
-      readRecorded: (offset: number, enoughBytes: number) => writer.readRecorded(offset, enoughBytes),
-      // A pause may end in recording-failed: then nobody has seen what no recording holds.
-      waiting: (offset: number) => (held() ? [] : writer.waiting(offset)),
-      screen: () => {
-        const upTo = writer.recordedBytes;
-        const place = this.#options.track.screenStart(upTo);
-        const start = { ...place, position: writer.locate(place.boundary).position };
-        return this.#options.screens.request({ session: this.session, file: this.#options.file, upTo, start });
-      },
-    };
+  #source(): OutputSource {
+    const isHeld = () => this.#pausedAtMs !== undefined;
+    return outputSource({ ...this.#options, isHeld });
   }
 
   // The end.
@@ -477,23 +455,8 @@ export class RelaySession {
     const inBytes = this.#input.typedBytes;
     if (!(await this.#recorder.finish({ reason, exitCode, endedAtMs, inBytes })) || this.#ended) return;
     // The client forgets all once main knows of the end.
-    await this.#whenCopied();
+    await this.#peerWait.untilCopied();
     await this.#close(this.#endedMessage(reason, exitCode, endedAtMs, inBytes));
-  }
-
-  /** In a synchronous pair, until the follower has the whole recording or main says otherwise; in an asynchronous one only for a moment. */
-  async #whenCopied(): Promise<void> {
-    const { pair, live } = this.#options;
-    const limitAtMs = performance.now() + PEER_END_LIMIT_MS;
-    const isAwaited = () =>
-      pair.waits === 'sync' || (pair.waits === 'async' && pair.hasFollower && performance.now() < limitAtMs);
-    while (!live.isCopied && isAwaited()) {
-      const { promise, resolve } = Promise.withResolvers<void>();
-      this.#wakeEnd = resolve;
-      const timer = setTimeout(resolve, PEER_END_LIMIT_MS);
-      await promise;
-      clearTimeout(timer);
-    }
   }
 
   /** The recording cannot be written: what is on the disk is all there will be. */
