@@ -145,7 +145,7 @@ function tell({ steps }, told) {
 
 /** The exit code, when the plan has ended or waits. @param {any} plan */
 function outcome(plan) {
-  const { state, steps, isUndoing, report: signed } = plan;
+  const { state, steps, isUndoing, mayCancel, report: signed } = plan;
   if (state === 'running') return undefined;
   if (state === 'done') {
     say('The plan is done:');
@@ -171,7 +171,7 @@ function outcome(plan) {
   const codes = note?.code === 'amber' ? ` --overrule ${note.params.codes}` : '';
   process.stderr.write(
     plain(
-      `${state === 'failed' ? 'The plan was given up.' : `The plan is paused${isUndoing ? ' while it is taken back' : ''}.`} ${note?.text ?? ''}\n${state === 'failed' ? '' : `To go on: npm run appliance -- plan run${codes}; to take it back: plan cancel; to end it as it is: plan give-up\n`}`,
+      `${state === 'failed' ? 'The plan was given up.' : `The plan is paused${isUndoing ? ' while it is taken back' : ''}.`} ${note?.text ?? ''}\n${state === 'failed' ? '' : `To go on: npm run appliance -- plan run${codes}${mayCancel ? '; to take it back: plan cancel' : ''}; to end it as it is: plan give-up\n`}`,
     ),
   );
   return 1;
