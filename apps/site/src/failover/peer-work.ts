@@ -16,7 +16,8 @@ const KEPT_MS = 10_000;
 const workAnswer = z.object({
   outcome: z.enum(['done', 'running', 'failed']),
   error: z.string().optional(),
-  result: z.unknown(),
+  /** Absent while it runs, and where there is nothing to tell. */
+  result: z.unknown().optional(),
 });
 
 export class PeerWork {
