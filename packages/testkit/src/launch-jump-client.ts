@@ -12,6 +12,8 @@ export interface JumpClientOptions {
   /** Where the client dials instead of the appliance itself (a proxy that cuts links). */
   url?: string;
   environment?: Record<string, string>;
+  /** What starts it on a machine of its own (`ip netns exec NAME`). */
+  onMachine?: readonly string[];
 }
 
 interface LaunchJumpClientOptions extends JumpClientOptions {
@@ -82,12 +84,13 @@ export class LaunchedJumpClient {
   }
 
   #spawn(token: string | undefined): ChildProcess {
-    const { node, main, url, home, name, environment } = this.#options;
+    const { node, main, url, home, name, environment, onMachine = [] } = this.#options;
     const log = openSync(this.logFile, 'a');
     // Shells of tests read no profile of whoever runs them: it may take seconds, or wait for a lock that a killed shell left.
     const shell = `${home}.shell`;
     writeFileSync(shell, '#!/bin/sh\nexec /bin/bash --noprofile --norc "$@"\n', { mode: 0o755 });
-    const child = spawn(node, [main, '--site', url, '--home', home, '--name', name], {
+    const [command = '', ...args] = [...onMachine, node, main, '--site', url, '--home', home, '--name', name];
+    const child = spawn(command, args, {
       stdio: ['ignore', log, log],
       cwd: '/',
       env: { ...process.env, BASCULE_SHELL: shell, ...environment, ...(token !== undefined && { BASCULE_TOKEN: token }) },

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { failoverState, type EstablishRequest, type FailoverState } from '@bascule/protocol/api/failover.ts';
 import { ApiClient, ApiFailure } from './api-client.ts';
 import { launchAppliance, type LaunchedAppliance, type LaunchOptions } from './launch-appliance.ts';
+import type { MachineDoor } from './machine-door.ts';
 import { SITE_PASSWORD } from './upgrade-scene.ts';
 import { waitUntil } from './wait-until.ts';
 
@@ -17,7 +18,10 @@ export class PairSide {
   /** Logged in as `admin`. */
   site: ApiClient;
 
-  constructor(name: 'a' | 'b', appliance: LaunchedAppliance, site: ApiClient) {
+  readonly #door: MachineDoor | undefined;
+
+  constructor(name: 'a' | 'b', appliance: LaunchedAppliance, site: ApiClient, door?: MachineDoor) {
+    this.#door = door;
     this.name = name;
     this.appliance = appliance;
     this.site = site;
@@ -59,7 +63,7 @@ export class PairSide {
       return await work();
     } catch (error) {
       if (!(error instanceof ApiFailure) || error.status !== 401) throw error;
-      const client = await ApiClient.pin(this.appliance.url);
+      const client = await ApiClient.pin(this.appliance.url, '/api', this.#door);
       if ((await client.logIn('admin', SITE_PASSWORD)) !== 'ok') throw error;
       this.site = client;
       return await work();
@@ -71,7 +75,7 @@ export class PairScene implements AsyncDisposable {
   readonly a: PairSide;
   readonly b: PairSide;
 
-  private constructor(a: PairSide, b: PairSide) {
+  constructor(a: PairSide, b: PairSide) {
     this.a = a;
     this.b = b;
   }
