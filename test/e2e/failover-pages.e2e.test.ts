@@ -144,7 +144,7 @@ describe('pages of a failover pair', { concurrency: false }, () => {
 
   it('a backup has what a backup has; the rest leads to the primary, and so does a refused change', async () => {
     pair.state = backupState();
-    await open('/login/reports/audit');
+    await page.goto(`${url}/login/reports/audit`);
     const there = page.getByRole('link', { name: text('login:standby.open') });
     assert.equal(await there.getAttribute('href'), `${PRIMARY_URL}/login/reports/audit`);
     const tabs = page.getByRole('navigation', { name: text('login:tab.main') }).getByRole('link');

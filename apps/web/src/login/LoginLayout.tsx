@@ -2,7 +2,7 @@ import { useTranslation } from 'react-i18next';
 import { useLocation } from '@tanstack/react-router';
 import type { Tab } from '../shared/TabNav.tsx';
 import { TabbedLayout } from '../shared/TabbedLayout.tsx';
-import { isStandby, useApplianceHeader } from '../shared/appliance-header.ts';
+import { isStandby, useApplianceHeader, useIsRoleAwaited } from '../shared/appliance-header.ts';
 import { useLiveEvents } from '../shared/live-events.ts';
 import { useLoggedIn } from '../shared/login-state.ts';
 import { pagePaths } from '../shared/paths.ts';
@@ -25,6 +25,7 @@ export function LoginLayout() {
   useLiveEvents();
   const administrator = useLoggedIn().role === 'administrator';
   const header = useApplianceHeader();
+  const isAwaited = useIsRoleAwaited();
   const standby = isStandby(header);
   const withReports = !standby || header?.backupOperations === true;
   const { pathname } = useLocation();
@@ -40,7 +41,7 @@ export function LoginLayout() {
       tabs={tabs}
       below={below}
       banner={administrator && pathname !== loginPaths.failover && header && <FailoverBanner header={header} />}
-      instead={isHere || header === undefined ? undefined : <NotOnBackup header={header} />}
+      instead={isAwaited ? <></> : isHere || header === undefined ? undefined : <NotOnBackup header={header} />}
     />
   );
 }
@@ -53,7 +54,8 @@ interface Seen {
 
 function useTabs({ administrator, standby, withReports }: Seen): Tab[] {
   const { t } = useTranslation();
-  const status = useSiteStatus(!standby);
+  const isAwaited = useIsRoleAwaited();
+  const status = useSiteStatus(!standby && !isAwaited);
   const waiting = standby ? 0 : (status.data?.jumpClients.waiting ?? 0) + (status.data?.jumpClients.conflicts ?? 0);
   const account = { to: loginPaths.account, label: t('login:tab.account') };
   const reports = withReports ? [{ to: loginPaths.reports, label: t('login:tab.reports') }] : [];

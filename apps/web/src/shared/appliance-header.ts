@@ -10,16 +10,25 @@ const HEADER_REFRESH_MS = 5_000;
 
 /** Which role this appliance has and how its peer is, for whoever is logged in; undefined before a login and until the first answer. */
 export function useApplianceHeader(): ApplianceHeader | undefined {
+  return useHeaderQuery().data;
+}
+
+/** Whether the first answer about the role is still on its way: until then nobody knows which pages this appliance has. */
+export function useIsRoleAwaited(): boolean {
+  const { isPending, failureCount, fetchStatus } = useHeaderQuery();
+  return isPending && failureCount === 0 && fetchStatus === 'fetching';
+}
+
+function useHeaderQuery() {
   const api = useApi();
   const isLoggedIn = useContext(LoggedInContext) !== undefined;
-  const query = useQuery({
+  return useQuery({
     // Below the event topic `failover`.
     queryKey: ['failover', 'header'],
     queryFn: ({ signal }) => api.get(apiPaths.applianceHeader, applianceHeader, {}, signal),
     enabled: isLoggedIn,
     refetchInterval: HEADER_REFRESH_MS,
   });
-  return query.data;
 }
 
 /** Whether this side only has what a backup has: everything else is made and looked at on the primary. */
