@@ -65,6 +65,8 @@ export class LaunchedAppliance implements AsyncDisposable {
   #keepsBoot = false;
   #extraEnvironment: Record<string, string> = {};
   #stopping = false;
+  /** Who got the last signal: a program that hangs cannot be asked. */
+  #signalled: ReadonlySet<number> = new Set();
 
   constructor(options: LaunchOptions, software: Software, directory: string) {
     this.#options = options;
@@ -191,10 +193,13 @@ export class LaunchedAppliance implements AsyncDisposable {
     if (boot.exitCode === null && boot.signalCode === null) await once(boot, 'exit');
   }
 
-  /** Sends every program `signal`: SIGSTOP is a machine that hangs. */
+  /** Sends every program `signal`: SIGSTOP is a machine that hangs, SIGCONT afterwards one that goes on. */
   async signalAll(signal: NodeJS.Signals): Promise<void> {
-    const pids = (await waitUntil('base names its programs', () => this.processes())).map(({ pid }) => pid);
-    for (const pid of new Set([...pids, await this.pid('boot')])) signalIfAlive(pid, signal);
+    if (signal !== 'SIGCONT') {
+      const pids = (await waitUntil('base names its programs', () => this.processes())).map(({ pid }) => pid);
+      this.#signalled = new Set([...pids, await this.pid('boot')]);
+    }
+    for (const pid of this.#signalled) signalIfAlive(pid, signal);
   }
 
   async #startKilledBoot(): Promise<void> {
