@@ -30,6 +30,8 @@ export type StoreHooks = Pick<StoreOptions, 'onCommitted' | 'holdEffects' | 'may
 
 /** base hears of the role on each change, and this often as a sign of life: it holds the shared addresses by it. */
 const TELL_INTERVAL_MS = 1000;
+/** The change log is cut back to its limits this often. */
+const TRIM_INTERVAL_MS = 60 * 60_000;
 
 export interface FailoverOptions {
   config: SiteConfig;
@@ -92,6 +94,7 @@ export class Failover {
   #serving: Serving | undefined;
   #served: ServedParts | undefined;
   #timer: NodeJS.Timeout | undefined;
+  #trimTimer: NodeJS.Timeout | undefined;
   #isStarted = false;
   #lastTold = '';
   #lastOrder = '';
@@ -304,15 +307,31 @@ export class Failover {
     this.#isStarted = true;
     this.#pair?.start();
     this.#timer = setInterval(() => this.#tell(true), TELL_INTERVAL_MS).unref();
+    this.#trimTimer = setInterval(() => void this.#trimLog(), TRIM_INTERVAL_MS).unref();
     this.#tell(true);
   }
 
   async close(): Promise<void> {
     clearInterval(this.#timer);
+    clearInterval(this.#trimTimer);
     this.#isStarted = false;
     await this.#pair?.close();
     this.#database.close();
     this.#pairStore?.close();
+  }
+
+  /** Old entries of the change log go; what the peer lacks is kept for it longer. */
+  async #trimLog(): Promise<void> {
+    const { store } = this.#database;
+    if (store === undefined) return;
+    const pair = this.#pair;
+    const isAlone = pair?.parts.records.peer === undefined;
+    const acked = pair?.parts.gate.ackedSeq ?? 0;
+    try {
+      await store.trimLog(isAlone ? store.head().seq + 1 : acked + 1);
+    } catch (error) {
+      this.#options.log.warn({ err: error }, 'failover.log-not-trimmed');
+    }
   }
 
   #openDatabase(): void {

@@ -1,29 +1,41 @@
 /** What is decided at a start, before anything is served: whether this side is still the primary, and may write (I5; docs/decisions/0201, 0204). */
 import { setTimeout as delay } from 'node:timers/promises';
+import { pairStateAnswer, type EpochStatement } from '@bascule/protocol/pair-link.ts';
 import { SYSTEM } from '@bascule/store/store.ts';
 import { servesAs } from './pair-records.ts';
 import type { Pair } from './pair.ts';
 import type { RoleChange } from './role-change.ts';
+import { isAbove, ownStatement } from './statements.ts';
 
 /** With automatic failover a primary that starts waits so long for the lease before it serves as a standby meanwhile. */
 const LEASE_START_WAIT_MS = 3000;
 const LEASE_LOOK_MS = 50;
+/** Without a lease a primary that starts asks its peer first, and waits so long for the answer: one that is gone does not keep it from serving. */
+const PEER_ASK_LIMIT_MS = 3000;
 
 export class PairOpening {
   readonly #pair: Pair;
   readonly #change: RoleChange;
   #timer: NodeJS.Timeout | undefined;
-  /** The primary by pair.db, which waits for the witness. */
-  awaitsLease = false;
+  #awaitsLease = false;
+  /** The word by which the peer is primary, as it said before anything was opened here. */
+  #overruledBy: EpochStatement | undefined;
 
   constructor(pair: Pair, change: RoleChange) {
     this.#pair = pair;
     this.#change = change;
   }
 
+  /** The primary by pair.db, which waits for the witness, or for what becomes of it after the word of its peer: nothing is written meanwhile. */
+  get waits(): boolean {
+    if (this.#awaitsLease) return true;
+    const { records } = this.#pair.parts;
+    return this.#overruledBy !== undefined && records.serves && isAbove(this.#overruledBy, ownStatement(records.self.statement));
+  }
+
   /** Until the lease is there, it is looked for. */
   start(): void {
-    if (this.awaitsLease) this.#timer ??= setInterval(() => void this.#takeLease(), LEASE_LOOK_MS);
+    if (this.#awaitsLease) this.#timer ??= setInterval(() => void this.#takeLease(), LEASE_LOOK_MS);
   }
 
   close(): void {
@@ -33,13 +45,13 @@ export class PairOpening {
   /** Whether site.db is opened as a follower's: also to finish a promotion that was cut. */
   get opensAsFollower(): boolean {
     const { records } = this.#pair.parts;
-    return !records.serves || this.awaitsLease || records.self.pendingEpoch !== null;
+    return !records.serves || this.waits || records.self.pendingEpoch !== null;
   }
 
   /** After site.db was opened: a promotion that was cut is finished; and a database that is older than what was signed for writes nothing (I5). */
   databaseOpened(): void {
     const { records, database } = this.#pair.parts;
-    if (!records.serves || this.awaitsLease) return;
+    if (!records.serves || this.waits) return;
     this.#change.finishPromotion(SYSTEM, { by: 'system', reason: 'swapped' });
     if (records.self.history !== '' && database.store !== undefined && database.store.head().epoch < records.self.epoch)
       this.#change.demote('read-only', { by: 'system', reason: 'restored' }, { readOnly: 'restored' });
@@ -51,14 +63,29 @@ export class PairOpening {
     const endMs = performance.now() + LEASE_START_WAIT_MS;
     while (records.serves && this.#pair.lease.isOn && !this.#pair.lease.isHeld && performance.now() < endMs)
       await delay(LEASE_LOOK_MS);
-    this.awaitsLease = records.serves && this.#pair.lease.isOn && !this.#pair.lease.isHeld;
+    this.#awaitsLease = records.serves && this.#pair.lease.isOn && !this.#pair.lease.isHeld;
+  }
+
+  /** Whoever was away may have been taken over meanwhile: it learns so before it writes a single change that nobody wants (I5). */
+  async whenPeerWasAsked(): Promise<void> {
+    const { records, dial, statements, key, log } = this.#pair.parts;
+    if (!records.serves || !records.isActive || this.#pair.lease.isOn) return;
+    try {
+      const { status, body } = await dial.request('GET', '/state', undefined, { timeoutMs: PEER_ASK_LIMIT_MS });
+      const signed = status === 200 ? pairStateAnswer.parse(body).statement : null;
+      if (signed === null) return;
+      const statement = await statements.read(signed);
+      if (statement.history === records.self.history && statement.holder !== key.sha256) this.#overruledBy = statement;
+    } catch (error) {
+      log.info({ err: error }, 'failover.peer-not-asked');
+    }
   }
 
   async #takeLease(): Promise<void> {
     const { records, serving, database, log } = this.#pair.parts;
     if (records.serves && this.#pair.lease.isOn && !this.#pair.lease.isHeld) return;
     clearInterval(this.#timer);
-    this.awaitsLease = false;
+    this.#awaitsLease = false;
     // Somebody else has become primary: what follows was done already.
     if (!records.serves) return;
     try {

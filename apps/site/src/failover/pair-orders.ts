@@ -126,7 +126,7 @@ async function swap(pair: Pair, context: Context, isOwn: boolean): Promise<void>
 export async function pullChanges(pair: Pair): Promise<{ left: string[] }> {
   const { records, dial, database } = pair.parts;
   if (!records.serves) {
-    await pair.roles.pull();
+    await pair.roles.handOver.pull();
     return { left: [] };
   }
   if (database.store === undefined) return { left: [] };

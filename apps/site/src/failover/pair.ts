@@ -218,6 +218,7 @@ export class Pair {
     await pair.establishing.resume();
     pair.lease.apply();
     await pair.#opening.whenLeaseIsClear();
+    await pair.#opening.whenPeerWasAsked();
     return pair;
   }
 
@@ -255,8 +256,9 @@ export class Pair {
     this.#isWritingHeld = isHeld;
   }
 
+  /** As `PairOpening.waits`. */
   get awaitsLease(): boolean {
-    return this.#opening.awaitsLease;
+    return this.#opening.waits;
   }
 
   /** As `PairOpening.opensAsFollower`. */

@@ -102,7 +102,7 @@ test(
     await one.pair.roles.breakUp(ADA);
     assert.deepEqual([one.role, other.role], ['single', 'read-only']);
     addGroup(one, 'meanwhile');
-    await other.pair.roles.pull();
+    await other.pair.roles.handOver.pull();
     assert.deepEqual(groups(other), ['meanwhile']);
     await one.pair.roles.establishAgain(ADA);
     await inSync(one, other);

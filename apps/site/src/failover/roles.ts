@@ -1,26 +1,18 @@
 /** Who is primary and who backup, by people's orders and the other side's (B158-B161, B35; docs/decisions/0201). */
-import { setTimeout as delay } from 'node:timers/promises';
 import { AppError } from '@bascule/errors/app-error.ts';
 import type { Exposure } from '@bascule/protocol/api/failover.ts';
 import { roleAnswer, type RoleAnswer, type RoleOrder, type SignedStatement } from '@bascule/protocol/pair-link.ts';
 import { SYSTEM, type Context } from '@bascule/store/store.ts';
 import type { Exclusive } from './exclusive.ts';
+import { HandOver } from './hand-over.ts';
 import * as errors from './failover-errors.ts';
-import { handedOver, relationshipBroken, roleChanged } from './failover-events.ts';
+import { relationshipBroken, roleChanged } from './failover-events.ts';
 import type { PairParts } from './pair-parts.ts';
 import { writeValue, type PeerRecord } from './pair-store.ts';
 import type { RoleChange } from './role-change.ts';
-import { ownStatement } from './statements.ts';
 
-/** The source of a hand-over has told the follower everything within this, or goes on as before. */
-const LAST_ENTRIES_LIMIT_MS = 10_000;
-/** A follower is near enough for a hand-over. */
-const NEAR_CHANGES = 1000;
-/** A follower that pulls first has everything within this. */
-const PULL_LIMIT_MS = 10 * 60_000;
 /** The other side answers an order that makes it change roles. */
 const ORDER_LIMIT_MS = 30_000;
-const LOOK_INTERVAL_MS = 20;
 
 /** What the lease does in a change of roles, when automatic failover is on. */
 export interface LeaseOfRoles {
@@ -48,9 +40,11 @@ export interface RolesOptions {
 export class Roles {
   readonly #options: RolesOptions;
   readonly #parts: PairParts;
+  readonly handOver: HandOver;
 
   constructor(options: RolesOptions) {
     this.#options = options;
+    this.handOver = new HandOver(options);
     this.#parts = options.parts;
   }
 
@@ -80,7 +74,8 @@ export class Roles {
     await this.checkBecomePrimary(request);
     const by = context.actor.name;
     await this.#options.exclusive.run('become-primary', async (step) => {
-      if (this.#parts.watch.isReachable && this.#isPeerServing()) await this.#takeOver(context, by, step);
+      if (this.#parts.watch.isReachable && this.#isPeerServing())
+        await this.handOver.takeOver(context, by, step, (order) => this.order(order));
       else await this.#force(context, by, step);
     });
   }
@@ -256,7 +251,7 @@ export class Roles {
     const { by } = order;
     switch (order.kind) {
       case 'hand-over':
-        return await this.#handOver(by, order.toEpoch);
+        return await this.handOver.give(by, order.toEpoch);
       case 'become-primary': {
         if (order.isFix === true) {
           if (records.serves) return { ok: true, role: records.self.role };
@@ -274,129 +269,6 @@ export class Roles {
         return await this.#becomeBackupBy(order.statement, by, 'fixed');
       case 'establish-again':
         return await this.#becomeBackupBy(order.statement, by, 'established', order.mode);
-    }
-  }
-
-  /** The side that has the site: writes no more, sends the rest, and signs it over. */
-  async #handOver(by: string, toEpoch: number): Promise<RoleAnswer> {
-    const { records, serving, database, gate, statements, config, now, source } = this.#parts;
-    const { change, exclusive, lease, holdWriting, highestEpoch } = this.#options;
-    const { peer, self } = records;
-    if (peer === undefined) throw errors.noPair();
-    const known = ownStatement(self.statement);
-    if (!records.serves && known?.holder === peer.keySha256 && known.epoch === toEpoch && self.statement !== null)
-      return { ok: true, statement: self.statement, seq: database.store?.head().seq };
-    if (!records.serves) throw errors.roleUnfit(`${config.applianceName} is not the primary.`);
-    if (toEpoch <= highestEpoch()) throw errors.roleUnfit('That epoch was given out already: look at both appliances.');
-    if (!source.isFollowed) throw errors.roleUnfit('The other appliance does not follow: wait until it has caught up.');
-    const answered = Promise.withResolvers<RoleAnswer>();
-    const work = exclusive.run('hand-over', async (step) => {
-      const { store } = database;
-      if (store === undefined) throw errors.noCopyYet();
-      step('ending');
-      try {
-        await serving.stop();
-        holdWriting(true);
-        const { seq } = store.head();
-        if (!(await gate.whenAcked(seq, LAST_ENTRIES_LIMIT_MS)))
-          throw errors.roleUnfit('The other appliance did not confirm the last changes in time.');
-        await lease.release(true);
-        const predecessor = { history: self.history, epoch: self.epoch };
-        const holder = { holder: peer.keySha256, holderName: peer.name };
-        const statement = await statements.sign({ history: self.history, epoch: toEpoch, ...holder, predecessor, atMs: now() });
-        const role = records.isActive ? 'backup' : 'read-only';
-        // From here on, whatever is cut, this side does not write: the statement is the other's.
-        change.demote(
-          role,
-          { by, reason: 'swapped' },
-          { statement, epoch: toEpoch, readOnly: role === 'backup' ? null : 'broken' },
-        );
-        answered.resolve({ ok: true, statement, seq });
-      } finally {
-        holdWriting(false);
-        if (records.serves) await serving.start();
-      }
-      records.store.transact(SYSTEM, handedOver({ to: peer.name, epoch: toEpoch, by }), () => undefined);
-      await change.serveAsFollower();
-    });
-    work.catch((error: unknown) => answered.reject(error));
-    return await answered.promise;
-  }
-
-  /** The follower's half of a planned swap. */
-  async #takeOver(
-    context: Context,
-    by: string,
-    step: (name: string, done?: number, total?: number | null) => void,
-  ): Promise<void> {
-    const { records, sink, statements, key } = this.#parts;
-    const { change, lease, highestEpoch } = this.#options;
-    const toEpoch = highestEpoch() + 1;
-    sink.start();
-    sink.hurry();
-    try {
-      step('pulling');
-      await this.#whenNear(step);
-      step('swapping');
-      const { statement, seq } = await this.order({ kind: 'hand-over', by, toEpoch });
-      if (statement === undefined || seq === undefined) throw errors.peerRefused(undefined, undefined);
-      const { holder, epoch } = await statements.read(statement);
-      if (holder !== key.sha256 || epoch !== toEpoch) throw errors.peerRefused(undefined, undefined);
-      const claimed = await lease.claim({ handed: statement });
-      await change.promote({
-        context,
-        by,
-        reason: 'swapped',
-        epoch: claimed?.epoch ?? toEpoch,
-        statement: claimed?.statement ?? statement,
-      });
-    } finally {
-      // The read-only side of a broken relationship followed for this alone.
-      if (records.self.role === 'read-only') await sink.stop();
-    }
-  }
-
-  /** Everything that the other side had a moment ago is here. Throws `FAILOVER_PEER_UNREACHABLE`, or why it does not follow. */
-  async #whenNear(step: (name: string, done?: number, total?: number | null) => void): Promise<void> {
-    const { database, watch, sink } = this.#parts;
-    const endMs = performance.now() + PULL_LIMIT_MS;
-    for (;;) {
-      const head = watch.state?.log.seq ?? 0;
-      const own = database.store?.head().seq ?? 0;
-      if (sink.isFollowing && own + NEAR_CHANGES >= head) return;
-      if (!watch.isReachable) throw errors.peerUnreachable();
-      const { stopped } = sink;
-      if (stopped !== null && !['unreachable'].includes(stopped.code)) throw errors.roleUnfit(stopped.text);
-      if (performance.now() > endMs) throw errors.roleUnfit('The copy did not catch up in time.');
-      step('pulling', own, Math.max(own, head));
-      await delay(LOOK_INTERVAL_MS);
-    }
-  }
-
-  /** Pulls what the other side has, without a change of roles; for a broken relationship whose other side went on. Throws as `#whenNear`. */
-  async pull(): Promise<void> {
-    const { records, sink, watch } = this.#parts;
-    await this.#options.exclusive.run('pull', async (step) => {
-      if (!(await watch.ask())) throw errors.peerUnreachable();
-      sink.start();
-      try {
-        await this.#whenNear(step);
-        await this.whenCaughtUp(PULL_LIMIT_MS);
-      } finally {
-        if (records.self.role === 'read-only') await sink.stop();
-      }
-    });
-  }
-
-  /** Resolves when this follower has what the other side had when this was called. */
-  async whenCaughtUp(limitMs: number): Promise<void> {
-    const { database, watch } = this.#parts;
-    await watch.ask();
-    const wanted = watch.state?.log.seq ?? 0;
-    const endMs = performance.now() + limitMs;
-    while ((database.store?.head().seq ?? 0) < wanted) {
-      if (performance.now() > endMs) throw errors.roleUnfit('The copy did not catch up in time.');
-      await delay(LOOK_INTERVAL_MS);
     }
   }
 

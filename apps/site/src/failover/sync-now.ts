@@ -57,6 +57,6 @@ export class SyncNow {
       return;
     }
     sink.hurry();
-    await this.#pair.roles.whenCaughtUp(SYNC_LIMIT_MS);
+    await this.#pair.roles.handOver.whenCaughtUp(SYNC_LIMIT_MS);
   }
 }
