@@ -294,11 +294,12 @@ export class Plans extends EventEmitter<{ change: [] }> {
 
   /** Shows the peer what this side's plan looks like, soon, and again as long as it may matter. */
   #show(afterMs: number): void {
-    if (this.#isClosed || this.#options.host.pairState?.peer == null) return;
+    if (this.#isClosed) return;
     this.#showTimer ??= setTimeout(() => {
       this.#showTimer = undefined;
       const newest = this.#runner ?? this.#journal.newest();
-      if (newest === undefined) return;
+      // Also while the plan has broken the relationship: the link stays.
+      if (newest === undefined || newest.record.sides.length < 2) return;
       const shown = this.#shown(newest.id, newest.record);
       void this.#options.host.askPeer({ kind: 'plan-shown', plan: shown }).catch(() => undefined);
       const endedMsAgo = shown.endedAtMs === null ? 0 : this.#now() - shown.endedAtMs;
