@@ -1,11 +1,9 @@
 /** GET `/api/failover`: everything that the page shows, from what is known already. */
-import type { FailoverState, PairConflict, RehearsalState } from '@bascule/protocol/api/failover.ts';
+import type { FailoverState, PairConflict } from '@bascule/protocol/api/failover.ts';
 import type { Failover } from './failover.ts';
 import { copyOf, exposureOf, peerSideOf, sideOf } from './pair-figures.ts';
 import type { Pair } from './pair.ts';
 import { alarms, archives, roleChanges } from './pair-store.ts';
-
-const NO_REHEARSAL: RehearsalState = { state: 'none', startedAtMs: null, endsAtMs: null, users: [], clients: [], steps: [] };
 
 export function failoverStateOf(failover: Failover, pair: Pair, conflict: PairConflict | null): FailoverState {
   const { records, watch, now, config } = pair.parts;
@@ -24,7 +22,7 @@ export function failoverStateOf(failover: Failover, pair: Pair, conflict: PairCo
     alarms: alarms(records.store),
     conflict,
     witness: pair.lease.state(),
-    rehearsal: NO_REHEARSAL,
+    rehearsal: failover.rehearsal.state,
     roles: roleChanges(records.store),
     archives: archives(records.store),
     sharedName: config.publicHost,

@@ -14,15 +14,17 @@ import type { RelayPair } from '../access-session/access-session.ts';
 import { siteUrl, type SiteConfig } from '../config/config.ts';
 import { BoxTalk } from './box-talk.ts';
 import { BaseCertificate } from './establish-certificate.ts';
-import { changeAtPrimary, roleUnfit } from './failover-errors.ts';
+import { changeAtPrimary, noPair } from './failover-errors.ts';
 import { failoverRoutes } from './failover-routes.ts';
 import { failoverStateOf } from './failover-state.ts';
 import { primaryUrlOf } from './pair-figures.ts';
 import { PairOrders, type PairDone } from './pair-orders.ts';
 import { DEFAULT_PAIR_SETTINGS, hasPairStore, openPairStore } from './pair-store.ts';
+import type { PairParts } from './pair-parts.ts';
 import { Pair } from './pair.ts';
 import type { PairTiming } from './peer-watch.ts';
 import { pairStateMessage } from './pair-state-message.ts';
+import { Rehearsal } from './rehearsal.ts';
 import { relayOrder } from './relay-order.ts';
 import { SiteDatabase } from './site-database.ts';
 
@@ -38,6 +40,8 @@ export interface FailoverOptions {
   tell(message: FromSite): void;
   /** Opens site.db with every domain's migrations, and what this domain hooks into it. */
   openStore(follower: boolean, hooks: StoreHooks): Store;
+  /** Opens the scratch copy of a site in `siteDir`, migrates it, and closes it (B133). */
+  tryOut(siteDir: string): Promise<void>;
   /** Numbers of all migrations of site.db that this software knows. */
   knownMigrations: number[];
   log: Log;
@@ -88,6 +92,7 @@ export class Failover {
   readonly #box: BoxTalk;
   readonly #certificate: BaseCertificate;
   readonly #orders: PairOrders;
+  readonly rehearsal: Rehearsal;
   #pairStore: Store | undefined;
   #pair: Pair | undefined;
   #opening: Promise<Pair> | undefined;
@@ -111,6 +116,12 @@ export class Failover {
     this.#options = options;
     this.#now = options.now ?? Date.now;
     this.#box = new BoxTalk(options.tell);
+    this.rehearsal = new Rehearsal({
+      parts: () => this.#openParts(),
+      tryOut: options.tryOut,
+      changed: () => this.#changed(),
+      ended: (reason) => this.#pair?.alarms.rehearsed(reason),
+    });
     const { config } = options;
     this.#certificate = new BaseCertificate({
       tell: options.tell,
@@ -120,7 +131,7 @@ export class Failover {
     this.#orders = new PairOrders({
       pair: () => this.pair(),
       state: () => this.state(),
-      rehearse: () => Promise.reject(roleUnfit('A rehearsal is begun under Management > Failover.')),
+      rehearse: () => this.#rehearse(),
       keysDir: options.config.paths.keys,
     });
     this.#database = new SiteDatabase({
@@ -320,6 +331,17 @@ export class Failover {
     this.#pairStore?.close();
   }
 
+  /** At the standby, whichever side that is. */
+  async #rehearse(): Promise<void> {
+    if (this.serves) await (await this.pair()).askPeerTo('rehearse');
+    else await this.rehearsal.run();
+  }
+
+  #openParts(): PairParts {
+    if (this.#pair === undefined) throw noPair();
+    return this.#pair.parts;
+  }
+
   /** Old entries of the change log go; what the peer lacks is kept for it longer. */
   async #trimLog(): Promise<void> {
     const { store } = this.#database;
@@ -358,6 +380,7 @@ export class Failover {
       applied: (tables) => this.#served?.applied?.(tables),
       box: (question) => this.#box.peerAsks(this.#pair?.parts.records.peer?.name ?? '', question),
       mail: ({ text }) => this.#served?.mail?.(`${config.applianceName}: ${text}`),
+      rehearse: () => this.rehearsal.run(),
       figures: () => this.#served?.figures?.() ?? NOBODY,
       log,
       now: this.#now,

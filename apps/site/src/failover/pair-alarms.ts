@@ -58,6 +58,14 @@ export class PairAlarms {
     }
   }
 
+  /** A rehearsal of the standby has passed, or failed with `reason`. */
+  rehearsed(reason: string | undefined): void {
+    const isRaised = this.codes.includes('rehearsal-failed');
+    if (reason !== undefined && !isRaised)
+      this.#raise({ code: 'rehearsal-failed', sinceMs: this.#options.pair.parts.now(), params: { reason } });
+    else if (reason === undefined && isRaised) this.#end('rehearsal-failed');
+  }
+
   close(): void {
     clearInterval(this.#timer);
   }

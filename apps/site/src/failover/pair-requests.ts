@@ -19,7 +19,7 @@ import { changesOf, changesQuestion, entriesQuestion, hasEntries } from './side-
 import { snapshotRequest, type Snapshots } from './snapshots.ts';
 
 /** POST `/work/<kind>`. */
-export const WORK_KINDS = ['pull', 'compare', 'establish-again'] as const;
+export const WORK_KINDS = ['pull', 'compare', 'establish-again', 'rehearse'] as const;
 export type WorkKind = (typeof WORK_KINDS)[number];
 
 export interface PairRequestsOptions {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { waitUntil } from '@bascule/testkit/wait-until.ts';
@@ -46,6 +46,13 @@ test(
       await one.program.failover.beforeReply();
       assert.ok(groups(other).includes(name), 'the backup has it when the reply is given');
     }
+    await other.program.failover.rehearsal.run();
+    const { rehearsal, alarms } = await other.program.failover.state();
+    assert.deepEqual(
+      [rehearsal.state, rehearsal.steps.map(({ code, outcome }) => `${code} ${outcome}`)],
+      ['closed', ['copy passed', 'open passed']],
+    );
+    assert.deepEqual([alarms, existsSync(other.config.paths.rehearsal)], [[], false]);
     const fingerprint = (appliance: TestAppliance) => readFileSync(join(appliance.config.paths.keys, 'identity.crt'), 'utf8');
     const before = fingerprint(other);
     assert.equal(fingerprint(one), before);

@@ -69,6 +69,8 @@ export interface PairOptions {
   applied(tables: string[]): void;
   /** The other base asks ours. */
   box(question: BoxQuestion): Promise<BoxAnswer>;
+  /** Tries this standby (B133). */
+  rehearse(): Promise<void>;
   /** Mail to whoever hears of alarms. */
   mail(alarm: { code: string; text: string }): void;
   /** Clients and sessions of this side, and what its relay says. */

@@ -70,6 +70,7 @@ export class PeerWork {
     const context = { ...SYSTEM, actor: { ...SYSTEM.actor, name } };
     if (kind === 'pull') return await pullChanges(this.#pair);
     if (kind === 'compare') return await compare(this.#pair);
+    if (kind === 'rehearse') return await this.#pair.options.rehearse();
     await this.#pair.roles.establishAgain(context);
   }
 }

@@ -8,7 +8,7 @@ import { PAIR_ALPN } from '@bascule/protocol/pair-link.ts';
 import type { OnMigration } from '@bascule/store/store.ts';
 import { acceptWithPreamble } from '@bascule/wire/preamble.ts';
 import { Site } from '../compose.ts';
-import type { SiteConfig } from '../config/config.ts';
+import { completeConfig, type SiteConfig } from '../config/config.ts';
 import { Failover, type PairTiming, type Serving } from '../failover/failover.ts';
 import { knownMigrations, openSiteStore } from '../site-store.ts';
 import { Standby } from '../standby/standby.ts';
@@ -54,6 +54,12 @@ export class SiteProgram implements Serving {
       log,
       now,
       knownMigrations,
+      tryOut: async (siteDir) => {
+        const scratch = completeConfig({ ...config, siteDir, runDir: undefined });
+        const site = await Site.open({ config: scratch, log, isTrial: true });
+        await site.parts.programs.settled();
+        await site.close();
+      },
       timing: options.pairTiming,
       openStore: (follower, hooks) =>
         openSiteStore({
