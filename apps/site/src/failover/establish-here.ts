@@ -10,6 +10,7 @@ import type { SignedStatement } from '@bascule/protocol/pair-link.ts';
 import { SYSTEM, type Context, type Tx } from '@bascule/store/store.ts';
 import type { Established, EstablishingOptions } from './establish.ts';
 import { relationshipEstablished } from './failover-events.ts';
+import { faultPoint, faultPointNow } from './fault-points.ts';
 import { PAIR_KEY_FILE } from './pair-key.ts';
 import type { Pair } from './pair.ts';
 import { addArchive, writeValue, type PeerRecord } from './pair-store.ts';
@@ -37,6 +38,7 @@ export function establishingOptions(pair: Pair): EstablishingOptions {
     adopt: (keys, established, note) => becomeBackupOf(pair, keys, established, note),
     log,
     now,
+    onStep: (step) => faultPoint(`establish/${step}`),
   };
 }
 
@@ -86,7 +88,9 @@ async function becomeBackupOf(
   source.close();
   gate.reset();
   const archived = archiveSite(pair, established.id);
+  faultPointNow('establish/archived');
   writeSiteKeys(config.paths.keys, keys);
+  faultPointNow('establish/keys-written');
   const peer = peerOf(established, now());
   const step = { by: established.by, reason: 'established' };
   const next = {
@@ -103,6 +107,7 @@ async function becomeBackupOf(
     addArchive(tx, { id: established.id, atMs: now(), reason: 'replaced', ...archived, changes: 0 });
     note(tx);
   });
+  faultPointNow('establish/backup-noted');
   watch.forget();
   await serving.start();
   pair.start();

@@ -12,6 +12,7 @@ import {
 import { decodeEntry } from '@bascule/store/entry-format.ts';
 import type { ChangeLogEntry, Store } from '@bascule/store/store.ts';
 import type { LinkSocket } from '@bascule/wire/web-socket.ts';
+import { faultPointNow } from './fault-points.ts';
 
 /** Entries of one transaction: what waits is applied together, up to these. */
 const BATCH_ENTRIES_MAX = 512;
@@ -186,7 +187,9 @@ class FollowLink {
   #apply(batch: ChangeLogEntry[]): void {
     const { store } = this.#options;
     if (store === undefined) throw malformed();
+    faultPointNow('sync/received');
     const { seq, tables } = store.applyEntries(batch);
+    faultPointNow('sync/applied');
     this.#say({ kind: 'ack', seq });
     this.#options.applied(seq, tables);
   }

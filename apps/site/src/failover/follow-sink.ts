@@ -5,6 +5,7 @@ import type { Log } from '@bascule/log/log.ts';
 import type { CopyState } from '@bascule/protocol/api/failover.ts';
 import type { FollowHello, FromFollower, FromSource, SignedStatement } from '@bascule/protocol/pair-link.ts';
 import type { Store } from '@bascule/store/store.ts';
+import { faultPoint, faultPointNow } from './fault-points.ts';
 import { followLink, type LinkEnd, type SnapshotReason } from './follow-link.ts';
 import type { PairDial } from './pair-dial.ts';
 import { fetchSnapshot } from './snapshot-fetch.ts';
@@ -146,6 +147,7 @@ export class FollowSink {
     await mayReplace(reason);
     log.info({ reason }, 'failover.snapshot-begun');
     this.#set('snapshot', null);
+    await faultPoint('sync/copy-wanted');
     try {
       const file = await fetchSnapshot({
         dial,
@@ -154,7 +156,9 @@ export class FollowSink {
         progress: ({ bytes, totalBytes }) => (this.bytesLeft = totalBytes - bytes),
         signal,
       });
+      await faultPoint('sync/copy-fetched');
       await replace(file, reason);
+      faultPointNow('sync/copy-in-place');
       this.#wantsSnapshot = false;
     } finally {
       this.bytesLeft = 0;

@@ -12,6 +12,7 @@ import type { PairStateAnswer } from '@bascule/protocol/pair-link.ts';
 import { archiveDatabase } from '@bascule/store/archive.ts';
 import { SYSTEM, type Store } from '@bascule/store/store.ts';
 import { sideArchived } from './failover-events.ts';
+import { faultPointNow } from './fault-points.ts';
 import type { SnapshotReason } from './follow-link.ts';
 import type { PairParts } from './pair-parts.ts';
 import { addArchive, readValue, removeValue, writeValue } from './pair-store.ts';
@@ -51,6 +52,7 @@ export class GivenWay {
   async replace(file: string, reason: SnapshotReason): Promise<void> {
     const { database, serving, accounts, records } = this.#parts;
     if (database.store !== undefined && isParted(reason)) await this.archive('discarded', true);
+    faultPointNow('sync/copy-archived');
     await serving.stop();
     try {
       database.replaceBy(file);

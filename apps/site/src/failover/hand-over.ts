@@ -4,6 +4,7 @@ import type { RoleAnswer } from '@bascule/protocol/pair-link.ts';
 import { SYSTEM, type Context } from '@bascule/store/store.ts';
 import * as errors from './failover-errors.ts';
 import { handedOver } from './failover-events.ts';
+import { faultPoint, faultPointNow } from './fault-points.ts';
 import type { PairParts } from './pair-parts.ts';
 import type { RolesOptions } from './roles.ts';
 import { ownStatement } from './statements.ts';
@@ -45,16 +46,20 @@ export class HandOver {
       const { store } = database;
       if (store === undefined) throw errors.noCopyYet();
       step('ending');
+      await faultPoint('swap/ending');
       try {
         await serving.stop();
         holdWriting(true);
+        await faultPoint('swap/stopped');
         const { seq } = store.head();
         if (!(await gate.whenAcked(seq, LAST_ENTRIES_LIMIT_MS)))
           throw errors.roleUnfit('The other appliance did not confirm the last changes in time.');
+        await faultPoint('swap/acknowledged');
         await lease.release(true);
         const predecessor = { history: self.history, epoch: self.epoch };
         const holder = { holder: peer.keySha256, holderName: peer.name };
         const statement = await statements.sign({ history: self.history, epoch: toEpoch, ...holder, predecessor, atMs: now() });
+        faultPointNow('swap/signed');
         const role = records.isActive ? 'backup' : 'read-only';
         // From here on, whatever is cut, this side does not write: the statement is the other's.
         change.demote(
@@ -62,11 +67,13 @@ export class HandOver {
           { by, reason: 'swapped' },
           { statement, epoch: toEpoch, readOnly: role === 'backup' ? null : 'broken' },
         );
+        faultPointNow('swap/demoted');
         answered.resolve({ ok: true, statement, seq });
       } finally {
         holdWriting(false);
         if (records.serves) await serving.start();
       }
+      await faultPoint('swap/answered');
       records.store.transact(SYSTEM, handedOver({ to: peer.name, epoch: toEpoch, by }), () => undefined);
       await change.serveAsFollower();
     });
@@ -83,12 +90,15 @@ export class HandOver {
     sink.hurry();
     try {
       step('pulling');
+      await faultPoint('swap/pulling');
       await this.#whenNear(step);
       step('swapping');
+      await faultPoint('swap/near');
       const { statement, seq } = await order({ kind: 'hand-over', by, toEpoch });
       if (statement === undefined || seq === undefined) throw errors.peerRefused(undefined, undefined);
       const { holder, epoch } = await statements.read(statement);
       if (holder !== key.sha256 || epoch !== toEpoch) throw errors.peerRefused(undefined, undefined);
+      faultPointNow('swap/handed-over');
       const claimed = await lease.claim({ handed: statement });
       await change.promote({
         context,

@@ -7,6 +7,7 @@ import type { SignedStatement } from '@bascule/protocol/pair-link.ts';
 import type { PairRole } from '@bascule/protocol/api/failover.ts';
 import { noCopyYet } from './failover-errors.ts';
 import { promoted, promotionFinished, roleChanged } from './failover-events.ts';
+import { faultPoint, faultPointNow } from './fault-points.ts';
 import type { PairParts } from './pair-parts.ts';
 import type { RoleStep } from './pair-records.ts';
 import type { PairSelf } from './pair-store.ts';
@@ -39,6 +40,7 @@ export class RoleChange {
       throw noCopyYet();
     }
     await serving.stop();
+    await faultPoint('promote/stopped');
     const before = records.self;
     try {
       const role = records.isActive ? 'primary' : 'single';
@@ -51,6 +53,7 @@ export class RoleChange {
         ...(history !== undefined && { history }),
       } as const;
       records.become(context, roleChanged({ role, epoch, by: promotion.by, reason: promotion.reason }), next, promotion);
+      faultPointNow('promote/decided');
       this.finishPromotion(context, promotion);
     } catch (error) {
       this.#takeBack(before, promotion);
@@ -59,7 +62,9 @@ export class RoleChange {
       throw error;
     }
     await accounts.carryOut(database.store);
+    await faultPoint('promote/carried');
     await serving.start();
+    await faultPoint('promote/serving');
   }
 
   /** The second half of a promotion: site.db takes the epoch that pair.db has decided. After a cut it is done at the next start. */
@@ -71,6 +76,7 @@ export class RoleChange {
       if (!database.store.isFollower) database.store.demote();
       const event = promoted({ appliance: config.applianceName, epoch: pendingEpoch, by: step.by, reason: step.reason });
       database.store.promote(context, event, pendingEpoch);
+      faultPointNow('promote/written');
     }
     records.note(promotionFinished({ epoch: pendingEpoch }), { pendingEpoch: null });
   }
@@ -84,9 +90,11 @@ export class RoleChange {
     const self = { ...next, role, pendingEpoch: null };
     const epoch = next.epoch ?? records.self.epoch;
     records.become(step.context ?? SYSTEM, roleChanged({ role, epoch, by: step.by, reason: step.reason }), self, step);
+    faultPointNow('demote/noted');
     if (database.store?.isFollower === false) database.store.demote();
     source.close();
     gate.reset();
+    faultPointNow('demote/done');
   }
 
   /** After `demote`: people who were logged in stay so, the standby serves, and following begins. */

@@ -7,6 +7,7 @@ import type { Exclusive } from './exclusive.ts';
 import { HandOver } from './hand-over.ts';
 import * as errors from './failover-errors.ts';
 import { relationshipBroken, roleChanged } from './failover-events.ts';
+import { faultPoint, faultPointNow } from './fault-points.ts';
 import type { PairParts } from './pair-parts.ts';
 import { writeValue, type PeerRecord } from './pair-store.ts';
 import type { RoleChange } from './role-change.ts';
@@ -165,6 +166,7 @@ export class Roles {
     await this.#options.exclusive.run('break', async () => {
       await this.breakOwnSide(context, by);
       if (watch.isReachable) await this.order({ kind: 'break', by }).catch(() => undefined);
+      await faultPoint('break/told');
     });
   }
 
@@ -179,6 +181,7 @@ export class Roles {
     records.become(context, event, { role, readOnly: role === 'read-only' ? 'broken' : null }, { by, reason: 'broken' }, (tx) =>
       records.setPeer(tx, { ...peer, state: 'broken', sinceMs: this.#parts.now(), by }),
     );
+    faultPointNow('break/noted');
     if (role === 'single') {
       source.close();
       gate.reset();
@@ -216,8 +219,10 @@ export class Roles {
       const { statement } = records.self;
       if (statement === null) throw errors.noPair();
       this.#setActive(context, by, 'primary', peer);
+      faultPointNow('again/active');
       try {
         await this.order({ kind: 'establish-again', statement, by, mode: records.settings.mode });
+        await faultPoint('again/told');
       } catch (error) {
         await this.breakOwnSide(context, by);
         throw error;
@@ -303,6 +308,7 @@ export class Roles {
         if (mode !== undefined) writeValue(tx, 'settings', { ...records.settings, mode });
       });
       records.reload();
+      faultPointNow('again/noted');
       await sink.stop();
       const next = { statement: signed, epoch: statement.epoch, readOnly: null, history: statement.history };
       await this.stepDown({ by, reason, context: byPeer(by) }, 'backup', next);
