@@ -38,6 +38,8 @@ class LeaseKeeper {
   }
 
   received(message: ToLeaseThread): void {
+    // What this side has by now is said with the claim: it may have come since the last tick.
+    if (message.kind === 'claim') this.#tick();
     if (message.kind !== 'close') return this.#hear(message);
     this.#isClosed = true;
     clearTimeout(this.#timer);
