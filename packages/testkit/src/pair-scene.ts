@@ -52,6 +52,11 @@ export class PairSide {
     ).catch((error: unknown) => this.appliance.fail(error));
   }
 
+  /** A request by the administrator, who logs in again when that is needed. */
+  async call<S extends z.ZodType>(method: string, path: string, schema: S, body?: unknown): Promise<z.infer<S>> {
+    return this.#loggedIn(() => this.site.call(method, path, schema, body));
+  }
+
   /** Does something on the Failover page. */
   async act(what: string, body: unknown = {}): Promise<void> {
     await this.#loggedIn(() => this.site.call('POST', `failover/${what}`, z.unknown(), body));
