@@ -1,6 +1,6 @@
 /** What establishing does to this appliance: the primary's half and the backup's (B142-B156; docs/decisions/0203). */
 import { randomUUID } from 'node:crypto';
-import { cpSync, existsSync, mkdirSync, renameSync } from 'node:fs';
+import { existsSync, mkdirSync, renameSync } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { syncFolderSync } from '@bascule/core/durable-file.ts';
@@ -11,16 +11,12 @@ import { SYSTEM, type Context, type Tx } from '@bascule/store/store.ts';
 import type { Established, EstablishingOptions } from './establish.ts';
 import { relationshipEstablished } from './failover-events.ts';
 import { faultPoint, faultPointNow } from './fault-points.ts';
-import { PAIR_KEY_FILE } from './pair-key.ts';
+import { archiveKeys } from './key-archive.ts';
 import type { Pair } from './pair.ts';
 import { addArchive, writeValue, type PeerRecord } from './pair-store.ts';
-import { PAIR_WRAP_KEY_FILE } from './pre-shared-key.ts';
 import { sideOf } from './pair-figures.ts';
 import { writeSiteKeys } from './sealed-keys.ts';
 import { ownStatement } from './statements.ts';
-
-/** Keys that belong to the appliance, not to the site. */
-const OWN_KEYS = [PAIR_KEY_FILE, PAIR_WRAP_KEY_FILE];
 
 /** The options of `Establishing` for this appliance. */
 export function establishingOptions(pair: Pair): EstablishingOptions {
@@ -118,8 +114,7 @@ function archiveSite(pair: Pair, id: string): { folder: string; bytes: number } 
   const { paths } = pair.parts.config;
   const folder = join(paths.archive, `${id}-replaced`);
   mkdirSync(folder, { recursive: true, mode: 0o700 });
-  if (!existsSync(join(folder, 'keys')) && existsSync(paths.keys))
-    cpSync(paths.keys, join(folder, 'keys'), { recursive: true, filter: (file) => !OWN_KEYS.includes(basename(file)) });
+  archiveKeys(paths.keys, join(folder, 'keys'));
   for (const suffix of ['', '-wal', '-shm']) move(paths.database + suffix, join(folder, `site.db${suffix}`));
   for (const each of [paths.recordings, paths.files]) {
     move(each, join(folder, basename(each)));
