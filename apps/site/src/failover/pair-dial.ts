@@ -74,7 +74,7 @@ export class PairDial {
   /**
    * Fetches `path` into `file`, which already holds the first `from` bytes; goes on behind them. `onBytes` is told of each piece, and the next is read when its
    * promise resolves (a limit of bandwidth). On disk when it resolves with status 200 or 206; with any other status the file is as it was. Throws as
-   * `request`; what came until then is in the file.
+   * `request`, `PAIR_ANSWER_INVALID` when the file would be larger than `maxBytes`, and `STORE_DISK_FULL`; what came until then is in the file.
    */
   async download(
     path: string,
@@ -82,6 +82,7 @@ export class PairDial {
     from: number,
     onBytes: (bytes: number) => void | Promise<void>,
     signal: AbortSignal,
+    maxBytes = Infinity,
   ): Promise<Downloaded> {
     const headers = from > 0 ? { range: `bytes=${from}-` } : {};
     const response = await this.#send({ method: 'GET', path, headers, signal }, undefined);
@@ -95,7 +96,7 @@ export class PairDial {
       response.destroy();
       throw invalidAnswer('it begins at another byte than was asked for');
     }
-    const bytes = await store(response, file, startsAt, onBytes, signal);
+    const bytes = await store(response, file, { startsAt, maxBytes }, onBytes, signal);
     return { status, headers: response.headers, bytes, totalBytes: wholeSize(response, startsAt) };
   }
 
@@ -209,7 +210,7 @@ async function readJson(response: IncomingMessage, maxBytes: number): Promise<un
 async function store(
   response: IncomingMessage,
   file: string,
-  startsAt: number,
+  { startsAt, maxBytes }: { startsAt: number; maxBytes: number },
   onBytes: (bytes: number) => void | Promise<void>,
   signal: AbortSignal,
 ): Promise<number> {
@@ -220,8 +221,9 @@ async function store(
   const stalled = () => response.destroy(new Error('nothing more came'));
   socket?.setTimeout(DOWNLOAD_STALL_LIMIT_MS, stalled);
   try {
-    await handle.truncate(startsAt);
+    if (startsAt > 0) await handle.truncate(startsAt);
     for await (const piece of response as AsyncIterable<Buffer>) {
+      if (at + piece.length > maxBytes) throw invalidAnswer('it is larger than was said');
       await handle.write(piece, 0, piece.length, at);
       at += piece.length;
       await onBytes(piece.length);
@@ -231,6 +233,7 @@ async function store(
     return at;
   } catch (error) {
     response.destroy();
+    if (isDiskFull(error)) throw diskFull(file, error);
     throw error instanceof AppError ? error : unreachable(error);
   } finally {
     socket?.setTimeout(0);
@@ -256,6 +259,19 @@ function wholeSize(response: IncomingMessage, startsAt: number): number | null {
 function unreachable(error: unknown): AppError {
   if (error instanceof AppError) return error;
   return new AppError('unavailable', 'PAIR_UNREACHABLE', `The peer cannot be reached: ${sayWhy(error)}.`, { cause: error });
+}
+
+function isDiskFull(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && (error.code === 'ENOSPC' || error.code === 'EDQUOT');
+}
+
+function diskFull(file: string, cause: unknown): AppError {
+  return new AppError(
+    'unavailable',
+    'STORE_DISK_FULL',
+    `The disk that holds ${file} is full: free some space, and copying goes on by itself.`,
+    { cause },
+  );
 }
 
 function invalidAnswer(what: string): AppError {

@@ -175,6 +175,23 @@ test('a download goes on where it was cut, paced by whoever takes it', async (t)
   assert.ok(readFileSync(file).equals(whole));
 });
 
+test('a download takes no more than was announced, and a full disk is called one', async (t) => {
+  const { one, other } = await threeSides(t);
+  other.onPeerRequest = (_request, response) => void response.end(Buffer.alloc(100_000));
+  const folder = mkdtempSync(join(tmpdir(), 'bascule-download-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const file = join(folder, 'copy');
+  const { signal } = new AbortController();
+  const tooLarge = one.dial.download('/snapshot', file, 0, () => undefined, signal, 99_999);
+  await assert.rejects(tooLarge, code('PAIR_ANSWER_INVALID'));
+  assert.ok(readFileSync(file).length <= 99_999);
+  assert.equal((await one.dial.download('/snapshot', file, 0, () => undefined, signal, 100_000)).bytes, 100_000);
+  await assert.rejects(
+    one.dial.download('/snapshot', '/dev/full', 0, () => undefined, signal),
+    code('STORE_DISK_FULL'),
+  );
+});
+
 test('the pair key stays what it is over a restart, and a damaged one is not replaced', async (t) => {
   const first = await TestSide.open();
   const { sha256 } = first.key;
