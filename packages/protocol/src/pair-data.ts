@@ -12,6 +12,10 @@ export const COPY_FILE_PATH = '/file';
 /** The WebSocket: JSON text messages, and binary ones that carry appended bytes. */
 export const COPY_LIVE_PATH = '/live';
 
+/** Of each request: what the asker is in the pair. Whoever is the same answers 503: two that both follow, for a moment of a swap, would take each other's copies for the original. */
+export const COPY_ROLE_HEADER = 'x-bascule-pair-role';
+export type CopyRole = 'source' | 'follower';
+
 /** Bytes of a file in one binary message at most; in front of them stand `file` (u32) and `position` (u64). */
 export const COPY_PIECE_MAX_BYTES = 256 * 1024;
 export const COPY_PIECE_HEAD_BYTES = 12;

@@ -4,7 +4,7 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import type { Log } from '@bascule/log/log.ts';
-import { COPY_LIVE_PATH, COPY_MESSAGE_MAX_BYTES } from '@bascule/protocol/pair-data.ts';
+import { COPY_LIVE_PATH, COPY_MESSAGE_MAX_BYTES, COPY_ROLE_HEADER, type CopyRole } from '@bascule/protocol/pair-data.ts';
 import { acceptWebSocket, refuseUpgrade, type LinkSocket } from '@bascule/wire/web-socket.ts';
 import { isPeer, pairTlsOptions, type PairTls } from './pair-tls.ts';
 
@@ -12,6 +12,13 @@ import { isPeer, pairTlsOptions, type PairTls } from './pair-tls.ts';
 const REQUEST_LIMIT_MS = 10_000;
 /** Connections at a time, shaken hands or not: one follower has a handful. */
 export const PAIR_CONNECTIONS_MAX = 16;
+
+export interface CopyDoorOptions {
+  tls: PairTls;
+  /** What this side is: nobody who is the same is answered. */
+  role: CopyRole;
+  log: Log;
+}
 
 export interface CopyDoorEvents {
   request(request: IncomingMessage, response: ServerResponse): void;
@@ -27,7 +34,7 @@ export class CopyDoor {
   readonly #sockets = new Set<Socket>();
   readonly #admitted = new WeakSet<object>();
 
-  constructor(tls: PairTls, events: CopyDoorEvents, log: Log) {
+  constructor({ tls, role, log }: CopyDoorOptions, events: CopyDoorEvents) {
     this.#peerKeySha256 = tls.peerKeySha256;
     this.#events = events;
     this.#log = log;
@@ -40,10 +47,16 @@ export class CopyDoor {
       connectionsCheckingInterval: REQUEST_LIMIT_MS / 2,
     });
     this.#server.on('secureConnection', (socket: TLSSocket) => this.#check(socket));
+    const isOther = ({ headers }: IncomingMessage) => headers[COPY_ROLE_HEADER] === (role === 'source' ? 'follower' : 'source');
     this.#server.on('request', (request, response) => {
-      if (this.#admitted.has(request.socket)) events.request(request, response);
+      if (!this.#admitted.has(request.socket)) return;
+      if (isOther(request)) events.request(request, response);
+      else response.writeHead(503, { 'content-length': 0 }).end();
     });
-    this.#server.on('upgrade', (request, socket, head) => this.#upgrade(request, socket, head));
+    this.#server.on('upgrade', (request, socket, head) => {
+      if (isOther(request)) this.#upgrade(request, socket, head);
+      else refuseUpgrade(socket, 503);
+    });
     this.#server.on('tlsClientError', (_error, socket) => socket.destroy());
     this.#server.on('clientError', (_error, socket) => socket.destroy());
     // It never listens; Node starts the clock of its request limits with this event.

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Log } from '@bascule/log/log.ts';
-import { COPY_LIVE_PATH, COPY_MESSAGE_MAX_BYTES, type CopyState } from '@bascule/protocol/pair-data.ts';
+import { COPY_LIVE_PATH, COPY_MESSAGE_MAX_BYTES, COPY_ROLE_HEADER, type CopyState } from '@bascule/protocol/pair-data.ts';
 import { BackOff } from '@bascule/wire/back-off.ts';
 import { dialWebSocket, type LinkSocket } from '@bascule/wire/web-socket.ts';
 import { BackgroundCopy, FETCHES_MAX } from './background-copy.ts';
@@ -35,7 +35,7 @@ export class CopyFollower {
   constructor(options: CopyFollowerOptions) {
     this.#options = options;
     const { tls, peer, store, log } = options;
-    this.#agent = new PairAgent(peer, tls, FETCHES_MAX);
+    this.#agent = new PairAgent(peer, tls, { role: 'follower', connectionsMax: FETCHES_MAX });
     this.#background = new BackgroundCopy({
       agent: this.#agent,
       store,
@@ -102,6 +102,7 @@ export class CopyFollower {
       url: `ws://pair${COPY_LIVE_PATH}`,
       maxMessageBytes: COPY_MESSAGE_MAX_BYTES,
       createConnection: () => secure,
+      headers: { [COPY_ROLE_HEADER]: 'follower' },
       unmasked: true,
     });
     const { promise, resolve } = Promise.withResolvers<void>();

@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Log } from '@bascule/log/log.ts';
-import { COPY_FILE_PATH, COPY_LIST_PATH, copyFileQuery, type CopyState } from '@bascule/protocol/pair-data.ts';
+import { COPY_FILE_PATH, COPY_LIST_PATH, copyFileQuery, type CopyRole, type CopyState } from '@bascule/protocol/pair-data.ts';
 import { HASH_BYTES } from '@bascule/recording/format.ts';
 import { CopyDoor } from './copy-door.ts';
 import { CopyHashes, look, placeOf, walk, type CopyFolders } from './copy-tree.ts';
@@ -25,6 +25,8 @@ const BURST_MS = 250;
 
 export interface CopySourceOptions {
   tls: PairTls;
+  /** What this side is in the pair: also a follower lets itself be copied from, by a source that lacks recordings. */
+  role: CopyRole;
   folders: CopyFolders;
   recordings: LiveRecordings;
   hashes: CopyHashes;
@@ -45,32 +47,28 @@ export class CopySource {
   constructor(options: CopySourceOptions) {
     this.#options = options;
     this.setRate(options.bytesPerSecond);
-    this.#door = new CopyDoor(
-      options.tls,
-      {
-        request: (request, response) => void this.#answer(request, response),
-        live: (socket) => {
-          this.#feed?.close();
-          const feed = new LiveFeed(
-            socket,
-            options.recordings,
-            {
-              state: (state) => {
-                this.#state = state;
-                options.changed();
-              },
-              closed: () => this.#left(feed),
+    this.#door = new CopyDoor(options, {
+      request: (request, response) => void this.#answer(request, response),
+      live: (socket) => {
+        this.#feed?.close();
+        const feed = new LiveFeed(
+          socket,
+          options.recordings,
+          {
+            state: (state) => {
+              this.#state = state;
+              options.changed();
             },
-            options.log,
-          );
-          this.#feed = feed;
-          options.recordings.listen(feed);
-          options.log.info({}, 'pair-follower-came');
-          options.changed();
-        },
+            closed: () => this.#left(feed),
+          },
+          options.log,
+        );
+        this.#feed = feed;
+        options.recordings.listen(feed);
+        options.log.info({}, 'pair-follower-came');
+        options.changed();
       },
-      options.log,
-    );
+    });
   }
 
   /** A live link is there, and not silent. */

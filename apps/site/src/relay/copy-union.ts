@@ -29,7 +29,7 @@ export class CopyUnion {
     const { tls, peer, folders, incoming, log } = options;
     this.#folders = folders;
     this.#arriving = { recordings: join(incoming, 'recordings'), files: join(incoming, 'files') };
-    this.#agent = new PairAgent(peer, tls, FETCHES_MAX);
+    this.#agent = new PairAgent(peer, tls, { role: 'source', connectionsMax: FETCHES_MAX });
     this.#store = new CopyStore({ ...options, folders: this.#arriving });
     this.#background = new BackgroundCopy({
       agent: this.#agent,

@@ -1,5 +1,6 @@
 import { Agent, request, type IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { COPY_ROLE_HEADER, type CopyRole } from '@bascule/protocol/pair-data.ts';
 import { dialPeer, type PairTls } from './pair-tls.ts';
 
 type Connected = (error: Error | null, stream: Duplex) => void;
@@ -13,12 +14,19 @@ const STALL_LIMIT_MS = 30_000;
 export class PairAgent extends Agent {
   readonly #peer: { host: string; port: number };
   readonly #tls: PairTls;
+  readonly #role: CopyRole;
   readonly #stopping = new AbortController();
 
-  constructor(peer: { host: string; port: number }, tls: PairTls, connectionsMax: number) {
+  /** `role`: what this side is in the pair. */
+  constructor(
+    peer: { host: string; port: number },
+    tls: PairTls,
+    { role, connectionsMax }: { role: CopyRole; connectionsMax: number },
+  ) {
     super({ keepAlive: true, maxSockets: connectionsMax });
     this.#peer = peer;
     this.#tls = tls;
+    this.#role = role;
   }
 
   override createConnection(_options: unknown, callback?: Connected): undefined {
@@ -40,7 +48,16 @@ export class PairAgent extends Agent {
   /** GET `path`; the answer has begun when it resolves. Rejects when there is none. */
   async get(path: string, query: Record<string, string>, signal: AbortSignal): Promise<IncomingMessage> {
     const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
-    const asking = request({ agent: this, host: 'pair', path: `${path}?${new URLSearchParams(query)}`, signal }, resolve);
+    const asking = request(
+      {
+        agent: this,
+        host: 'pair',
+        path: `${path}?${new URLSearchParams(query)}`,
+        headers: { [COPY_ROLE_HEADER]: this.#role },
+        signal,
+      },
+      resolve,
+    );
     const timer = setTimeout(() => asking.destroy(new Error('The other appliance does not answer.')), ANSWER_LIMIT_MS);
     asking.on('error', reject);
     asking.setTimeout(STALL_LIMIT_MS, () => asking.destroy(new Error('Nothing came from the other appliance any more.')));

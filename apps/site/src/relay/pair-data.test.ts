@@ -194,6 +194,29 @@ test('recordings that the follower alone has come to the source when they are wh
   assert.ok(!existsSync(join(source.directory, 'files', 'x.bin')));
 });
 
+test('two that both follow, as for a moment of a swap, leave each other’s recordings alone', async (t) => {
+  const { source, follower, follow, orders } = await openPair(t);
+  const name = 'one.bsr';
+  await endedRecording(source.directory, name, 5000);
+  await endedRecording(follower.directory, name, 9000);
+  const kept = (side: TestRelay) => sha256(readFileSync(join(side.directory, name)));
+  const before = [kept(source), kept(follower)];
+  // Both dial the other, as they do when neither has been told of the change yet.
+  let dialled = 0;
+  const back = await openWay((socket, head) => {
+    dialled++;
+    follower.relay.takePairLink(socket, head);
+  });
+  t.after(() => back.close());
+  source.relay.handle({ ...orders.source, role: 'follower', peer: { host: '127.0.0.1', port: back.port } });
+  follow();
+  await until(() => dialled >= 4, 'one of them to have asked the other again and again');
+  assert.deepEqual([kept(source), kept(follower)], before);
+  source.relay.handle(orders.source);
+  await until(() => kept(follower) === before[0], 'the source’s to be copied');
+  assert.equal(kept(source), before[0]);
+});
+
 test('a full disk of the follower stops copies, says why, and they go on when there is room; the source goes on (async)', async (t) => {
   const { source, follower, follow, last } = await openPair(t);
   follower.freeBytes = 10;

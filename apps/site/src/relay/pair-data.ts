@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { writeFileDurablySync } from '@bascule/core/durable-file.ts';
 import type { Log } from '@bascule/log/log.ts';
 import type { FromRelay, ToRelay } from '@bascule/protocol/relay-control.ts';
+import type { CopyRole } from '@bascule/protocol/pair-data.ts';
 import { instantMs } from '@bascule/protocol/text.ts';
 import { CopyFollower } from './copy-follower.ts';
 import { CopySource } from './copy-source.ts';
@@ -146,17 +147,18 @@ export class PairData {
     if (order.role === 'none' || key === undefined || certificate === undefined || peerKeySha256 === undefined) return;
     const tls = { key, certificate, peerKeySha256 };
     // The follower lets itself be copied from too: it may have recordings that the source lacks (B136).
-    this.#source = this.#newSource(tls, order.bytesPerSecond ?? 0);
+    this.#source = this.#newSource(tls, order.role, order.bytesPerSecond ?? 0);
     if (order.role === 'follower' && peer !== undefined) this.#follower = this.#newFollower(tls, peer);
     if (order.role === 'source' && peer !== undefined) this.#union = this.#newUnion(tls, peer);
     this.#options.changed();
   }
 
-  #newSource(tls: PairTls, bytesPerSecond: number): CopySource {
+  #newSource(tls: PairTls, role: CopyRole, bytesPerSecond: number): CopySource {
     const { folders, log, changed } = this.#options;
     const { recordings } = this;
     return new CopySource({
       tls,
+      role,
       folders,
       recordings,
       hashes: this.#hashes,
