@@ -87,14 +87,14 @@ export function noteLines({ notes }) {
 }
 
 /** @param {any} report planReport of the API  @returns {string[]} */
-export function reportLines({ before, after, withoutServiceMs, sessions, lagAtSwitch, clients, testSession }) {
+export function reportLines({ before, after, withoutServiceMs, serviceAsked, sessions, lagAtSwitch, clients, testSession }) {
   const now = (/** @type {string} */ name) => after.find((/** @type {any} */ { appliance }) => appliance === name);
   return [
     ...before.map(
       (/** @type {any} */ side) =>
         `  ${side.appliance}: base ${side.base} to ${now(side.appliance)?.base}, site ${side.site} to ${now(side.appliance)?.site}, ${now(side.appliance)?.role}`,
     ),
-    `  Without service: ${withoutServiceMs === null ? 'not measured' : span(withoutServiceMs)}; sessions ended: ${sessions.ended} of ${sessions.before}`,
+    `  Without service: ${withoutServiceMs === null ? 'not proved' : span(withoutServiceMs)}${serviceAsked ? ` (asked: ${serviceAsked.url})` : ''}; sessions ended: ${sessions.ended} of ${sessions.before}`,
     ...(lagAtSwitch === null ? [] : [`  Lag at the switch: ${lagAtSwitch.changes} changes, ${lagAtSwitch.seconds} s`]),
     `  Clients: ${clients.current} of ${clients.total} current, ${clients.pending} to go, ${clients.absent} away; test session: ${testSession.outcome}`,
   ];

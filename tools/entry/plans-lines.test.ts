@@ -50,6 +50,7 @@ describe('lines about upgrade plans', () => {
       before: [side],
       after: [{ ...side, base: '0.2.0', site: '0.2.0', role: 'primary' }],
       withoutServiceMs: 400,
+      serviceAsked: { url: 'https://support.example/login', answeredBy: [] },
       sessions: { before: 3, ended: 0 },
       lagAtSwitch: { changes: 0, seconds: 0 },
       clients: { total: 5, current: 4, pending: 1, absent: 1 },
@@ -57,7 +58,7 @@ describe('lines about upgrade plans', () => {
     });
     assert.match(
       lines.join('\n'),
-      /alpha: base 0\.1\.0 to 0\.2\.0, site 0\.1\.0 to 0\.2\.0, primary\n.*0\.4 s; sessions ended: 0 of 3/,
+      /alpha: base 0\.1\.0 to 0\.2\.0, site 0\.1\.0 to 0\.2\.0, primary\n.*0\.4 s \(asked: https:\/\/support\.example\/login\); sessions ended: 0 of 3/,
     );
   });
 });

@@ -26,7 +26,8 @@ const REPORT: PlanReport = {
   before: [SIDE],
   after: [{ ...SIDE, base: '0.2.0', site: '0.2.0' }],
   withoutServiceMs: 740,
-  sessions: { before: 3, ended: 0, lostBytes: 0 },
+  serviceAsked: { url: 'https://support.example/login', answeredBy: ['192.0.2.10'], notAskedMs: 900 },
+  sessions: { before: 3, ended: 0 },
   lagAtSwitch: null,
   clients: { total: 5, current: 4, pending: 1, absent: 1 },
   testSession: { outcome: 'passed', session: null },
@@ -58,7 +59,10 @@ describe('the report of an upgrade plan', () => {
     const { code, said } = verify(REPORT);
     assert.equal(code, 0, said);
     assert.match(said, /: signed\n/);
-    assert.match(said, /740 ms without/);
+    assert.match(
+      said,
+      /740 ms without, of https:\/\/support\.example\/login, where 192\.0\.2\.10 answered; for 900 ms nobody asked/,
+    );
     assert.match(said, /0 of 3 ended; test session: passed/);
     assert.match(said, /with base 0\.1\.0, site 0\.1\.0; afterwards single with base 0\.2\.0/);
     assert.match(said, /as the file itself says: compare it with the site/);

@@ -173,7 +173,9 @@ function takeFrame(type, body, where, found) {
         `${where}: the end tells of ${printable(found.end.outBytes)} bytes of output, there are ${found.outBytes}`,
       );
     if ((found.end.gapBytes ?? 0) !== gapBytesOf(found))
-      throw new Broken(`${where}: the end tells of ${printable(found.end.gapBytes)} bytes in gaps, there are ${gapBytesOf(found)}`);
+      throw new Broken(
+        `${where}: the end tells of ${printable(found.end.gapBytes)} bytes in gaps, there are ${gapBytesOf(found)}`,
+      );
     return found.end;
   } else {
     throw new Broken(`${where}: unknown frame type ${type}`);
@@ -431,8 +433,11 @@ function summariseReport({ report, signer, isIdentityGiven }, add) {
       `${printable(role)} with base ${printable(base)}, site ${printable(site)}; afterwards ${printable(after.role)} with base ${printable(after.base)}, site ${printable(after.site)}`,
     );
   }
-  const { sessions, clients, lagAtSwitch, withoutServiceMs, testSession } = report;
-  add('service', withoutServiceMs === null ? 'not measured' : `${printable(withoutServiceMs)} ms without`);
+  const { sessions, clients, lagAtSwitch, withoutServiceMs, serviceAsked, testSession } = report;
+  const asked = serviceAsked
+    ? `, of ${printable(serviceAsked.url)}, where ${(serviceAsked.answeredBy ?? []).map(printable).join(', ') || 'nobody'} answered${serviceAsked.notAskedMs > 0 ? `; for ${printable(serviceAsked.notAskedMs)} ms nobody asked` : ''}`
+    : '';
+  add('service', `${withoutServiceMs === null ? 'not proved' : `${printable(withoutServiceMs)} ms without`}${asked}`);
   add(
     'sessions',
     `${printable(sessions?.ended)} of ${printable(sessions?.before)} ended; test session: ${printable(testSession?.outcome)}`,

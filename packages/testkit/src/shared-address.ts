@@ -13,9 +13,10 @@ export class SharedAddress implements AsyncDisposable {
     this.#server = createServer((near) => this.#take(near));
   }
 
-  static async start(address = '127.0.0.9'): Promise<SharedAddress> {
+  /** Without `port` at a free one. */
+  static async start(address = '127.0.0.9', port = 0): Promise<SharedAddress> {
     const shared = new SharedAddress(address);
-    shared.#server.listen(0, address);
+    shared.#server.listen(port, address);
     await once(shared.#server, 'listening');
     return shared;
   }

@@ -154,13 +154,26 @@ export class UpgradeScene implements AsyncDisposable {
   /** Starts an appliance from a staged copy of this checkout; both administrators have taken over. */
   static async start(options: LaunchOptions & { clients?: number } = {}): Promise<UpgradeScene> {
     const appliance = await launchAppliance({ ...options, staged: true });
-    const box = await ApiClient.pin(appliance.url, '/appliance/api');
-    await box.takeOver(appliance.passwords.appliance, BOX_PASSWORD);
     const site = await ApiClient.pin(appliance.url);
     await site.takeOver(appliance.passwords.login, SITE_PASSWORD);
-    const scene = new UpgradeScene(appliance, box, site);
+    const scene = await UpgradeScene.of(appliance, site);
     await scene.startClients(options.clients ?? 1);
     return scene;
+  }
+
+  /** Of an appliance that runs staged, whose site's administrator has taken over (`site`); the other one does now. */
+  static async of(appliance: LaunchedAppliance, site: ApiClient): Promise<UpgradeScene> {
+    const box = await ApiClient.pin(appliance.url, '/appliance/api');
+    await box.takeOver(appliance.passwords.appliance, BOX_PASSWORD);
+    return new UpgradeScene(appliance, box, site);
+  }
+
+  /** Accepts the agreement of an offer, if nobody has. */
+  async accept(target: string): Promise<void> {
+    const offer = (await this.state()).offers.find((one) => one.target === target);
+    if (offer === undefined) throw new Error(`${target} is not offered`);
+    if (offer.eulaAccepted === null)
+      await this.box.call('POST', 'updates/eula', z.unknown(), { target, sha256: offer.eulaSha256, name: 'Test Administrator' });
   }
 
   async startClients(count: number): Promise<void> {
@@ -199,10 +212,7 @@ export class UpgradeScene implements AsyncDisposable {
 
   /** Accepts the agreement and starts an installation; answers its id. Amber lines of the preflight are overruled. */
   async begin(target: string, how: 'install' | 'download' | 'trial' = 'install'): Promise<string> {
-    const offer = (await this.state()).offers.find((one) => one.target === target);
-    if (offer === undefined) throw new Error(`${target} is not offered`);
-    if (offer.eulaAccepted === null)
-      await this.box.call('POST', 'updates/eula', z.unknown(), { target, sha256: offer.eulaSha256, name: 'Test Administrator' });
+    await this.accept(target);
     const { lines } = await this.box.call(
       'POST',
       'updates/preflight',

@@ -97,7 +97,6 @@ export const measured = z.object({
   /** How many there were before the first step that could touch them. */
   sessionsAtStart: z.number().int().nullable().default(null),
   sessionsEnded: z.number().int(),
-  lostBytes: z.number().int(),
   lagAtSwitch: z.object({ changes: z.number().int(), seconds: z.number() }).nullable(),
   testSession: z.object({ outcome: z.enum(['passed', 'failed', 'no-client']), session: z.string().nullable() }).nullable(),
 });

@@ -78,7 +78,6 @@ export async function newRecord(options: FactsOptions): Promise<PlanRecord> {
       sessionsBefore: null,
       sessionsAtStart: null,
       sessionsEnded: 0,
-      lostBytes: 0,
       lagAtSwitch: null,
       testSession: null,
     },

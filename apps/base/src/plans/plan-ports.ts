@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { AppError } from '@bascule/errors/app-error.ts';
 import { pairRole, sideState, type PairRole } from '@bascule/protocol/api/failover.ts';
-import type { BoxAnswer, BoxQuestion, SignedPlanReport } from '@bascule/protocol/api/plans.ts';
+import type { BoxAnswer, BoxQuestion, PlanReport, SignedPlanReport } from '@bascule/protocol/api/plans.ts';
 import type { PairOrder } from '@bascule/protocol/base-site.ts';
 import type { CoreStep, Measured, Note, Outcome, Part, Party, PlanRecord } from './plan-contract.ts';
 
@@ -18,8 +18,10 @@ export interface PlanPorts {
   ask(party: Party, question: BoxQuestion): Promise<BoxAnswer>;
   /** Orders the own site's main; the same `step` again is the same order. Throws as `ask`. */
   pairDo(plan: string, step: number, order: PairOrder): Promise<PairDone>;
-  /** For how long the shared address was without service so far; null: it was not asked. */
+  /** For how long the shared name was without service so far; null: what was asked proves nothing. */
   withoutServiceMs(): number | null;
+  /** What was asked for that, and who answered. */
+  serviceAsked(): NonNullable<PlanReport['serviceAsked']>;
   now(): number;
 }
 

@@ -18,6 +18,7 @@ export const reportProcedure: StepProcedure = {
       after,
       clients: sessions?.clients ?? { total: 0, current: 0, pending: 0, absent: 0 },
       withoutServiceMs: ports.withoutServiceMs(),
+      serviceAsked: ports.serviceAsked(),
       nowMs: ports.now(),
     });
     const statement = JSON.stringify(report);
@@ -36,9 +37,10 @@ export function reportOf(facts: {
   after: PlanReport['after'];
   clients: PlanReport['clients'];
   withoutServiceMs: number | null;
+  serviceAsked: PlanReport['serviceAsked'];
   nowMs: number;
 }): PlanReport {
-  const { plan, record, after, clients, withoutServiceMs, nowMs } = facts;
+  const { plan, record, after, clients, withoutServiceMs, serviceAsked, nowMs } = facts;
   const { measured } = record;
   return planReport.parse({
     format: 'bascule-plan-report/1',
@@ -49,8 +51,9 @@ export function reportOf(facts: {
     by: record.by,
     before: record.sides,
     after,
-    withoutServiceMs: withoutServiceMs ?? measured.withoutServiceMs,
-    sessions: { before: measured.sessionsAtStart ?? 0, ended: measured.sessionsEnded, lostBytes: measured.lostBytes },
+    withoutServiceMs,
+    serviceAsked,
+    sessions: { before: measured.sessionsAtStart ?? 0, ended: measured.sessionsEnded },
     lagAtSwitch: measured.lagAtSwitch,
     clients,
     testSession: measured.testSession ?? { outcome: 'no-client', session: null },

@@ -15,7 +15,8 @@ import { isOver } from './plan-state.ts';
 import { planEnded, planMade } from './plan-events.ts';
 import { acceptedBy, newRecord } from './plan-facts.ts';
 import { PlanJournal } from './plan-journal.ts';
-import { softwareOf, type PlanPorts } from './plan-ports.ts';
+import { mayServe, softwareOf, type PlanPorts } from './plan-ports.ts';
+import { isOwnAddress } from './own-address.ts';
 import { planRoutes } from './plan-routes.ts';
 import { PlanRunner } from './plan-runner.ts';
 import { isUnderWay, PeerPlan, shownPlan } from './plan-shown.ts';
@@ -62,6 +63,7 @@ export class Plans extends EventEmitter<{ change: [] }> {
   #runner: PlanRunner | undefined;
   #isMaking = false;
   #showTimer: NodeJS.Timeout | undefined;
+  #showAtMs = 0;
   #isClosed = false;
 
   constructor(options: PlansOptions) {
@@ -73,7 +75,13 @@ export class Plans extends EventEmitter<{ change: [] }> {
     this.#now = options.now ?? Date.now;
     this.#journal = new PlanJournal(store);
     this.#peerPlan = new PeerPlan(this.#now);
-    this.#meter = new ServiceMeter({ url: `${publicUrl}/login`, file: join(runDir, 'plan-service.json'), now: this.#now });
+    this.#meter = new ServiceMeter({
+      url: `${publicUrl}/login`,
+      file: join(runDir, 'plan-service.json'),
+      serves: () => mayServe(host.pairState?.role ?? null),
+      isProof: (address) => mayServe(host.pairState?.role ?? null) || !isOwnAddress(address, addresses()),
+      now: this.#now,
+    });
     this.#answers = new BoxAnswers({
       store,
       software: answering(software),
@@ -89,6 +97,7 @@ export class Plans extends EventEmitter<{ change: [] }> {
         party === 'self' ? this.#answers.answer(options.applianceName, question) : host.askPeer(question),
       pairDo: (plan, step, order) => host.pairDo(plan, step, order),
       withoutServiceMs: () => this.#meter.totalMs(),
+      serviceAsked: () => this.#meter.asked(),
       now: this.#now,
     };
     host.onPeerAsks((peer, question) => this.#answers.answer(peer, question));
@@ -295,7 +304,12 @@ export class Plans extends EventEmitter<{ change: [] }> {
   /** Shows the peer what this side's plan looks like, soon, and again as long as it may matter. */
   #show(afterMs: number): void {
     if (this.#isClosed) return;
-    this.#showTimer ??= setTimeout(() => {
+    const atMs = this.#now() + afterMs;
+    // What has changed is not shown as late as what has not.
+    if (this.#showTimer !== undefined && this.#showAtMs <= atMs) return;
+    clearTimeout(this.#showTimer);
+    this.#showAtMs = atMs;
+    this.#showTimer = setTimeout(() => {
       this.#showTimer = undefined;
       const newest = this.#runner ?? this.#journal.newest();
       // Also while the plan has broken the relationship: the link stays.

@@ -21,6 +21,22 @@ describe('time without service', () => {
     assert.equal(gaps.totalMs, 90 + GAP_COUNTS_FROM_MS);
   });
 
+  it('is unknown while somebody answers who does not serve, and counts until somebody serves again', () => {
+    const gaps = new Gaps();
+    gaps.answered(1_000);
+    gaps.answeredInVain();
+    assert.equal(gaps.totalMs, null);
+    gaps.answered(3_000);
+    assert.equal(gaps.totalMs, 2_000);
+  });
+
+  it('does not count the time in which base was replaced while the other appliance served, and tells it', () => {
+    const gaps = new Gaps({ totalMs: 700, lastOkMs: 1_000, served: false, notAskedMs: 0 });
+    gaps.answered(4_000);
+    gaps.answered(6_000);
+    assert.deepEqual([gaps.totalMs, gaps.notAskedMs], [2_700, 3_000]);
+  });
+
   it('asks the address, and goes on in the next base with the time that lay between', async () => {
     const directory = mkdtempSync(join(tmpdir(), 'bascule-meter-'));
     const { key, cert } = await openWebCertificate(join(directory, 'tls'), ['localhost']);
@@ -28,7 +44,14 @@ describe('time without service', () => {
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     const url = `https://127.0.0.1:${(server.address() as AddressInfo).port}/login`;
     let nowMs = 1_000_000;
-    const options = { url, file: join(directory, 'service.json'), now: () => nowMs };
+    let isServing = true;
+    const options = {
+      url,
+      file: join(directory, 'service.json'),
+      isProof: () => isServing,
+      serves: () => isServing,
+      now: () => nowMs,
+    };
     const first = new ServiceMeter(options);
     first.start('pln_1');
     await waitUntil('the address has answered', () => first.totalMs() !== null);
@@ -38,6 +61,9 @@ describe('time without service', () => {
     next.start('pln_1');
     await waitUntil('it has answered again', () => (next.totalMs() ?? 0) > 0);
     assert.equal(next.totalMs(), 4_000);
+    assert.deepEqual(next.asked(), { url, answeredBy: ['127.0.0.1'], notAskedMs: 0 });
+    isServing = false;
+    await waitUntil('who answers now proves nothing', () => next.totalMs() === null);
     next.end();
     const another = new ServiceMeter(options);
     another.start('pln_1');

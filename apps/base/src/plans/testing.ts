@@ -90,7 +90,6 @@ export class TwoAppliances implements PlanPorts {
         sessionsBefore: null,
         sessionsAtStart: null,
         sessionsEnded: 0,
-        lostBytes: 0,
         lagAtSwitch: null,
         testSession: null,
       },
@@ -111,6 +110,10 @@ export class TwoAppliances implements PlanPorts {
 
   withoutServiceMs(): number {
     return 12;
+  }
+
+  serviceAsked(): { url: string; answeredBy: string[]; notAskedMs: number } {
+    return { url: 'https://shared.example/login', answeredBy: ['192.0.2.1'], notAskedMs: 0 };
   }
 
   async ask(party: Party, question: BoxQuestion): Promise<BoxAnswer> {

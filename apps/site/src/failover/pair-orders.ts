@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { AppError } from '@bascule/errors/app-error.ts';
 import type { PairOrder } from '@bascule/protocol/base-site.ts';
 import { SYSTEM, type Context } from '@bascule/store/store.ts';
+import { planReport } from '@bascule/protocol/api/plans.ts';
 import { SiteIdentity } from '../jump/jump.ts';
 import type { FailoverState } from '@bascule/protocol/api/failover.ts';
 import { roleUnfit } from './failover-errors.ts';
@@ -74,7 +75,7 @@ export class PairOrders {
 
   async #outcome(order: PairOrder, plan: string): Promise<PairDone> {
     try {
-      return { outcome: 'done', result: await this.#do(order, byPlan(plan)) };
+      return { outcome: 'done', result: await this.#do(order, plan) };
     } catch (error) {
       const pair = await this.#options.pair();
       if (!(error instanceof AppError)) pair.parts.log.error({ err: error, order: order.kind }, 'failover.order-failed');
@@ -82,7 +83,8 @@ export class PairOrders {
     }
   }
 
-  async #do(order: PairOrder, context: Context): Promise<unknown> {
+  async #do(order: PairOrder, plan: string): Promise<unknown> {
+    const context = byPlan(plan);
     const pair = await this.#options.pair();
     const own = pair.parts.config.applianceName;
     switch (order.kind) {
@@ -104,7 +106,7 @@ export class PairOrders {
       case 'rehearse':
         return await this.#options.rehearse();
       case 'sign':
-        return await sign(this.#options.keysDir, order.statement);
+        return await signReport(this.#options.keysDir, plan, order.statement);
       case 'quiet-hours':
         return { sessionsByHour: quietHours(pair) };
     }
@@ -143,10 +145,30 @@ export async function compare(pair: Pair): Promise<void> {
   throw roleUnfit('The two sides could not be compared: changes came between each time. Try again.');
 }
 
-async function sign(keysDir: string, statement: string): Promise<{ signature: string; certificate: string }> {
+/** Signs the report of this plan, and nothing else: the site identity signs statements of other kinds too. Throws `PLAN_REPORT_INVALID`. */
+export async function signReport(
+  keysDir: string,
+  plan: string,
+  statement: string,
+): Promise<{ signature: string; certificate: string }> {
+  const report = planReport.safeParse(jsonOf(statement));
+  if (!report.success || report.data.plan !== plan)
+    throw new AppError(
+      'invalid',
+      'PLAN_REPORT_INVALID',
+      'What is to be signed is not the report of this upgrade plan, so it is not signed.',
+    );
   const identity = await SiteIdentity.open({ keysDir });
   const signature = Buffer.from(identity.sign(Buffer.from(statement, 'utf8'))).toString('base64');
   return { signature, certificate: identity.certificatePem };
+}
+
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }
 
 /** How many sessions ran in each hour of the week, of the last four weeks (B123). */

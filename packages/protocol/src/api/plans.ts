@@ -70,9 +70,20 @@ export const planReport = z.object({
   by: z.string(),
   before: z.array(planSide).max(2),
   after: z.array(planSide).max(2),
-  /** Measured by this appliance asking the shared address each 100 ms; null: there is none. */
+  /**
+   * Measured by the appliance that runs the plan, which asks `serviceAsked.url` each 100 ms. Null when that proves nothing: nobody ever answered, or in the end
+   * only the asking appliance itself does, at an address of its own, although the other one serves.
+   */
   withoutServiceMs: z.number().nullable(),
-  sessions: z.object({ before: z.number().int(), ended: z.number().int(), lostBytes: z.number().int() }),
+  /**
+   * What was asked for it, the addresses that answered, in the order in which they first did, and how long nobody asked because base of the asking appliance was
+   * being replaced while the other one served.
+   */
+  serviceAsked: z
+    .object({ url: z.string().max(300), answeredBy: z.array(z.string().max(60)).max(20), notAskedMs: z.number().nonnegative() })
+    .nullable()
+    .default(null),
+  sessions: z.object({ before: z.number().int(), ended: z.number().int() }),
   lagAtSwitch: z.object({ changes: z.number().int(), seconds: z.number() }).nullable(),
   clients: z.object({ total: z.number().int(), current: z.number().int(), pending: z.number().int(), absent: z.number().int() }),
   testSession: z.object({ outcome: z.enum(['passed', 'failed', 'no-client']), session: z.string().nullable() }),

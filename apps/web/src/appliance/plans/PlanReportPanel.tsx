@@ -1,3 +1,4 @@
+import type { TFunction } from 'i18next';
 import { useTranslation } from 'react-i18next';
 import { Button } from '@mantine/core';
 import { planReport, type Plan, type PlanReport } from '@bascule/protocol/api/plans.ts';
@@ -26,9 +27,18 @@ export function PlanReportPanel({ plan, signed }: { plan: string; signed: NonNul
   );
 }
 
+/** What was asked for the time without service: a figure is worth what was asked. */
+function askedRow(t: TFunction, { url, answeredBy, notAskedMs }: NonNullable<PlanReport['serviceAsked']>): [string, string] {
+  const by =
+    answeredBy.length === 0 ? t('plans:report.nobodyAnswered') : t('plans:report.answeredBy', { list: answeredBy.join(', ') });
+  const gap = notAskedMs === 0 ? '' : `; ${t('plans:report.notAsked', { time: formatDuration(notAskedMs) })}`;
+  return [t('plans:report.asked'), `${url}; ${by}${gap}`];
+}
+
 function ReportFacts({ report }: { report: PlanReport }) {
   const { t } = useTranslation();
-  const { before, after, withoutServiceMs, sessions, lagAtSwitch, clients, testSession, startedAtMs, endedAtMs } = report;
+  const { before, after, withoutServiceMs, serviceAsked, sessions, lagAtSwitch, clients, testSession, startedAtMs, endedAtMs } =
+    report;
   const sides = before.map((side): [string, string] => {
     const now = after.find(({ appliance }) => appliance === side.appliance) ?? side;
     const versions = `${t('plans:sides.base')} ${side.base} → ${now.base}, ${t('plans:sides.site')} ${side.site} → ${now.site}`;
@@ -43,6 +53,7 @@ function ReportFacts({ report }: { report: PlanReport }) {
           t('plans:report.withoutService'),
           withoutServiceMs === null ? t('plans:report.notMeasured') : `${Math.round(withoutServiceMs).toLocaleString()} ms`,
         ],
+        ...(serviceAsked === null ? [] : [askedRow(t, serviceAsked)]),
         [t('plans:report.sessions'), t('plans:report.sessionsEnded', { count: sessions.ended, before: sessions.before })],
         [
           t('plans:report.lag'),
