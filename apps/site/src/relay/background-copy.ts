@@ -3,7 +3,6 @@ import { constants, createReadStream } from 'node:fs';
 import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
 import type { IncomingMessage } from 'node:http';
 import { dirname, join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import { syncFolder } from '@bascule/core/durable-file.ts';
 import type { Log } from '@bascule/log/log.ts';
@@ -20,6 +19,7 @@ import { RecordingError } from '@bascule/recording/format.ts';
 import type { RecordingCopy } from '@bascule/recording/recording-copy.ts';
 import { writeAll } from '@bascule/recording/write-all.ts';
 import { BackOff } from '@bascule/wire/back-off.ts';
+import { boundedLines } from './bounded-lines.ts';
 import type { CopyStore } from './copy-store.ts';
 import { CopyHashes, look, placeOf } from './copy-tree.ts';
 import type { PairAgent } from './pair-agent.ts';
@@ -173,21 +173,17 @@ export class BackgroundCopy {
     if (response.statusCode !== 200) throw answered(response);
     const missing: ListedFile[] = [];
     let files = 0;
-    let isWhole = false;
-    for await (const line of createInterface({ input: response, crlfDelay: Infinity })) {
-      if (line.length > COPY_LINE_MAX_BYTES || files > COPY_LIST_FILES_MAX) throw new Error('the list is too long');
+    let end: number | undefined;
+    for await (const line of boundedLines(response as AsyncIterable<Buffer>, COPY_LINE_MAX_BYTES)) {
+      if (files > COPY_LIST_FILES_MAX || end !== undefined) throw new Error('the list is too long');
       const value: unknown = JSON.parse(line);
-      const end = listEnd.safeParse(value);
-      if (end.success) {
-        isWhole = end.data.files === files;
-        break;
-      }
+      end = listEnd.safeParse(value).data?.files;
+      if (end !== undefined) continue;
       const listed = listedFile.parse(value);
       files += 1;
       if (!(await this.#isHere(listed))) missing.push(listed);
     }
-    response.resume();
-    if (!isWhole) throw new Error('the list was cut');
+    if (end !== files) throw new Error('the list was cut');
     const rank = ({ root }: ListedFile) => (root === 'recordings' ? 1 : 0);
     return missing.sort((a, b) => rank(a) - rank(b) || a.mtimeMs - b.mtimeMs);
   }
@@ -295,7 +291,7 @@ export class BackgroundCopy {
     if (from > 0) await hashInto(hasher, part);
     const response = await this.#ask(listed, { from, after: '' }, signal);
     if (response.statusCode !== 200) throw answered(response);
-    await this.#takeFile(part, from, response, hasher);
+    await this.#takeFile(part, { from, to: listed.bytes }, response, hasher);
     if (hasher.digest('hex') !== listed.hash) {
       await rm(part, { force: true });
       throw new Error('what came is not what the list says: it changed meanwhile, or was damaged');
@@ -308,7 +304,12 @@ export class BackgroundCopy {
     return true;
   }
 
-  async #takeFile(part: string, from: number, response: IncomingMessage, hasher: Hash): Promise<void> {
+  async #takeFile(
+    part: string,
+    { from, to }: { from: number; to: number },
+    response: IncomingMessage,
+    hasher: Hash,
+  ): Promise<void> {
     const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_NOFOLLOW | (from === 0 ? constants.O_TRUNC : 0);
     const handle = await open(part, flags, 0o600);
     try {
@@ -328,6 +329,7 @@ export class BackgroundCopy {
         hasher.update(bytes);
         waiting.push(bytes);
         waitingBytes += bytes.length;
+        if (at + waitingBytes > to) throw new Error('more came than the list says');
         if (waitingBytes >= WRITE_FROM_BYTES) await write();
       }
       await write();

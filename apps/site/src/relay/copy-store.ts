@@ -1,4 +1,4 @@
-import { mkdir, rename, statfs } from 'node:fs/promises';
+import { lstat, mkdir, rename, statfs } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { syncFolder } from '@bascule/core/durable-file.ts';
 import type { Log } from '@bascule/log/log.ts';
@@ -64,6 +64,8 @@ export class CopyStore {
   async measure(): Promise<void> {
     const { freeBytes, folders, log } = this.#options;
     try {
+      // Where recordings arrive there is no folder before the first has come.
+      await mkdir(folders.recordings, { recursive: true, mode: 0o700 });
       this.#freeBytes = await (freeBytes ?? (() => freeBytesOf(folders.recordings)))();
     } catch (error) {
       log.error({ error: (error as Error).message }, 'recordings-space-unknown');
@@ -89,17 +91,24 @@ export class CopyStore {
     }
   }
 
-  /** Moves a file of this side away, to be found again by people. */
+  /** Moves a file of this side away, to be found again by people; what was archived of the same name before stays (I5). */
   async archive(root: CopyRoot, path: string): Promise<void> {
     this.#options.checkGeneration();
     const from = placeOf(this.#options.folders, { root, path });
-    const to = join(this.#archive, root, path);
+    const to = await this.#freePlace(join(this.#archive, root, path));
     await mkdir(dirname(to), { recursive: true, mode: 0o700 });
     await rename(from, to).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== 'ENOENT') throw error;
     });
     for (const folder of [dirname(to), dirname(from)]) await syncFolder(folder);
     this.#options.log.warn({ root, path, to }, 'pair-copy-differed');
+  }
+
+  async #freePlace(wanted: string): Promise<string> {
+    for (let count = 1; ; count += 1) {
+      const place = count === 1 ? wanted : `${wanted}.${count}`;
+      if ((await lstat(place).catch(() => undefined)) === undefined) return place;
+    }
   }
 
   checkGeneration(): void {

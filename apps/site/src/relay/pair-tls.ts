@@ -1,7 +1,7 @@
-import { createHash } from 'node:crypto';
 import { connect as connectTcp } from 'node:net';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { PAIR_DATA_ALPN } from '@bascule/protocol/pair-link.ts';
+import { isPinnedKey, provenKeySha256 } from '@bascule/wire/pinned-key.ts';
 
 /** From the first packet to the end of the handshake. */
 export const PAIR_DIAL_LIMIT_MS = 10_000;
@@ -20,10 +20,7 @@ export function pairTlsOptions({ key, certificate }: PairTls) {
 
 /** Whether the other side has proved to hold the pinned key. */
 export function isPeer(socket: TLSSocket, peerKeySha256: string): boolean {
-  const certificate = socket.getPeerX509Certificate();
-  if (certificate === undefined || socket.alpnProtocol !== PAIR_DATA_ALPN) return false;
-  const key = certificate.publicKey.export({ type: 'spki', format: 'der' });
-  return createHash('sha256').update(key).digest('hex') === peerKeySha256;
+  return socket.alpnProtocol === PAIR_DATA_ALPN && isPinnedKey(provenKeySha256(socket), peerKeySha256);
 }
 
 /** Dials the other relay. Rejects with an Error whose message is a sentence. */
