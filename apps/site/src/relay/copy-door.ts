@@ -3,6 +3,7 @@ import { createServer, type Server } from 'node:https';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
+import { addressKey, RateLimit } from '@bascule/http/rate-limit.ts';
 import type { Log } from '@bascule/log/log.ts';
 import { COPY_LIVE_PATH, COPY_MESSAGE_MAX_BYTES, COPY_ROLE_HEADER, type CopyRole } from '@bascule/protocol/pair-data.ts';
 import { acceptWebSocket, refuseUpgrade, type LinkSocket } from '@bascule/wire/web-socket.ts';
@@ -10,8 +11,13 @@ import { isPeer, pairTlsOptions, type PairTls } from './pair-tls.ts';
 
 /** Handshake, and each request's head. */
 const REQUEST_LIMIT_MS = 10_000;
-/** Connections at a time, shaken hands or not: one follower has a handful. */
-export const PAIR_CONNECTIONS_MAX = 16;
+/** Connections of the peer at a time: one follower has a handful. */
+const PEER_CONNECTIONS_MAX = 16;
+/** Handshakes under way at one time; those of one address, so that nobody takes all places of the peer. */
+const HANDSHAKES_MAX = 64;
+const HANDSHAKES_PER_ADDRESS_MAX = 8;
+/** Of strangers that are logged, for each address; addresses remembered. */
+const LOGGED = { burst: 5, perSecond: 1 / 60, keysLimit: 1000 };
 
 export interface CopyDoorOptions {
   tls: PairTls;
@@ -32,7 +38,10 @@ export class CopyDoor {
   readonly #events: CopyDoorEvents;
   readonly #log: Log;
   readonly #sockets = new Set<Socket>();
-  readonly #admitted = new WeakSet<object>();
+  /** The address of each connection that has not shown who it is. */
+  readonly #handshakes = new Map<string, string>();
+  readonly #admitted = new Set<object>();
+  readonly #logged = new RateLimit({ ...LOGGED, now: Date.now });
 
   constructor({ tls, role, log }: CopyDoorOptions, events: CopyDoorEvents) {
     this.#peerKeySha256 = tls.peerKeySha256;
@@ -66,9 +75,16 @@ export class CopyDoor {
   /** Takes an unopened connection; `head` is what was read of it. */
   take(socket: Socket, head: Uint8Array): void {
     socket.on('error', () => {});
-    if (this.#sockets.size >= PAIR_CONNECTIONS_MAX) return void socket.destroy();
+    const address = addressKey(socket.remoteAddress ?? '');
+    const mine = [...this.#handshakes.values()].filter((one) => one === address).length;
+    if (this.#handshakes.size >= HANDSHAKES_MAX || mine >= HANDSHAKES_PER_ADDRESS_MAX) return void socket.destroy();
+    const name = nameOf(socket);
+    this.#handshakes.set(name, address);
     this.#sockets.add(socket);
-    socket.once('close', () => this.#sockets.delete(socket));
+    socket.once('close', () => {
+      this.#sockets.delete(socket);
+      this.#handshakes.delete(name);
+    });
     socket.setNoDelay(true);
     socket.unshift(Buffer.from(head));
     this.#server.emit('connection', socket);
@@ -80,8 +96,14 @@ export class CopyDoor {
   }
 
   #check(socket: TLSSocket): void {
-    if (isPeer(socket, this.#peerKeySha256)) return void this.#admitted.add(socket);
-    this.#log.warn({ address: socket.remoteAddress }, 'pair-data-stranger-refused');
+    this.#handshakes.delete(nameOf(socket));
+    if (isPeer(socket, this.#peerKeySha256) && this.#admitted.size < PEER_CONNECTIONS_MAX) {
+      this.#admitted.add(socket);
+      socket.once('close', () => this.#admitted.delete(socket));
+      return;
+    }
+    const { remoteAddress: address = '' } = socket;
+    if (this.#logged.take(addressKey(address)) === 0) this.#log.warn({ address }, 'pair-data-stranger-refused');
     socket.destroy();
   }
 
@@ -93,4 +115,9 @@ export class CopyDoor {
       () => socket.destroy(),
     );
   }
+}
+
+/** A connection is the same one before and after its handshake. */
+function nameOf(socket: Socket): string {
+  return `${socket.remoteAddress}|${socket.remotePort}|${socket.localPort}`;
 }
