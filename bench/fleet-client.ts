@@ -1,11 +1,13 @@
 import { createHash, generateKeyPairSync, randomBytes, X509Certificate, type KeyObject } from 'node:crypto';
 import { request } from 'node:http';
-import type { ClientSoftware, Parcel, UpgradeOrder, UpgradeReport } from '@bascule/protocol/client-program.ts';
+import type { ClientSettings, ClientSoftware, Parcel, UpgradeOrder, UpgradeReport } from '@bascule/protocol/client-program.ts';
 import { LINK_ALPN, LINK_SERVER_NAME, type ClientFacts, type FromClient, type ToClient } from '@bascule/protocol/control-link.ts';
 import { BackOff } from '@bascule/wire/back-off.ts';
 import { ControlLink } from '@bascule/client/control-link.ts';
 import { dial } from '@bascule/client/dial.ts';
 import { enrolVerified } from '@bascule/client/enrol.ts';
+import { LinkPace } from '@bascule/client/link-pace.ts';
+import { SiteAddresses } from '@bascule/client/site-addresses.ts';
 
 /** Source addresses are spread, for the appliance counts handshakes per address. */
 const SOURCE_ADDRESSES = 200;
@@ -22,6 +24,8 @@ const RESTART_MS = { least: 1000, most: 2000 };
 const PROVED_AFTER_MS = 5300;
 const PROGRESS_EVERY_MS = 2000;
 const DOWNLOAD_TRIES = 6;
+/** As in connected-client.ts: TCP finds out that a connection is dead, when the site may be elsewhere. */
+const ALIVE_EVERY_MS = 5000;
 const FREE_BYTES = 50_000_000_000;
 
 /** What came of all clients of one process. */
@@ -41,6 +45,8 @@ export interface SimulatedClientOptions {
   index: number;
   host: string;
   port: number;
+  /** Where it dials from; one of many loopback addresses if absent. */
+  localAddress?: string | undefined;
   authority: string;
   software: Pick<ClientSoftware, 'version' | 'revision' | 'bundle' | 'runtime'>;
   tally: FleetTally;
@@ -49,7 +55,8 @@ export interface SimulatedClientOptions {
 /** A Jump Client as the real one behaves on the wire, without its shells, its disk, and its program. */
 export class SimulatedClient {
   readonly #tally: FleetTally;
-  readonly #target: { host: string; port: number; proxy: undefined; localAddress: string };
+  readonly #addresses: SiteAddresses;
+  readonly #pace = new LinkPace(false);
   readonly #facts: ClientFacts;
   readonly #authority: string;
   readonly #key: KeyObject;
@@ -62,6 +69,9 @@ export class SimulatedClient {
   #windowMs = FIRST_WINDOW_MS;
   #comeBack: Extract<ToClient, { kind: 'come-back' }> | undefined;
   #connected = false;
+  #told: ClientSettings['addresses'];
+  #refused: Extract<ToClient, { kind: 'refused' }> | undefined;
+  #wasSilent = false;
   #link: ControlLink | undefined;
   #backOff = new BackOff(BACK_OFF_FIRST_MS, BACK_OFF_MAX_MS);
   #trialBackOff = new BackOff(BACK_OFF_FIRST_MS, TRIAL_BACK_OFF_MAX_MS);
@@ -70,13 +80,14 @@ export class SimulatedClient {
   #isRestarting = false;
   #proving: NodeJS.Timeout | undefined;
 
-  constructor({ index, host, port, authority, software, tally }: SimulatedClientOptions) {
+  constructor({ index, host, port, localAddress, authority, software, tally }: SimulatedClientOptions) {
     const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
     this.#tally = tally;
     this.#key = privateKey;
     this.#keyPem = privateKey.export({ type: 'pkcs8', format: 'pem' }) as string;
     this.#authority = authority;
-    this.#target = { host, port, proxy: undefined, localAddress: `127.0.1.${1 + (index % SOURCE_ADDRESSES)}` };
+    const target = { host, port, proxy: undefined, localAddress: localAddress ?? `127.0.1.${1 + (index % SOURCE_ADDRESSES)}` };
+    this.#addresses = new SiteAddresses(target, () => this.#told);
     this.#facts = {
       hostName: `host-${index}`,
       os: 'Debian GNU/Linux 12 (bookworm)',
@@ -100,7 +111,14 @@ export class SimulatedClient {
 
   /** Until it is enrolled. */
   async enrol(token: string): Promise<void> {
-    const how = { target: this.#target, token, authority: this.#authority, key: this.#key, name: undefined, facts: this.#facts };
+    const how = {
+      target: this.#addresses.now,
+      token,
+      authority: this.#authority,
+      key: this.#key,
+      name: undefined,
+      facts: this.#facts,
+    };
     for (;;) {
       try {
         this.#certificate = (await enrolVerified(how)).certificate;
@@ -129,21 +147,30 @@ export class SimulatedClient {
       this.#isRestarting = false;
       return RESTART_MS.least + Math.random() * (RESTART_MS.most - RESTART_MS.least);
     }
+    const refused = this.#refused;
+    const isElsewhere = wasAccepted ? this.#wasSilent : refused === undefined || refused.elsewhere === true;
+    if (isElsewhere && this.#addresses.areSeveral && this.#addresses.failed()) return this.#pace.otherAddressMs(false);
+    if (refused?.retryAfterMs !== undefined) return refused.retryAfterMs * (0.5 + Math.random() / 2) + this.#backOff.next();
     if (comeBack !== undefined) return comeBack.afterMs + Math.random() * comeBack.withinMs;
     if (this.#software.trial) return this.#trialBackOff.next();
     return wasAccepted ? Math.random() * this.#windowMs : this.#backOff.next();
   }
 
   async #connectOnce(): Promise<boolean> {
-    const tls = { ...this.#tls(), session: this.#session, onSession: (made: Buffer) => (this.#session = made) };
+    const limits = this.#addresses.areSeveral
+      ? { limitMs: this.#addresses.dialLimitMs(false), aliveEveryMs: ALIVE_EVERY_MS }
+      : {};
+    const tls = { ...this.#tls(), ...limits, session: this.#session, onSession: (made: Buffer) => (this.#session = made) };
+    this.#refused = undefined;
     const events = { hello: () => this.#hello(), message: (message: ToClient) => this.#received(message) };
     try {
-      this.#link = await ControlLink.open(this.#target, tls, events, NEVER);
+      this.#link = await ControlLink.open(this.#addresses.now, tls, events, NEVER);
       await this.#link.ended;
     } catch {
       this.#tally.failures += 1;
       this.#session = undefined;
     }
+    this.#wasSilent = this.#link?.wasSilent === true;
     this.#link = undefined;
     clearTimeout(this.#proving);
     const wasAccepted = this.#connected;
@@ -177,6 +204,12 @@ export class SimulatedClient {
       case 'come-back':
         this.#comeBack = message;
         break;
+      case 'refused':
+        this.#refused = message;
+        break;
+      case 'settings':
+        this.#told = message.settings.addresses;
+        break;
       case 'upgrade':
         this.#ordered(message);
         break;
@@ -196,6 +229,8 @@ export class SimulatedClient {
   #accepted(message: Extract<ToClient, { kind: 'accepted' }>): void {
     this.#certificate = message.certificate ?? this.#certificate;
     this.#record = message.record ?? this.#record;
+    this.#told = message.settings?.addresses ?? this.#told;
+    this.#addresses.accepted();
     if (this.#connected) return;
     this.#connected = true;
     this.#tally.connected += 1;
@@ -291,7 +326,7 @@ export class SimulatedClient {
   }
 
   async #fetchOnce(parcel: Parcel, from: number, take: (piece: Buffer) => void, signal: AbortSignal): Promise<void> {
-    const socket = await dial(this.#target, { alpn: LINK_ALPN, ...this.#tls() }, signal);
+    const socket = await dial(this.#addresses.now, { alpn: LINK_ALPN, ...this.#tls() }, signal);
     await new Promise<void>((resolve, reject) => {
       const asking = request({
         createConnection: () => socket,

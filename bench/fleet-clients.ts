@@ -1,6 +1,6 @@
 /**
  * Many Jump Clients in one process, for the fleet benchmark: real TLS, enrolment, control links and parcels (the Jump Client's own modules), no shells.
- * `node fleet-clients.ts --site HOST:PORT --token TOKEN --first N --count N --software JSON`; commands come on standard input, one a line (`connect`);
+ * `node fleet-clients.ts --site HOST:PORT --token TOKEN --first N --count N --software JSON [--from ADDRESSES]`; commands come on standard input, one a line (`connect`);
  * what is, goes to standard output as JSON lines (`FleetReport`).
  */
 import { setPriority, constants } from 'node:os';
@@ -34,7 +34,7 @@ export type FleetReport = z.infer<typeof fleetReport>;
 
 async function main(): Promise<void> {
   const text = { type: 'string' } as const;
-  const { values } = parseArgs({ options: { site: text, token: text, first: text, count: text, software: text } });
+  const { values } = parseArgs({ options: { site: text, token: text, first: text, count: text, software: text, from: text } });
   const [host = '', port = ''] = values.site?.split(':') ?? [];
   const { token = '' } = values;
   const identity = parseInstallerToken(token);
@@ -42,15 +42,16 @@ async function main(): Promise<void> {
   const software = clientSoftware
     .pick({ version: true, revision: true, bundle: true, runtime: true })
     .parse(JSON.parse(values.software ?? ''));
+  const addresses = values.from?.split(',');
   // The machines that these clients stand for have processors of their own.
   setPriority(constants.priority.PRIORITY_BELOW_NORMAL);
   const tally = report();
   const authority = await readAuthority({ host, port: Number(port), proxy: undefined }, identity.identitySha256);
-  const clients = Array.from(
-    { length: Number(values.count) },
-    (_, index) =>
-      new SimulatedClient({ index: Number(values.first) + index, host, port: Number(port), authority, software, tally }),
-  );
+  const clients = Array.from({ length: Number(values.count) }, (_, count) => {
+    const index = Number(values.first) + count;
+    const localAddress = addresses?.[index % addresses.length];
+    return new SimulatedClient({ index, host, port: Number(port), localAddress, authority, software, tally });
+  });
   const waiting = [...clients];
   await Promise.all(
     Array.from({ length: ENROLMENTS_AT_ONCE }, async () => {

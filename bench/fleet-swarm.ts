@@ -19,19 +19,29 @@ export class Swarm implements Disposable {
   readonly #steps: { atMs: number; change: 1 | -1 }[] = [];
   #wake: (() => void)[] = [];
 
-  constructor(options: { port: number; token: string; count: number; software: object }) {
+  /** `onMachine` starts them on a machine of their own, from where they dial `host`, each from one of the addresses `from`. */
+  constructor(options: {
+    host?: string;
+    port: number;
+    token: string;
+    count: number;
+    software: object;
+    onMachine?: readonly string[];
+    from?: readonly string[];
+  }) {
+    const { host = '127.0.0.1', onMachine = [], from } = options;
     for (let first = 0; first < options.count; first += CLIENTS_PER_PROCESS) {
-      const args = {
-        site: `127.0.0.1:${options.port}`,
+      const facts = {
+        site: `${host}:${options.port}`,
         token: options.token,
         first: String(first),
         count: String(Math.min(CLIENTS_PER_PROCESS, options.count - first)),
         software: JSON.stringify(options.software),
+        ...(from && { from: from.join(',') }),
       };
-      const words = Object.entries(args).flatMap(([name, value]) => [`--${name}`, value]);
-      const child = spawn(process.execPath, [join(import.meta.dirname, 'fleet-clients.ts'), ...words], {
-        stdio: ['pipe', 'pipe', 'inherit'],
-      });
+      const words = Object.entries(facts).flatMap(([name, value]) => [`--${name}`, value]);
+      const [command = '', ...args] = [...onMachine, process.execPath, join(import.meta.dirname, 'fleet-clients.ts'), ...words];
+      const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'] });
       const number = this.#processes.push(child) - 1;
       child.once('exit', (code, signal) => this.#exited(code, signal));
       createInterface({ input: child.stdout }).on('line', (line) => this.#heard(number, fleetReport.parse(JSON.parse(line))));

@@ -28,22 +28,23 @@ export class Sshd implements Disposable {
 
   /** `ssh -tt` with `command`, or a login shell without one; standard input and output are pipes. */
   open(command?: string): ChildProcess {
+    const args = ['-tt', ...this.#options(), `${userInfo().username}@127.0.0.1`];
+    return spawn('ssh', command === undefined ? args : [...args, command], { stdio: ['pipe', 'pipe', 'inherit'] });
+  }
+
+  /** The command line up to the host: what `rsync -e` takes. */
+  get command(): string {
+    return ['ssh', ...this.#options()].join(' ');
+  }
+
+  #options(): string[] {
     const options = [
       'StrictHostKeyChecking=no',
       `UserKnownHostsFile=${join(this.#folder, 'known')}`,
       'LogLevel=ERROR',
       'IdentitiesOnly=yes',
     ];
-    const args = [
-      '-tt',
-      '-p',
-      String(this.#port),
-      '-i',
-      join(this.#folder, 'user'),
-      ...options.flatMap((option) => ['-o', option]),
-      `${userInfo().username}@127.0.0.1`,
-    ];
-    return spawn('ssh', command === undefined ? args : [...args, command], { stdio: ['pipe', 'pipe', 'inherit'] });
+    return ['-p', String(this.#port), '-i', join(this.#folder, 'user'), ...options.flatMap((option) => ['-o', option])];
   }
 
   [Symbol.dispose](): void {
@@ -65,6 +66,8 @@ export class Sshd implements Disposable {
       UsePAM: 'no',
       PrintMotd: 'no',
       PidFile: 'none',
+      // The shell reads nobody's start-up files, which may take seconds.
+      SetEnv: `HOME=${this.#folder}`,
     };
     const file = join(this.#folder, 'sshd_config');
     writeFileSync(

@@ -4,7 +4,6 @@
  */
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as delay } from 'node:timers/promises';
 import { sitePaths } from '@bascule/core/home.ts';
 import { must } from '@bascule/core/must.ts';
@@ -13,6 +12,7 @@ import type { ApiClient } from '@bascule/testkit/api-client.ts';
 import { TypingSession } from '@bascule/testkit/typing-session.ts';
 import { UpgradeRun } from '@bascule/testkit/upgrade-run.ts';
 import { LaunchedUpdateServer, NEXT_VERSION, ReleaseShop, SITE_PASSWORD, UpgradeScene } from '@bascule/testkit/upgrade-scene.ts';
+import { fillDatabase } from './big-database.ts';
 
 const SESSIONS = 200;
 /** A Jump Item has at most 20 sessions. */
@@ -79,21 +79,6 @@ async function peopleOf(scene: UpgradeScene, count: number): Promise<ApiClient[]
     people.push(api);
   }
   return people;
-}
-
-/** Rows of 1 KB in a table of their own: what integrity checks, snapshots and copies of a big site have to read. */
-function fillDatabase(path: string, bytes: number): void {
-  const database = new DatabaseSync(path);
-  database.exec('CREATE TABLE bench_filler (id TEXT PRIMARY KEY NOT NULL, content BLOB NOT NULL) STRICT');
-  const insert = database.prepare('INSERT INTO bench_filler (id, content) VALUES (?, randomblob(1000))');
-  const rows = Math.ceil(bytes / 1050);
-  for (let row = 0; row < rows;) {
-    database.exec('BEGIN');
-    for (const end = Math.min(rows, row + 50_000); row < end; row++) insert.run(String(row).padStart(12, '0'));
-    database.exec('COMMIT');
-  }
-  database.exec('PRAGMA wal_checkpoint(TRUNCATE)');
-  database.close();
 }
 
 function say(line: string): void {
