@@ -41,7 +41,13 @@ export const pairStateAnswer = z.object({
   statement: signedStatement.nullable(),
   mode: pairMode,
   /** Newest entry, and the newest that the asker is known to have. */
-  log: z.object({ seq: z.number().int().nonnegative(), hash: sha256Hex, ackedSeq: z.number().int().nonnegative() }),
+  log: z.object({
+    seq: z.number().int().nonnegative(),
+    hash: sha256Hex,
+    ackedSeq: z.number().int().nonnegative(),
+    /** Of the newest entry. */
+    epoch: z.number().int().nonnegative().optional(),
+  }),
   timeMs: instantMs,
   rolesAgree: z.boolean(),
   /** Whether the relationship was not broken, as the answering side knows it. */

@@ -17,12 +17,16 @@ const KEY_EVERY_MS = 50;
 /** What two sides of a pair that was hit can be in without anybody doing anything; then a person does something. */
 const BY_THEMSELVES_MS = 15_000;
 
+/** A person who was refused tries again after so long. */
+const ASK_AGAIN_MS = 3000;
+
 type States = readonly [FailoverState, FailoverState];
 
 export interface PairFaultOptions extends LaunchOptions {
   mode?: 'async' | 'sync';
   /** Each side reaches the other through a way that can be broken. */
   withWays?: boolean;
+  ofSide?: Partial<Record<'a' | 'b', LaunchOptions>>;
   /** Nobody types. */
   withoutSession?: boolean;
 }
@@ -36,6 +40,7 @@ export class PairFaultScene implements AsyncDisposable {
   readonly #mode: 'async' | 'sync';
   #session: TypingSession | undefined;
   #writers: PairWriter[] = [];
+  #askedMs = -Infinity;
 
   private constructor(
     parts: { scene: PairScene; faults: PairFaults; shared: SharedAddress; ways: { a: PairWay; b: PairWay } | undefined },
@@ -50,9 +55,9 @@ export class PairFaultScene implements AsyncDisposable {
 
   /** A pair that follows, with `a` as primary, a session that types through the shared address, and somebody who makes changes at each side whenever it takes them. */
   static async start(options: PairFaultOptions = {}): Promise<PairFaultScene> {
-    const { mode = 'async', withWays = false, withoutSession = false, ...launch } = options;
+    const { mode = 'async', withWays = false, withoutSession = false, ofSide, ...launch } = options;
     const faults = new PairFaults();
-    const scene = await PairScene.start({ ...launch, environment: { ...launch.environment, ...faults.environment } });
+    const scene = await PairScene.start({ ...launch, environment: { ...launch.environment, ...faults.environment } }, ofSide);
     const shared = await SharedAddress.start();
     const { a, b } = scene;
     const ways = withWays
@@ -161,9 +166,7 @@ export class PairFaultScene implements AsyncDisposable {
         const own = states[index];
         const other = states[1 - index];
         if (own === undefined || other === undefined) return;
-        const isBroken = own.self.role === 'single' && (other.self.role === 'read-only' || other.self.role === 'single');
-        if (isBroken && unchangedMs > LOOK_INTERVAL_MS && (other.self.role === 'read-only' || side === a))
-          return await side.act('establish', this.request(side));
+        if (own.self.role === 'single' && other.self.role === 'read-only') return await this.#establishAgain(side);
         if (own.conflict?.kind === 'both-backup' && unchangedMs > BY_THEMSELVES_MS)
           return await side.act('fix', { keep: own.conflict.recommended ?? own.self.appliance });
       }
@@ -171,6 +174,13 @@ export class PairFaultScene implements AsyncDisposable {
       // Something else goes on by now, or the other side is not ready: the next look tells.
       if (!(error instanceof ApiFailure) && !isConnectionError(error)) throw error;
     }
+  }
+
+  /** Proofs of the pre-shared key from one address are let in at a limited rate. */
+  async #establishAgain(side: PairSide): Promise<void> {
+    if (performance.now() - this.#askedMs < ASK_AGAIN_MS) return;
+    this.#askedMs = performance.now();
+    await side.act('establish', this.request(side));
   }
 
   async stopWriting(): Promise<void> {

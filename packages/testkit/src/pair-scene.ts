@@ -85,9 +85,13 @@ export class PairScene implements AsyncDisposable {
     this.b = b;
   }
 
-  /** Starts both; their administrators have taken over. */
-  static async start(options: LaunchOptions = {}): Promise<PairScene> {
-    const [a, b] = await Promise.all([startSide('a', '127.0.0.1', options), startSide('b', '127.0.0.2', options)]);
+  /** Starts both; their administrators have taken over. `ofSide`: what one of them has besides. */
+  static async start(options: LaunchOptions = {}, ofSide: Partial<Record<'a' | 'b', LaunchOptions>> = {}): Promise<PairScene> {
+    const begin = (name: 'a' | 'b', address: string) => {
+      const environment = { ...options.environment, ...ofSide[name]?.environment };
+      return startSide(name, address, { ...options, ...ofSide[name], environment });
+    };
+    const [a, b] = await Promise.all([begin('a', '127.0.0.1'), begin('b', '127.0.0.2')]);
     return new PairScene(a, b);
   }
 

@@ -1,5 +1,6 @@
 /** What a primary does that comes back and was taken over meanwhile: it asks before it writes (I5). */
 import assert from 'node:assert/strict';
+import { renameSync, rmSync } from 'node:fs';
 import { test } from 'node:test';
 import { waitUntil } from '@bascule/testkit/wait-until.ts';
 import { relayOrder } from './relay-order.ts';
@@ -36,3 +37,23 @@ test('a primary that starts while its peer is away serves: nobody is waited for'
   await one.begin();
   assert.deepEqual([one.role, one.program.failover.serves], ['primary', true]);
 });
+
+test(
+  'a primary whose database is an old copy is read-only from the first moment: nothing is written before',
+  { timeout: 90_000 },
+  async () => {
+    await using pair = await startPair();
+    const { one, other } = pair;
+    const { database } = one.config.paths;
+    await one.program.failover.store!.snapshot(`${database}.old`);
+    const { seq } = one.program.failover.store!.head();
+    one.program.site!.parts.jump.groups.create(ADA, 'after the copy');
+    await inSync(one, other);
+    await one.end();
+    for (const suffix of ['-wal', '-shm']) rmSync(database + suffix, { force: true });
+    renameSync(`${database}.old`, database);
+    await one.begin();
+    assert.deepEqual([one.role, (await one.program.failover.state()).readOnly], ['read-only', 'restored']);
+    assert.equal(one.program.failover.store!.head().seq, seq);
+  },
+);

@@ -1,6 +1,6 @@
 /** What is decided at a start, before anything is served: whether this side is still the primary, and may write (I5; docs/decisions/0201, 0204). */
 import { setTimeout as delay } from 'node:timers/promises';
-import { pairStateAnswer, type EpochStatement } from '@bascule/protocol/pair-link.ts';
+import { pairStateAnswer, type EpochStatement, type PairStateAnswer } from '@bascule/protocol/pair-link.ts';
 import { SYSTEM } from '@bascule/store/store.ts';
 import { servesAs } from './pair-records.ts';
 import type { Pair } from './pair.ts';
@@ -20,6 +20,8 @@ export class PairOpening {
   #awaitsLease = false;
   /** The word by which the peer is primary, as it said before anything was opened here. */
   #overruledBy: EpochStatement | undefined;
+  /** What the peer holds, as it said then. */
+  #peerLog: PairStateAnswer['log'] | undefined;
 
   constructor(pair: Pair, change: RoleChange) {
     this.#pair = pair;
@@ -53,8 +55,14 @@ export class PairOpening {
     const { records, database } = this.#pair.parts;
     if (!records.serves || this.waits) return;
     this.#change.finishPromotion(SYSTEM, { by: 'system', reason: 'swapped' });
-    if (records.self.history !== '' && database.store !== undefined && database.store.head().epoch < records.self.epoch)
+    if (records.self.history !== '' && database.store !== undefined && this.#isOld(database.store.head()))
       this.#change.demote('read-only', { by: 'system', reason: 'restored' }, { readOnly: 'restored' });
+  }
+
+  /** It lacks what was signed for, or entries of its own epoch that it once gave its peer: nobody else writes in that epoch. */
+  #isOld(head: { epoch: number; seq: number }): boolean {
+    const peer = this.#peerLog;
+    return head.epoch < this.#pair.parts.records.self.epoch || (peer?.epoch === head.epoch && peer.seq > head.seq);
   }
 
   /** With automatic failover a primary that starts serves when the witness lets it: until then it is a standby. */
@@ -72,7 +80,9 @@ export class PairOpening {
     if (!records.serves || !records.isActive || this.#pair.lease.isOn) return;
     try {
       const { status, body } = await dial.request('GET', '/state', undefined, { timeoutMs: PEER_ASK_LIMIT_MS });
-      const signed = status === 200 ? pairStateAnswer.parse(body).statement : null;
+      if (status !== 200) return;
+      const { statement: signed, log: peerLog, side } = pairStateAnswer.parse(body);
+      if (side.history === records.self.history) this.#peerLog = peerLog;
       if (signed === null) return;
       const statement = await statements.read(signed);
       if (statement.history === records.self.history && statement.holder !== key.sha256) this.#overruledBy = statement;

@@ -17,6 +17,7 @@ export function stateAnswerOf(pair: Pair): PairStateAnswer {
       seq: head?.seq ?? 0,
       hash: head === undefined ? ZERO_HASH : Buffer.from(head.hash).toString('hex'),
       ackedSeq: gate.ackedSeq,
+      epoch: head?.epoch ?? 0,
     },
     timeMs: now(),
     rolesAgree: peerRole === undefined || servesAs(peerRole) !== records.serves,
