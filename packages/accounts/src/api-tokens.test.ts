@@ -47,6 +47,13 @@ test('anything else than exactly the token is refused, with an audit event at a 
   assert.equal(auditCodes().filter((code) => code === 'API_TOKEN_REFUSED').length, 5);
 });
 
+test('who has a whole network of addresses fills no audit with refused tokens', async () => {
+  using opened = await withToken();
+  const { accounts, auditCodes } = opened;
+  for (let host = 1; host <= 50; host++) accounts.authenticateToken('bat1.guess', `2001:db8::${host.toString(16)}`);
+  assert.equal(auditCodes().filter((code) => code === 'API_TOKEN_REFUSED').length, 5);
+});
+
 test('a token ends by its date, by revoking, and with the disabling of its account; enabling does not bring it back', async () => {
   using opened = await withToken();
   const { accounts, ann, made, ask, clock, auditCodes, addUser } = opened;

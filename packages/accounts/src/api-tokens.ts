@@ -2,7 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { newId } from '@bascule/core/ids.ts';
 import { AppError, notFound } from '@bascule/errors/app-error.ts';
 import type { Principal } from '@bascule/http/principal.ts';
-import { RateLimit } from '@bascule/http/rate-limit.ts';
+import { addressKey, RateLimit } from '@bascule/http/rate-limit.ts';
 import { timingSafeTextEqual } from '@bascule/http/timing-safe-text-equal.ts';
 import { API_SCOPES, type ApiScope, type ApiToken } from '@bascule/protocol/api/failover.ts';
 import { SYSTEM, type Context } from '@bascule/store/store.ts';
@@ -146,7 +146,7 @@ export class ApiTokens {
   }
 
   #noteRefused(address: string): void {
-    if (this.#refusals.take(address) > 0) {
+    if (this.#refusals.take(addressKey(address)) > 0) {
       this.#refusedSilently += 1;
       return;
     }

@@ -56,17 +56,21 @@ const GUARDS = 'SELECT id, password_hash AS passwordHash, disabled FROM accounts
  * `transact`.
  */
 export function copyAccounts(from: Reader, to: Store): void {
-  const before = new Map(to.all<Guard>(GUARDS).map((guard) => [guard.id, guard]));
+  // First: after a cut between the two nothing would tell any more who is to be logged out.
+  logOut(to, lockedOut(from, to));
   copyRows(from, to, COPIED_TABLES, KEPT);
   raiseUsed(from, to);
-  const changed = to
+}
+
+function lockedOut(from: Reader, to: Reader): string[] {
+  const here = new Map(to.all<Guard>(GUARDS).map((guard) => [guard.id, guard]));
+  return from
     .all<Guard>(GUARDS)
     .filter(({ id, passwordHash, disabled }) => {
-      const own = before.get(id);
+      const own = here.get(id);
       return own !== undefined && (own.passwordHash !== passwordHash || (disabled === 1 && own.disabled === 0));
     })
     .map(({ id }) => id);
-  logOut(to, changed);
 }
 
 /** What was used at the primary is used here too: a code or signature is good once, wherever. */
@@ -145,7 +149,11 @@ export function followLogins(from: Reader, to: Store): void {
   });
 }
 
-/** The backup became primary: who is logged in at it (`from`) is so at the site (`to`). Resolves with how many went over. */
+/**
+ * The backup became primary: who is logged in at it (`from`) is so at the site (`to`), and a code or signature that was used there is not good once more. Resolves with how many
+ * login sessions went over.
+ */
 export async function carryLogins(from: Reader, to: Store): Promise<number> {
+  raiseUsed(from, to);
   return await unionRows(to, SYSTEM, from, [LOGIN_TABLE]);
 }
