@@ -34,7 +34,15 @@ function sideOf(change: Partial<SideState>): SideState {
   };
 }
 
-const REHEARSAL_NONE: RehearsalState = { state: 'none', startedAtMs: null, endsAtMs: null, users: [], clients: [], steps: [] };
+const REHEARSAL_NONE: RehearsalState = {
+  state: 'none',
+  startedAtMs: null,
+  endsAtMs: null,
+  users: [],
+  clients: [],
+  steps: [],
+  canBegin: true,
+};
 
 /** A primary whose backup follows at once. */
 export function primaryState(change: Partial<FailoverState> = {}, nowMs = Date.now()): FailoverState {

@@ -226,6 +226,8 @@ export const rehearsalState = z.object({
   clients: z.array(z.string()).max(20),
   /** What was tried, in order. */
   steps: z.array(z.object({ code: z.string(), outcome: z.enum(['running', 'passed', 'failed']), text: z.string() })).max(20),
+  /** Whether it can be begun by POST `/failover/rehearsal`; absent: the standby is tested within upgrade plans alone. */
+  canBegin: z.boolean().optional(),
 });
 export type RehearsalState = z.infer<typeof rehearsalState>;
 export const rehearsalRequest = z.strictObject({

@@ -2,9 +2,9 @@ import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Alert, Checkbox } from '@mantine/core';
 import type { FailoverState } from '@bascule/protocol/api/failover.ts';
-import { formatBytes, formatCount } from '../../shared/format.ts';
+import { formatBytes, formatCount, formatInstant } from '../../shared/format.ts';
 import { DangerDialog, Whom } from './DangerDialog.tsx';
-import { acceptedLossOf, formatSeconds, losesAnything, namesOf } from './failover-model.ts';
+import { acceptedKeyOf, acceptedLossOf, formatSeconds, losesAnything, namesOf } from './failover-model.ts';
 import { useFailoverAct } from './failover-queries.ts';
 
 /** Become Primary (B158-B160): with a pull first while the other side answers; otherwise what is lost is written out and has to be accepted. */
@@ -16,9 +16,11 @@ export function BecomePrimaryDialog({ state, onClose }: { state: FailoverState; 
   const [accepted, setAccepted] = useState<string>();
   const pulls = isReachable && pullFirst;
   const { exposure } = state;
-  const mayLose = !pulls && (exposure === null || losesAnything(exposure));
+  const isKnownLoss = exposure === null || losesAnything(exposure);
+  // A primary that cannot be asked may have gone on: that is accepted, too.
+  const mayLose = !pulls && (isKnownLoss || !isReachable);
   // Accepted are the numbers that stood there: when they change, so does the question.
-  const asked = JSON.stringify(acceptedLossOf(exposure) ?? null);
+  const asked = acceptedKeyOf(exposure);
   const names = namesOf(state);
   const acceptedLoss = acceptedLossOf(exposure);
   const send = () => act('become-primary', { pullFirst: pulls, ...(!pulls && acceptedLoss !== undefined && { acceptedLoss }) });
@@ -48,7 +50,7 @@ export function BecomePrimaryDialog({ state, onClose }: { state: FailoverState; 
       {!pulls && <LossText state={state} />}
       {mayLose && (
         <Checkbox
-          label={t('failover:becomePrimary.accept')}
+          label={t(isKnownLoss ? 'failover:becomePrimary.accept' : 'failover:becomePrimary.acceptUnknown', names)}
           checked={accepted === asked}
           onChange={(event) => setAccepted(event.currentTarget.checked ? asked : undefined)}
         />
@@ -66,6 +68,12 @@ function LossText({ state }: { state: FailoverState }) {
     return (
       <Alert color="red" role="alert" py="xs">
         {t('failover:becomePrimary.lossUnknown', { peer })}
+      </Alert>
+    );
+  if (!losesAnything(exposure) && state.peerState !== 'reachable')
+    return (
+      <Alert color="yellow" role="status" py="xs">
+        {t('failover:becomePrimary.lossNoneKnown', { peer, at: formatInstant(exposure.asOfMs) })}
       </Alert>
     );
   if (!losesAnything(exposure))

@@ -15,16 +15,22 @@ const TONES: Record<CopyState['state'], 'ok' | 'warn' | 'bad' | 'off'> = {
   stopped: 'bad',
 };
 
+/** Why nothing is copied when the other side cannot be reached, at either side. */
+const OF_UNREACHABLE = new Set(['unreachable', 'not-followed']);
+
 /** How far the copy on the backup is, and what would be lost if the primary were gone this moment. */
 export function CopySection({ state, withExposure = true }: { state: FailoverState; withExposure?: boolean }) {
   const { t } = useTranslation();
   const { copy, exposure } = state;
+  // That the other side cannot be reached is the headline already.
+  const isSaid = state.peerState === 'unreachable' && OF_UNREACHABLE.has(copy?.stopped?.code ?? '');
+  const stopped = isSaid ? null : (copy?.stopped ?? null);
   const source = namesOf(state)[state.self.role === 'backup' ? 'peer' : 'self'];
   return (
     <Section title={t('failover:copy.title')} note={t('failover:copy.note', { source })}>
-      {copy?.stopped != null && (
+      {stopped !== null && (
         <Alert color="red" role="alert" py="xs" mb="sm" title={t('failover:copy.stoppedTitle')}>
-          {stoppedText(copy.stopped)}
+          {stoppedText(stopped)}
         </Alert>
       )}
       <div className={classes['panels']}>
@@ -64,7 +70,7 @@ function CopyPanel({ copy, isBackup }: { copy: CopyState; isBackup: boolean }) {
       <p className={classes['panelTitle']} role="status" aria-live="polite">
         <StateMark tone={TONES[copy.state]}>{t(`failover:copy.state.${copy.state}`)}</StateMark>
       </p>
-      {copy.state !== 'following' && copy.state !== 'idle' && (
+      {(copy.state === 'snapshot' || copy.state === 'catching-up') && (
         <Progress.Root size="lg" mb="sm">
           <Progress.Section
             value={copy.state === 'snapshot' ? 100 : whole}
@@ -95,21 +101,24 @@ export function ExposurePanel({ exposure, when }: { exposure: Exposure; when: 'g
       <p className={classes['panelTitle']}>
         <StateMark tone={loses ? 'warn' : 'ok'}>{t(`failover:loss.${when}.${loses ? 'some' : 'none'}`)}</StateMark>
       </p>
-      <ExposureFigures exposure={exposure} />
+      <ExposureFigures exposure={exposure} when={when} />
       <p className={classes['pulled']}>{t('failover:loss.asOf', { at: formatInstant(exposure.asOfMs) })}</p>
     </div>
   );
 }
 
 /** What would be lost, each by its own number. */
-export function ExposureFigures({ exposure }: { exposure: Exposure }) {
+function ExposureFigures({ exposure, when }: { exposure: Exposure; when: 'gone' | 'becoming' }) {
   const { t, i18n } = useTranslation();
   const seconds = formatSeconds(exposure.seconds, i18n.language);
   return (
     <Figures
       facts={[
         [t('failover:loss.changes'), formatCount(exposure.changes)],
-        [t('failover:loss.seconds'), t('failover:copy.inSeconds', { seconds })],
+        [
+          t(when === 'becoming' ? 'failover:loss.unknownFor' : 'failover:loss.seconds'),
+          t('failover:copy.inSeconds', { seconds }),
+        ],
         [t('failover:loss.sessions'), formatCount(exposure.sessions)],
         [t('failover:loss.recordings'), formatBytes(exposure.recordingBytes)],
         [t('failover:loss.files'), formatBytes(exposure.fileBytes)],

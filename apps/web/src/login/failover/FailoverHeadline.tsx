@@ -1,9 +1,7 @@
-import { Link } from '@tanstack/react-router';
 import { useTranslation } from 'react-i18next';
 import type { FailoverState } from '@bascule/protocol/api/failover.ts';
 import { StateMark } from '../../shared/Section.tsx';
 import { formatDuration, formatInstant } from '../../shared/format.ts';
-import { loginPaths } from '../login-paths.ts';
 import { isFirstCopy, namesOf, toneOf, type PageKind } from './failover-model.ts';
 import classes from './failover.module.css';
 
@@ -40,11 +38,6 @@ export function FailoverHeadline({ state, kind, nowMs }: FailoverHeadlineProps) 
             at: formatInstant(state.lastContactAtMs),
             ago: formatDuration(nowMs - state.lastContactAtMs),
           })}
-        </p>
-      )}
-      {kind === 'none' && !state.preSharedKey.isSet && (
-        <p className={classes['headlineNote']}>
-          {t('failover:keyFirst')} <Link to={loginPaths.preSharedKey}>{t('failover:toKey')}</Link>
         </p>
       )}
     </div>

@@ -1,3 +1,4 @@
+import { useEffect } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Alert, Skeleton } from '@mantine/core';
 import type { FailoverState } from '@bascule/protocol/api/failover.ts';
@@ -18,7 +19,7 @@ import { SidesTable } from './SidesTable.tsx';
 import { UnreachablePanel } from './UnreachablePanel.tsx';
 import { WitnessSection } from './WitnessSection.tsx';
 import { pageKindOf, type PageKind } from './failover-model.ts';
-import { useFailover, useFailoverNow } from './failover-queries.ts';
+import { useFailover, useFailoverNow, useRefreshHeader } from './failover-queries.ts';
 import classes from './failover.module.css';
 
 const PAGE_HEIGHT_PX = 480;
@@ -40,6 +41,9 @@ function FailoverView({ state, readAtMs, isStale }: { state: FailoverState; read
   const { t } = useTranslation();
   const nowMs = useFailoverNow(state, readAtMs);
   const kind = pageKindOf(state);
+  const refreshHeader = useRefreshHeader();
+  // Header and tabs are not to say anything else than the page below them.
+  useEffect(() => void refreshHeader(), [refreshHeader, state.self.role, state.peerState]);
   return (
     <>
       <Section title={t(`failover:title.${titleOf(kind)}`)} actions={<FailoverActions state={state} kind={kind} />}>

@@ -12,6 +12,7 @@ import { notifyDone } from '../../shared/notify.ts';
 import { withinLimits, type NumberLimits } from '../../shared/number-limits.ts';
 import { apiPaths } from '../../shared/paths.ts';
 import { ModeChoice } from './EstablishSection.tsx';
+import { namesOf } from './failover-model.ts';
 import { useRefreshFailover } from './failover-queries.ts';
 import classes from './failover.module.css';
 
@@ -26,12 +27,17 @@ export function FailoverSettingsSection({ state }: { state: FailoverState }) {
   const { t } = useTranslation();
   return (
     <Section title={t('failover:settings.title')}>
-      <SettingsForm saved={state.settings} hasWitness={state.witness !== null} />
+      <SettingsForm
+        saved={state.settings}
+        hasWitness={state.witness !== null}
+        primary={state.self.role === 'backup' ? namesOf(state).peer : undefined}
+      />
     </Section>
   );
 }
 
-function SettingsForm({ saved, hasWitness }: { saved: PairSettings; hasWitness: boolean }) {
+/** A backup has its `primary`’s settings, but for what it answers itself. */
+function SettingsForm({ saved, hasWitness, primary }: { saved: PairSettings; hasWitness: boolean; primary: string | undefined }) {
   const { t } = useTranslation();
   const api = useApi();
   const refresh = useRefreshFailover();
@@ -59,7 +65,8 @@ function SettingsForm({ saved, hasWitness }: { saved: PairSettings; hasWitness: 
   return (
     <form onSubmit={submit} className={classes['form']}>
       <Stack gap="md">
-        <Fieldset legend={t('failover:settings.copying')}>
+        {primary !== undefined && <p className={classes['line']}>{t('failover:settings.onPrimary', { peer: primary })}</p>}
+        <Fieldset legend={t('failover:settings.copying')} disabled={primary !== undefined}>
           <ModeChoice value={draft.mode} onChange={(mode) => change({ mode })} />
           <Checkbox
             mt="sm"
@@ -101,7 +108,7 @@ function SettingsForm({ saved, hasWitness }: { saved: PairSettings; hasWitness: 
             label={t('failover:settings.automatic')}
             description={t(hasWitness ? 'failover:settings.automaticNote' : 'failover:settings.automaticNeedsWitness')}
             checked={draft.automatic}
-            disabled={!hasWitness && !draft.automatic}
+            disabled={primary !== undefined || (!hasWitness && !draft.automatic)}
             onChange={(event) => change({ automatic: event.currentTarget.checked })}
           />
         </Fieldset>

@@ -1,6 +1,7 @@
 import { useState } from 'react';
 import { useMutation } from '@tanstack/react-query';
 import { useTranslation } from 'react-i18next';
+import i18next from 'i18next';
 import { Alert, Button, MultiSelect, Stack } from '@mantine/core';
 import type { FailoverState, RehearsalState } from '@bascule/protocol/api/failover.ts';
 import { FormDialog } from '../../shared/FormDialog.tsx';
@@ -23,8 +24,10 @@ export function RehearsalSection({ state }: { state: FailoverState }) {
   const { t } = useTranslation();
   const [isAsking, setAsking] = useState(false);
   const { rehearsal } = state;
+  const canBegin = rehearsal.canBegin === true;
   const isRunning = rehearsal.state === 'preparing' || rehearsal.state === 'open';
-  const actions = isRunning ? (
+  if (!canBegin && rehearsal.state === 'none') return null;
+  const actions = !canBegin ? undefined : isRunning ? (
     <CloseButton />
   ) : (
     <Button variant="default" disabled={state.busy !== null} onClick={() => setAsking(true)}>
@@ -65,7 +68,8 @@ function RehearsalPanel({ rehearsal, sharedName }: { rehearsal: RehearsalState; 
       <p className={classes['line']}>
         {startedAtMs !== null && t('failover:rehearsal.started', { at: formatInstant(startedAtMs) })}{' '}
         {endsAtMs !== null && state === 'open' && t('failover:rehearsal.ends', { at: formatInstant(endsAtMs) })}{' '}
-        {t('failover:rehearsal.who', { users: users.join(', '), clients: clients.join(', ') })}
+        {users.length + clients.length > 0 &&
+          t('failover:rehearsal.who', { users: users.join(', '), clients: clients.join(', ') })}
       </p>
       {state === 'open' && (
         <Alert role="status" py="xs" mb="sm">
@@ -76,12 +80,17 @@ function RehearsalPanel({ rehearsal, sharedName }: { rehearsal: RehearsalState; 
         {steps.map((step, index) => (
           <li key={`${index} ${step.code}`} data-state={step.outcome}>
             <span aria-hidden="true">{STEP_MARKS[step.outcome]}</span>{' '}
-            <span className="b-visually-hidden">{t(`failover:rehearsal.outcome.${step.outcome}`)}</span> {step.text}
+            <span className="b-visually-hidden">{t(`failover:rehearsal.outcome.${step.outcome}`)}</span> {stepText(step)}
           </li>
         ))}
       </ol>
     </div>
   );
+}
+
+function stepText({ code, text }: RehearsalState['steps'][number]): string {
+  const key = `failover:rehearsal.step.${code}`;
+  return i18next.exists(key) ? i18next.t(key) : text;
 }
 
 function BeginDialog({ onClose }: { onClose: () => void }) {

@@ -23,11 +23,11 @@ export function SidesTable({ self, peer, state }: SidesTableProps) {
     ['role', (side) => t(`shared:pair.role.${side.role}`)],
     ['reach', (side) => <Reach state={state} isSelf={side === self} />],
     ['address', (side) => (side.endpoint === null ? '–' : <code>{`${side.endpoint.host}:${side.endpoint.port}`}</code>)],
-    ['version', (side) => side.version],
-    ['clients', (side) => formatCount(side.clientsOnline)],
-    ['sessions', (side) => formatCount(side.sessions)],
+    ['version', (side) => (isHeardOf(side) ? side.version : '–')],
+    ['clients', (side) => (isHeardOf(side) ? formatCount(side.clientsOnline) : '–')],
+    ['sessions', (side) => (isHeardOf(side) ? formatCount(side.sessions) : '–')],
     ['free', (side) => (side.freeBytes === null ? '–' : formatBytes(side.freeBytes))],
-    ['clock', (side) => <Clock side={side} isSelf={side === self} />],
+    ['clock', (side) => <Clock side={side} isKnown={side !== self && state.peerState === 'reachable'} />],
     ['epoch', (side) => String(side.epoch)],
     ['key', (side) => <code title={side.keySha256}>{side.keySha256.slice(0, KEY_SHOWN_CHARACTERS)}</code>],
   ];
@@ -57,6 +57,11 @@ export function SidesTable({ self, peer, state }: SidesTableProps) {
   );
 }
 
+/** Whether this appliance has heard the side since it was started: before that, only name and address are known. */
+function isHeardOf({ version }: SideState): boolean {
+  return version !== '';
+}
+
 function Reach({ state, isSelf }: { state: FailoverState; isSelf: boolean }) {
   const { t } = useTranslation();
   if (isSelf) return <StateMark tone="ok">{t('failover:sides.self')}</StateMark>;
@@ -66,9 +71,9 @@ function Reach({ state, isSelf }: { state: FailoverState; isSelf: boolean }) {
   );
 }
 
-function Clock({ side, isSelf }: { side: SideState; isSelf: boolean }) {
+function Clock({ side, isKnown }: { side: SideState; isKnown: boolean }) {
   const { t, i18n } = useTranslation();
-  if (isSelf || side.clockOffsetMs === null) return '–';
+  if (!isKnown || side.clockOffsetMs === null) return '–';
   const isApart = Math.abs(side.clockOffsetMs) > CLOCK_TOLERANCE_MS;
   const seconds = (side.clockOffsetMs / 1000).toLocaleString(i18n.language, {
     maximumFractionDigits: 1,

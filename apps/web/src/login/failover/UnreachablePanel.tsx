@@ -2,7 +2,7 @@ import { useTranslation } from 'react-i18next';
 import type { FailoverState } from '@bascule/protocol/api/failover.ts';
 import { StateMark } from '../../shared/Section.tsx';
 import { formatCount, formatDuration, formatInstant } from '../../shared/format.ts';
-import { namesOf, recommendationOf, SEEN_LATELY_MS } from './failover-model.ts';
+import { clientsThatLostPeer, namesOf, recommendationOf, SEEN_LATELY_MS } from './failover-model.ts';
 import classes from './failover.module.css';
 
 /** 'Primary unreachable': last contact, who still sees it, and what is recommended. What would be lost stands below, beside the copy. */
@@ -64,11 +64,11 @@ function WitnessSight({ state, nowMs }: { state: FailoverState; nowMs: number })
   );
 }
 
-function ClientsSight({ state: { peerSeenBy } }: { state: FailoverState }) {
+function ClientsSight({ state }: { state: FailoverState }) {
   const { t } = useTranslation();
-  const count = peerSeenBy?.clientsHere ?? 0;
-  const atMs = peerSeenBy?.clientsHereAtMs ?? null;
-  if (count === 0 || atMs === null) return <StateMark tone="off">{t('failover:sight.noClients')}</StateMark>;
+  const lost = clientsThatLostPeer(state);
+  if (lost === undefined) return <StateMark tone="off">{t('failover:sight.noClients')}</StateMark>;
+  const { count, atMs } = lost;
   return (
     <StateMark tone="bad">
       {t('failover:sight.clients', { count, number: formatCount(count), at: formatInstant(atMs) })}

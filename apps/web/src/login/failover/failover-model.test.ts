@@ -1,7 +1,17 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { EstablishRequest, FailoverState } from '@bascule/protocol/api/failover.ts';
-import { acceptedLossOf, addressFaults, losesAnything, namesOf, pageKindOf, recommendationOf, toneOf } from './failover-model.ts';
+import {
+  acceptedKeyOf,
+  acceptedLossOf,
+  addressFaults,
+  clientsThatLostPeer,
+  losesAnything,
+  namesOf,
+  pageKindOf,
+  recommendationOf,
+  toneOf,
+} from './failover-model.ts';
 
 const NOW = 1_800_000_000_000;
 const SIDE: FailoverState['self'] = {
@@ -84,7 +94,8 @@ test('nobody is told to become primary while somebody else still hears the prima
   const seen = (witnessAtMs: number | null, clientsHereAtMs: number | null) => ({
     peerSeenBy: { witnessAtMs, clientsHere: 3, clientsHereAtMs },
   });
-  const recommended = (change: Partial<FailoverState>) => recommendationOf(stateOf({ peerState: 'unreachable', ...change }), NOW);
+  const recommended = (change: Partial<FailoverState>) =>
+    recommendationOf(stateOf({ peerState: 'unreachable', lastContactAtMs: NOW - 90_000, ...change }), NOW);
   assert.equal(recommended(seen(NOW - 1000, NOW - 1000)), 'wait-witness');
   assert.equal(recommended(seen(NOW - 60_000, NOW - 1000)), 'become-primary');
   assert.equal(recommended(seen(null, NOW - 60_000)), 'ask-people');
@@ -92,10 +103,21 @@ test('nobody is told to become primary while somebody else still hears the prima
   assert.equal(recommended({ ...seen(null, NOW), copy: { state: 'snapshot' } as FailoverState['copy'] }), 'wait-copy');
 });
 
-test('what is accepted is what was shown', () => {
+test('clients that came before the primary was last heard have not lost it', () => {
+  const peerSeenBy = { witnessAtMs: null, clientsHere: 3, clientsHereAtMs: NOW - 1000 };
+  assert.deepEqual(clientsThatLostPeer({ peerSeenBy, lastContactAtMs: NOW - 2000 }), { count: 3, atMs: NOW - 1000 });
+  assert.equal(clientsThatLostPeer({ peerSeenBy, lastContactAtMs: NOW }), undefined);
+  assert.equal(clientsThatLostPeer({ lastContactAtMs: NOW }), undefined);
+});
+
+test('what is accepted is what was shown; that time goes on changes nothing of it', () => {
   const exposure = { changes: 3, seconds: 1.25, sessions: 0, recordingBytes: 0, fileBytes: 0, asOfMs: NOW };
   assert.deepEqual(acceptedLossOf(exposure), { changes: 3, seconds: 1.25 });
   assert.equal(acceptedLossOf(null), undefined);
+  assert.equal(acceptedKeyOf({ ...exposure, seconds: 60 }), acceptedKeyOf(exposure));
+  for (const more of [{ changes: 4 }, { sessions: 1 }, { recordingBytes: 1 }, { fileBytes: 1 }])
+    assert.notEqual(acceptedKeyOf({ ...exposure, ...more }), acceptedKeyOf(exposure));
+  assert.notEqual(acceptedKeyOf(null), acceptedKeyOf(exposure));
   assert.ok(losesAnything(exposure) && !losesAnything({ ...exposure, changes: 0 }));
 });
 

@@ -80,7 +80,16 @@ export function recommendationOf(state: FailoverState, nowMs: number): Recommend
   if (copy?.state === 'snapshot') return 'wait-copy';
   if (isLately(peerSeenBy?.witnessAtMs, nowMs)) return 'wait-witness';
   if (settings.automatic && witness?.state === 'connected' && witness.peerInSync) return 'automatic';
-  return isLately(peerSeenBy?.clientsHereAtMs, nowMs) ? 'become-primary' : 'ask-people';
+  return isLately(clientsThatLostPeer(state)?.atMs, nowMs) ? 'become-primary' : 'ask-people';
+}
+
+/** Clients that came here after the other side was last heard: before that, a swap of roles may have sent them. */
+export function clientsThatLostPeer({
+  peerSeenBy,
+  lastContactAtMs,
+}: Pick<FailoverState, 'peerSeenBy' | 'lastContactAtMs'>): { count: number; atMs: number } | undefined {
+  const { clientsHere: count = 0, clientsHereAtMs: atMs = null } = peerSeenBy ?? {};
+  return count === 0 || atMs === null || atMs <= (lastContactAtMs ?? 0) ? undefined : { count, atMs };
 }
 
 function isLately(atMs: number | null | undefined, nowMs: number): boolean {
@@ -90,6 +99,13 @@ function isLately(atMs: number | null | undefined, nowMs: number): boolean {
 /** Whether anything would be lost: then it has to be accepted by name. */
 export function losesAnything({ changes, sessions, recordingBytes, fileBytes }: Exposure): boolean {
   return changes > 0 || sessions > 0 || recordingBytes > 0 || fileBytes > 0;
+}
+
+/** What a person accepts when accepting `exposure`; the time since the primary was last heard grows by itself and is no part of it. */
+export function acceptedKeyOf(exposure: Exposure | null): string {
+  if (exposure === null) return 'unknown';
+  const { changes, sessions, recordingBytes, fileBytes } = exposure;
+  return [changes, sessions, recordingBytes, fileBytes].join();
 }
 
 /** What Become Primary sends as accepted: exactly the numbers that were shown. */

@@ -47,6 +47,12 @@ export function useRefreshFailover(): () => Promise<void> {
   return useCallback(() => client.invalidateQueries({ queryKey: ['failover'] }), [client]);
 }
 
+/** Reads role and peer in the header of the page again. */
+export function useRefreshHeader(): () => Promise<void> {
+  const client = useQueryClient();
+  return useCallback(() => client.invalidateQueries({ queryKey: ['failover', 'header'] }), [client]);
+}
+
 /** Who may be chosen for a rehearsal. */
 export function useRehearsalChoices() {
   const api = useApi();
