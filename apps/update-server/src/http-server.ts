@@ -1,9 +1,10 @@
 /** The update server over HTTP(S): the repository's files, questions of appliances, download keys, pages. */
 import { Readable } from 'node:stream';
 import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import { addressKey } from '@bascule/core/address-key.ts';
 import { AppError, notFound } from '@bascule/errors/app-error.ts';
 import { sendError, STATUS_OF_KIND, toAppError } from '@bascule/http/error-answer.ts';
-import { addressKey, RateLimit } from '@bascule/http/rate-limit.ts';
+import { RateLimit } from '@bascule/http/rate-limit.ts';
 import { ANSWER_POLICY, SECURITY_HEADERS } from '@bascule/http/security-headers.ts';
 import type { Log } from '@bascule/log/log.ts';
 import { QUESTION_LIMIT_CHARACTERS } from '@bascule/package-format/appliance-question.ts';

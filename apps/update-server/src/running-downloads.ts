@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
+import { addressKey } from '@bascule/core/address-key.ts';
 import { AppError } from '@bascule/errors/app-error.ts';
-import { addressKey } from '@bascule/http/rate-limit.ts';
 
 /** Files that are sent at the same time, over all addresses; more are asked to come back. */
 export const DOWNLOADS_MAX = 200;

@@ -40,18 +40,10 @@ export class WitnessCodes {
 
   /** Whether `secret` admits a key of `site`; from then on it is that site's. */
   use(secret: string, site: string): boolean {
-    const code = this.#read(secret);
+    const code = readCode(this.#fileOf(secret));
     if (code === undefined || code.endsAtMs <= this.#now() || (code.site !== null && code.site !== site)) return false;
     if (code.site === null) this.#write(secret, { ...code, site });
     return true;
-  }
-
-  #read(secret: string): CodeFile | undefined {
-    try {
-      return codeFile.safeParse(JSON.parse(readFileSync(this.#fileOf(secret), 'utf8'))).data;
-    } catch {
-      return undefined;
-    }
   }
 
   #write(secret: string, code: CodeFile): void {
@@ -65,8 +57,17 @@ export class WitnessCodes {
   #removeEnded(): void {
     for (const name of readdirSync(this.#folder)) {
       const file = join(this.#folder, name);
-      const code = codeFile.safeParse(JSON.parse(readFileSync(file, 'utf8'))).data;
+      const code = readCode(file);
       if (code === undefined || code.endsAtMs <= this.#now()) rmSync(file, { force: true });
     }
+  }
+}
+
+/** Undefined for what is no code, such as what a power cut left of one. */
+function readCode(file: string): CodeFile | undefined {
+  try {
+    return codeFile.safeParse(JSON.parse(readFileSync(file, 'utf8'))).data;
+  } catch {
+    return undefined;
   }
 }

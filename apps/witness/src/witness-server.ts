@@ -2,6 +2,7 @@
 import { constants } from 'node:crypto';
 import type { AddressInfo, Socket } from 'node:net';
 import { createServer, type Server, type TLSSocket } from 'node:tls';
+import { addressKey } from '@bascule/core/address-key.ts';
 import { AppError } from '@bascule/errors/app-error.ts';
 import type { Log } from '@bascule/log/log.ts';
 import { toWitness, WITNESS_ALPN, WITNESS_LINE_MAX_BYTES } from '@bascule/protocol/witness-link.ts';
@@ -78,7 +79,7 @@ export class WitnessServer {
   }
 
   #count(socket: Socket): void {
-    const address = socket.remoteAddress ?? '';
+    const address = addressKey(socket.remoteAddress ?? '');
     const open = (this.#byAddress.get(address) ?? 0) + 1;
     if (open > CONNECTIONS_PER_ADDRESS_MAX) return void socket.destroy();
     this.#byAddress.set(address, open);

@@ -1,8 +1,9 @@
 import { createHash, randomBytes } from 'node:crypto';
+import { addressKey } from '@bascule/core/address-key.ts';
 import { newId } from '@bascule/core/ids.ts';
 import { AppError, notFound } from '@bascule/errors/app-error.ts';
 import type { Principal } from '@bascule/http/principal.ts';
-import { addressKey, RateLimit } from '@bascule/http/rate-limit.ts';
+import { RateLimit } from '@bascule/http/rate-limit.ts';
 import { timingSafeTextEqual } from '@bascule/http/timing-safe-text-equal.ts';
 import { API_SCOPES, type ApiScope, type ApiToken } from '@bascule/protocol/api/failover.ts';
 import { SYSTEM, type Context } from '@bascule/store/store.ts';

@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { addressKey } from '@bascule/core/address-key.ts';
 import { notFound } from '@bascule/errors/app-error.ts';
 import type { Principal } from '@bascule/http/principal.ts';
-import { addressKey, RateLimit } from '@bascule/http/rate-limit.ts';
+import { RateLimit } from '@bascule/http/rate-limit.ts';
 import type { Context, Tx } from '@bascule/store/store.ts';
 import * as errors from './account-errors.ts';
 import * as events from './account-events.ts';

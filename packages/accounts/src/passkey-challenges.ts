@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { addressKey } from '@bascule/http/rate-limit.ts';
+import { addressKey } from '@bascule/core/address-key.ts';
 import * as errors from './account-errors.ts';
 
 /** How long a person has for the authenticator's question. */

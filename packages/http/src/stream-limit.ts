@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
+import { addressKey } from '@bascule/core/address-key.ts';
 import { AppError } from '@bascule/errors/app-error.ts';
-import { addressKey } from './rate-limit.ts';
 
 /** A response that takes no byte for so long is cut: slow readers must not hold every place. */
 const STALLED_LIMIT_MS = 60_000;

@@ -1,4 +1,4 @@
-import { addressKey } from '@bascule/http/rate-limit.ts';
+import { addressKey } from '@bascule/core/address-key.ts';
 
 /** Counts what each address (an IPv6 subscriber's /64 is one) has under way, and all together. An address that has nothing takes no memory. */
 export class AddressCounts {

@@ -1,10 +1,10 @@
 import { createHash, randomInt } from 'node:crypto';
 import type { Accounts } from '@bascule/accounts/accounts.ts';
 import type { NewLogin } from '@bascule/accounts/login-sessions.ts';
+import { addressKey } from '@bascule/core/address-key.ts';
 import { newId } from '@bascule/core/ids.ts';
 import { notFound } from '@bascule/errors/app-error.ts';
 import type { Principal } from '@bascule/http/principal.ts';
-import { addressKey } from '@bascule/http/rate-limit.ts';
 import { timingSafeTextEqual } from '@bascule/http/timing-safe-text-equal.ts';
 import type { Context, Store } from '@bascule/store/store.ts';
 import { tooManyWaiting } from './console-errors.ts';

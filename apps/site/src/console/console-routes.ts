@@ -1,6 +1,6 @@
 import { createReadStream } from 'node:fs';
 import { z } from 'zod';
-import { addressKey } from '@bascule/http/rate-limit.ts';
+import { addressKey } from '@bascule/core/address-key.ts';
 import { route, type AnyRoute } from '@bascule/http/route.ts';
 import type { StreamLimit } from '@bascule/http/stream-limit.ts';
 import { ok } from '@bascule/protocol/api/common.ts';

@@ -3,8 +3,9 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { ZodType } from 'zod';
+import { addressKey } from '@bascule/core/address-key.ts';
 import { AppError } from '@bascule/errors/app-error.ts';
-import { addressKey, RateLimit } from '@bascule/http/rate-limit.ts';
+import { RateLimit } from '@bascule/http/rate-limit.ts';
 import {
   ESTABLISH_CALL_MAX_BYTES,
   ESTABLISH_UNPROVEN_BODY_MAX_BYTES,
