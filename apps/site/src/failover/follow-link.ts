@@ -44,6 +44,8 @@ export interface FollowLinkOptions {
   speak(say: ((message: FromFollower) => void) | undefined): void;
   /** All tables were compared at one entry. */
   compared(differing: string[]): void;
+  /** Ends it at once: a source that hangs does not say goodbye. What has come by then is applied. */
+  stop: AbortSignal;
   log: Log;
 }
 
@@ -60,6 +62,7 @@ class FollowLink {
   readonly #fail: (error: unknown) => void;
   readonly #timer: NodeJS.Timeout;
   readonly #answerTimer: NodeJS.Timeout;
+  readonly #onStop = (): void => this.#end({ kind: 'closed' });
   #waiting: (ChangeLogEntry | Extract<FromSource, { kind: 'hashes' }>)[] = [];
   #waitingBytes = 0;
   #isScheduled = false;
@@ -86,6 +89,7 @@ class FollowLink {
     });
     socket.on('error', () => socket.terminate());
     socket.once('close', () => this.#end({ kind: 'closed' }));
+    options.stop.addEventListener('abort', this.#onStop, { once: true });
     this.#say({ kind: 'hello', ...options.hello });
     options.speak((message) => this.#say(message));
   }
@@ -99,6 +103,7 @@ class FollowLink {
       // The next link meets it again, and says why.
     }
     this.#isOver = true;
+    this.#options.stop.removeEventListener('abort', this.#onStop);
     this.#options.speak(undefined);
     clearInterval(this.#timer);
     clearTimeout(this.#answerTimer);

@@ -5,6 +5,7 @@ import type { Log } from '@bascule/log/log.ts';
 import type { CopyState } from '@bascule/protocol/api/failover.ts';
 import type { FollowHello, FromFollower, FromSource, SignedStatement } from '@bascule/protocol/pair-link.ts';
 import type { Store } from '@bascule/store/store.ts';
+import type { LinkSocket } from '@bascule/wire/web-socket.ts';
 import { faultPoint, faultPointNow } from './fault-points.ts';
 import { followLink, type LinkEnd, type SnapshotReason } from './follow-link.ts';
 import type { PairDial } from './pair-dial.ts';
@@ -111,35 +112,27 @@ export class FollowSink {
   async #followOnce(signal: AbortSignal): Promise<LinkEnd> {
     if (this.#wantsSnapshot) return { kind: 'snapshot-needed', reason: 'diverged' };
     const { dial, ...options } = this.#options;
-    const socket = await dial.follow();
-    if (signal.aborted) {
-      socket.terminate();
-      return { kind: 'closed' };
-    }
-    const cut = () => socket.close();
-    signal.addEventListener('abort', cut, { once: true });
+    const socket = await unlessAborted(dial.follow(), signal);
+    if (socket === undefined) return { kind: 'closed' };
     this.#wake = () => {
       if (this.#wantsSnapshot) socket.close();
     };
-    try {
-      return await followLink(socket, {
-        store: options.store(),
-        hello: options.hello(),
-        status: options.status,
-        following: async (statement) => {
-          await options.following(statement);
-          this.#set('following', null);
-        },
-        head: options.head,
-        applied: options.applied,
-        compared: options.compared,
-        hold: options.hold,
-        speak: (say) => (this.#speak = say),
-        log: options.log,
-      });
-    } finally {
-      signal.removeEventListener('abort', cut);
-    }
+    return await followLink(socket, {
+      store: options.store(),
+      hello: options.hello(),
+      status: options.status,
+      following: async (statement) => {
+        await options.following(statement);
+        this.#set('following', null);
+      },
+      head: options.head,
+      applied: options.applied,
+      compared: options.compared,
+      hold: options.hold,
+      speak: (say) => (this.#speak = say),
+      stop: signal,
+      log: options.log,
+    });
   }
 
   async #snapshot(reason: SnapshotReason, signal: AbortSignal): Promise<void> {
@@ -193,6 +186,22 @@ export class FollowSink {
     this.state = state;
     this.stopped = stopped;
     if (!isSame) this.#options.changed();
+  }
+}
+
+/** The link, unless it is not wanted any more when it comes: a source that hangs is not waited for. */
+async function unlessAborted(dialling: Promise<LinkSocket>, signal: AbortSignal): Promise<LinkSocket | undefined> {
+  const aborted = Promise.withResolvers<undefined>();
+  const onAbort = () => aborted.resolve(undefined);
+  signal.addEventListener('abort', onAbort, { once: true });
+  if (signal.aborted) onAbort();
+  try {
+    const socket = await Promise.race([dialling, aborted.promise]);
+    if (!signal.aborted) return socket;
+    dialling.then((late) => late.terminate()).catch(() => {});
+    return undefined;
+  } finally {
+    signal.removeEventListener('abort', onAbort);
   }
 }
 

@@ -42,6 +42,7 @@ export class PairLease implements LeaseOfRoles {
     const { log } = options.parts;
     this.#lease = new Lease({ sign: (epoch) => this.#sign(epoch), position: () => this.#position(), log });
     this.#lease.onWon(({ epoch, statement }) => {
+      log.info({ epoch }, 'failover.lease-won');
       options.won({ epoch, statement }).catch((error: unknown) => {
         log.error({ err: error, epoch }, 'failover.lease-not-used');
         void this.#lease.release({ peerInSync: false });

@@ -32,9 +32,12 @@ export class RoleChange {
    * Throws `FAILOVER_NO_COPY`, and what `Store.promote` throws.
    */
   async promote(promotion: Promotion): Promise<void> {
-    const { records, database, sink, serving, accounts } = this.#parts;
+    const { records, database, sink, serving, accounts, log } = this.#parts;
     const { context, epoch, statement, history } = promotion;
+    const startedMs = performance.now();
+    const sinceMs = () => Math.round(performance.now() - startedMs);
     await sink.stop();
+    const followingEndedMs = sinceMs();
     if (database.store === undefined) {
       this.resumeFollowing();
       throw noCopyYet();
@@ -61,9 +64,11 @@ export class RoleChange {
       this.resumeFollowing();
       throw error;
     }
+    const writesMs = sinceMs();
     await accounts.carryOut(database.store);
     await faultPoint('promote/carried');
     await serving.start();
+    log.info({ epoch, reason: promotion.reason, followingEndedMs, writesMs, servesMs: sinceMs() }, 'failover.promoted');
     await faultPoint('promote/serving');
   }
 
