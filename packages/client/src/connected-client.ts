@@ -93,6 +93,8 @@ export class ConnectedClient {
   #isCheckInOver = false;
   /** The last link was given up because nothing was heard. */
   #wasSilent = false;
+  /** Since it was last accepted. */
+  #fellSilent = false;
   #idleWaiters: (() => void)[] = [];
   #uninstallAsked = false;
 
@@ -265,6 +267,7 @@ export class ConnectedClient {
       if (!this.#stopping.signal.aborted) this.#log.warn({ reason }, 'link-failed');
     }
     this.#wasSilent = this.#link?.wasSilent === true;
+    this.#fellSilent ||= this.#wasSilent;
     this.#link = undefined;
     this.#sessions.linkEnded();
     this.#health?.unlinked(this.#refusal() ?? reason);
@@ -370,7 +373,10 @@ export class ConnectedClient {
     this.#state = message.state;
     this.#refusalSaid.forget();
     this.#pace.accepted(message.reconnect);
-    this.#sessions.linkAccepted(this.#addresses.accepted());
+    const hasMoved = this.#addresses.accepted();
+    // Behind the same address another appliance may be now: links of before are as dead as the one that fell silent.
+    this.#sessions.linkAccepted(hasMoved || this.#fellSilent);
+    this.#fellSilent = false;
     if (message.settings !== undefined) this.#changeSettings(message.settings);
     this.#trust.keep(message);
     this.#health?.accepted();
@@ -437,7 +443,7 @@ export class ConnectedClient {
 
   /** With several addresses a connection that is dead without a word is given up in seconds, and so is a dial. */
   #dialLimits(aliveEveryMs: number): { limitMs?: number | undefined; aliveEveryMs?: number } {
-    return this.#addresses.areSeveral ? { limitMs: this.#addresses.dialLimitMs, aliveEveryMs } : {};
+    return this.#addresses.areSeveral ? { limitMs: this.#addresses.dialLimitMs(this.#sessions.size > 0), aliveEveryMs } : {};
   }
 
   async #pause(waitMs: number): Promise<void> {

@@ -14,7 +14,9 @@ const CHECK_INTERVAL_MS = 1000;
 const PING_AFTER_MS = CONTROL_SILENCE_LIMIT_MS / 3 + 5000;
 /** The same for a client in a hurry. */
 const HURRIED_PING_AFTER_MS = 1000;
-const HURRIED_SILENCE_LIMIT_MS = 4000;
+const HURRIED_SILENCE_LIMIT_MS = 2500;
+/** A look that comes so much after the one before: this machine slept, or was stopped. */
+const LATE_CHECK_MS = 1500;
 /** `accepted` has to come within this. */
 const ACCEPT_LIMIT_MS = 30_000;
 
@@ -117,7 +119,7 @@ export class ControlLink {
     const silentMs = nowMs - this.#heardMs;
     const isHurried = this.#isHurried();
     // This machine slept, or was stopped itself: what came meanwhile was not read yet.
-    const isLate = nowMs - this.#checkedMs > HURRIED_SILENCE_LIMIT_MS / 2;
+    const isLate = nowMs - this.#checkedMs > LATE_CHECK_MS;
     this.#checkedMs = nowMs;
     const limitMs = isHurried ? HURRIED_SILENCE_LIMIT_MS : CONTROL_SILENCE_LIMIT_MS;
     if ((silentMs >= limitMs && !isLate) || (!this.#greeted && nowMs - this.#openedMs >= ACCEPT_LIMIT_MS)) {

@@ -35,10 +35,22 @@ test('the addresses are tried in turn, each once, and the next round begins wher
   assert.equal(addresses.accepted(), false);
 });
 
+test('a client with sessions does not wait long for an address, unless none of them answers in time', () => {
+  const addresses = new SiteAddresses(OWN, () => TOLD);
+  const calm = addresses.dialLimitMs(false);
+  assert.equal(addresses.dialLimitMs(true), 750);
+  for (const _address of TOLD) addresses.failed();
+  assert.equal(addresses.dialLimitMs(true), 1125);
+  for (let tries = 0; tries < 60; tries++) addresses.failed();
+  assert.equal(addresses.dialLimitMs(true), calm);
+  addresses.accepted();
+  assert.equal(addresses.dialLimitMs(true), 750);
+});
+
 test('a client that was told of nothing dials what it was configured with; it never forgets that', () => {
   let told: typeof TOLD | undefined;
   const addresses = new SiteAddresses({ ...OWN, proxy: { host: 'p', port: 1, authorization: undefined } }, () => told);
-  assert.deepEqual([addresses.areSeveral, addresses.dialLimitMs, addresses.failed()], [false, undefined, false]);
+  assert.deepEqual([addresses.areSeveral, addresses.dialLimitMs(true), addresses.failed()], [false, undefined, false]);
   assert.equal(addresses.now.proxy?.host, 'p');
   told = [{ host: 'elsewhere.example', port: 443 }];
   assert.deepEqual([addresses.areSeveral, addresses.failed(), addresses.text], [true, true, 'elsewhere.example:443']);

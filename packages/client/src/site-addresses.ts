@@ -3,6 +3,9 @@ import type { DialTarget } from './dial.ts';
 
 /** How long one address may take, from the first packet to the end of the handshake, while there are others. */
 const SHARED_DIAL_LIMIT_MS = 6_000;
+/** The same in the first round of a client with sessions: one that hangs accepts a connection, and says nothing. Each further round allows more, for links and machines that are slow. */
+const HURRIED_DIAL_LIMIT_MS = 750;
+const HURRIED_GROWTH = 1.5;
 
 type Address = NonNullable<ClientSettings['addresses']>[number];
 
@@ -17,6 +20,8 @@ export class SiteAddresses {
   /** Where the site last took this client. */
   #good: Address | undefined;
   readonly #failed = new Set<string>();
+  /** In which nobody took the client. */
+  #rounds = 0;
 
   /** `told`: what the site last said. */
   constructor(configured: DialTarget, told: () => ClientSettings['addresses']) {
@@ -41,9 +46,12 @@ export class SiteAddresses {
     return this.#all().length > 1;
   }
 
-  /** For one try; undefined: as long as any dial may take. */
-  get dialLimitMs(): number | undefined {
-    return this.areSeveral ? SHARED_DIAL_LIMIT_MS : undefined;
+  /** For one try; `isHurried`: sessions live. Undefined: as long as any dial may take. */
+  dialLimitMs(isHurried: boolean): number | undefined {
+    if (!this.areSeveral) return undefined;
+    return isHurried
+      ? Math.min(SHARED_DIAL_LIMIT_MS, HURRIED_DIAL_LIMIT_MS * HURRIED_GROWTH ** this.#rounds)
+      : SHARED_DIAL_LIMIT_MS;
   }
 
   /** Nobody took the client here: whether there is another address that was not tried since the last pause; it is the next. */
@@ -52,13 +60,17 @@ export class SiteAddresses {
     const all = this.#all();
     const next = all.find((address) => !this.#failed.has(textOf(address)));
     this.#now = next ?? this.#first(all);
-    if (next === undefined) this.#failed.clear();
+    if (next === undefined) {
+      this.#failed.clear();
+      this.#rounds += 1;
+    }
     return next !== undefined;
   }
 
   /** The site took the client here; whether that is elsewhere than the last time. */
   accepted(): boolean {
     this.#failed.clear();
+    this.#rounds = 0;
     const hasMoved = this.#good !== undefined && textOf(this.#good) !== textOf(this.#now);
     this.#good = this.#now;
     return hasMoved;

@@ -42,6 +42,8 @@ export const viewerHello = z.object({
   size: terminalSize.optional(),
   /** An origin of the same person before a page reload, to learn how much of its input arrived. */
   previousOrigin: originId.optional(),
+  /** It knows `beat`, and gives up a link on which that stays away. */
+  beats: z.boolean().optional(),
 });
 export type ViewerHello = z.infer<typeof viewerHello>;
 
@@ -54,6 +56,8 @@ export const viewerWelcome = z.object({
   inputFrom: byteCount.nullable(),
   previousInput: byteCount.nullable(),
   agentConnected: z.boolean(),
+  /** To a viewer that `beats`, in a pair: at least a `beat` comes this often. When nothing came for VIEWER_SILENT_BEATS of them the appliance hangs, or is cut off: another may answer. */
+  beatMs: z.number().int().min(100).max(60_000).optional(),
 });
 export type ViewerWelcome = z.infer<typeof viewerWelcome>;
 
@@ -65,6 +69,11 @@ export const viewerNotice = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('ended'), reason: z.enum(endReasons), exitCode: z.number().int().nullable() }),
 ]);
 export type ViewerNotice = z.infer<typeof viewerNotice>;
+
+/** Relay → viewer, in a NOTICE: nothing else was to be said. */
+export const viewerBeat = z.object({ kind: z.literal('beat') });
+export const VIEWER_BEAT_MS = 1_000;
+export const VIEWER_SILENT_BEATS = 2.5;
 
 /** WebSocket close codes of ours (RFC 6455, section 7.4.2: 4000-4999 are private). */
 export const CloseCode = {

@@ -2,8 +2,16 @@
  * The viewer's end of an access session (wire 4): keeps its offsets through every break of the link, so that nothing is lost or doubled. The same code runs in
  * the web console and, in Node, in tests and benchmarks.
  */
-import { CloseCode, viewerNotice, viewerWelcome, type ViewerNotice } from '@bascule/protocol/data-link.ts';
+import {
+  CloseCode,
+  VIEWER_SILENT_BEATS,
+  viewerBeat,
+  viewerNotice,
+  viewerWelcome,
+  type ViewerNotice,
+} from '@bascule/protocol/data-link.ts';
 import { BackOff } from './back-off.ts';
+import { BeatWatch, within } from './beat-watch.ts';
 import {
   decodeFrame,
   encodeInput,
@@ -35,6 +43,11 @@ const RETURN_PAUSE_MS = 20;
 const RETURN_EVERY_MS = 2000;
 /** A WELCOME that has not come by then: the link is closed and tried anew (wire 4.10). */
 const WELCOME_WAIT_LIMIT_MS = 10_000;
+/** In a pair another appliance may answer the next try: the first ticket, or WELCOME, that stays away is given up after this, and each further one after half as long again. */
+const HURRIED_WAIT_FIRST_MS = 1_000;
+const HURRIED_WAIT_GROWTH = 1.5;
+/** As what a WebSocket itself says of a link that broke (RFC 6455, 7.1.5). */
+const ABANDONED = 1006;
 /** A WebSocket takes 123 bytes; our messages are ASCII. */
 const CLOSE_REASON_MAX_CHARACTERS = 120;
 /** Shown output is acknowledged after so many bytes, or when nothing more waits. */
@@ -56,8 +69,11 @@ export interface WebSocketLike {
 export interface ViewerOptions {
   /** Opens a WebSocket to `/stream`. */
   open(): WebSocketLike;
-  /** Asks the API for a one-time ticket. Rejects with an Error; `permanent: true` on it when another try makes no sense (the session is over). */
-  getTicket(): Promise<string>;
+  /**
+   * Asks the API for a one-time ticket. Rejects with an Error; `permanent: true` on it when another try makes no sense (the session is over). What comes after `limitMs`
+   * is not used.
+   */
+  getTicket(limitMs: number): Promise<string>;
   /** The terminal's size at the start. */
   size?: { cols: number; rows: number };
   /** The origin of the same page before a reload, to learn how much of its input arrived. */
@@ -96,6 +112,9 @@ export class ViewerClient {
   #acknowledged = 0;
   #pendingShown = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  readonly #beats = new BeatWatch();
+  /** Tries since the last WELCOME. */
+  #tries = 0;
 
   constructor(options: ViewerOptions) {
     this.#options = options;
@@ -149,8 +168,9 @@ export class ViewerClient {
 
   async #connect(): Promise<void> {
     let ticket: string;
+    const limitMs = this.#waitLimitMs();
     try {
-      ticket = await this.#options.getTicket();
+      ticket = await within(limitMs, this.#options.getTicket(limitMs));
     } catch (error) {
       if ((error as { permanent?: boolean }).permanent) this.#fail(error as Error);
       else this.#retry();
@@ -162,11 +182,23 @@ export class ViewerClient {
     this.#socket = socket;
     this.#welcomed = false;
     this.#inputReady = false;
-    this.#timer = setTimeout(() => socket.close(), WELCOME_WAIT_LIMIT_MS);
+    this.#timer = setTimeout(() => this.#abandon(socket), limitMs);
     socket.onopen = () => socket.send(encodeJson(FrameType.hello, this.#hello(ticket)));
     socket.onmessage = ({ data }) => this.#receive(socket, data);
     socket.onerror = () => {};
     socket.onclose = ({ code, reason }) => this.#closed(socket, code, reason);
+  }
+
+  /** Grows with each try, up to what an appliance that is only busy may need. */
+  #waitLimitMs(): number {
+    if (!this.#beats.areExpected) return WELCOME_WAIT_LIMIT_MS;
+    return Math.min(WELCOME_WAIT_LIMIT_MS, HURRIED_WAIT_FIRST_MS * HURRIED_WAIT_GROWTH ** this.#tries++);
+  }
+
+  /** Gives up a link without waiting for the other end, which may hang. */
+  #abandon(socket: WebSocketLike): void {
+    socket.close();
+    this.#closed(socket, ABANDONED, '');
   }
 
   #hello(ticket: string) {
@@ -175,6 +207,7 @@ export class ViewerClient {
       v: 1,
       ticket,
       origin: this.origin,
+      beats: true,
       ...(this.#parser && { outFrom: this.#parser.offset }),
       ...(size && !this.#parser && { size }),
       ...(previousOrigin && !this.#parser && { previousOrigin }),
@@ -183,18 +216,19 @@ export class ViewerClient {
 
   #receive(socket: WebSocketLike, data: unknown): void {
     if (socket !== this.#socket || !(data instanceof ArrayBuffer)) return;
+    this.#beats.heard();
     try {
-      this.#handle(decodeFrame(new Uint8Array(data)));
+      this.#handle(socket, decodeFrame(new Uint8Array(data)));
     } catch (error) {
       if (!(error instanceof WireError)) throw error;
       socket.close(CloseCode.protocol, error.message.slice(0, CLOSE_REASON_MAX_CHARACTERS));
     }
   }
 
-  #handle(frame: Frame): void {
+  #handle(socket: WebSocketLike, frame: Frame): void {
     switch (frame.type) {
       case FrameType.welcome:
-        return this.#welcome(frame.json);
+        return this.#welcome(socket, frame.json);
       case FrameType.screen:
         return this.#screen(frame);
       case FrameType.output:
@@ -208,12 +242,14 @@ export class ViewerClient {
     }
   }
 
-  #welcome(json: unknown): void {
+  #welcome(socket: WebSocketLike, json: unknown): void {
     const welcome = viewerWelcome.safeParse(json);
     if (!welcome.success) throw new WireError('WELCOME: does not fit its schema');
     clearTimeout(this.#timer);
     this.#welcomed = true;
     this.#backOff.reset();
+    this.#tries = 0;
+    this.#beats.expect(welcome.data.beatMs, () => this.#abandon(socket));
     this.#setStatus('live');
     const { outFrom, inputFrom, previousInput, agentConnected } = welcome.data;
     // A first WELCOME announces a SCREEN, or the stream from its beginning; a later one goes on where the page stands.
@@ -300,6 +336,7 @@ export class ViewerClient {
   }
 
   #notice(json: unknown): void {
+    if (viewerBeat.safeParse(json).success) return;
     const notice = viewerNotice.safeParse(json);
     if (!notice.success) throw new WireError('NOTICE: does not fit its schema');
     // The agent is away: what was sent to it may be lost; its INPUT_ACK after the return says from where to go on.
@@ -313,6 +350,7 @@ export class ViewerClient {
   #closed(socket: WebSocketLike, code: number, reason: string): void {
     if (socket !== this.#socket) return;
     clearTimeout(this.#timer);
+    this.#beats.stop();
     this.#socket = undefined;
     this.#welcomed = false;
     this.#inputReady = false;
@@ -345,6 +383,7 @@ export class ViewerClient {
 
   #end(): void {
     clearTimeout(this.#timer);
+    this.#beats.stop();
     this.#setStatus('ended');
     const socket = this.#socket;
     this.#socket = undefined;

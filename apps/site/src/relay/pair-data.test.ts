@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, truncateSync, utimesS
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { newId } from '@bascule/core/ids.ts';
+import { VIEWER_BEAT_MS, viewerBeat, viewerWelcome } from '@bascule/protocol/data-link.ts';
 import type { FromRelay } from '@bascule/protocol/relay-control.ts';
 import { readFacts } from '@bascule/recording/reader.ts';
 import { RecordingWriter } from '@bascule/recording/writer.ts';
@@ -213,8 +214,28 @@ test('two that both follow, as for a moment of a swap, leave each other’s reco
   await until(() => dialled >= 4, 'one of them to have asked the other again and again');
   assert.deepEqual([kept(source), kept(follower)], before);
   source.relay.handle(orders.source);
-  await until(() => kept(follower) === before[0], 'the source’s to be copied');
+  // Archived first, it is away for a moment.
+  await until(() => existsSync(join(follower.directory, name)) && kept(follower) === before[0], 'the source’s to be copied');
   assert.equal(kept(source), before[0]);
+});
+
+test('in a pair a viewer that wants it hears something each second, and nobody else does (wire 4.15)', async (t) => {
+  const { source, orders } = await openPair(t);
+  source.openSession();
+  await source.message('session-opened');
+  const beats = (viewer: RawLink) =>
+    viewer.frames.filter((frame) => frame.type === FrameType.notice && viewerBeat.safeParse(frame.json).success).length;
+  const older = await RawLink.viewer(source);
+  await older.frame(FrameType.welcome);
+  const viewer = await RawLink.viewer(source, { beats: true, origin: 'ab'.repeat(16) });
+  const welcome = await viewer.frame(FrameType.welcome);
+  assert.ok(welcome.type === FrameType.welcome && viewerWelcome.parse(welcome.json).beatMs === VIEWER_BEAT_MS);
+  await until(() => beats(viewer) >= 2, 'two beats');
+  assert.equal(beats(older), 0);
+  source.relay.handle({ ...orders.source, role: 'none' });
+  const alone = await RawLink.viewer(source, { beats: true, origin: 'cd'.repeat(16) });
+  const other = await alone.frame(FrameType.welcome);
+  assert.ok(other.type === FrameType.welcome && viewerWelcome.parse(other.json).beatMs === undefined);
 });
 
 test('a full disk of the follower stops copies, says why, and they go on when there is room; the source goes on (async)', async (t) => {

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { CloseCode, type AgentHello, type ViewerHello, type ViewerNotice } from '@bascule/protocol/data-link.ts';
+import { CloseCode, VIEWER_BEAT_MS, type AgentHello, type ViewerHello, type ViewerNotice } from '@bascule/protocol/data-link.ts';
 import { EndReason } from '@bascule/protocol/end-reason.ts';
 import type { FromRelay, ToRelay } from '@bascule/protocol/relay-control.ts';
 import type { RecordingWriter } from '@bascule/recording/writer.ts';
@@ -329,6 +329,7 @@ export class RelaySession {
     if (this.#viewers.size >= VIEWERS_MAX) return void link.close(CloseCode.limit, `at most ${VIEWERS_MAX} viewers`);
     const viewer = new ViewerLink(link, { origin: hello.origin, ...who }, this.#source());
     this.#viewers.add(viewer);
+    const isBeating = hello.beats === true && this.#options.pair.waits !== 'none';
     const ready = this.#inputFlows();
     if (ready) viewer.inputNext = this.#input.confirmed(hello.origin);
     link.send(
@@ -339,8 +340,10 @@ export class RelaySession {
         inputFrom: viewer.inputNext ?? null,
         previousInput: hello.previousOrigin !== undefined && this.#agent ? this.#input.confirmed(hello.previousOrigin) : null,
         agentConnected: this.#agent !== undefined,
+        ...(isBeating && { beatMs: VIEWER_BEAT_MS }),
       }),
     );
+    if (isBeating) viewer.beat(VIEWER_BEAT_MS);
     if (this.#pausedAtMs !== undefined) viewer.notice({ kind: 'paused', paused: true });
     viewer.start(hello.outFrom);
     this.#options.emit({ kind: 'viewers', session: this.session, count: this.#viewers.size });

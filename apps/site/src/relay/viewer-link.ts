@@ -1,4 +1,5 @@
-import { CloseCode, type ViewerNotice } from '@bascule/protocol/data-link.ts';
+import type { z } from 'zod';
+import { CloseCode, type viewerBeat, type ViewerNotice } from '@bascule/protocol/data-link.ts';
 import { encodeJson, encodeOutput, encodeScreen, FRAME_PAYLOAD_MAX_BYTES, FrameType, WireError } from '@bascule/wire/frames.ts';
 import type { OutputPiece } from '@bascule/recording/writer.ts';
 import type { FrameLink } from './frame-link.ts';
@@ -73,6 +74,18 @@ export class ViewerLink {
     this.link.send(frame);
     this.#sent = end;
     if (end - this.#shown > VIEWER_WINDOW_BYTES) this.#mode = 'late';
+  }
+
+  /** Says something each `everyMs` when nothing else is said, until the link is closed. */
+  beat(everyMs: number): void {
+    let said = this.#sent;
+    const timer = setInterval(() => {
+      if (!this.link.open) return clearInterval(timer);
+      const isSilent = said === this.#sent && this.link.waitingBytes === 0;
+      said = this.#sent;
+      if (isSilent) this.link.send(encodeJson(FrameType.notice, { kind: 'beat' } satisfies z.infer<typeof viewerBeat>));
+    }, everyMs);
+    timer.unref();
   }
 
   /** OUTPUT_ACK of the viewer. Throws WireError for what was never sent. */

@@ -102,7 +102,7 @@ export class ShellSession {
     const size = this.view.fit();
     const client = new ViewerClient({
       open: openStream,
-      getTicket: () => this.#ticket(),
+      getTicket: (limitMs) => this.#ticket(limitMs),
       ...(size && { size }),
       ...(this.#previous && { previousOrigin: this.#previous.origin }),
       onScreen: (screen, shown) => this.#showScreen(screen, shown),
@@ -118,9 +118,9 @@ export class ShellSession {
     client.connect();
   }
 
-  async #ticket(): Promise<string> {
+  async #ticket(limitMs: number): Promise<string> {
     try {
-      return (await this.#api.post(apiPaths.attachAccessSession(this.info.id), attachTicket)).ticket;
+      return (await this.#api.post(apiPaths.attachAccessSession(this.info.id), attachTicket, {}, limitMs)).ticket;
     } catch (error) {
       if (!(error instanceof ApiError) || !FINAL_STATUS.includes(error.status) || error.code === FAILOVER_READ_ONLY) throw error;
       throw Object.assign(new Error(error.message, { cause: error }), { permanent: true });
