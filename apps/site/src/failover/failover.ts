@@ -3,6 +3,7 @@
  * what is served follows from the role (docs/decisions/0199).
  */
 import type { Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { AppError } from '@bascule/errors/app-error.ts';
 import type { AnyRoute } from '@bascule/http/http-server.ts';
 import type { Log } from '@bascule/log/log.ts';
@@ -32,6 +33,8 @@ export type StoreHooks = Pick<StoreOptions, 'onCommitted' | 'holdEffects' | 'may
 
 /** base hears of the role on each change, and this often as a sign of life: it holds the shared addresses by it. */
 const TELL_INTERVAL_MS = 1000;
+/** An orderly stop takes no longer for the witness: it is limited as a whole. */
+const RESTART_LEASE_WAIT_MS = 800;
 /** The change log is cut back to its limits this often. */
 const TRIM_INTERVAL_MS = 60 * 60_000;
 
@@ -320,6 +323,13 @@ export class Failover {
     this.#timer = setInterval(() => this.#tell(true), TELL_INTERVAL_MS).unref();
     this.#trimTimer = setInterval(() => void this.#trimLog(), TRIM_INTERVAL_MS).unref();
     this.#tell(true);
+  }
+
+  /** Before an orderly restart: with automatic failover the lease is to outlast it, so that nobody takes over meanwhile. */
+  async prepareRestart(): Promise<void> {
+    const lease = this.#pair?.lease;
+    if (lease === undefined) return;
+    await Promise.race([lease.prepareRestart(), delay(RESTART_LEASE_WAIT_MS, undefined, { ref: false })]);
   }
 
   async close(): Promise<void> {

@@ -133,12 +133,13 @@ export class SiteProgram implements Serving {
 
   /** Ends in order; the store is closed last. */
   async close({ comeBackAtOnce = false } = {}): Promise<void> {
+    if (comeBackAtOnce) await this.failover.prepareRestart();
     this.#isClosed = true;
+    // Whoever was on the way here when we were told to end is still answered: the socket closes last.
+    await this.#served?.close({ comeBackAtOnce });
     this.#server?.close();
-    for (const { socket } of this.#held.splice(0)) socket.destroy();
-    const served = this.#served;
     this.#served = undefined;
-    await served?.close({ comeBackAtOnce });
+    for (const { socket } of this.#held.splice(0)) socket.destroy();
     await this.failover.close();
   }
 
