@@ -1,5 +1,5 @@
 /**
- * Takes a picture of every page in both themes for docs/screenshots: `node_modules/.bin/node tools/screenshots.ts [PART OF A NAME | updates | failover]`. Needs
+ * Takes a picture of every page in both themes for docs/screenshots: `node_modules/.bin/node tools/screenshots.ts [PART OF A NAME | updates | failover | plans]`. Needs
  * Debian's chromium. As root it runs under a machine name and address of its own (`unshare`), so that no picture shows where it was taken.
  */
 import { spawnSync } from 'node:child_process';
@@ -14,6 +14,7 @@ import { toPalettePng } from './screenshots/palette-png.ts';
 import { takeFailover } from './screenshots/failover.ts';
 import { createInstaller, lookForLosses, takeRollout, walkWizard } from './screenshots/fleet.ts';
 import { makeScene, PASSWORD, quiet, type Scene } from './screenshots/scene.ts';
+import { takePlans } from './screenshots/plans.ts';
 import { takeUpdates } from './screenshots/updates.ts';
 
 const FOLDER = join(CHECKOUT, 'docs', 'screenshots');
@@ -28,6 +29,8 @@ const PLAYED_MS = 4500;
 const UPDATES = 'updates';
 /** The states of a failover pair, in one theme: they are many. */
 const FAILOVER = 'failover';
+/** A real pair is upgraded by a plan, in one theme. */
+const PLANS = 'plans';
 const APPLIANCE_NAME = 'alpha';
 const SET_UP = `hostname ${APPLIANCE_NAME}; ip link set lo up; ip link add eth0 type bridge; ip addr add 192.0.2.10/24 dev eth0; ip link set eth0 up`;
 
@@ -86,10 +89,11 @@ async function takeAll(): Promise<void> {
   const wanted = process.argv[2] ?? '';
   mkdirSync(FOLDER, { recursive: true });
   if (wanted === '') for (const file of readdirSync(FOLDER)) if (file.endsWith('.png')) rmSync(join(FOLDER, file));
-  const complaints = wanted === UPDATES || wanted === FAILOVER ? [] : await takeEveryday(wanted);
+  const complaints = [UPDATES, FAILOVER, PLANS].includes(wanted) ? [] : await takeEveryday(wanted);
   if (wanted === '' || wanted === UPDATES)
     await takeUpdates((page, name, options) => shoot(page, name, () => Promise.resolve(), options), VIEWPORT);
   if (wanted === '' || wanted === FAILOVER) await takePair();
+  if (wanted === '' || wanted === PLANS) await takeUpgradePlan();
   report(complaints);
 }
 
@@ -101,7 +105,14 @@ async function takePair(): Promise<void> {
   );
 }
 
-/** All but Updates and the failover pair; gives what the pages complained about. */
+async function takeUpgradePlan(): Promise<void> {
+  await using browser = await TestBrowser.launch();
+  await takePlans(browser.browser, (page, name) =>
+    shoot(page, name, () => Promise.resolve(), { fullPage: true, themes: ['light'] }),
+  );
+}
+
+/** All but Updates, the failover pair and its upgrade plan; gives what the pages complained about. */
 async function takeEveryday(wanted: string): Promise<string[]> {
   await using scene = await makeScene();
   await using browser = await TestBrowser.launch();

@@ -9,10 +9,14 @@ import { ensureTestPackages } from './test.mjs';
 await runMain(async () => {
   await ensureInstalled({ web: true });
   ensureTestPackages();
-  const child = spawn(runtime, [join(checkout, 'tools', 'run-tests.ts'), 'test/faults/', 'test/update/', 'test/fleet/'], {
-    cwd: checkout,
-    stdio: 'inherit',
-    env: { ...process.env, BASCULE_FAULTS: 'all' },
-  });
+  const child = spawn(
+    runtime,
+    [join(checkout, 'tools', 'run-tests.ts'), 'test/faults/', 'test/update/', 'test/fleet/', 'test/failover/'],
+    {
+      cwd: checkout,
+      stdio: 'inherit',
+      env: { ...process.env, BASCULE_FAULTS: 'all' },
+    },
+  );
   return await new Promise((resolve) => child.once('exit', (code) => resolve(code ?? 1)));
 });
