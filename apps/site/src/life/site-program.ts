@@ -122,6 +122,8 @@ export class SiteProgram implements Serving {
   async start(): Promise<void> {
     if (this.#isClosed) return;
     await this.#serve();
+    // Closed in the middle of a change of roles: nobody else closes what was opened since.
+    if (this.#isClosed) return await this.stop();
     this.#served?.start();
     for (const { socket, peer } of this.#held.splice(0)) this.#accept(socket, peer);
   }
