@@ -63,12 +63,13 @@ class FollowLink {
   readonly #timer: NodeJS.Timeout;
   readonly #answerTimer: NodeJS.Timeout;
   readonly #onStop = (): void => this.#end({ kind: 'closed' });
-  #waiting: (ChangeLogEntry | Extract<FromSource, { kind: 'hashes' }>)[] = [];
+  #waiting: { item: ChangeLogEntry | Extract<FromSource, { kind: 'hashes' }>; bytes: number }[] = [];
   #waitingBytes = 0;
   #isScheduled = false;
   #isOver = false;
-  /** Entries wait while the own view is taken. */
-  #isHeld = false;
+  /** Entries wait until the source has shown its right to be followed, and while the own view is taken. */
+  #isHeld = true;
+  #isAnswered = false;
   #own: { seq: number; tables: Promise<Record<string, string> | undefined> } | undefined;
 
   constructor(socket: LinkSocket, options: FollowLinkOptions) {
@@ -128,7 +129,7 @@ class FollowLink {
       case 'head':
         return this.#options.head(message.seq, message.atMs);
       case 'hashes':
-        return this.#push(message, 0);
+        return this.#push(message, data.length);
       case 'hold':
         return this.#options.hold(message);
       case 'handing-over':
@@ -137,7 +138,8 @@ class FollowLink {
   }
 
   #following(statement: SignedStatement): void {
-    this.#isHeld = true;
+    if (this.#isAnswered) throw malformed();
+    this.#isAnswered = true;
     this.#options.following(statement).then(() => {
       this.#isHeld = false;
       this.#schedule();
@@ -145,7 +147,7 @@ class FollowLink {
   }
 
   #push(item: ChangeLogEntry | Extract<FromSource, { kind: 'hashes' }>, bytes: number): void {
-    this.#waiting.push(item);
+    this.#waiting.push({ item, bytes });
     this.#waitingBytes += bytes;
     if (this.#waitingBytes > WAITING_BYTES_MAX && !this.#socket.isPaused) this.#socket.pause();
     this.#schedule();
@@ -172,21 +174,23 @@ class FollowLink {
     let bytes = 0;
     while (batch.length < BATCH_ENTRIES_MAX && bytes < BATCH_BYTES_MAX) {
       const [next] = this.#waiting;
-      if (next === undefined || ('kind' in next && next.kind === 'hashes')) break;
-      this.#waiting.shift();
-      batch.push(next);
-      bytes += next.bytes.length;
-      this.#waitingBytes -= next.bytes.length;
+      if (next === undefined || isHashes(next.item)) break;
+      this.#take();
+      batch.push(next.item);
+      bytes += next.bytes;
     }
     if (batch.length > 0) this.#apply(batch);
     const [next] = this.#waiting;
-    if (next === undefined) this.#waitingBytes = 0;
-    else if (next.kind === 'hashes') {
-      this.#waiting.shift();
-      this.#compare(next);
+    if (next !== undefined && isHashes(next.item)) {
+      this.#take();
+      this.#compare(next.item);
     }
     if (this.#waitingBytes <= WAITING_BYTES_MAX / 2 && this.#socket.isPaused) this.#socket.resume();
     if (this.#waiting.length > 0) this.#schedule();
+  }
+
+  #take(): void {
+    this.#waitingBytes -= this.#waiting.shift()?.bytes ?? 0;
   }
 
   #apply(batch: ChangeLogEntry[]): void {
@@ -232,6 +236,10 @@ class FollowLink {
   #say(message: FromFollower): void {
     if (this.#socket.readyState === this.#socket.OPEN) this.#socket.send(JSON.stringify(message));
   }
+}
+
+function isHashes(item: ChangeLogEntry | FromSource): item is Extract<FromSource, { kind: 'hashes' }> {
+  return 'kind' in item && item.kind === 'hashes';
 }
 
 function parseMessage(data: Buffer): FromSource {
