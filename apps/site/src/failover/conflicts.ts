@@ -44,9 +44,11 @@ export class Conflicts {
       return undefined;
     }
     if (this.#since?.kind !== kind) this.#since = { kind, atMs: now() };
-    return kind === 'both-backup' && now() - this.#since.atMs < (this.#pair.options.timing?.conflictAfterMs ?? CONFLICT_AFTER_MS)
-      ? undefined
-      : this.#since;
+    const { records } = this.#pair.parts;
+    // What was said a moment ago is no longer so in the middle of a swap; what is written down, or does not fit, is so at once.
+    const isCertain = kind === 'diverged' || records.self.readOnly === 'superseded';
+    const afterMs = isCertain ? 0 : (this.#pair.options.timing?.conflictAfterMs ?? CONFLICT_AFTER_MS);
+    return now() - this.#since.atMs < afterMs ? undefined : this.#since;
   }
 
   /**
@@ -65,8 +67,10 @@ export class Conflicts {
   }
 
   async #keepOwn(context: Context): Promise<void> {
-    const { records, sink } = this.#pair.parts;
-    if (!records.serves) await this.#pair.roles.becomePrimaryByFix(context);
+    const { records, sink, watch } = this.#pair.parts;
+    // The other side takes no word that is older than what it knows.
+    const isAbove = records.self.epoch >= (watch.state?.side.epoch ?? 0);
+    if (!records.serves || !isAbove) await this.#pair.roles.becomePrimaryByFix(context);
     const { statement } = records.self;
     if (statement === null) throw notInConflict();
     await this.#pair.roles.order({ kind: 'become-backup', statement, by: context.actor.name });

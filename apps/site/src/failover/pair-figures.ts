@@ -71,7 +71,7 @@ export function exposureOf(pair: Pair): Exposure | null {
   const contactMs = watch.lastContactAtMs ?? pair.sourceHead?.atMs ?? now();
   // A primary that cannot be asked may have gone on since: that is counted in seconds, since nobody here knows the changes.
   const silentMs = watch.isReachable ? 0 : Math.max(0, now() - contactMs);
-  const behindMs = changes === 0 ? 0 : Math.max(0, contactMs - newestAtMs(pair));
+  const behindMs = changes === 0 ? 0 : Math.max(0, contactMs - wholeAtMs(pair));
   return {
     changes,
     seconds: (behindMs + silentMs) / 1000,
@@ -92,7 +92,7 @@ export function copyOf(pair: Pair): CopyState | null {
   const copied = isSource ? Math.min(own, gate.ackedSeq) : own;
   const lagChanges = newest - copied;
   const state = isSource ? (source.isFollowed ? 'following' : 'stopped') : sink.state;
-  const lagSeconds = lagChanges === 0 ? 0 : isSource ? secondsSince(pair, copied) : Math.max(0, now() - newestAtMs(pair)) / 1000;
+  const lagSeconds = lagChanges === 0 ? 0 : isSource ? secondsSince(pair, copied) : Math.max(0, now() - wholeAtMs(pair)) / 1000;
   const recordingBytesLeft = isSource ? (pair.follower?.recordingBytesLeft ?? 0) : (relay?.recordingBytesLeft ?? 0);
   const fileBytesLeft = isSource ? (pair.follower?.fileBytesLeft ?? 0) : (relay?.fileBytesLeft ?? 0);
   const databaseBytesLeft = isSource ? 0 : sink.bytesLeft;
@@ -132,6 +132,11 @@ export function primaryUrlOf(pair: Pair): string | null {
 function secondsSince(pair: Pair, seq: number): number {
   const entry = pair.parts.database.store?.entriesAfter(seq, 1)[0];
   return entry === undefined ? 0 : Math.max(0, pair.parts.now() - entry.atMs) / 1000;
+}
+
+/** When this follower last had everything: a quiet hour before a change is no lag. */
+function wholeAtMs(pair: Pair): number {
+  return Math.max(newestAtMs(pair), pair.copied.completedAtMs ?? 0);
 }
 
 function newestAtMs(pair: Pair): number {
