@@ -133,6 +133,7 @@ export class PairFaultScene implements AsyncDisposable {
       assert.ok(performance.now() < endMs, 'keys of the session do not arrive any more');
       await delay(LOOK_INTERVAL_MS);
     }
+    assert.deepEqual(session.differencesSoFar(), []);
   }
 
   async #untilPair(): Promise<PairSide> {

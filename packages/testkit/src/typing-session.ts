@@ -16,6 +16,8 @@ export interface TypingOutcome {
   typedBytes: number;
   /** Bytes that did not arrive, arrived twice or in another order, in either direction or in the recording. */
   bytesLost: number;
+  /** What differs, and from where on; empty when nothing was lost. */
+  differences: string[];
   isRecordingWhole: boolean;
   /** The longest time from a keystroke to its echo. */
   longestGapMs: number;
@@ -81,6 +83,19 @@ export class TypingSession implements Disposable {
     return longest;
   }
 
+  /** What has arrived elsewhere than it belongs until now, in either direction; the recording is compared at the end. */
+  differencesSoFar(): string[] {
+    const received = this.#far.received();
+    const typed = Buffer.from(this.#text.slice(0, this.#typed), 'latin1');
+    const seen = this.#viewer.bytes();
+    const shown = seen.subarray(seen.indexOf('START'));
+    const produced = this.#far.produced();
+    return [
+      ...difference('typed', received, typed.subarray(0, received.length)),
+      ...difference('shown', shown.subarray(0, produced.length), produced.subarray(0, shown.length)),
+    ];
+  }
+
   async #type(everyMs: number): Promise<void> {
     let sentAtMs: number[] = [];
     let echoed = 0;
@@ -128,12 +143,14 @@ export class TypingSession implements Disposable {
       const recorded = recording.terminal.subarray(start);
       const seen = this.#viewer.bytes();
       const shown = seen.subarray(seen.indexOf('START'));
-      const bytesLost = differing(this.#far.received(), typed) + differing(recorded, produced) + differing(shown, produced);
+      const pairs = { typed: [this.#far.received(), typed], recorded: [recorded, produced], shown: [shown, produced] } as const;
+      const bytesLost = Object.values(pairs).reduce((sum, [found, expected]) => sum + differing(found, expected), 0);
       return {
         session: this.session,
         isLost: detail.session.endReason !== 'ended-by-user',
         typedBytes: typed.length,
         bytesLost,
+        differences: Object.entries(pairs).flatMap(([name, [found, expected]]) => difference(name, found, expected)),
         isRecordingWhole: recording.complete && recording.headSha256 === detail.recording?.headSha256,
         longestGapMs: this.#longestGapMs,
       };
@@ -150,6 +167,12 @@ function differing(found: Uint8Array, expected: Uint8Array): number {
   let count = Math.abs(found.length - expected.length);
   for (let at = 0; at < Math.min(found.length, expected.length); at++) if (found[at] !== expected[at]) count++;
   return count;
+}
+
+function difference(name: string, found: Uint8Array, expected: Uint8Array): string[] {
+  const at = expected.findIndex((byte, index) => byte !== found[index]);
+  if (at < 0 && found.length === expected.length) return [];
+  return [`${name}: ${found.length} bytes instead of ${expected.length}, another one at ${at < 0 ? expected.length : at}`];
 }
 
 function sha256(bytes: Uint8Array): string {
