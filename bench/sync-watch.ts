@@ -16,10 +16,10 @@ export const syncWatch = z.object({
   lagP50Ms: z.number(),
   lagP99Ms: z.number(),
   lagMaxMs: z.number(),
+  /** From the first to the last that came: how fast a backup catches up that was behind. */
+  comingPerSecond: z.number(),
 });
 export type SyncWatch = z.infer<typeof syncWatch>;
-
-if (import.meta.main) process.stdout.write(`${JSON.stringify(await watch())}\n`);
 
 async function watch(): Promise<SyncWatch> {
   const [primary = '', backup = '', seconds = ''] = process.argv.slice(2);
@@ -45,6 +45,7 @@ async function watch(): Promise<SyncWatch> {
     lagP50Ms: at(50),
     lagP99Ms: at(99),
     lagMaxMs: at(100),
+    comingPerSecond: there.comingPerSecond(),
   };
 }
 
@@ -66,6 +67,13 @@ class Log {
     return seq;
   }
 
+  comingPerSecond(): number {
+    // The first look finds what was there before.
+    const [first, last] = [this.#looks[1], this.#looks.at(-1)];
+    if (first === undefined || last === undefined || last.seq === first.seq) return 0;
+    return Math.round(((last.seq - first.seq) * 1000) / (last.atMs - first.atMs));
+  }
+
   /** When `seq` was first seen; never: after the end of all looking. */
   seenMs(seq: number): number {
     let [low, high] = [0, this.#looks.length];
@@ -77,3 +85,5 @@ class Log {
     return this.#looks[low]?.atMs ?? performance.now();
   }
 }
+
+if (import.meta.main) process.stdout.write(`${JSON.stringify(await watch())}\n`);

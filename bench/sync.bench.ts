@@ -6,12 +6,11 @@
  */
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync, statfsSync, statSync } from 'node:fs';
+import { readdirSync, readFileSync, statfsSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
-import { measureFollowing } from '@bascule/store/testing.ts';
 import { PairScene, type PairSide } from '@bascule/testkit/pair-scene.ts';
 import { fillDatabase } from './big-database.ts';
 import { ensurePackages } from './failover-packages.ts';
@@ -26,10 +25,11 @@ const DISK_FACTOR = 3;
 const SETTLE_MS = 5000;
 const WRITERS = 16;
 const WRITE_SECONDS = 15;
-const FOLLOWED_CHANGES = 50_000;
-const FOLLOWED_BATCH_BYTES = 256 * 1024;
+/** The looking begins before what is looked for. */
+const WATCHED_BEFORE_S = 2;
 const COPY_LIMIT_MS = 9 * 60_000;
 const LOOK_MS = 50;
+const CLOCK_TICKS_PER_SECOND = 100;
 const SAY_EVERY_MS = 10_000;
 
 /** Gives the figures of bench/RESULTS.md. */
@@ -44,11 +44,14 @@ export async function run(): Promise<Record<string, number>> {
   const rsync = await measureRsync([site.database, site.recordings]);
   say(`rsync over ssh ${round(rsync.sshSeconds, 1)} s, its own protocol ${round(rsync.daemonSeconds, 1)} s; the pair ...`);
   await scene.a.appliance.start();
+  const cpuBefore = await cpuSeconds(scene);
   const copySeconds = await firstCopy(scene, content.bytes);
+  const cpu = (await cpuSeconds(scene)) - cpuBefore;
   await delay(SETTLE_MS);
   say('changes ...');
   const followed = await measureChanges(scene);
-  const applied = measureFollowing({ changes: FOLLOWED_CHANGES, batchBytes: FOLLOWED_BATCH_BYTES });
+  say('the backup is stopped, and catches up ...');
+  const caughtUp = await measureCatchingUp(scene);
   const rate = (seconds: number) => content.bytes / seconds / 1e6;
   return {
     scale,
@@ -56,9 +59,10 @@ export async function run(): Promise<Record<string, number>> {
     lag_p50_ms: followed.lagP50Ms,
     lag_p99_ms: followed.lagP99Ms,
     lag_max_ms: followed.lagMaxMs,
-    // By the store alone: what a backup that was away catches up with.
-    changes_applied_per_s: applied.perSecond,
+    catch_up_changes: caughtUp.changes,
+    catch_up_per_s: caughtUp.comingPerSecond,
     copy_s: round(copySeconds, 1),
+    copy_cpu_s_per_gb: round((cpu / content.bytes) * 1e9, 2),
     copy_mb_s: round(rate(copySeconds), 1),
     rsync_mb_s: round(rate(rsync.sshSeconds), 1),
     rsync_plain_mb_s: round(rate(rsync.daemonSeconds), 1),
@@ -115,15 +119,57 @@ async function firstCopy(scene: PairScene, bytes: number): Promise<number> {
   return copySeconds;
 }
 
-async function measureChanges({ a, b }: PairScene): Promise<SyncWatch> {
-  const databases = [a, b].map(({ appliance }) => appliance.paths.site.database);
-  const watching = runProgram('sync-watch.ts', [...databases, String(WRITE_SECONDS)]);
-  const { cookie, csrf } = a.site;
-  const words = [a.appliance.url, cookie, csrf, String(WRITERS), String(WRITE_SECONDS)];
-  const written = z.object({ answered: z.number(), failed: z.number() }).parse(await runProgram('sync-writers.ts', words));
-  const watched = syncWatch.parse(await watching);
-  say(`${written.answered} changes answered, ${written.failed} refused; ${JSON.stringify(watched)}`);
+/** Of site main and relay of both sides. */
+async function cpuSeconds({ sides }: PairScene): Promise<number> {
+  let sum = 0;
+  for (const { appliance } of sides)
+    for (const program of ['site', 'relay'] as const) {
+      const stat = readFileSync(`/proc/${await appliance.pid(program)}/stat`, 'latin1');
+      const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+      sum += (Number(fields[11]) + Number(fields[12])) / CLOCK_TICKS_PER_SECOND;
+    }
+  return sum;
+}
+
+async function measureChanges(scene: PairScene): Promise<SyncWatch> {
+  const [watched] = await Promise.all([watch(scene, WRITE_SECONDS), write(scene.a)]);
+  say(JSON.stringify(watched));
   return watched;
+}
+
+/** The backup hangs while changes are made, and goes on. */
+async function measureCatchingUp(scene: PairScene): Promise<{ changes: number; comingPerSecond: number }> {
+  const { appliance } = scene.b;
+  await appliance.signalAll('SIGSTOP');
+  let changes: number;
+  try {
+    changes = await write(scene.a);
+  } catch (error) {
+    await appliance.signalAll('SIGCONT');
+    throw error;
+  }
+  const goOn = async () => {
+    await delay(WATCHED_BEFORE_S * 1000);
+    await appliance.signalAll('SIGCONT');
+  };
+  const [{ comingPerSecond }] = await Promise.all([watch(scene, WATCHED_BEFORE_S * 2), goOn()]);
+  say(`${comingPerSecond} changes a second came`);
+  return { changes, comingPerSecond };
+}
+
+/** Gives how many were answered. */
+async function write({ appliance, site }: PairSide): Promise<number> {
+  const words = [appliance.url, site.cookie, site.csrf, String(WRITERS), String(WRITE_SECONDS)];
+  const { answered, failed } = z
+    .object({ answered: z.number(), failed: z.number() })
+    .parse(await runProgram('sync-writers.ts', words));
+  say(`${answered} changes answered, ${failed} refused`);
+  return answered;
+}
+
+async function watch({ a, b }: PairScene, watchSeconds: number): Promise<SyncWatch> {
+  const databases = [a, b].map(({ appliance }) => appliance.paths.site.database);
+  return syncWatch.parse(await runProgram('sync-watch.ts', [...databases, String(watchSeconds)]));
 }
 
 /** A program of this folder, to its end; gives the JSON that it says. */
