@@ -93,6 +93,7 @@ function hear(config: SiteConfig, message: ToSite, socket: Socket | undefined): 
     case 'update-metadata':
       return program?.site?.updateMetadataRenewed();
     case 'health':
+      program?.failover.baseAsked();
       return tell({ kind: 'health', nonce: message.nonce, ok: true, detail: program?.health() ?? { prepared: true } });
     case 'pair-do':
       return void orderPair(message);

@@ -212,7 +212,7 @@ export const fromSite = z.discriminatedUnion('kind', [
     error: z.string().optional(),
   }),
   /**
-   * From main: on each change, and each second as a sign of life. While `serves`, base holds the shared addresses, for no longer than `leaseLeftMs` (null: as long as
+   * From main: on each change, and twice a second as a sign of life, which base answers with `health` in a pair. While `serves`, base holds the shared addresses, for no longer than `leaseLeftMs` (null: as long as
    * main says so), and lets them go when main falls silent.
    */
   z.object({

@@ -8,7 +8,7 @@ import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { failoverState } from '@bascule/protocol/api/failover.ts';
+import { pairSettings } from '@bascule/protocol/api/failover.ts';
 import { ipConfiguration } from '@bascule/protocol/api/network.ts';
 import { ApiClient } from './api-client.ts';
 import { CHECKOUT, launchAppliance, type LaunchOptions } from './launch-appliance.ts';
@@ -83,8 +83,11 @@ export class NetworkPair implements AsyncDisposable {
     const said = await waitUntil('the witness gives a code', () => this.#witnessCommand('code', ...state));
     const code = /bw1\.[0-9a-f]{64}\.[A-Za-z0-9_-]{43}/.exec(said)?.[0] ?? '';
     const primary = await this.primary();
-    await primary.site.call('PUT', 'failover/witness', z.unknown(), { endpoint: { host: OWN.w, port: WITNESS_PORT }, code });
-    await primary.site.call('PUT', 'failover/settings', failoverState, { automatic: true }).catch((e: unknown) => console.log(String(e)));
+    const endpoint = { host: OWN.w, port: WITNESS_PORT };
+    await waitUntil('the witness takes both', () =>
+      primary.site.call('PUT', 'failover/witness', z.unknown(), { endpoint, code }),
+    );
+    await primary.site.call('PUT', 'failover/settings', pairSettings, { automatic: true });
     for (const side of this.pair.sides)
       await side.until('is connected to the witness', ({ witness }) => witness?.state === 'connected');
     await primary.until('the witness knows that its backup has everything', ({ witness }) => witness?.peerInSync === true);

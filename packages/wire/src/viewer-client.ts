@@ -2,14 +2,7 @@
  * The viewer's end of an access session (wire 4): keeps its offsets through every break of the link, so that nothing is lost or doubled. The same code runs in
  * the web console and, in Node, in tests and benchmarks.
  */
-import {
-  CloseCode,
-  VIEWER_SILENT_BEATS,
-  viewerBeat,
-  viewerNotice,
-  viewerWelcome,
-  type ViewerNotice,
-} from '@bascule/protocol/data-link.ts';
+import { CloseCode, viewerBeat, viewerNotice, viewerWelcome, type ViewerNotice } from '@bascule/protocol/data-link.ts';
 import { BackOff } from './back-off.ts';
 import { BeatWatch, within } from './beat-watch.ts';
 import {

@@ -228,6 +228,8 @@ export class SupervisedProgram extends EventEmitter<SiteProgramEvents> implement
       this.#log.error({ reason: message.message }, 'site-program.failed');
     }
     if (message.kind === 'prepared') this.#prepared = message;
+    // Main keeps a lease only while it hears from us: whoever comes to it comes through here.
+    if (message.kind === 'pair-state' && message.role !== 'single') this.send({ kind: 'health', nonce: this.nextNonce() });
     this.emit('message', message);
     if (message.kind === 'ready') {
       this.#state = 'ready';

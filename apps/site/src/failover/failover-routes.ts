@@ -69,7 +69,10 @@ function stateRoutes(failover: Failover): AnyRoute[] {
       body: api.pairSettingsChange,
       answer: api.pairSettings,
       async handle({ body, context }) {
-        return (await failover.pair()).changeSettings(context, body);
+        const pair = await failover.pair();
+        const settings = pair.changeSettings(context, body);
+        await pair.lease.whenWriting();
+        return settings;
       },
     }),
   ];

@@ -4,6 +4,7 @@
  */
 import type { Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
+import { bootClockMs } from '@bascule/core/boot-clock.ts';
 import type { AppError } from '@bascule/errors/app-error.ts';
 import type { AnyRoute } from '@bascule/http/http-server.ts';
 import type { Log } from '@bascule/log/log.ts';
@@ -13,6 +14,7 @@ import type { FromSite, PairOrder, ToSite } from '@bascule/protocol/base-site.ts
 import type { Store, StoreOptions } from '@bascule/store/store.ts';
 import type { RelayPair } from '../access-session/access-session.ts';
 import { siteUrl, type SiteConfig } from '../config/config.ts';
+import { BasePulse } from './base-pulse.ts';
 import { BoxTalk } from './box-talk.ts';
 import { BaseCertificate } from './establish-certificate.ts';
 import { changeAtPrimary, noPair } from './failover-errors.ts';
@@ -31,8 +33,8 @@ import { SiteDatabase } from './site-database.ts';
 
 export type StoreHooks = Pick<StoreOptions, 'onCommitted' | 'holdEffects' | 'mayWrite'>;
 
-/** base hears of the role on each change, and this often as a sign of life: it holds the shared addresses by it. */
-const TELL_INTERVAL_MS = 1000;
+/** base hears of the role on each change, and this often as a sign of life: it holds the shared addresses by it, and answers with a question. */
+const TELL_INTERVAL_MS = 500;
 /** An orderly stop takes no longer for the witness: it is limited as a whole. */
 const RESTART_LEASE_WAIT_MS = 800;
 /** The change log is cut back to its limits this often. */
@@ -95,6 +97,7 @@ export class Failover {
   readonly #box: BoxTalk;
   readonly #certificate: BaseCertificate;
   readonly #orders: PairOrders;
+  readonly #basePulse = new BasePulse();
   readonly rehearsal: Rehearsal;
   #pairStore: Store | undefined;
   #pair: Pair | undefined;
@@ -273,6 +276,11 @@ export class Failover {
     return await this.#box.askPeer(this.#pair, question);
   }
 
+  /** base asked how this program is. */
+  baseAsked(): void {
+    this.#basePulse.heard();
+  }
+
   /** What our base says of the web certificate. */
   certificateAnswered(answer: Extract<ToSite, { kind: 'certificate' }>): void {
     this.#certificate.heard(answer);
@@ -392,6 +400,7 @@ export class Failover {
       mail: ({ text }) => this.#served?.mail?.(`${config.applianceName}: ${text}`),
       rehearse: () => this.rehearsal.run(),
       figures: () => this.#served?.figures?.() ?? NOBODY,
+      isReached: () => this.#basePulse.isAlive,
       log,
       now: this.#now,
       timing: this.#options.timing,
@@ -422,14 +431,14 @@ export class Failover {
     this.#served?.addressesChanged?.();
   }
 
-  /** On change, and each second. */
+  /** On change, and as a sign of life. */
   #tell(isSignOfLife: boolean): void {
     if (!this.#isStarted) return;
     const message = pairStateMessage(this.#pair, this.#database.store);
     const text = JSON.stringify(message);
     if (!isSignOfLife && text === this.#lastTold) return;
     this.#lastTold = text;
-    this.#options.tell(message);
+    this.#options.tell({ ...message, atBootMs: bootClockMs() });
   }
 }
 

@@ -37,6 +37,8 @@ export interface LeaseOptions {
   sign(epoch: number): Promise<SignedStatement> | SignedStatement;
   /** Newest change on this disk, and the newest that the peer is known to have. */
   position(): Position;
+  /** Whether people can reach this side at all; otherwise the lease is kept, and won, no longer. Absent: they can. */
+  isReached?(): boolean;
   log: Log;
   /** For tests. */
   terms?: LeaseTerms;

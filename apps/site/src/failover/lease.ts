@@ -242,8 +242,9 @@ export class Lease {
     return this.#status?.record?.heard.find(({ key }) => key === this.#config?.peer)?.agoMs ?? null;
   }
 
-  /** Main's loop turns. Said four times a second by itself. */
+  /** Main's loop turns, and who asks reaches it. Said four times a second by itself. */
   alive(): void {
+    if (this.#options.isReached?.() === false) return;
     const { seq, peerSeq } = this.#options.position();
     Atomics.store(this.#cells, CELLS.seq, BigInt(seq));
     Atomics.store(this.#cells, CELLS.peerSeq, BigInt(peerSeq));

@@ -19,12 +19,17 @@ const witnessEnrolled = defineAuditEvent<{ host: string; port: number; key: stri
 );
 const witnessRemoved = defineAuditEvent<{ host: string }>('FAILOVER_WITNESS_REMOVED', 'Removed the witness {host}');
 
+/** The witness, which both sides have just talked to, grants the first lease within this. */
+const FIRST_GRANT_LIMIT_MS = 5_000;
+
 export interface PairLeaseOptions {
   parts: PairParts;
   /** The witness gave this side the lease: it becomes primary. */
   won(won: { epoch: number; statement: SignedStatement }): Promise<void>;
   /** Somebody else has it by a higher epoch: this side writes no more. */
   lost(): Promise<void>;
+  /** As `LeaseOptions.isReached`. */
+  isReached(): boolean;
   /** Says something to the follower, or to the source, if there is a link. */
   toFollower(message: FromSource): void;
   toSource(message: FromFollower): void;
@@ -40,7 +45,12 @@ export class PairLease implements LeaseOfRoles {
   constructor(options: PairLeaseOptions) {
     this.#options = options;
     const { log } = options.parts;
-    this.#lease = new Lease({ sign: (epoch) => this.#sign(epoch), position: () => this.#position(), log });
+    this.#lease = new Lease({
+      sign: (epoch) => this.#sign(epoch),
+      position: () => this.#position(),
+      isReached: () => options.isReached(),
+      log,
+    });
     this.#lease.onWon(({ epoch, statement }) => {
       log.info({ epoch }, 'failover.lease-won');
       options.won({ epoch, statement }).catch((error: unknown) => {
@@ -74,6 +84,11 @@ export class PairLease implements LeaseOfRoles {
     } catch {
       return false;
     }
+  }
+
+  /** After automatic failover was turned on: resolves when this side may write by it, or when the witness does not answer in time. */
+  async whenWriting(): Promise<void> {
+    if (this.#options.parts.records.serves) await this.#lease.whenHeld(FIRST_GRANT_LIMIT_MS);
   }
 
   /** For base; null: no lease is needed, or it does not end. */

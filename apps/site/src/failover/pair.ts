@@ -75,6 +75,8 @@ export interface PairOptions {
   mail(alarm: { code: string; text: string }): void;
   /** Clients and sessions of this side, and what its relay says. */
   figures(): { clientsOnline: number; sessions: number };
+  /** Whether base, through which everybody comes, is alive. Absent: it is. */
+  isReached?(): boolean;
   log: Log;
   now(): number;
   /** Shorter for tests. */
@@ -161,6 +163,7 @@ export class Pair {
       parts: this.parts,
       won: (won) => this.roles.becomePrimaryByLease(won),
       lost: () => this.word.leaseLost(),
+      isReached: () => options.isReached?.() !== false,
       toFollower: (message) => this.parts.source.say(message),
       toSource: (message) => this.parts.sink.say(message),
     });
