@@ -5,6 +5,7 @@ import * as api from '@bascule/protocol/api/failover.ts';
 import { ok } from '@bascule/protocol/api/common.ts';
 import type { Context } from '@bascule/store/store.ts';
 import type { Failover } from './failover.ts';
+import { noPair } from './failover-errors.ts';
 import { copyOf } from './pair-figures.ts';
 import type { Pair } from './pair.ts';
 import { generatePreSharedKey } from './pre-shared-key.ts';
@@ -185,7 +186,9 @@ function relationshipRoutes(failover: Failover): AnyRoute[] {
       body: NOTHING,
       answer: ok,
       async handle({ context }) {
-        await (await failover.pair()).roles.breakUp(context);
+        const { roles, parts } = await failover.pair();
+        if (!parts.records.isActive) throw noPair();
+        roles.breakUp(context).catch((error: unknown) => failover.log.warn({ err: error }, 'failover.change-failed'));
         return OK;
       },
     }),
