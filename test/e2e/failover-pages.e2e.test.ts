@@ -160,7 +160,8 @@ describe('pages of a failover pair', { concurrency: false }, () => {
       message: 'no',
       params: { primaryUrl: PRIMARY_URL },
     });
-    await page.getByLabel(text('failover:settings.limited')).check();
+    assert.ok(await page.getByLabel(text('failover:settings.limited')).isDisabled(), 'it is set on the primary');
+    await page.getByLabel(text('failover:settings.backupOperations')).check();
     await button('shared:save').click();
     const link = page.getByRole('alert').getByRole('link', { name: text('shared:pair.openPrimary') });
     assert.equal(await link.getAttribute('href'), `${PRIMARY_URL}${FAILOVER}`);
@@ -175,7 +176,7 @@ describe('pages of a failover pair', { concurrency: false }, () => {
     await open();
     await page.getByText(text('failover:recommend.become-primary', NAMES)).waitFor();
     await button('failover:action.becomePrimary').click();
-    const loss = { changes: '12', seconds: '3.2', sessions: '1', recordings: '5.00 MiB', files: '0 B', peer: 'bravo' };
+    const loss = { changes: '12', seconds: '53.2', sessions: '1', recordings: '5.00 MiB', files: '0 B', peer: 'bravo' };
     await dialog().getByText(text('failover:becomePrimary.loss', loss)).waitFor();
     for (const word of ['what', 'whom', 'time', 'undo'])
       await dialog()
@@ -191,7 +192,7 @@ describe('pages of a failover pair', { concurrency: false }, () => {
     await accept.check();
     await inDialog('failover:action.becomePrimary').click();
     await untilAsked('/failover/become-primary');
-    assert.deepEqual(bodiesOf('/failover/become-primary'), [{ pullFirst: false, acceptedLoss: { changes: 15, seconds: 3.2 } }]);
+    assert.deepEqual(bodiesOf('/failover/become-primary'), [{ pullFirst: false, acceptedLoss: { changes: 15, seconds: 53.2 } }]);
   });
 
   it('Become Primary with a pull, Become Backup, Break and Sync Now', async () => {

@@ -13,7 +13,7 @@ const PICTURES: Record<string, string> = {
   'failover-primary-unreachable': 'primary-unreachable',
   'failover-read-only': 'read-only',
   'failover-restored': 'restored',
-  'failover-superseded': 'superseded',
+  'failover-broken': 'broken',
   'failover-both-primary': 'both-primary',
   'failover-rehearsal': 'rehearsal',
 };

@@ -128,6 +128,8 @@ export function backupState(change: Partial<FailoverState> = {}, nowMs = Date.no
 }
 
 const UNPAIRED = { peer: null, peerState: 'none', copy: null, exposure: null, lastContactAtMs: null } as const;
+/** After a break the two still hear each other. */
+const APART = { copy: null, exposure: null } as const;
 const ALONE = { ...sideOf({}), role: 'single', clientsOnline: 412, endpoint: null, epoch: 0 } as const;
 
 const CONFLICT: PairConflict = {
@@ -160,6 +162,7 @@ export function states(nowMs = Date.now()): Record<string, FailoverState> {
     fileBytes: 0,
     asOfMs: nowMs - 50 * SECOND_MS,
   };
+  const { self: backup } = backupState({}, nowMs);
   const copying = (primaryState({}, nowMs).copy ?? undefined) as NonNullable<FailoverState['copy']>;
   return {
     none: primaryState({ ...UNPAIRED, self: ALONE, roles: [] }, nowMs),
@@ -167,7 +170,7 @@ export function states(nowMs = Date.now()): Record<string, FailoverState> {
       { ...UNPAIRED, self: ALONE, roles: [], preSharedKey: { isSet: false, checkValue: null, changedAtMs: null } },
       nowMs,
     ),
-    broken: primaryState({ ...UNPAIRED, self: ALONE, broken }, nowMs),
+    broken: primaryState({ ...APART, self: { ...ALONE, epoch: 7 }, peer: { ...backup, role: 'read-only' }, broken }, nowMs),
     establishing: primaryState(
       {
         ...UNPAIRED,
@@ -214,7 +217,8 @@ export function states(nowMs = Date.now()): Record<string, FailoverState> {
       {
         peerState: 'unreachable',
         lastContactAtMs: nowMs - 50 * SECOND_MS,
-        exposure: lost,
+        // The 50 s in which it was not heard are among them.
+        exposure: { ...lost, seconds: 53.2 },
         copy: { ...copying, state: 'stopped', stopped: { code: 'unreachable', text: 'The link ended.' } },
         peerSeenBy: { witnessAtMs: nowMs - 49 * SECOND_MS, clientsHere: 37, clientsHereAtMs: nowMs - 4 * SECOND_MS },
         witness: {
@@ -230,7 +234,7 @@ export function states(nowMs = Date.now()): Record<string, FailoverState> {
       nowMs,
     ),
     'read-only': backupState(
-      { ...UNPAIRED, self: { ...backupState().self, role: 'read-only' }, broken, readOnly: 'broken' },
+      { ...APART, self: { ...backup, role: 'read-only' }, peer: { ...ALONE, epoch: 7 }, broken, readOnly: 'broken' },
       nowMs,
     ),
     restored: primaryState({ self: { ...sideOf({}), role: 'read-only', epoch: 5 }, readOnly: 'restored' }, nowMs),

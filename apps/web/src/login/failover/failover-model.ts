@@ -166,8 +166,11 @@ export function busyProgress(
   return { percent: Math.floor(share * 100), leftMs };
 }
 
+/** While the other side cannot be reached, nothing is copied: that is no alarm of its own. */
+const OF_UNREACHABLE = new Set<PairAlarm['code']>(['peer-unreachable', 'lag', 'sync-stopped']);
+
 /** Whether the page's headline says of itself what an alarm says. */
 export function isSaidBy(kind: PageKind, alarm: PairAlarm['code']): boolean {
-  if (alarm === 'peer-unreachable') return kind === 'primary-unreachable' || kind === 'primary-alone';
+  if (OF_UNREACHABLE.has(alarm)) return kind === 'primary-unreachable' || kind === 'primary-alone';
   return alarm === 'diverged' && (kind === 'both-primary' || kind === 'both-backup' || kind === 'diverged');
 }
