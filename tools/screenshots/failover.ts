@@ -15,7 +15,6 @@ const PICTURES: Record<string, string> = {
   'failover-restored': 'restored',
   'failover-broken': 'broken',
   'failover-both-primary': 'both-primary',
-  'failover-rehearsal': 'rehearsal',
 };
 
 /** `shoot` takes the picture `name` of what `page` shows; `isWhole`: to its end, not only what a window shows. */
