@@ -78,8 +78,8 @@ describe('upgrade plans of a failover pair', { concurrency: false }, () => {
       assert.equal(state.broken, null);
       assert.ok(state.self.role === 'primary' || state.self.role === 'backup', state.self.role);
     }
-    const { history } = await b.state();
-    assert.deepEqual([...new Set(history.map(({ reason }) => reason))].toSorted(), ['established', 'swapped']);
+    const { roles } = await b.state();
+    assert.deepEqual([...new Set(roles.map(({ reason }) => reason))].toSorted(), ['established', 'swapped']);
     await assertNothingLost(typing);
     await assertVerified(await command.says('plan', 'report'));
   });

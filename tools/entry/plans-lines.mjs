@@ -96,6 +96,6 @@ export function reportLines({ before, after, withoutServiceMs, serviceAsked, ses
     ),
     `  Without service: ${withoutServiceMs === null ? 'not proved' : span(withoutServiceMs)}${serviceAsked ? ` (asked: ${serviceAsked.url})` : ''}; sessions ended: ${sessions.ended} of ${sessions.before}`,
     ...(lagAtSwitch === null ? [] : [`  Lag at the switch: ${lagAtSwitch.changes} changes, ${lagAtSwitch.seconds} s`]),
-    `  Clients: ${clients.current} of ${clients.total} current, ${clients.pending} to go, ${clients.absent} away; test session: ${testSession.outcome}`,
+    `  Clients: ${clients.current} of ${clients.total} current, ${clients.pending} to go, ${clients.failed ?? 0} failed, ${clients.other ?? 0} not upgraded by the appliance, ${clients.absent} away; test session: ${testSession.outcome}`,
   ];
 }

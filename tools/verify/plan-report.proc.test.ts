@@ -29,7 +29,7 @@ const REPORT: PlanReport = {
   serviceAsked: { url: 'https://support.example/login', answeredBy: ['192.0.2.10'], notAskedMs: 900 },
   sessions: { before: 3, ended: 0 },
   lagAtSwitch: null,
-  clients: { total: 5, current: 4, pending: 1, absent: 1 },
+  clients: { total: 5, current: 4, pending: 1, absent: 1, failed: 0, other: 0 },
   testSession: { outcome: 'passed', session: null },
   steps: [{ number: 1, kind: 'backup', on: 'alpha', state: 'done', seconds: 2 }],
 };

@@ -443,7 +443,10 @@ function summariseReport({ report, signer, isIdentityGiven }, add) {
     `${printable(sessions?.ended)} of ${printable(sessions?.before)} ended; test session: ${printable(testSession?.outcome)}`,
   );
   if (lagAtSwitch) add('lag', `${printable(lagAtSwitch.changes)} changes, ${printable(lagAtSwitch.seconds)} s at the switch`);
-  add('clients', `${printable(clients?.current)} of ${printable(clients?.total)} current, ${printable(clients?.absent)} absent`);
+  add(
+    'clients',
+    `${printable(clients?.current)} of ${printable(clients?.total)} current, ${printable(clients?.failed ?? 0)} failed, ${printable(clients?.absent)} absent`,
+  );
   for (const { number, kind, on, state, seconds } of report.steps ?? [])
     add(`step ${printable(number)}`, `${printable(kind)} on ${printable(on)}: ${printable(state)}, ${printable(seconds)} s`);
   const origin = isIdentityGiven ? 'as given' : 'as the file itself says: compare it with the site';

@@ -33,7 +33,7 @@ export interface AnsweringHost {
   readonly pairState: { role: PairRole } | undefined;
   testSession(): Promise<{ outcome: 'passed' | 'failed' | 'no-client'; session?: string | undefined }>;
   sitePreflight(): Promise<{ sessions: { session: string }[]; clientsOnline: number }>;
-  fleet(): Promise<{ total: number; current: number; pending: number; absent: number }>;
+  fleet(): Promise<{ total: number; current: number; pending: number; absent: number; failed: number }>;
 }
 
 export interface BoxAnswersOptions {
@@ -228,13 +228,21 @@ export class BoxAnswers {
     return {
       running: sessions.map(({ session }) => session),
       clientsOnline,
-      clients: clients && { total: clients.total, current: clients.current, pending: clients.pending, absent: clients.absent },
+      clients: clients && countsOf(clients),
     };
   }
 
   #version(kind: string): string {
     return this.#options.software.engine.installed().find((one) => one.kind === kind)?.version ?? '';
   }
+}
+
+/** What the fleet counts in none of the others is not upgraded by the appliance. */
+function countsOf(
+  fleet: Awaited<ReturnType<AnsweringHost['fleet']>>,
+): NonNullable<NonNullable<BoxAnswer['sessions']>['clients']> {
+  const { total, current, pending, absent, failed } = fleet;
+  return { total, current, pending, absent, failed, other: Math.max(0, total - current - pending - failed) };
 }
 
 function unknownTarget(target: string): AppError {

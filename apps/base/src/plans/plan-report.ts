@@ -16,7 +16,7 @@ export const reportProcedure: StepProcedure = {
       plan: task.plan,
       record: task.record,
       after,
-      clients: sessions?.clients ?? { total: 0, current: 0, pending: 0, absent: 0 },
+      clients: sessions?.clients ?? { total: 0, current: 0, pending: 0, absent: 0, failed: 0, other: 0 },
       withoutServiceMs: ports.withoutServiceMs(),
       serviceAsked: ports.serviceAsked(),
       nowMs: ports.now(),

@@ -92,13 +92,13 @@ export class ServiceMeter {
   #ask(): void {
     const { url, isProof, now } = this.#options;
     const gaps = this.#gaps;
+    let address = '';
     const request = https.request(
       url,
       // Availability is measured, not identity: after a swap another certificate may answer.
       { method: 'GET', agent: false, rejectUnauthorized: false, timeout: ANSWER_LIMIT_MS },
       (response) => {
         const isServed = (response.statusCode ?? 500) < 500;
-        const address = response.socket.remoteAddress ?? '';
         response.resume();
         if (!isServed || gaps !== this.#gaps) return;
         if (!this.#answeredBy.includes(address) && this.#answeredBy.length < ANSWERED_BY_MAX) this.#answeredBy.push(address);
@@ -106,6 +106,8 @@ export class ServiceMeter {
         else gaps.answeredInVain();
       },
     );
+    // By the time of the answer the connection may be closed, and says no address any more.
+    request.on('socket', (socket) => socket.once('connect', () => (address = socket.remoteAddress ?? '')));
     request.on('timeout', () => request.destroy());
     // No answer is what is being measured.
     request.on('error', () => undefined);

@@ -21,7 +21,13 @@ export const rehearseProcedure: StepProcedure = {
     if (outcome.kind === 'refused')
       return { kind: 'look', isGreen: false, notes: [{ ...outcome.note, code: 'rehearsal-failed' }] };
     if (outcome.kind !== 'done') return outcome;
-    return { kind: 'look', isGreen: true, notes: [green('rehearsed', `${task.step.on} was tried as it would serve.`, task)] };
+    return {
+      kind: 'look',
+      isGreen: true,
+      notes: [
+        green('rehearsed', `What ${task.step.on} holds opens as a site with the new software, and its migrations apply.`, task),
+      ],
+    };
   },
 };
 
@@ -76,11 +82,11 @@ async function trySession(ports: PlanPorts, task: Task): Promise<Tried> {
   ];
   const { sessions } = await answered(ports, step.party, { kind: 'sessions' });
   if (sessions?.clients != null) {
-    const { total, current, pending, absent } = sessions.clients;
+    const { total, current, pending, absent, failed, other } = sessions.clients;
     notes.push({
       code: 'clients',
-      text: `${current} of ${total} clients are current, ${pending} to go, ${absent} of them away.`,
-      params: { total, current, pending, absent },
+      text: `Of ${total} clients ${current} are current, ${pending} to go, ${failed} failed, ${other} are not upgraded by the appliance; ${absent} are away.`,
+      params: { total, current, pending, absent, failed, other },
     });
   }
   return {

@@ -147,7 +147,11 @@ export class TwoAppliances implements PlanPorts {
       case 'sessions':
         return {
           ok: true,
-          sessions: { running: ['one', 'two'], clientsOnline: 3, clients: { total: 3, current: 1, pending: 2, absent: 0 } },
+          sessions: {
+            running: ['one', 'two'],
+            clientsOnline: 3,
+            clients: { total: 3, current: 1, pending: 2, absent: 0, failed: 0, other: 0 },
+          },
         };
       default:
         return { ok: true };

@@ -21,7 +21,7 @@ const REPORT: PlanReport = {
   serviceAsked: null,
   sessions: { before: 0, ended: 0 },
   lagAtSwitch: null,
-  clients: { total: 0, current: 0, pending: 0, absent: 0 },
+  clients: { total: 0, current: 0, pending: 0, absent: 0, failed: 0, other: 0 },
   testSession: { outcome: 'no-client', session: null },
   steps: [],
 };

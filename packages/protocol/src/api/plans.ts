@@ -60,6 +60,16 @@ export const planSide = z.object({
 
 export type PlanSide = z.infer<typeof planSide>;
 
+/** Clients seen in the last 30 days, by how far they are: `absent` of them are not connected; `other` are not upgraded by the appliance. */
+const clientCounts = z.object({
+  total: z.number().int(),
+  current: z.number().int(),
+  pending: z.number().int(),
+  absent: z.number().int(),
+  failed: z.number().int().default(0),
+  other: z.number().int().default(0),
+});
+
 /** The outcome, signed by the site identity of whoever is primary at the end; `npm run verify -- plan-report FILE` checks it. */
 export const planReport = z.object({
   format: z.literal('bascule-plan-report/1'),
@@ -85,7 +95,7 @@ export const planReport = z.object({
     .default(null),
   sessions: z.object({ before: z.number().int(), ended: z.number().int() }),
   lagAtSwitch: z.object({ changes: z.number().int(), seconds: z.number() }).nullable(),
-  clients: z.object({ total: z.number().int(), current: z.number().int(), pending: z.number().int(), absent: z.number().int() }),
+  clients: clientCounts,
   testSession: z.object({ outcome: z.enum(['passed', 'failed', 'no-client']), session: z.string().nullable() }),
   steps: z
     .array(z.object({ number: z.number().int(), kind: planStepKind, on: z.string(), state: z.string(), seconds: z.number() }))
@@ -232,9 +242,7 @@ export const boxAnswer = z.object({
     .object({
       running: z.array(z.string()).max(1000),
       clientsOnline: z.number().int(),
-      clients: z
-        .object({ total: z.number().int(), current: z.number().int(), pending: z.number().int(), absent: z.number().int() })
-        .nullable(),
+      clients: clientCounts.nullable(),
     })
     .optional(),
   addresses: z
