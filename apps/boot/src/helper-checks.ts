@@ -11,12 +11,6 @@ const HOOK = /^[a-z0-9][a-z0-9-]{0,40}$/;
 /** Nothing wider: it would be a route for half of the Internet. */
 const WIDEST_PREFIX = { 4: 8, 6: 16 } as const;
 
-export interface CheckedAddress {
-  device: string;
-  address: string;
-  family: 4 | 6;
-}
-
 /** A network port of this machine. Throws `Refused`. */
 export function checkDevice(device: string): string {
   if (!DEVICE.test(device)) throw new Refused('device is not the name of a network port');
