@@ -22,6 +22,8 @@ const MOMENT_WITHIN_MS = 3000;
 const PAUSE_WITHIN_MS = 9000;
 const OFF_WITHIN_MS = 2000;
 const BROKEN_WITHIN_MS = 8000;
+/** A pattern of names: only these. */
+const ONLY = new RegExp(process.env['BASCULE_FAULTS_ONLY'] ?? '');
 const random = new SeededRandom();
 
 const OPERATIONS = ['write', 'swap', 'break', 'establish'] as const;
@@ -66,7 +68,7 @@ function allFaults(): Fault[] {
   const networks = NETWORKS.flatMap((network) =>
     (['write', 'swap'] as const).map((operation) => ({ kind: 'network', operation, network }) as const),
   );
-  return shuffled([...steps, ...moments, ...networks]);
+  return shuffled([...steps, ...moments, ...networks].filter((fault) => ONLY.test(nameOf(fault))));
 }
 
 function shuffled<T>(things: readonly T[]): T[] {

@@ -17,6 +17,8 @@ const KEY_EVERY_MS = 50;
 /** What two sides of a pair that was hit can be in without anybody doing anything; then a person does something. */
 const BY_THEMSELVES_MS = 15_000;
 
+/** Who is primary now is it still after this. */
+const STABLE_MS = 1000;
 /** A person who was refused tries again after so long. */
 const ASK_AGAIN_MS = 3000;
 
@@ -113,15 +115,25 @@ export class PairFaultScene implements AsyncDisposable {
    * Then everything that was answered for is there (I4), and nobody had changes that the other lacks (I5).
    */
   async settle(): Promise<PairSide> {
-    const primary = await this.#untilPair();
-    this.shared.moveTo(primary.endpointOf());
     const acknowledged = [...this.acknowledged];
-    assert.deepEqual(await missingAt(primary, acknowledged), [], 'changes that were answered for are gone');
+    const { primary, missing } = await this.#untilCompared(acknowledged);
+    assert.deepEqual(missing, [], 'changes that were answered for are gone');
     for (const side of this.scene.sides) {
       const { archives } = await side.state();
       assert.deepEqual(archivedFor(archives, 'discarded'), [], `${side.name} wrote what the other lacks`);
     }
     return primary;
+  }
+
+  /** Something that was begun before may still change the roles: then it is looked again. */
+  async #untilCompared(acknowledged: readonly string[]): Promise<{ primary: PairSide; missing: string[] }> {
+    for (;;) {
+      const primary = await this.#untilPair();
+      this.shared.moveTo(primary.endpointOf());
+      const missing = await missingAt(primary, acknowledged).catch(() => undefined);
+      await delay(STABLE_MS);
+      if (missing !== undefined && (await this.#untilPair()) === primary) return { primary, missing };
+    }
   }
 
   /** Keys of the session arrive again (I1). */
