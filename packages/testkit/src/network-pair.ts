@@ -1,19 +1,20 @@
 /**
  * A failover pair on machines of its own: two appliances, a witness and a machine of clients on one bridge, with a shared address that follows the primary.
- * Needs root (`whyNoNetworkScene`).
+ * Needs root (`whyNoNetworkPair`).
  */
-import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { must } from '@bascule/core/must.ts';
 import { pairSettings } from '@bascule/protocol/api/failover.ts';
 import { ipConfiguration } from '@bascule/protocol/api/network.ts';
 import { ApiClient } from './api-client.ts';
 import { CHECKOUT, launchAppliance, type LaunchOptions } from './launch-appliance.ts';
 import { MachineDoor } from './machine-door.ts';
-import { NetworkScene } from './network-scene.ts';
+import { NetworkScene, whyNoNetworkScene } from './network-scene.ts';
 import { PairScene, PairSide } from './pair-scene.ts';
 import { BOX_PASSWORD, SITE_PASSWORD } from './upgrade-scene.ts';
 import { waitUntil } from './wait-until.ts';
@@ -74,12 +75,47 @@ export class NetworkPair implements AsyncDisposable {
     }
   }
 
+  /** What starts a program on that machine. */
+  onMachine(machine: keyof typeof OWN): string[] {
+    return ['ip', 'netns', 'exec', this.network.namespace(machine)];
+  }
+
+  /** Has `from` drop what it would send to `to`, or send it again: the way back stays open. */
+  setReach(from: keyof typeof OWN, to: keyof typeof OWN, reaches: boolean): void {
+    this.network.setSending(from, OWN[to], reaches);
+  }
+
+  /** Waits until this appliance alone has the shared address, and the clients' machine knows. */
+  async untilAddressIsAt(name: 'a' | 'b'): Promise<void> {
+    const other = name === 'a' ? 'b' : 'a';
+    await waitUntil(`${name} alone has the shared address`, () => {
+      const { network } = this;
+      const isThere = network.has(name, SHARED_ADDRESS) && !network.has(other, SHARED_ADDRESS);
+      return isThere && network.neighbour('c', SHARED_ADDRESS) === network.mac(name);
+    });
+  }
+
+  get #witnessState(): string[] {
+    return ['--state', join(this.#directory, 'witness')];
+  }
+
+  startWitness(): void {
+    const command = [process.execPath, WITNESS, 'run', ...this.#witnessState, '--port', String(WITNESS_PORT)];
+    this.#witness = this.network.spawn('w', command, { stdio: 'ignore' });
+  }
+
+  async killWitness(): Promise<void> {
+    const witness = must(this.#witness, 'a witness');
+    const exited = once(witness, 'exit');
+    witness.kill('SIGKILL');
+    await exited;
+  }
+
   /** Starts the witness on a machine of its own, and has both sides use it, with automatic failover on. */
   async useWitness(): Promise<void> {
-    const state = ['--state', join(this.#directory, 'witness')];
+    const state = this.#witnessState;
     await this.#witnessCommand('init', ...state);
-    const command = [process.execPath, WITNESS, 'run', ...state, '--port', String(WITNESS_PORT)];
-    this.#witness = this.network.spawn('w', command, { stdio: 'ignore' });
+    this.startWitness();
     const said = await waitUntil('the witness gives a code', () => this.#witnessCommand('code', ...state));
     const code = /bw1\.[0-9a-f]{64}\.[A-Za-z0-9_-]{43}/.exec(said)?.[0] ?? '';
     const primary = await this.primary();
@@ -117,7 +153,7 @@ export class NetworkPair implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.pair[Symbol.asyncDispose]();
-    if (this.#witness !== undefined && this.#witness.exitCode === null) {
+    if (this.#witness !== undefined && this.#witness.exitCode === null && this.#witness.signalCode === null) {
       const exited = once(this.#witness, 'exit');
       this.#witness.kill('SIGTERM');
       await exited;
@@ -142,5 +178,8 @@ async function startSide(name: 'a' | 'b', network: NetworkScene, door: MachineDo
   return new PairSide(name, appliance, site, door);
 }
 
-/** Debian's arping, which announces addresses, is there. */
-export const hasArping = (): boolean => spawnSync('arping', ['-V']).status === 0;
+/** Why there can be none here; undefined when there can. */
+export function whyNoNetworkPair(): string | undefined {
+  if (!existsSync('/usr/bin/arping')) return 'iputils-arping, which announces addresses, is not installed';
+  return whyNoNetworkScene();
+}

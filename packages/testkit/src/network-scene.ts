@@ -5,6 +5,9 @@ import { existsSync } from 'node:fs';
 
 const COMMAND_LIMIT_MS = 10_000;
 const SWITCH = 'sw';
+/** States of a bridge's port (bridge(8)). */
+const PORT_DISABLED = '0';
+const PORT_FORWARDS = '3';
 
 /** Why there are none here; undefined when there are. */
 export function whyNoNetworkScene(): string | undefined {
@@ -68,6 +71,16 @@ export class NetworkScene implements Disposable {
   /** Takes the machine's cable out, or puts it back. */
   setCable(machine: string, isIn: boolean): void {
     this.ip(SWITCH, 'link', 'set', `p${machine}`, isIn ? 'up' : 'down');
+  }
+
+  /** Has the switch drop, without a word, whatever goes to or comes from the machine, or pass it on again: its port stays up. */
+  setForwarding(machine: string, isForwarding: boolean): void {
+    this.run(SWITCH, ['bridge', 'link', 'set', 'dev', `p${machine}`, 'state', isForwarding ? PORT_FORWARDS : PORT_DISABLED]);
+  }
+
+  /** Has `machine` drop, without a word, what it would send to `address`, or send it again; the other direction stays open. */
+  setSending(machine: string, address: string, isSending: boolean): void {
+    this.ip(machine, 'route', isSending ? 'delete' : 'add', 'blackhole', `${address}/32`);
   }
 
   /** The hardware address of the machine's port. */
