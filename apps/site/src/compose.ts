@@ -339,6 +339,7 @@ async function openParts(store: Store, { config, log, failover, now = Date.now }
       programs,
       consoleTls: () => fleet.settings().consoleTls,
       identity,
+      ...(failover !== undefined && { addresses: () => failover.clientAddresses() }),
       webKeyPin: () => config.webKeyPin,
       publicStreams,
     }),

@@ -118,7 +118,7 @@ export class Conflicts {
         own: config.applianceName,
         ownEpoch: store.head().epoch,
         peer: watch.state?.side.appliance ?? records.peer?.name ?? '',
-        peerEpoch: watch.state?.side.epoch ?? 0,
+        peerEpoch: watch.state?.log.epoch ?? watch.state?.side.epoch ?? 0,
       });
       this.#compared = { atMs: now(), sides };
       return sides;

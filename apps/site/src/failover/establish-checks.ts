@@ -58,6 +58,22 @@ export function checkOwnAddress(
   return check('own-address', ['green', 'Each appliance is reached by an address of its own.']);
 }
 
+/** Pages, orders and plans tell the two apart by their names. */
+export function checkApplianceName(own: EstablishFacts, peer: EstablishFacts): PairCheck {
+  const params = { name: own.appliance };
+  if (own.appliance.toLowerCase() !== peer.appliance.toLowerCase())
+    return check('appliance-name', [
+      'green',
+      `The appliances have names of their own: ${own.appliance} and ${peer.appliance}.`,
+      { ...params, peer: peer.appliance },
+    ]);
+  return check('appliance-name', [
+    'red',
+    `Both appliances are called ${own.appliance}: start one of them with --appliance NAME (BASCULE_APPLIANCE), so that people can tell them apart.`,
+    params,
+  ]);
+}
+
 export function checkVersions(own: EstablishFacts, peer: EstablishFacts): PairCheck {
   const common = own.pairVersions.filter((version) => peer.pairVersions.includes(version));
   const params = { own: own.version, peer: peer.version };

@@ -4,6 +4,7 @@ import type { EstablishRequest, PairCheck } from '@bascule/protocol/api/failover
 import type { EstablishFacts } from '@bascule/protocol/pair-establish.ts';
 import {
   check,
+  checkApplianceName,
   checkCertificateName,
   checkClock,
   checkFreeSpace,
@@ -106,6 +107,7 @@ async function ask(
   const checks = [
     checkReverse(request, reverse),
     checkPaired(own, peer, keys),
+    checkApplianceName(own, peer),
     checkVersions(own, peer),
     checkSchema(own, peer),
     checkPackages(own, peer),

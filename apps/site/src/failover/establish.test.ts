@@ -27,7 +27,7 @@ test('two strangers with the same pre-shared key become a pair; every key goes o
   const { primary, backup, request } = await openSides(t);
   const preview = await primary.establishing.preview(request);
   assert.deepEqual(found(preview), {});
-  assert.equal(preview.checks.length, 13);
+  assert.equal(preview.checks.length, 14);
   assert.deepEqual(preview.peer, { name: 'south', version: '0.3.0', keySha256: backup.key.sha256 });
   assert.deepEqual(preview.replaced, { users: 3, jumpItems: 20, sessions: 100, recordingBytes: 9_000_000 });
   assert.ok(preview.firstCopy.seconds !== null && preview.firstCopy.seconds >= 1);

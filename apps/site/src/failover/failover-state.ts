@@ -27,6 +27,7 @@ export function failoverStateOf(failover: Failover, pair: Pair, conflict: PairCo
     archives: archives(records.store),
     sharedName: config.publicHost,
     busy: pair.exclusive.busy,
+    failed: pair.exclusive.failed,
     preSharedKey: pair.preSharedKey.state(),
     nowMs: now(),
     readOnly: self.readOnly,

@@ -2,12 +2,11 @@
  * What this side holds and the other lacks, when the other's copy is to take its place: decided (by a person, or by the signed word of a takeover that came after it), archived, and
  * offered to the primary, which unites audit and session history (I5, B136; docs/decisions/0202). Never erased.
  */
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { basename } from 'node:path';
 import { uuidv7 } from '@bascule/core/ids.ts';
 import { AppError } from '@bascule/errors/app-error.ts';
+import { sha256OfFile } from '@bascule/package-format/file-hash.ts';
 import type { PairStateAnswer } from '@bascule/protocol/pair-link.ts';
 import { archiveDatabase } from '@bascule/store/archive.ts';
 import { SYSTEM, type Store } from '@bascule/store/store.ts';
@@ -83,7 +82,7 @@ export class GivenWay {
       about: { appliance: config.applianceName, role: records.self.role },
     });
     const id = uuidv7(now());
-    const offer = isOffered ? { id, file, bytes, sha256: await hashOf(file) } : undefined;
+    const offer = isOffered ? { id, file, bytes, sha256: await sha256OfFile(file) } : undefined;
     records.store.transact(SYSTEM, sideArchived({ folder: basename(folder), reason, changes: seq }), (tx) => {
       addArchive(tx, { id, atMs: now(), reason, folder, bytes, changes: seq });
       if (offer !== undefined) writeValue(tx, 'offers', [offer, ...this.#offers()].slice(0, OFFERS_MAX));
@@ -140,10 +139,4 @@ function isParted(reason: SnapshotReason): boolean {
 function newestAtMs(store: Store): number {
   const { seq } = store.head();
   return store.entriesAfter(Math.max(0, seq - 1), 1)[0]?.atMs ?? 0;
-}
-
-async function hashOf(file: string): Promise<string> {
-  const hash = createHash('sha256');
-  for await (const piece of createReadStream(file)) hash.update(piece as Buffer);
-  return hash.digest('hex');
 }

@@ -1,7 +1,7 @@
 /** The primary takes audit and finished sessions of what the other side has archived into the history that goes on (B136). */
-import { createHash } from 'node:crypto';
-import { createReadStream, existsSync, mkdirSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { sha256OfFile } from '@bascule/package-format/file-hash.ts';
 import type { PairStateAnswer } from '@bascule/protocol/pair-link.ts';
 import { mergeAudit, unionRows } from '@bascule/store/history-union.ts';
 import { openReader } from '@bascule/store/received-copy.ts';
@@ -44,7 +44,7 @@ export class HistoryTaking {
     const have = existsSync(file) ? statSync(file).size : 0;
     if (have < bytes) await dial.download(`/archives/${id}`, file, have, () => undefined, AbortSignal.timeout(FETCH_LIMIT_MS));
     try {
-      if ((await hashOf(file)) !== sha256) throw new Error('the archive came with errors');
+      if ((await sha256OfFile(file)) !== sha256) throw new Error('the archive came with errors');
       const { store } = database;
       if (store === undefined || store.isFollower) return;
       using reader = openReader(file);
@@ -56,10 +56,4 @@ export class HistoryTaking {
     }
     await dial.request('POST', `/archives/${id}/taken`);
   }
-}
-
-async function hashOf(file: string): Promise<string> {
-  const hash = createHash('sha256');
-  for await (const piece of createReadStream(file)) hash.update(piece as Buffer);
-  return hash.digest('hex');
 }

@@ -79,7 +79,7 @@ function hashOf({ files }: SiteKeys): string {
   const hash = createHash('sha256');
   for (const { name, data } of files
     .filter((file) => file.name !== TICKET_KEYS)
-    .toSorted((one, other) => one.name.localeCompare(other.name)))
+    .toSorted((one, other) => (one.name < other.name ? -1 : 1)))
     hash.update(`${name}\n${data}\n`);
   return hash.digest('hex');
 }

@@ -1,6 +1,7 @@
 /** What the page shows of a pair: the sides, how far the copy is, what would be lost now. Derived from what everybody knows already; nothing is asked for it. */
 import { statfsSync } from 'node:fs';
 import type { CopyState, Exposure, SideState } from '@bascule/protocol/api/failover.ts';
+import type { Store } from '@bascule/store/store.ts';
 import { servesAs } from './pair-records.ts';
 import type { Pair } from './pair.ts';
 
@@ -75,7 +76,7 @@ export function exposureOf(pair: Pair): Exposure | null {
   return {
     changes,
     seconds: (behindMs + silentMs) / 1000,
-    sessions: watch.isReachable ? 0 : (watch.state?.side.sessions ?? 0),
+    sessions: watch.isReachable ? 0 : Math.max(0, (watch.state?.side.sessions ?? 0) - sessionsIn(database.store)),
     ...bytes,
     asOfMs: contactMs,
   };
@@ -137,6 +138,13 @@ function secondsSince(pair: Pair, seq: number): number {
 /** When this follower last had everything: a quiet hour before a change is no lag. */
 function wholeAtMs(pair: Pair): number {
   return Math.max(newestAtMs(pair), pair.copied.completedAtMs ?? 0);
+}
+
+/** Sessions of the copy that go on: whoever takes over resumes them. */
+function sessionsIn(store: Store): number {
+  return (
+    store.get<{ count: number }>("SELECT count(*) AS count FROM access_sessions WHERE state IN ('starting', 'live')")?.count ?? 0
+  );
 }
 
 function newestAtMs(pair: Pair): number {

@@ -1,6 +1,6 @@
 import type { FromSite } from '@bascule/protocol/base-site.ts';
 import type { Store } from '@bascule/store/store.ts';
-import { copyOf } from './pair-figures.ts';
+import { copyOf, primaryUrlOf } from './pair-figures.ts';
 import type { Pair } from './pair.ts';
 
 type PairStateMessage = Extract<FromSite, { kind: 'pair-state' }>;
@@ -24,5 +24,7 @@ export function pairStateMessage(pair: Pair | undefined, store: Store | undefine
     peer: peer?.state === 'active' ? { name: peer.name, state: watch.isReachable ? 'reachable' : 'unreachable' } : null,
     lagChanges: copy?.lagChanges ?? null,
     lagSeconds: copy?.lagSeconds ?? null,
+    primaryUrl: primaryUrlOf(pair),
+    alarms: pair.alarms.codes,
   };
 }

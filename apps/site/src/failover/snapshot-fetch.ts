@@ -1,8 +1,8 @@
-import { createHash } from 'node:crypto';
-import { createReadStream, existsSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { AppError } from '@bascule/errors/app-error.ts';
+import { sha256OfFile } from '@bascule/package-format/file-hash.ts';
 import { Store } from '@bascule/store/store.ts';
 import type { PairDial } from './pair-dial.ts';
 import { snapshotAnswer, type SnapshotAnswer } from './snapshots.ts';
@@ -43,7 +43,7 @@ export async function fetchSnapshot(options: {
   const part = join(folder, partName(answer));
   await fetchRest(part, answer, options);
   signal.throwIfAborted();
-  if ((await hashOf(part)) !== answer.sha256) {
+  if ((await sha256OfFile(part)) !== answer.sha256) {
     rmSync(part, { force: true });
     throw new AppError(
       'unavailable',
@@ -95,10 +95,4 @@ async function fetchRest(
       'The peer does not have that copy of its database any more; another is asked for.',
     );
   }
-}
-
-async function hashOf(file: string): Promise<string> {
-  const hash = createHash('sha256');
-  for await (const piece of createReadStream(file)) hash.update(piece as Buffer);
-  return hash.digest('hex');
 }

@@ -1,10 +1,11 @@
 /** Copies of site.db for a follower that cannot go on from the change log: made by `VACUUM INTO`, fetched by ranges, kept for a while so that a cut fetch goes on (docs/spec/pair.md, 5). */
-import { createHash, randomUUID } from 'node:crypto';
-import { createReadStream, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { randomUUID } from 'node:crypto';
+import { mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { Log } from '@bascule/log/log.ts';
+import { sha256OfFile } from '@bascule/package-format/file-hash.ts';
 import { sha256Hex } from '@bascule/protocol/text.ts';
 import type { Store } from '@bascule/store/store.ts';
 import { sendFile } from './send-file.ts';
@@ -61,9 +62,7 @@ export class Snapshots {
     const id = randomUUID();
     const file = join(this.#folder, `${PREFIX}${id}.db`);
     await store.snapshot(file);
-    const hash = createHash('sha256');
-    for await (const piece of createReadStream(file)) hash.update(piece as Buffer);
-    this.#current = { id, file, bytes: statSync(file).size, sha256: hash.digest('hex') };
+    this.#current = { id, file, bytes: statSync(file).size, sha256: await sha256OfFile(file) };
     return this.#current;
   }
 

@@ -1,8 +1,8 @@
-import { createHash } from 'node:crypto';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { AppError } from '@bascule/errors/app-error.ts';
 import type { Endpoint } from '@bascule/protocol/api/failover.ts';
 import { WITNESS_ALPN } from '@bascule/protocol/witness-link.ts';
+import { isPinnedKey, provenKeySha256 } from '@bascule/wire/pinned-key.ts';
 
 /** In the ClientHello: the key alone says who answers. */
 const WITNESS_SERVER_NAME = 'witness.bascule.internal';
@@ -43,9 +43,8 @@ export function dialWitness({ endpoint, witnessKeySha256, keyPem, certificatePem
     socket.on('error', () => failed());
     socket.once('close', () => failed());
     socket.once('secureConnect', () => {
-      const spki = socket.getPeerX509Certificate()?.publicKey.export({ type: 'spki', format: 'der' });
-      const proven = spki && createHash('sha256').update(spki).digest('hex');
-      if (socket.alpnProtocol !== WITNESS_ALPN || proven !== witnessKeySha256) return failed(otherKey(endpoint));
+      const isPinned = isPinnedKey(provenKeySha256(socket), witnessKeySha256);
+      if (socket.alpnProtocol !== WITNESS_ALPN || !isPinned) return failed(otherKey(endpoint));
       clearTimeout(limit);
       resolve(socket);
     });
