@@ -1,4 +1,6 @@
 /** A plan as the interfaces show it, and the other appliance's as it was shown last. */
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { z } from 'zod';
 import { plan as planShape, type Plan } from '@bascule/protocol/api/plans.ts';
 import type { CoreStep, PlanRecord } from './plan-contract.ts';
 import { isUndoing, mayCancel, shownState } from './plan-state.ts';
@@ -33,13 +35,18 @@ function shownStep(step: CoreStep): Plan['steps'][number] {
   return { number, kind, on, window, state, undo, expectedSeconds, startedAtMs, endedAtMs, params, notes, progress };
 }
 
-/** The plan that the other appliance runs, as it showed it last. */
+const kept = z.object({ plan: planShape, atMs: z.number() });
+
+/** The plan that the other appliance runs, as it showed it last; noted in `file`, because the plan replaces this base too, and the next one has to know that it is under way. */
 export class PeerPlan {
+  readonly #file: string;
   readonly #now: () => number;
   #shown: { plan: Plan; atMs: number } | undefined;
 
-  constructor(now: () => number) {
+  constructor(file: string, now: () => number) {
+    this.#file = file;
     this.#now = now;
+    this.#shown = this.#read();
   }
 
   /** Takes what the peer shows; gives whether it is another than before. What this version does not understand is not shown. */
@@ -48,7 +55,25 @@ export class PeerPlan {
     if (!parsed.success) return false;
     const isNew = JSON.stringify(parsed.data) !== JSON.stringify(this.#shown?.plan);
     this.#shown = { plan: parsed.data, atMs: this.#now() };
+    this.#note();
     return isNew;
+  }
+
+  #note(): void {
+    try {
+      writeFileSync(`${this.#file}.next`, JSON.stringify(this.#shown));
+      renameSync(`${this.#file}.next`, this.#file);
+    } catch {
+      // A full disk: the peer shows its plan again in a few seconds.
+    }
+  }
+
+  #read(): { plan: Plan; atMs: number } | undefined {
+    try {
+      return kept.safeParse(JSON.parse(readFileSync(this.#file, 'utf8'))).data;
+    } catch {
+      return undefined;
+    }
   }
 
   /** What it showed last; nothing once a plan that was at work has not been heard of for long. */

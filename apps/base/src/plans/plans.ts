@@ -74,7 +74,7 @@ export class Plans extends EventEmitter<{ change: [] }> {
     const { store, software, host, addresses, runDir, publicUrl } = options;
     this.#now = options.now ?? Date.now;
     this.#journal = new PlanJournal(store);
-    this.#peerPlan = new PeerPlan(this.#now);
+    this.#peerPlan = new PeerPlan(join(runDir, 'peer-plan.json'), this.#now);
     this.#meter = new ServiceMeter({
       url: `${publicUrl}/login`,
       file: join(runDir, 'plan-service.json'),
