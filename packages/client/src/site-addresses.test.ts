@@ -36,12 +36,26 @@ test('the addresses are tried in turn, each once, and the next round begins wher
 });
 
 test('a client with sessions does not wait long for an address, unless none of them answers in time', () => {
-  const addresses = new SiteAddresses(OWN, () => TOLD);
+  let nowMs = 0;
+  const addresses = new SiteAddresses(
+    OWN,
+    () => TOLD,
+    () => nowMs,
+  );
   const calm = addresses.dialLimitMs(false);
   assert.equal(addresses.dialLimitMs(true), 750);
-  for (const _address of TOLD) addresses.failed();
-  assert.equal(addresses.dialLimitMs(true), 1125);
-  for (let tries = 0; tries < 60; tries++) addresses.failed();
+  const round = (tookMs: number) => {
+    nowMs += tookMs;
+    for (const _address of TOLD) addresses.failed();
+  };
+  round(100);
+  assert.equal(addresses.dialLimitMs(true), 750, 'all refused at once');
+  const limits = [800, 1200, 1800].map((tookMs) => {
+    round(tookMs);
+    return addresses.dialLimitMs(true);
+  });
+  assert.deepEqual(limits, [1125, 1688, 2531]);
+  for (let rounds = 0; rounds < 60; rounds++) round(9000);
   assert.equal(addresses.dialLimitMs(true), calm);
   addresses.accepted();
   assert.equal(addresses.dialLimitMs(true), 750);

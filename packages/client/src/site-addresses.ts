@@ -20,13 +20,17 @@ export class SiteAddresses {
   /** Where the site last took this client. */
   #good: Address | undefined;
   readonly #failed = new Set<string>();
-  /** In which nobody took the client. */
-  #rounds = 0;
+  readonly #now: () => number;
+  /** In which nobody took the client, and somebody did not answer. */
+  #slowRounds = 0;
+  #roundAtMs: number;
 
   /** `told`: what the site last said. */
-  constructor(configured: DialTarget, told: () => ClientSettings['addresses']) {
+  constructor(configured: DialTarget, told: () => ClientSettings['addresses'], now: () => number = () => performance.now()) {
     this.#configured = configured;
     this.#told = told;
+    this.#now = now;
+    this.#roundAtMs = now();
     this.#now = this.#all()[0]!;
   }
 
@@ -49,9 +53,8 @@ export class SiteAddresses {
   /** For one try; `isHurried`: sessions live. Undefined: as long as any dial may take. */
   dialLimitMs(isHurried: boolean): number | undefined {
     if (!this.areSeveral) return undefined;
-    return isHurried
-      ? Math.min(SHARED_DIAL_LIMIT_MS, HURRIED_DIAL_LIMIT_MS * HURRIED_GROWTH ** this.#rounds)
-      : SHARED_DIAL_LIMIT_MS;
+    if (!isHurried) return SHARED_DIAL_LIMIT_MS;
+    return Math.min(SHARED_DIAL_LIMIT_MS, Math.round(HURRIED_DIAL_LIMIT_MS * HURRIED_GROWTH ** this.#slowRounds));
   }
 
   /** Nobody took the client here: whether there is another address that was not tried since the last pause; it is the next. */
@@ -62,7 +65,7 @@ export class SiteAddresses {
     this.#now = next ?? this.#first(all);
     if (next === undefined) {
       this.#failed.clear();
-      this.#rounds += 1;
+      this.#endRound();
     }
     return next !== undefined;
   }
@@ -70,10 +73,18 @@ export class SiteAddresses {
   /** The site took the client here; whether that is elsewhere than the last time. */
   accepted(): boolean {
     this.#failed.clear();
-    this.#rounds = 0;
+    this.#slowRounds = 0;
+    this.#roundAtMs = this.#now();
     const hasMoved = this.#good !== undefined && textOf(this.#good) !== textOf(this.#now);
     this.#good = this.#now;
     return hasMoved;
+  }
+
+  /** Addresses that refuse at once need no more time. */
+  #endRound(): void {
+    const nowMs = this.#now();
+    if (nowMs - this.#roundAtMs >= HURRIED_DIAL_LIMIT_MS) this.#slowRounds += 1;
+    this.#roundAtMs = nowMs;
   }
 
   /** Where the next round begins: where the site was last, if it may still be there. */

@@ -185,7 +185,7 @@ export class ViewerClient {
   /** Grows with each try, up to what an appliance that is only busy may need. */
   #waitLimitMs(): number {
     if (!this.#beats.areExpected) return WELCOME_WAIT_LIMIT_MS;
-    return Math.min(WELCOME_WAIT_LIMIT_MS, HURRIED_WAIT_FIRST_MS * HURRIED_WAIT_GROWTH ** this.#tries++);
+    return Math.min(WELCOME_WAIT_LIMIT_MS, Math.round(HURRIED_WAIT_FIRST_MS * HURRIED_WAIT_GROWTH ** this.#tries++));
   }
 
   /** Gives up a link without waiting for the other end, which may hang. */
