@@ -18,6 +18,10 @@ export const sessionDetached = defineAuditEvent(
   'Nobody has the access session of {user} on {item} open',
 );
 export const sessionResumed = defineAuditEvent('ACCESS_SESSION_RESUMED', '{user} has the access session on {item} open again');
+export const outputMissing = defineAuditEvent(
+  'ACCESS_SESSION_OUTPUT_MISSING',
+  'The recording of the access session of {user} on {item} lacks {bytes} bytes of output: the appliances changed roles before the backup had them',
+);
 export const clientWentAway = defineAuditEvent(
   'ACCESS_SESSION_CLIENT_AWAY',
   'The Jump Client of the access session of {user} on {item} is away',

@@ -47,6 +47,16 @@ describe('the life of an access session', () => {
     assert.equal(bench.clients.counts.get(bench.item.id), 0);
   });
 
+  it('names output that a change of roles has lost in the audit', async () => {
+    await using bench = await started();
+    const session = await bench.openLive();
+    bench.relay.say({ kind: 'gap', session, from: 100, to: 350 });
+    await bench.settled();
+    const [event] = readAudit(bench.database.store, { limit: 1 });
+    const { bytes, from, to } = JSON.parse(event!.details) as Record<string, number>;
+    assert.deepEqual([event!.code, bytes, from, to], ['ACCESS_SESSION_OUTPUT_MISSING', 250, 100, 350]);
+  });
+
   it('never goes unrecorded: when the recording cannot be opened there is no session, and the client is not told to start one', async () => {
     await using bench = await started();
     bench.relay.opens = false;

@@ -370,9 +370,18 @@ export class SessionKeeper {
         session.outBytes = message.outBytes;
         session.inBytes = message.inBytes;
         return this.#options.changed();
+      case 'gap':
+        return this.#noteGap(session, message);
       case 'session-ended':
         return this.#storeEnd(session, message);
     }
+  }
+
+  /** Neither recording nor client has that part of the output any more: the recording says so, and so does the audit. */
+  #noteGap({ row }: LiveSession, { from, to }: { from: number; to: number }): void {
+    this.#log.warn({ session: row.id, from, to }, 'session-output-missing');
+    const event = events.outputMissing({ ...nameSession(row), from, to, bytes: to - from });
+    this.#store.transact(SYSTEM, event, () => undefined);
   }
 
   #opened(session: LiveSession, recordedBytes: number): void {
@@ -429,7 +438,16 @@ export class SessionKeeper {
     const headSha256 = end.headSha256 ?? null;
     this.#store.transact(
       SYSTEM,
-      events.sessionEnded({ ...nameSession(row), reason, exitCode, outBytes, inBytes, recordingBytes, headSha256 }),
+      events.sessionEnded({
+        ...nameSession(row),
+        reason,
+        exitCode,
+        outBytes,
+        inBytes,
+        recordingBytes,
+        headSha256,
+        ...(end.gapBytes !== undefined && { gapBytes: end.gapBytes }),
+      }),
       (tx) => rows.endSession(tx, { id: row.id, reason, endedAtMs, exitCode, outBytes, inBytes, recordingBytes, headSha256 }),
     );
     this.#sessions.delete(row.id);

@@ -5,11 +5,13 @@ import { describe, it } from 'node:test';
 import { AppError } from '@bascule/errors/app-error.ts';
 import { recordingHeader } from '@bascule/protocol/relay-control.ts';
 import { RecordingWriter } from '@bascule/recording/writer.ts';
-import { readAudit } from '@bascule/store/audit.ts';
+import { defineAuditEvent, readAudit } from '@bascule/store/audit.ts';
+import { SYSTEM } from '@bascule/store/store.ts';
 import { encodeRecord, OutputRecord } from '@bascule/wire/records.ts';
 import { contextOf, SessionBench } from '../access-session/testing.ts';
 import { fileName, RECORDING_READERS_LIMIT, RECORDING_READERS_PER_USER_LIMIT, Reports } from './reports.ts';
 
+const noted = defineAuditEvent('REPORTS_TEST_NOTED', 'A row was changed');
 const withCode = (code: string) => (error: unknown) => error instanceof AppError && error.code === code;
 
 /** A session whose recording holds `text`; complete unless `cut`. */
@@ -82,6 +84,15 @@ describe('reports of access sessions', () => {
     assert.equal((await reports.detail(session, undefined, 'reader')).recording, null);
     await assert.rejects(reports.download(contextOf(bench.user), session, undefined, 'recording'), withCode('RECORDING_MISSING'));
     assert.ok(!bench.auditCodes().includes('RECORDING_DOWNLOADED'));
+  });
+
+  it('lead to no file outside of the recordings, whatever the row of another appliance says', async () => {
+    await using bench = await startedBench();
+    const { session, reports, file } = await recorded(bench, 'hello');
+    bench.database.store.transact(SYSTEM, noted({}), (tx) =>
+      tx.run('UPDATE access_sessions SET recording_file = ? WHERE id = ?', '../keys/site.key', session),
+    );
+    assert.equal((await reports.download(contextOf(bench.administrator), session, undefined, 'recording')).file, file);
   });
 
   it('are private, with the same answer for what is missing and what is not theirs; each download is audited', async () => {

@@ -2,6 +2,7 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { notFound } from '@bascule/errors/app-error.ts';
 import type { AccessSessionRow, accessSessionDetail } from '@bascule/protocol/api/access-sessions.ts';
+import { copyPath } from '@bascule/protocol/pair-data.ts';
 import { asciicastLines } from '@bascule/recording/asciicast.ts';
 import { readFacts } from '@bascule/recording/reader.ts';
 import { defineAuditEvent } from '@bascule/store/audit.ts';
@@ -87,7 +88,7 @@ export class Reports {
   #find(id: string, ownerId: string | undefined): { session: AccessSessionRow; file: string } {
     const found = this.#sessions.find(id);
     if (found === undefined || (ownerId !== undefined && found.session.userId !== ownerId)) throw notFound();
-    return { session: found.session, file: join(this.#recordingsDir, found.recordingFile) };
+    return { session: found.session, file: join(this.#recordingsDir, ownFile(id, found.recordingFile)) };
   }
 
   async #facts(file: string, readerId: string): Promise<RecordingFacts | null> {
@@ -98,7 +99,14 @@ export class Reports {
     });
     if (facts === undefined) return null;
     const complete = facts.end !== undefined;
-    return { bytes: facts.wholeBytes, complete, headSha256: complete ? facts.headSha256 : null, durationMs: facts.durationMs };
+    const missingBytes = facts.gaps.reduce((sum, { from, to }) => sum + to - from, 0);
+    return {
+      bytes: facts.wholeBytes,
+      complete,
+      headSha256: complete ? facts.headSha256 : null,
+      durationMs: facts.durationMs,
+      ...(missingBytes > 0 && { missingBytes }),
+    };
   }
 
   #takeReader(userId: string): Disposable {
@@ -108,6 +116,11 @@ export class Reports {
     this.#readers.push(userId);
     return { [Symbol.dispose]: () => void this.#readers.splice(this.#readers.indexOf(userId), 1) };
   }
+}
+
+/** A row may come from the archive of the other appliance: what leads out of the folder of recordings is no name of one. */
+function ownFile(id: string, recordingFile: string): string {
+  return copyPath.safeParse(recordingFile).success ? recordingFile : `${id}.bsr`;
 }
 
 async function sizeOf(file: string): Promise<number | undefined> {

@@ -56,7 +56,14 @@ export const accessSessionReport = z.object({ sessions: z.array(accessSessionRow
 export const accessSessionDetail = z.object({
   session: accessSessionRow,
   recording: z
-    .object({ bytes: byteCount, complete: z.boolean(), headSha256: z.string().nullable(), durationMs: z.number().nonnegative() })
+    .object({
+      bytes: byteCount,
+      complete: z.boolean(),
+      headSha256: z.string().nullable(),
+      durationMs: z.number().nonnegative(),
+      /** Bytes of output that are in none of its frames: lost when the appliances of a pair changed roles. Absent: none. */
+      missingBytes: byteCount.optional(),
+    })
     .nullable(),
 });
 /** GET reports/access-sessions/:id/recording (application/octet-stream), .../asciicast (application/x-asciicast) */

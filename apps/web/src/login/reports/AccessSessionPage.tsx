@@ -116,6 +116,14 @@ function RecordingFacts({ recording, running }: { recording: NonNullable<AccessS
           ],
           [t('login:reports.recordingSize'), formatBytes(recording.bytes)],
           [t('login:session.length'), formatDuration(recording.durationMs)],
+          ...(recording.missingBytes === undefined
+            ? []
+            : [
+                [t('login:reports.missing'), t('login:reports.missingBytes', { size: formatBytes(recording.missingBytes) })] as [
+                  string,
+                  string,
+                ],
+              ]),
           ...(recording.headSha256 === null
             ? []
             : [[t('login:reports.head'), <code key="head">{recording.headSha256}</code>] as [string, React.ReactNode]]),
