@@ -4,7 +4,6 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, it, type TestContext } from 'node:test';
-import { z } from 'zod';
 import { jumpGroups } from '@bascule/protocol/api/jump.ts';
 import { ApiClient } from '@bascule/testkit/api-client.ts';
 import { NetworkPair, SHARED_ADDRESS, whyNoNetworkPair } from '@bascule/testkit/network-pair.ts';

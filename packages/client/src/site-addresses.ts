@@ -20,17 +20,17 @@ export class SiteAddresses {
   /** Where the site last took this client. */
   #good: Address | undefined;
   readonly #failed = new Set<string>();
-  readonly #now: () => number;
+  readonly #clock: () => number;
   /** In which nobody took the client, and somebody did not answer. */
   #slowRounds = 0;
   #roundAtMs: number;
 
   /** `told`: what the site last said. */
-  constructor(configured: DialTarget, told: () => ClientSettings['addresses'], now: () => number = () => performance.now()) {
+  constructor(configured: DialTarget, told: () => ClientSettings['addresses'], clock: () => number = () => performance.now()) {
     this.#configured = configured;
     this.#told = told;
-    this.#now = now;
-    this.#roundAtMs = now();
+    this.#clock = clock;
+    this.#roundAtMs = clock();
     this.#now = this.#all()[0]!;
   }
 
@@ -74,7 +74,7 @@ export class SiteAddresses {
   accepted(): boolean {
     this.#failed.clear();
     this.#slowRounds = 0;
-    this.#roundAtMs = this.#now();
+    this.#roundAtMs = this.#clock();
     const hasMoved = this.#good !== undefined && textOf(this.#good) !== textOf(this.#now);
     this.#good = this.#now;
     return hasMoved;
@@ -82,7 +82,7 @@ export class SiteAddresses {
 
   /** Addresses that refuse at once need no more time. */
   #endRound(): void {
-    const nowMs = this.#now();
+    const nowMs = this.#clock();
     if (nowMs - this.#roundAtMs >= HURRIED_DIAL_LIMIT_MS) this.#slowRounds += 1;
     this.#roundAtMs = nowMs;
   }
