@@ -250,7 +250,8 @@ describe('two appliances in a browser', { concurrency: false }, () => {
       await north.ask('split');
       await north.picture('23-split-asked');
       await north.confirm('split', text('failover:split.understood'));
-      await north.headline('none');
+      await Promise.all([north.headline('split'), south.headline('split')]);
+      await typeAndRead();
       await north.picture('24-split');
       await south.picture('24-split');
       assert.deepEqual([...north.complaints, ...south.complaints], []);

@@ -162,7 +162,9 @@ export function states(nowMs = Date.now()): Record<string, FailoverState> {
     fileBytes: 0,
     asOfMs: nowMs - 50 * SECOND_MS,
   };
-  const { self: backup } = backupState({}, nowMs);
+  const { self } = backupState({}, nowMs);
+  const { peer: other } = primaryState({}, nowMs);
+  if (other === null) throw new Error('a primary has a peer');
   const copying = (primaryState({}, nowMs).copy ?? undefined) as NonNullable<FailoverState['copy']>;
   return {
     none: primaryState({ ...UNPAIRED, self: ALONE, roles: [] }, nowMs),
@@ -170,7 +172,7 @@ export function states(nowMs = Date.now()): Record<string, FailoverState> {
       { ...UNPAIRED, self: ALONE, roles: [], preSharedKey: { isSet: false, checkValue: null, changedAtMs: null } },
       nowMs,
     ),
-    broken: primaryState({ ...APART, self: { ...ALONE, epoch: 7 }, peer: { ...backup, role: 'read-only' }, broken }, nowMs),
+    broken: primaryState({ ...APART, self: { ...ALONE, epoch: 7 }, peer: { ...other, role: 'read-only' }, broken }, nowMs),
     establishing: primaryState(
       {
         ...UNPAIRED,
@@ -234,7 +236,13 @@ export function states(nowMs = Date.now()): Record<string, FailoverState> {
       nowMs,
     ),
     'read-only': backupState(
-      { ...APART, self: { ...backup, role: 'read-only' }, peer: { ...ALONE, epoch: 7 }, broken, readOnly: 'broken' },
+      {
+        ...APART,
+        self: { ...self, role: 'read-only' },
+        peer: { ...other, role: 'single', clientsOnline: 412, sessions: 2 },
+        broken,
+        readOnly: 'broken',
+      },
       nowMs,
     ),
     restored: primaryState({ self: { ...sideOf({}), role: 'read-only', epoch: 5 }, readOnly: 'restored' }, nowMs),
@@ -320,12 +328,12 @@ export function previewOf(red: readonly string[] = []): EstablishPreview {
 }
 
 /** The header that goes with `state`. */
-export function headerOf({ self, peer, peerState, alarms, settings }: FailoverState): ApplianceHeader {
+export function headerOf({ self, peer, peerState, broken, alarms, settings }: FailoverState): ApplianceHeader {
   const isHere = self.role === 'primary' || self.role === 'single';
   return {
     appliance: self.appliance,
     role: self.role,
-    peer: peer === null || peerState === 'none' ? null : { name: peer.appliance, state: peerState },
+    peer: peer === null || peerState === 'none' || broken !== null ? null : { name: peer.appliance, state: peerState },
     primaryUrl: isHere ? null : PRIMARY_URL,
     alarms: alarms.map(({ code }) => code),
     backupOperations: settings.backupOperations,

@@ -2,7 +2,7 @@ import { useTranslation } from 'react-i18next';
 import type { FailoverState } from '@bascule/protocol/api/failover.ts';
 import { StateMark } from '../../shared/Section.tsx';
 import { formatDuration, formatInstant } from '../../shared/format.ts';
-import { isFirstCopy, namesOf, toneOf, type PageKind } from './failover-model.ts';
+import { isFirstCopy, isSplit, namesOf, toneOf, type PageKind } from './failover-model.ts';
 import classes from './failover.module.css';
 
 interface FailoverHeadlineProps {
@@ -17,14 +17,15 @@ export function FailoverHeadline({ state, kind, nowMs }: FailoverHeadlineProps) 
   const tone = toneOf(kind, state);
   const isPaired = kind === 'primary' || kind === 'backup';
   const { broken } = state;
+  const said = isSplit(state) ? 'split' : kind;
   const names = namesOf(state);
   return (
     <div className={classes['headline']} data-tone={tone}>
       <p role="status" aria-live="polite" className={classes['headlineText']}>
-        <StateMark tone={tone}>{t(`failover:headline.${kind}`, names)}</StateMark>
+        <StateMark tone={tone}>{t(`failover:headline.${said}`, names)}</StateMark>
       </p>
       <p className={classes['headlineNote']}>
-        {t(`failover:headlineNote.${isPaired && isFirstCopy(state) ? 'first-copy' : kind}`, names)}
+        {t(`failover:headlineNote.${isPaired && isFirstCopy(state) ? 'first-copy' : said}`, names)}
       </p>
       {broken !== null && (kind === 'broken' || kind === 'read-only') && (
         <p className={classes['headlineNote']}>

@@ -6,6 +6,7 @@ import {
   acceptedLossOf,
   addressFaults,
   clientsThatLostPeer,
+  isSplit,
   losesAnything,
   namesOf,
   pageKindOf,
@@ -73,6 +74,14 @@ test('every state has a page of its own, and a conflict comes before all', () =>
     ['both-primary', { ...self('primary'), peerState: 'unreachable', conflict, busy }],
   ];
   for (const [kind, change] of kinds) assert.equal(pageKindOf(stateOf(change)), kind);
+});
+
+test('a broken relationship is a split one when both serve, each with its own history', () => {
+  const broken = { peer: 'bravo', endpoint: { host: 'b', port: 443 }, atMs: NOW, by: 'ann' };
+  const side = { ...SIDE, role: 'single' as const };
+  assert.ok(isSplit(stateOf({ self: side, peer: { ...side, history: 'other' }, broken })));
+  assert.ok(!isSplit(stateOf({ self: side, peer: { ...side, role: 'read-only', history: 'other' }, broken })));
+  assert.ok(!isSplit(stateOf({ self: side, peer: side, broken })));
 });
 
 test('two machines of one name are told apart by their addresses', () => {

@@ -40,6 +40,12 @@ function readOnlyKindOf({ readOnly, roles, self }: FailoverState): PageKind {
   return reason === 'restored' || reason === 'superseded' ? reason : 'read-only';
 }
 
+/** Whether the other side of a broken relationship has been split off, so that each is a site with a history of its own. */
+export function isSplit({ self, peer, broken }: Pick<FailoverState, 'self' | 'peer' | 'broken'>): boolean {
+  const serves = ({ role }: FailoverState['self']) => role === 'single' || role === 'primary';
+  return broken !== null && peer !== null && serves(self) && serves(peer) && peer.history !== self.history;
+}
+
 /** What the two are called: by their names, and by their addresses too when two machines have one name. */
 export function namesOf({ self, peer, broken }: Pick<FailoverState, 'self' | 'peer' | 'broken'>): { self: string; peer: string } {
   const there = { name: peer?.appliance ?? broken?.peer ?? '', endpoint: peer?.endpoint ?? broken?.endpoint ?? null };
