@@ -52,6 +52,8 @@ export const pairStateAnswer = z.object({
   rolesAgree: z.boolean(),
   /** Whether the relationship was not broken, as the answering side knows it. */
   isActive: z.boolean().optional(),
+  /** An upgrade plan has broken it, and establishes it again. */
+  isApartForPlan: z.boolean().optional(),
   /** Why the answering side is `read-only`. */
   readOnly: z.enum(['broken', 'restored', 'superseded']).nullable().optional(),
   /** Of what it has archived and the other side has not yet taken into its history (B136): fetched by GET `/archives/<id>`. */
@@ -61,6 +63,18 @@ export const pairStateAnswer = z.object({
     .optional(),
   /** Of the relationship: a backup follows those of its primary. */
   settings: pairSettings.optional(),
+  /** Of a backup: how far its copy is, while a first copy is fetched too (then nothing is said on `/follow`). */
+  copying: z
+    .object({
+      isSnapshot: z.boolean(),
+      databaseBytesLeft: byteCount,
+      recordingBytesLeft: byteCount,
+      fileBytesLeft: byteCount,
+      bytesPerSecond: z.number().nonnegative(),
+      /** When it last had everything, by its own clock. */
+      completedAtMs: instantMs.nullable(),
+    })
+    .optional(),
   /** When the answering backup last found all its tables equal to the primary's. */
   comparedAtMs: instantMs.nullable().optional(),
   /** SHA-256 over the site keys that both sides have: they differ when the site identity was rotated. */
@@ -135,7 +149,12 @@ export const roleOrder = z.discriminatedUnion('kind', [
     /** Of two sides that say `backup` a person has chosen this one. */
     isFix: z.boolean().optional(),
   }),
-  z.object({ kind: z.literal('break'), by: z.string().max(200) }),
+  z.object({
+    kind: z.literal('break'),
+    by: z.string().max(200),
+    /** By an upgrade plan, which establishes it again. */
+    isForPlan: z.boolean().optional(),
+  }),
   /** To the other side of a relationship that was broken: be the backup of it again. What it has changed of its own meanwhile is archived. */
   z.object({ kind: z.literal('establish-again'), statement: signedStatement, by: z.string().max(200), mode: pairMode }),
 ]);

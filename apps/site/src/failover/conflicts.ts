@@ -35,6 +35,11 @@ export class Conflicts {
     return { kind: since.kind, sinceMs: since.atMs, sides, recommended };
   }
 
+  /** Whether the two disagree at this moment, be it for long or not. */
+  get isApart(): boolean {
+    return this.#kind() !== undefined;
+  }
+
   /** Whether there is a conflict, without asking anybody. */
   look(): { kind: ConflictKind; atMs: number } | undefined {
     const kind = this.#kind();

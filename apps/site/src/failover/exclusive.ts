@@ -27,8 +27,9 @@ export class Exclusive {
 
   /** Resolves when nothing is under way, or after `limitMs`. */
   async idle(limitMs: number): Promise<void> {
-    if (this.#ended === undefined) return;
-    await Promise.race([this.#ended.promise, delay(limitMs, undefined, { ref: false })]);
+    const endMs = performance.now() + limitMs;
+    for (let leftMs = limitMs; this.#ended !== undefined && leftMs > 0; leftMs = endMs - performance.now())
+      await Promise.race([this.#ended.promise, delay(leftMs, undefined, { ref: false })]);
   }
 
   /** Does `work` when nothing else is under way. Throws `FAILOVER_BUSY`, and what `work` throws. */

@@ -13,6 +13,26 @@ export function notWriting(): AppError {
   );
 }
 
+/** The change was made here, and whether it stays is not known: this side lost the site before the other one had it. */
+export function notConfirmed(): AppError {
+  return new AppError(
+    'unavailable',
+    'FAILOVER_NOT_CONFIRMED',
+    'The appliances changed roles before the other one had this change: reload the page, and look whether it was made.',
+    { retryAfterSeconds: 1 },
+  );
+}
+
+/** Too many changes wait for the other side. */
+export function peerTooSlow(): AppError {
+  return new AppError(
+    'unavailable',
+    'FAILOVER_PEER_SLOW',
+    'Too many changes wait for the other appliance: nothing was changed. Try again in a moment.',
+    { retryAfterSeconds: 1 },
+  );
+}
+
 /** A change was asked for at a backup; `primaryUrl` is where it can be made. */
 export function changeAtPrimary(primaryUrl: string | null): AppError {
   return new AppError(
@@ -61,6 +81,25 @@ export function busy(what: string): AppError {
       retryAfterSeconds: 2,
       params: { what },
     },
+  );
+}
+
+/** The relationship is broken, and the other side's word counts no more. */
+export function brokenOff(appliance: string): AppError {
+  return new AppError(
+    'conflict',
+    'FAILOVER_ROLE_UNFIT',
+    `The relationship with ${appliance} is broken: establish it again with the pre-shared key, at the appliance that is to be primary.`,
+  );
+}
+
+/** An epoch that nobody can have come to. */
+export function epochTooHigh(epoch: number): AppError {
+  return new AppError(
+    'conflict',
+    'FAILOVER_EPOCH_TOO_HIGH',
+    `Epoch ${epoch} is far above every one that is known here: it is not accepted. Look at both appliances.`,
+    { params: { epoch } },
   );
 }
 

@@ -13,8 +13,12 @@ export function sourceOf(pair: Pair): FollowSource {
     store: () => database.store,
     history: () => records().self.history,
     statement: () => records().self.statement,
-    mayServe: () => records().serves,
-    acked: (seq, headSeq) => pair.parts.gate.acked(seq, headSeq),
+    mayServe: () => records().serves && records().trustsPeer,
+    begun: (seq, headSeq) => pair.parts.gate.begun(seq, headSeq),
+    acked: (seq, headSeq) => {
+      pair.parts.gate.acked(seq, headSeq);
+      pair.copy.noteAcked(false);
+    },
     gone: () => {
       pair.follower = undefined;
       pair.parts.gate.gone();

@@ -5,9 +5,10 @@ import { SYSTEM, type Context } from '@bascule/store/store.ts';
 import * as errors from './failover-errors.ts';
 import { handedOver } from './failover-events.ts';
 import { faultPoint, faultPointNow } from './fault-points.ts';
+import { promoteByLease } from './promotion.ts';
 import type { PairParts } from './pair-parts.ts';
 import type { RolesOptions } from './roles.ts';
-import { ownStatement } from './statements.ts';
+import { EPOCH_LEAP_MAX, ownStatement } from './statements.ts';
 
 /** The source of a hand-over has told the follower everything within this, or goes on as before. */
 const LAST_ENTRIES_LIMIT_MS = 10_000;
@@ -32,7 +33,7 @@ export class HandOver {
   /** The side that has the site: writes no more, sends the rest, and signs it over. */
   async give(by: string, toEpoch: number): Promise<RoleAnswer> {
     const { records, serving, database, gate, statements, config, now, source } = this.#parts;
-    const { change, exclusive, lease, holdWriting, highestEpoch } = this.#options;
+    const { change, exclusive, lease, holdWriting, highestEpoch, settling } = this.#options;
     const { peer, self } = records;
     if (peer === undefined) throw errors.noPair();
     const known = ownStatement(self.statement);
@@ -40,6 +41,7 @@ export class HandOver {
       return { ok: true, statement: self.statement, seq: database.store?.head().seq };
     if (!records.serves) throw errors.roleUnfit(`${config.applianceName} is not the primary.`);
     if (toEpoch <= highestEpoch()) throw errors.roleUnfit('That epoch was given out already: look at both appliances.');
+    if (toEpoch > highestEpoch() + EPOCH_LEAP_MAX) throw errors.epochTooHigh(toEpoch);
     if (!source.isFollowed) throw errors.roleUnfit('The other appliance does not follow: wait until it has caught up.');
     const answered = Promise.withResolvers<RoleAnswer>();
     const work = exclusive.run('hand-over', async (step) => {
@@ -48,6 +50,7 @@ export class HandOver {
       step('ending');
       await faultPoint('swap/ending');
       try {
+        await settling.begin();
         await serving.stop();
         holdWriting(true);
         await faultPoint('swap/stopped');
@@ -71,7 +74,11 @@ export class HandOver {
         answered.resolve({ ok: true, statement, seq });
       } finally {
         holdWriting(false);
-        if (records.serves) await serving.start();
+        settling.end();
+        if (records.serves) {
+          lease.resume();
+          await serving.start();
+        }
       }
       await faultPoint('swap/answered');
       records.store.transact(SYSTEM, handedOver({ to: peer.name, epoch: toEpoch, by }), () => undefined);
@@ -100,13 +107,7 @@ export class HandOver {
       if (holder !== key.sha256 || epoch !== toEpoch) throw errors.peerRefused(undefined, undefined);
       faultPointNow('swap/handed-over');
       const claimed = await lease.claim({ handed: statement });
-      await change.promote({
-        context,
-        by,
-        reason: 'swapped',
-        epoch: claimed?.epoch ?? toEpoch,
-        statement: claimed?.statement ?? statement,
-      });
+      await promoteByLease({ change, lease }, claimed, { context, by, reason: 'swapped', epoch: toEpoch, statement });
     } finally {
       // The read-only side of a broken relationship followed for this alone.
       if (records.self.role === 'read-only') await sink.stop();
@@ -133,6 +134,7 @@ export class HandOver {
   /** Pulls what the other side has, without a change of roles; for a broken relationship whose other side went on. Throws as `#whenNear`. */
   async pull(): Promise<void> {
     const { records, sink, watch } = this.#parts;
+    if (records.peer !== undefined && !records.trustsPeer) throw errors.brokenOff(records.peer.name);
     await this.#options.exclusive.run('pull', async (step) => {
       if (!(await watch.ask())) throw errors.peerUnreachable();
       sink.start();

@@ -1,13 +1,15 @@
 /** The backup has the site keys that the primary has: when the site identity was rotated, it fetches the new ones over the pinned link (docs/decisions/0203). */
 import { createHash } from 'node:crypto';
-import { cpSync, mkdirSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { openKeyWrap, type KeyWrap } from '@bascule/accounts/key-wrap.ts';
 import { siteKeys, type SiteKeys } from '@bascule/protocol/pair-establish.ts';
 import { defineAuditEvent } from '@bascule/store/audit.ts';
 import { SYSTEM } from '@bascule/store/store.ts';
 import { roleUnfit } from './failover-errors.ts';
-import { PAIR_KEY_FILE } from './pair-key.ts';
+import { archiveKeys } from './key-archive.ts';
 import type { PairParts } from './pair-parts.ts';
+import { readValue, removeValue, writeValue } from './pair-store.ts';
 import { PAIR_WRAP_KEY_FILE } from './pre-shared-key.ts';
 import { collectSiteKeys, writeSiteKeys } from './sealed-keys.ts';
 
@@ -18,6 +20,12 @@ const keysRenewed = defineAuditEvent<{ primary: string }>(
   'FAILOVER_KEYS_RENEWED',
   'Took over the site keys that {primary} has now',
 );
+
+const keysReceived = defineAuditEvent<{ primary: string }>(
+  'FAILOVER_KEYS_RECEIVED',
+  'Received the site keys that {primary} has now',
+);
+const PURPOSE = 'site keys of the primary';
 
 export class KeyRenewal {
   readonly #parts: PairParts;
@@ -53,22 +61,42 @@ export class KeyRenewal {
       .finally(() => (this.#running = undefined));
   }
 
+  /**
+   * Puts in place what was received: several files, so it is in pair.db before the first of them is replaced, and what a cut left half done is finished at the next start, before
+   * anything opens a key that does not fit its certificate. The former keys are archived first (I5).
+   */
+  finish(): void {
+    const { records, config } = this.#parts;
+    const pending = readValue(records.store, 'pendingKeys');
+    if (pending === undefined) return;
+    const text = this.#wrap().unwrap(Buffer.from(pending.wrapped, 'base64'), PURPOSE);
+    const keys = siteKeys.parse(JSON.parse(Buffer.from(text).toString('utf8')));
+    mkdirSync(config.paths.archive, { recursive: true, mode: 0o700 });
+    archiveKeys(config.paths.keys, join(config.paths.archive, pending.folder));
+    writeSiteKeys(config.paths.keys, keys);
+    records.store.transact(SYSTEM, keysRenewed({ primary: pending.primary }), (tx) => removeValue(tx, 'pendingKeys'));
+  }
+
   async settled(): Promise<void> {
     await this.#running;
   }
 
+  #wrap(): KeyWrap {
+    return openKeyWrap(join(this.#parts.config.paths.keys, PAIR_WRAP_KEY_FILE));
+  }
+
   async #fetch(theirs: string): Promise<void> {
-    const { dial, config, records, serving, now } = this.#parts;
+    const { dial, records, serving, now } = this.#parts;
     const { body } = await dial.request('GET', '/keys');
     const keys = siteKeys.parse(body);
     if (hashOf(keys) !== theirs) throw new Error('the keys came with errors');
-    const { keys: folder, archive } = config.paths;
-    const kept = join(archive, `${new Date(now()).toISOString().replaceAll(':', '').slice(0, 17)}Z-keys`);
-    mkdirSync(archive, { recursive: true, mode: 0o700 });
-    const ofAppliance = [PAIR_KEY_FILE, PAIR_WRAP_KEY_FILE];
-    cpSync(folder, kept, { recursive: true, filter: (file) => !ofAppliance.includes(basename(file)) });
-    writeSiteKeys(folder, keys);
-    records.store.transact(SYSTEM, keysRenewed({ primary: records.peer?.name ?? '' }), () => undefined);
+    const wrapped = Buffer.from(this.#wrap().wrap(Buffer.from(JSON.stringify(keys)), PURPOSE)).toString('base64');
+    const folder = `${new Date(now()).toISOString().replaceAll(':', '').slice(0, 17)}Z-keys-${theirs.slice(0, 8)}`;
+    const primary = records.peer?.name ?? '';
+    records.store.transact(SYSTEM, keysReceived({ primary }), (tx) =>
+      writeValue(tx, 'pendingKeys', { wrapped, folder, primary }),
+    );
+    this.finish();
     // Clients are turned away with the identity that they trust now.
     await serving.stop();
     await serving.start();

@@ -55,7 +55,7 @@ export class PairLease implements LeaseOfRoles {
       log.info({ epoch }, 'failover.lease-won');
       options.won({ epoch, statement }).catch((error: unknown) => {
         log.error({ err: error, epoch }, 'failover.lease-not-used');
-        void this.#lease.release({ peerInSync: false });
+        void this.giveBack(epoch);
       });
     });
     this.#lease.onLost(() => {
@@ -141,6 +141,18 @@ export class PairLease implements LeaseOfRoles {
 
   async release(peerInSync: boolean): Promise<void> {
     await this.#lease.release({ peerInSync });
+  }
+
+  resume(): void {
+    this.#facts = '';
+    this.apply();
+  }
+
+  /** Nothing was written in `epoch`: whoever was up to date before is so still. */
+  async giveBack(epoch: number): Promise<void> {
+    const wrote = (this.#options.parts.database.store?.head().epoch ?? 0) >= epoch;
+    await this.#lease.release({ peerInSync: !wrote });
+    this.resume();
   }
 
   async claim(

@@ -5,7 +5,7 @@ import { SYSTEM } from '@bascule/store/store.ts';
 import { servesAs } from './pair-records.ts';
 import type { Pair } from './pair.ts';
 import type { RoleChange } from './role-change.ts';
-import { isAbove, ownStatement } from './statements.ts';
+import { EPOCH_LEAP_MAX, isAbove, ownStatement } from './statements.ts';
 
 /** With automatic failover a primary that starts waits so long for the lease before it serves as a standby meanwhile. */
 const LEASE_START_WAIT_MS = 3000;
@@ -85,7 +85,9 @@ export class PairOpening {
       if (side.history === records.self.history) this.#peerLog = peerLog;
       if (signed === null) return;
       const statement = await statements.read(signed);
-      if (statement.history === records.self.history && statement.holder !== key.sha256) this.#overruledBy = statement;
+      const isCredible = statement.epoch <= records.self.epoch + EPOCH_LEAP_MAX;
+      if (isCredible && statement.history === records.self.history && statement.holder !== key.sha256)
+        this.#overruledBy = statement;
     } catch (error) {
       log.info({ err: error }, 'failover.peer-not-asked');
     }

@@ -93,7 +93,7 @@ export class PairOrders {
       case 'sync-now':
         return await pair.syncNow();
       case 'break':
-        return await pair.roles.breakUp(context);
+        return await pair.roles.breakUp(context, { isForPlan: true });
       case 'establish-again':
         if (order.primary !== own) return await pair.askPeerTo('establish-again');
         return await pair.roles.establishAgain(context);

@@ -55,6 +55,11 @@ export class PairRecords {
     return this.#peer?.state === 'active';
   }
 
+  /** Whether the word of the other side still counts: a relationship that an upgrade plan has broken goes on when the plan is done. */
+  get trustsPeer(): boolean {
+    return this.isActive || (this.#peer?.state === 'broken' && this.#peer.apart === 'plan');
+  }
+
   /** Whether this role writes site.db and serves people and clients. */
   get serves(): boolean {
     return servesAs(this.#self.role);

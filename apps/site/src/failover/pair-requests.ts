@@ -35,8 +35,13 @@ export interface PairRequestsOptions {
   witness(request: z.infer<typeof witnessRequest>): Promise<void>;
   /** Work that the other side's plan wants done here; begun once, and asked for until it is done. */
   work(kind: WorkKind): Promise<PairDone>;
+  /** Whether the word of the peer counts: not any more when the relationship was broken for good. */
+  trustsPeer(): boolean;
   log: Log;
 }
+
+/** What a peer may ask whose word does not count: how this side is, and orders, of which it heeds those that such a one may give. */
+const FOR_ALL = new Set(['GET /state', 'POST /role']);
 
 type Handler = (request: IncomingMessage, response: ServerResponse, id: string) => Promise<void>;
 
@@ -67,6 +72,10 @@ export class PairRequests {
     for (const [method, pattern, handler] of this.#handlers) {
       const match = request.method === method ? pattern.exec(request.url ?? '') : null;
       if (match === null) continue;
+      if (!this.#options.trustsPeer() && !FOR_ALL.has(`${method} ${request.url}`)) {
+        response.writeHead(403, { connection: 'close' }).end();
+        return;
+      }
       handler(request, response, match[1] ?? '').catch((error: unknown) => this.#fail(response, error));
       return;
     }

@@ -57,6 +57,8 @@ export const pairPeer = z.object({
   ownEndpoint: endpoint,
   sinceMs: z.number(),
   by: z.string().max(200),
+  /** Of a broken relationship: by whose word. Absent: a person's here. */
+  apart: z.enum(['plan', 'peer']).optional(),
 });
 export type PeerRecord = z.infer<typeof pairPeer>;
 
@@ -80,6 +82,8 @@ const VALUES = {
   sourceHead: z.object({ seq: z.number().int().nonnegative(), atMs: z.number() }),
   /** A person (or the signed word of a takeover) has decided that what is here gives way to the other side's: it is archived, and a copy taken. */
   giveWay: z.object({ by: z.string().max(200), atMs: z.number(), reason: z.string().max(100) }),
+  /** Site keys that came from the primary, wrapped by the key of this appliance, and are being put in place; `folder` of the archive takes the former ones. */
+  pendingKeys: z.object({ wrapped: z.base64(), folder: z.string().max(100), primary: z.string().max(100) }),
   /** Archives whose history the primary is to take. */
   offers: z.array(z.object({ id: z.string(), file: z.string(), bytes: z.number(), sha256: z.string() })),
   /** The witness, as a person enrolled this appliance there. */

@@ -21,7 +21,7 @@ import { Establishing, type CertificateExchange } from './establish.ts';
 import { establishingOptions } from './establish-here.ts';
 import { Exclusive } from './exclusive.ts';
 import type { Serving } from './failover.ts';
-import { notWriting, peerRefused, witnessNeeded } from './failover-errors.ts';
+import { peerRefused, witnessNeeded } from './failover-errors.ts';
 import { settingsChanged } from './failover-events.ts';
 import { type FollowerStatus } from './follow-source.ts';
 import { GivenWay } from './given-way.ts';
@@ -45,11 +45,13 @@ import { PeerWork } from './peer-work.ts';
 import { PeerGate } from './peer-gate.ts';
 import { PeerWatch, type PairTiming } from './peer-watch.ts';
 import { PreSharedKey } from './pre-shared-key.ts';
+import { RelaySettling } from './relay-settling.ts';
 import { RoleChange } from './role-change.ts';
 import { byPeer, Roles } from './roles.ts';
 import type { SiteDatabase } from './site-database.ts';
+import { ReplyGate } from './reply-gate.ts';
 import { Snapshots } from './snapshots.ts';
-import { ownStatement, StatementSource } from './statements.ts';
+import { EPOCH_LEAP_MAX, ownStatement, StatementSource } from './statements.ts';
 
 /** A change of roles that is under way at an orderly end may finish within this; else the next start goes on with it. */
 const CLOSE_LIMIT_MS = 1000;
@@ -108,7 +110,11 @@ export class Pair {
   readonly keyRenewal: KeyRenewal;
   readonly copy: CopyProgress;
   readonly word: PeerWord;
-  #isWritingHeld = false;
+  readonly settling = new RelaySettling({ copy: () => this.relayCopy, changed: () => this.#options.changed() });
+  readonly #replies = new ReplyGate(
+    () => this.parts,
+    () => this.lease,
+  );
   #isStarted = false;
 
   private constructor(options: PairOptions, key: PairKey) {
@@ -179,6 +185,8 @@ export class Pair {
       exclusive: this.exclusive,
       lease: this.lease,
       exposure: () => this.exposure(),
+      isInConflict: () => this.#conflicts.isApart,
+      settling: this.settling,
       highestEpoch: () => this.#highestEpoch(),
       holdWriting: (isHeld) => this.holdWriting(isHeld),
     });
@@ -195,6 +203,7 @@ export class Pair {
       keys: async () => this.keyRenewal.give(),
       work: (kind) => this.#work.begin(kind),
       witness: ({ endpoint, code }) => this.lease.enrol(byPeer(records.peer?.name ?? ''), endpoint, code),
+      trustsPeer: () => records.trustsPeer,
       log,
     });
     this.#door = new PairDoor({
@@ -219,6 +228,8 @@ export class Pair {
   /** Opens pair key and records, and finishes what a cut left half done, before site.db is opened. */
   static async open(options: PairOptions): Promise<Pair> {
     const pair = new Pair(options, await PairKey.open(options.config.paths.keys));
+    pair.keyRenewal.finish();
+    pair.copy.assumeAcked();
     pair.#opening.noteRestored();
     await pair.establishing.resume();
     pair.lease.apply();
@@ -252,13 +263,17 @@ export class Pair {
 
   /** Store option: throws while this side must not write. */
   mayWrite(): void {
-    if (this.#isWritingHeld || !this.parts.records.serves) throw notWriting();
-    this.lease.assertHeld();
+    this.#replies.mayWrite();
   }
 
-  /** Nothing is written until `false`: the last entries are on their way, or somebody else has the site. */
+  /** As `ReplyGate.holdWriting`. */
   holdWriting(isHeld: boolean): void {
-    this.#isWritingHeld = isHeld;
+    this.#replies.holdWriting(isHeld);
+  }
+
+  /** As `ReplyGate.overrule`. */
+  overrule(isOverruled: boolean): void {
+    this.#replies.overrule(isOverruled);
   }
 
   /** As `PairOpening.waits`. */
@@ -278,7 +293,7 @@ export class Pair {
 
   /** Whether nothing holds back writing just now. */
   get isWriting(): boolean {
-    return !this.#isWritingHeld;
+    return this.#replies.isWriting;
   }
 
   /** What is left of the lease; null: none is needed. */
@@ -286,11 +301,9 @@ export class Pair {
     return this.lease.leftMs;
   }
 
-  /** Resolves when the reply to what was changed until now may be given. */
+  /** As `ReplyGate.beforeReply`. */
   async beforeReply(): Promise<void> {
-    await this.parts.gate.beforeReply();
-    // What was written while the lease was held is told to nobody once it is not.
-    if (this.parts.records.serves) this.lease.assertHeld();
+    await this.#replies.beforeReply();
   }
 
   acceptLink(socket: Socket, head: Uint8Array): void {
@@ -394,11 +407,13 @@ export class Pair {
     snapshots.close();
     this.#refusals.close();
     this.copy.noteFigures(true);
+    this.copy.noteAcked(true);
   }
 
   #highestEpoch(): number {
     const { records, database, watch, config } = this.parts;
-    const heard = watch.state === undefined ? 0 : (ownStatement(watch.state.statement)?.epoch ?? 0);
+    const said = watch.state === undefined ? 0 : (ownStatement(watch.state.statement)?.epoch ?? 0);
+    const heard = said <= records.self.epoch + EPOCH_LEAP_MAX ? said : 0;
     return Math.max(records.self.epoch, database.store?.head().epoch ?? 0, heard, config.knownEpoch ?? 0);
   }
 }

@@ -4,11 +4,14 @@
  */
 import type { PairMode } from '@bascule/protocol/api/failover.ts';
 import type { Log } from '@bascule/log/log.ts';
+import { notConfirmed } from './failover-errors.ts';
 
 /** In async mode nothing waits longer. */
 export const ASYNC_WAIT_LIMIT_MS = 1000;
 /** In sync mode a peer that has not confirmed for this long is declared behind, and the primary goes on alone. */
 export const SYNC_WAIT_LIMIT_MS = 6000;
+/** Replies and effects that wait at one time; what would make more of them is not written (`isFull`). */
+export const QUEUE_MAX = 10_000;
 /** In sync mode with a witness: it is asked again after this, for it must know first that the peer is behind. */
 const ALONE_RETRY_MS = 500;
 
@@ -16,6 +19,8 @@ interface Waiting {
   seq: number;
   sinceMs: number;
   run(): void;
+  /** Instead of `run`, when this side is overruled before the peer has it. */
+  drop(): void;
 }
 
 export interface PeerGateOptions {
@@ -54,6 +59,11 @@ export class PeerGate {
     return this.#isInSync;
   }
 
+  /** So many wait that nothing more is to be written before some of them are through. */
+  get isFull(): boolean {
+    return this.#queue.length >= QUEUE_MAX;
+  }
+
   get isConnected(): boolean {
     return this.#isConnected;
   }
@@ -68,14 +78,27 @@ export class PeerGate {
   holdEffects(seq: number, waitsForPeer: boolean, run: () => void): void {
     const waits = this.#waits(seq, waitsForPeer);
     if (!waits && this.#queue.length === 0) return run();
-    this.#push(waits ? seq : 0, run);
+    this.#push(waits ? seq : 0, run, () => undefined);
   }
 
-  /** Resolves when the reply to what was committed until now may be given. */
+  /** Resolves when the reply to what was committed until now may be given. Rejects with `FAILOVER_NOT_CONFIRMED` when this side is overruled before. */
   async beforeReply(): Promise<void> {
     const seq = this.#options.mode() === 'sync' ? this.#committed : this.#committedWaiting;
     if (!this.#waits(seq, true)) return;
-    await new Promise<void>((resolve) => this.#push(seq, resolve));
+    await new Promise<void>((resolve, reject) => this.#push(seq, resolve, () => reject(notConfirmed())));
+  }
+
+  /** The follower has come, and says that it has everything up to `seq`: less than it had before, when its machine was set back (I5). */
+  begun(seq: number, headSeq: number): void {
+    const isSetBack = seq < this.#acked;
+    this.#acked = seq;
+    this.acked(seq, headSeq);
+    if (isSetBack && this.#isInSync && seq < headSeq) this.#goOnAlone('the peer was set back');
+  }
+
+  /** Nobody follows yet, and the peer is known to have had everything up to `seq`: for what people are shown. */
+  assume(seq: number): void {
+    if (!this.#isConnected) this.#acked = seq;
   }
 
   /** The follower is there, and has everything up to `seq` on its disk; `headSeq` is the newest there is. */
@@ -109,19 +132,36 @@ export class PeerGate {
     if (this.#isInSync) this.#goOnAlone('the link to the peer is gone');
   }
 
-  /** Another history, or another follower: nothing is known of what it has. */
+  /** The relationship is over, and this side goes on alone; in sync mode not before that is written down. */
+  leave(): void {
+    this.#isConnected = false;
+    this.#tellHeard();
+    if (this.#isInSync) this.#goOnAlone('the relationship is broken');
+  }
+
+  /** Another follower: nothing is known of what it has. Who waits goes on as after `leave`. */
   reset(): void {
+    this.#acked = 0;
+    this.leave();
+  }
+
+  /** This side has the site no more: what the peer has not confirmed is told to nobody, and has no effects. */
+  abandon(): void {
     this.#acked = 0;
     this.#isConnected = false;
     if (this.#isInSync) this.#setInSync(false);
-    this.#release();
+    if (this.#queue.length > 0) this.#options.log.warn({ waiting: this.#queue.length }, 'failover.not-confirmed');
+    for (const waiting of this.#queue.splice(0)) waiting.drop();
+    this.#disarm();
     this.#tellHeard();
   }
 
+  /** The program ends. In sync mode nobody hears of what the peer does not have. */
   close(): void {
-    clearTimeout(this.#timer);
+    if (this.#isInSync && this.#options.mode() === 'sync') this.abandon();
     this.#isInSync = false;
     this.#release();
+    this.#disarm();
   }
 
   #tellHeard(): void {
@@ -132,8 +172,8 @@ export class PeerGate {
     return this.#isInSync && seq > this.#acked && (waitsForPeer || this.#options.mode() === 'sync');
   }
 
-  #push(seq: number, run: () => void): void {
-    this.#queue.push({ seq, sinceMs: performance.now(), run });
+  #push(seq: number, run: () => void, drop: () => void): void {
+    this.#queue.push({ seq, sinceMs: performance.now(), run, drop });
     this.#arm();
   }
 
@@ -145,6 +185,10 @@ export class PeerGate {
 
   #release(): void {
     for (const waiting of this.#queue.splice(0)) waiting.run();
+    this.#disarm();
+  }
+
+  #disarm(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
   }

@@ -2,15 +2,18 @@
 import type { PairSettings } from '@bascule/protocol/api/failover.ts';
 import type { PairStateAnswer, SignedStatement } from '@bascule/protocol/pair-link.ts';
 import { SYSTEM } from '@bascule/store/store.ts';
+import { epochTooHigh } from './failover-errors.ts';
 import { statementNoted } from './failover-events.ts';
 import { servesAs } from './pair-records.ts';
 import type { Pair } from './pair.ts';
 import { byPeer } from './roles.ts';
 import { findParting } from './side-changes.ts';
-import { isAbove, ownStatement } from './statements.ts';
+import { EPOCH_LEAP_MAX, isAbove, ownStatement } from './statements.ts';
 
 /** Clocks of the two sides may differ by so much when it is compared what came first. */
 const CLOCK_MARGIN_MS = 2000;
+/** Whoever lost the lease while something else was under way looks again after this, at the latest. */
+const LEASE_LOST_WAIT_MS = 1000;
 /** An answer that was given before a relationship was established (again) comes within this, and says nothing of it. */
 const STALE_ANSWER_MS = 5000;
 
@@ -26,9 +29,11 @@ export class PeerWord {
     const { records, statements } = this.#pair.parts;
     if (this.#pair.exclusive.busy !== null) return;
     const own = ownStatement(records.self.statement);
-    if (state.statement !== null && state.statement.signature !== records.self.statement?.signature) {
+    // A side that was broken with has the site identity too: its word is nobody's any more.
+    if (records.trustsPeer && state.statement !== null && state.statement.signature !== records.self.statement?.signature) {
       const statement = await statements.read(state.statement);
-      if (statement.history === records.self.history && isAbove(statement, own)) await this.learn(state.statement);
+      if (statement.history === records.self.history && isAbove(statement, own) && this.#isCredible(statement.epoch))
+        await this.learn(state.statement);
     }
     const { peer } = records;
     if (
@@ -38,11 +43,19 @@ export class PeerWord {
       this.#pair.exclusive.busy === null &&
       this.#pair.parts.now() - peer.sinceMs > STALE_ANSWER_MS
     )
-      await this.#pair.roles.breakOwnSide(SYSTEM, peer.name);
-    this.#pair.historyTaking.offered(state.archives ?? []);
+      await this.#pair.roles.breakOwnSide(SYSTEM, peer.name, state.isApartForPlan === true ? 'plan' : 'peer');
+    if (records.trustsPeer) this.#pair.historyTaking.offered(state.archives ?? []);
     this.#followSettings(state);
     if (servesAs(state.side.role)) this.#pair.keyRenewal.heard(state.keysSha256);
     this.#pair.options.changed();
+  }
+
+  /** An epoch far above every other would leave none for those to come. */
+  #isCredible(epoch: number): boolean {
+    const { records, log } = this.#pair.parts;
+    if (epoch <= records.self.epoch + EPOCH_LEAP_MAX) return true;
+    log.error({ epoch, known: records.self.epoch }, 'failover.epoch-not-credible');
+    return false;
   }
 
   /** A backup has the settings of the relationship that the primary has. */
@@ -63,6 +76,7 @@ export class PeerWord {
     const { records, statements, key } = this.#pair.parts;
     const statement = await statements.read(signed);
     const { epoch, holder, holderName } = statement;
+    if (!this.#isCredible(epoch)) throw epochTooHigh(epoch);
     if (holder === key.sha256) {
       if (records.serves) return;
       // Signed over to us, and the answer was lost.
@@ -72,7 +86,7 @@ export class PeerWord {
       records.note(statementNoted({ epoch, holder: holderName }), { statement: signed, epoch });
       return;
     }
-    this.#pair.holdWriting(true);
+    this.#pair.overrule(true);
     try {
       await this.#pair.exclusive.run('step-down', async () => {
         const parted = await this.#hasOwnChangesAfter(statement.atMs);
@@ -84,7 +98,7 @@ export class PeerWord {
         });
       });
     } finally {
-      this.#pair.holdWriting(false);
+      this.#pair.overrule(false);
     }
   }
 
@@ -92,7 +106,9 @@ export class PeerWord {
   async leaseLost(): Promise<void> {
     if (!this.#pair.parts.records.serves) return;
     await this.#pair.parts.watch.ask();
-    if (!this.#pair.parts.records.serves || this.#pair.exclusive.busy !== null) return;
+    // It is said once: what is under way just now is waited for.
+    while (this.#pair.exclusive.busy !== null) await this.#pair.exclusive.idle(LEASE_LOST_WAIT_MS);
+    if (!this.#pair.parts.records.serves || this.#pair.lease.isHeld) return;
     await this.#pair.exclusive.run('step-down', () =>
       this.#pair.roles.stepDown({ by: 'witness', reason: 'superseded' }, 'backup'),
     );
@@ -111,12 +127,12 @@ export class PeerWord {
   /** The follower has entries of this very epoch that are not here: this side was restored, and writes no more (I5). */
   isBehindItsFollower(): void {
     if (this.#pair.exclusive.busy !== null || !this.#pair.parts.records.serves) return;
-    this.#pair.holdWriting(true);
+    this.#pair.overrule(true);
     this.#pair.exclusive
       .run('step-down', () =>
         this.#pair.roles.stepDown({ by: 'system', reason: 'restored' }, 'read-only', { readOnly: 'restored' }),
       )
       .catch((error: unknown) => this.#pair.parts.log.error({ err: error }, 'failover.not-stepped-down'))
-      .finally(() => this.#pair.holdWriting(false));
+      .finally(() => this.#pair.overrule(false));
   }
 }

@@ -42,10 +42,10 @@ export class RoleChange {
       this.resumeFollowing();
       throw noCopyYet();
     }
-    await serving.stop();
-    await faultPoint('promote/stopped');
     const before = records.self;
     try {
+      await serving.stop();
+      await faultPoint('promote/stopped');
       const role = records.isActive ? 'primary' : 'single';
       const next = {
         role,
@@ -59,7 +59,7 @@ export class RoleChange {
       faultPointNow('promote/decided');
       this.finishPromotion(context, promotion);
     } catch (error) {
-      this.#takeBack(before, promotion);
+      if (records.self !== before) this.#takeBack(before, promotion);
       await serving.start();
       this.resumeFollowing();
       throw error;
@@ -74,13 +74,16 @@ export class RoleChange {
 
   /** The second half of a promotion: site.db takes the epoch that pair.db has decided. After a cut it is done at the next start. */
   finishPromotion(context: Context, step: RoleStep): void {
-    const { records, database, config } = this.#parts;
+    const { records, database, config, gate } = this.#parts;
     const { pendingEpoch } = records.self;
     if (pendingEpoch === null || database.store === undefined) return;
     if (database.store.isFollower || database.store.head().epoch < pendingEpoch) {
       if (!database.store.isFollower) database.store.demote();
+      const { seq } = database.store.head();
       const event = promoted({ appliance: config.applianceName, epoch: pendingEpoch, by: step.by, reason: step.reason });
       database.store.promote(context, event, pendingEpoch);
+      // Everything until now came from the other side.
+      gate.assume(seq);
       faultPointNow('promote/written');
     }
     records.note(promotionFinished({ epoch: pendingEpoch }), { pendingEpoch: null });
@@ -98,7 +101,7 @@ export class RoleChange {
     faultPointNow('demote/noted');
     if (database.store?.isFollower === false) database.store.demote();
     source.close();
-    gate.reset();
+    gate.abandon();
     faultPointNow('demote/done');
   }
 

@@ -94,12 +94,12 @@ test(
 );
 
 test(
-  'a relationship is broken and established again: the other side stays read-only, and has everything after',
+  'a plan breaks the relationship and establishes it again: the other side stays read-only, and has everything after',
   { timeout: 90_000 },
   async () => {
     await using pair = await startPair();
     const { one, other } = pair;
-    await one.pair.roles.breakUp(ADA);
+    await one.pair.roles.breakUp(ADA, { isForPlan: true });
     assert.deepEqual([one.role, other.role], ['single', 'read-only']);
     addGroup(one, 'meanwhile');
     await other.pair.roles.handOver.pull();
@@ -109,7 +109,7 @@ test(
     assert.deepEqual([one.role, other.role], ['primary', 'backup']);
 
     // Broken again, swapped while it is so, and established by the other side (the asynchronous plan).
-    await other.pair.roles.breakUp(ADA);
+    await other.pair.roles.breakUp(ADA, { isForPlan: true });
     await waitUntil('both know', () => one.role === 'single' && other.role === 'read-only');
     addGroup(one, 'before the swap');
     await other.pair.roles.becomePrimary(ADA, { pullFirst: true });

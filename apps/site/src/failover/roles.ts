@@ -1,16 +1,25 @@
 /** Who is primary and who backup, by people's orders and the other side's (B158-B161, B35; docs/decisions/0201). */
 import { AppError } from '@bascule/errors/app-error.ts';
 import type { Exposure } from '@bascule/protocol/api/failover.ts';
-import { roleAnswer, type RoleAnswer, type RoleOrder, type SignedStatement } from '@bascule/protocol/pair-link.ts';
+import {
+  roleAnswer,
+  type EpochStatement,
+  type RoleAnswer,
+  type RoleOrder,
+  type SignedStatement,
+} from '@bascule/protocol/pair-link.ts';
 import { SYSTEM, type Context } from '@bascule/store/store.ts';
 import type { Exclusive } from './exclusive.ts';
 import { HandOver } from './hand-over.ts';
+import { promoteByLease } from './promotion.ts';
 import * as errors from './failover-errors.ts';
 import { relationshipBroken, roleChanged } from './failover-events.ts';
 import { faultPoint, faultPointNow } from './fault-points.ts';
 import type { PairParts } from './pair-parts.ts';
-import { writeValue, type PeerRecord } from './pair-store.ts';
+import { readValue, writeValue, type PeerRecord } from './pair-store.ts';
+import type { RelaySettling } from './relay-settling.ts';
 import type { RoleChange } from './role-change.ts';
+import { EPOCH_LEAP_MAX } from './statements.ts';
 
 /** The other side answers an order that makes it change roles. */
 const ORDER_LIMIT_MS = 30_000;
@@ -19,6 +28,10 @@ const ORDER_LIMIT_MS = 30_000;
 export interface LeaseOfRoles {
   /** This side gives it up, in sync with the other or not. */
   release(peerInSync: boolean): Promise<void>;
+  /** This side goes on as what it is: what it gave up it asks for again. */
+  resume(): void;
+  /** A promotion to `epoch`, which had the lease, has failed. */
+  giveBack(epoch: number): Promise<void>;
   /** This side gets it; by the word of a person (`forcedBy`) also when it is out of sync; in a swap with the statement that was `handed` over. The epoch and statement to be primary by; undefined: there is no lease. */
   claim(options?: {
     forcedBy?: string;
@@ -32,6 +45,10 @@ export interface RolesOptions {
   exclusive: Exclusive;
   lease: LeaseOfRoles;
   exposure(): Exposure | null;
+  /** Whether the two sides have to be brought together by a person. */
+  isInConflict(): boolean;
+  /** The relay's part before a planned swap. */
+  settling: RelaySettling;
   /** The highest epoch that anybody told of. */
   highestEpoch(): number;
   /** Nothing is written from now on until `false`: the last entries are on their way. */
@@ -58,6 +75,7 @@ export class Roles {
     if (records.peer === undefined) throw errors.noPair();
     if (records.serves) throw errors.roleUnfit('This appliance is the primary already.');
     if (database.store === undefined) throw errors.noCopyYet();
+    this.#checkTrusted();
     if (this.#options.exclusive.busy !== null) throw errors.busy(this.#options.exclusive.busy.what);
     if (await watch.ask()) return;
     if (request.pullFirst) throw errors.peerUnreachable();
@@ -92,13 +110,7 @@ export class Roles {
   async takeHandedOver(statement: SignedStatement, epoch: number): Promise<void> {
     await this.#options.exclusive.run('become-primary', async () => {
       const claimed = await this.#options.lease.claim({ handed: statement });
-      await this.#options.change.promote({
-        context: SYSTEM,
-        by: 'system',
-        reason: 'swapped',
-        epoch: claimed?.epoch ?? epoch,
-        statement: claimed?.statement ?? statement,
-      });
+      await promoteByLease(this.#options, claimed, { context: SYSTEM, by: 'system', reason: 'swapped', epoch, statement });
     });
   }
 
@@ -109,7 +121,7 @@ export class Roles {
 
   /** The other side is primary by `statement`, and what this one has of its own gives way (Fix). */
   async giveWay(statement: SignedStatement, by: string): Promise<void> {
-    await this.#becomeBackupBy(statement, by, 'fixed');
+    await this.#becomeBackupBy(statement, by, 'fixed', { isDecidedHere: true });
   }
 
   /** What speaks against Become Backup, before anything is begun. Throws it. */
@@ -117,6 +129,7 @@ export class Roles {
     const { records, watch } = this.#parts;
     if (records.peer === undefined) throw errors.noPair();
     if (records.self.role === 'backup') throw errors.roleUnfit('This appliance is the backup already.');
+    this.#checkTrusted();
     if (this.#options.exclusive.busy !== null) throw errors.busy(this.#options.exclusive.busy.what);
     if (!evenIfUnreachable && !(await watch.ask())) throw errors.peerUnreachable();
   }
@@ -152,26 +165,42 @@ export class Roles {
       await serving.stop();
       await lease.release(gate.isInSync);
       change.demote(role, step, { readOnly: role === 'backup' ? null : 'superseded', ...next });
-    } finally {
+    } catch (error) {
+      // Whatever it is by now is served: nobody is left without.
       holdWriting(false);
+      lease.resume();
+      await serving.start();
+      throw error;
     }
+    holdWriting(false);
     await change.serveAsFollower();
   }
 
-  /** B161: both stay as they are, without each other; the other one stays read-only until a person splits the site. */
-  async breakUp(context: Context): Promise<void> {
+  /**
+   * B161: both stay as they are, without each other; the other one stays read-only until a person splits the site. `isForPlan`: until the plan is done. A person can also break off
+   * what a plan, or the other side, has broken: then nothing of that side's is heeded any more.
+   */
+  async breakUp(context: Context, { isForPlan = false }: { isForPlan?: boolean } = {}): Promise<void> {
     const { records, watch } = this.#parts;
-    if (!records.isActive) throw errors.noPair();
+    const { peer } = records;
     const by = context.actor.name;
+    if (!isForPlan && peer?.state === 'broken' && peer.apart !== undefined) {
+      const { apart: _by, ...alone } = peer;
+      records.store.transact(context, relationshipBroken({ peer: peer.name, by }), (tx) =>
+        records.setPeer(tx, { ...alone, sinceMs: this.#parts.now(), by }),
+      );
+      return records.reload();
+    }
+    if (!records.isActive) throw errors.noPair();
     await this.#options.exclusive.run('break', async () => {
-      await this.breakOwnSide(context, by);
-      if (watch.isReachable) await this.order({ kind: 'break', by }).catch(() => undefined);
+      await this.breakOwnSide(context, by, isForPlan ? 'plan' : undefined);
+      if (watch.isReachable) await this.order({ kind: 'break', by, ...(isForPlan && { isForPlan }) }).catch(() => undefined);
       await faultPoint('break/told');
     });
   }
 
-  /** Our half of a break: also when the other side says that it has broken it. */
-  async breakOwnSide(context: Context, by: string): Promise<void> {
+  /** Our half of a break: also when the other side says that it has broken it (`apart`). */
+  async breakOwnSide(context: Context, by: string, apart: PeerRecord['apart']): Promise<void> {
     const { records, sink, source, gate, serving } = this.#parts;
     const { peer, self } = records;
     if (peer === undefined || peer.state === 'broken') return;
@@ -179,12 +208,12 @@ export class Roles {
     if (role === 'read-only') await sink.stop();
     const event = relationshipBroken({ peer: peer.name, by });
     records.become(context, event, { role, readOnly: role === 'read-only' ? 'broken' : null }, { by, reason: 'broken' }, (tx) =>
-      records.setPeer(tx, { ...peer, state: 'broken', sinceMs: this.#parts.now(), by }),
+      records.setPeer(tx, { ...peer, state: 'broken', sinceMs: this.#parts.now(), by, ...(apart !== undefined && { apart }) }),
     );
     faultPointNow('break/noted');
     if (role === 'single') {
       source.close();
-      gate.reset();
+      gate.leave();
     } else if (self.role !== 'read-only') {
       await serving.stop();
       await serving.start();
@@ -219,12 +248,13 @@ export class Roles {
       const { statement } = records.self;
       if (statement === null) throw errors.noPair();
       this.#setActive(context, by, 'primary', peer);
+      this.#parts.gate.reset();
       faultPointNow('again/active');
       try {
         await this.order({ kind: 'establish-again', statement, by, mode: records.settings.mode });
         await faultPoint('again/told');
       } catch (error) {
-        await this.breakOwnSide(context, by);
+        await this.breakOwnSide(context, by, peer.apart);
         throw error;
       }
     });
@@ -252,14 +282,20 @@ export class Roles {
   }
 
   async #answer(order: RoleOrder): Promise<RoleAnswer> {
-    const { records } = this.#parts;
+    const { records, watch } = this.#parts;
     const { by } = order;
+    const isAgain = order.kind === 'establish-again' && records.peer?.apart === 'peer';
+    if (order.kind !== 'break' && !isAgain) this.#checkTrusted();
     switch (order.kind) {
       case 'hand-over':
         return await this.handOver.give(by, order.toEpoch);
       case 'become-primary': {
         if (order.isFix === true) {
           if (records.serves) return { ok: true, role: records.self.role };
+          // Only when nobody is primary, or the two have gone apart, does the word of the other side make one.
+          if (!(await watch.ask())) throw errors.peerUnreachable();
+          if (this.#isPeerServing() && !this.#options.isInConflict()) throw errors.notInConflict();
+          await this.#options.exclusive.idle(ORDER_LIMIT_MS);
           await this.becomePrimaryByFix(byPeer(by));
           return { ok: true, role: records.self.role };
         }
@@ -268,12 +304,14 @@ export class Roles {
         return { ok: true };
       }
       case 'break':
-        await this.breakOwnSide(byPeer(by), by);
+        await this.breakOwnSide(byPeer(by), by, order.isForPlan === true ? 'plan' : 'peer');
         return { ok: true, role: records.self.role };
       case 'become-backup':
+        // What it says of itself now may be what puts the two in conflict.
+        await watch.ask();
         return await this.#becomeBackupBy(order.statement, by, 'fixed');
       case 'establish-again':
-        return await this.#becomeBackupBy(order.statement, by, 'established', order.mode);
+        return await this.#becomeBackupBy(order.statement, by, 'established', { mode: order.mode });
     }
   }
 
@@ -283,28 +321,63 @@ export class Roles {
     const lost = this.#loss();
     step('promoting');
     const claimed = await this.#options.lease.claim({ forcedBy: by });
-    const epoch = claimed?.epoch ?? this.#options.highestEpoch() + 1;
+    const epoch = this.#options.highestEpoch() + 1;
     const predecessor = { history: records.self.history, epoch: records.self.epoch };
     const holder = { holder: key.sha256, holderName: config.applianceName };
     const statement =
       claimed?.statement ??
       (await statements.sign({ history: records.self.history, epoch, ...holder, predecessor, atMs: now() }));
-    await this.#options.change.promote({ context, by, reason: 'took-over', epoch, statement, lost });
+    await promoteByLease(this.#options, claimed, { context, by, reason: 'took-over', epoch, statement, lost });
+  }
+
+  /** Throws when the relationship was broken for good: then the word of the other side changes nothing here. */
+  #checkTrusted(): void {
+    const { peer, trustsPeer } = this.#parts.records;
+    if (peer !== undefined && !trustsPeer) throw errors.brokenOff(peer.name);
+  }
+
+  /**
+   * Whether `statement` may make this side a backup: it is about the peer, none of before, and nobody who serves gives way to it unless the two are in conflict, or a person has
+   * decided so here. Throws it.
+   */
+  #checkGivesWay(statement: EpochStatement, peer: PeerRecord, reason: string, isDecidedHere: boolean): void {
+    const { records } = this.#parts;
+    const { serves, self } = records;
+    if (statement.holder !== peer.keySha256) throw errors.roleUnfit('That statement is not about the appliance that sent it.');
+    if (statement.history !== self.history && reason !== 'established')
+      throw errors.roleUnfit('That statement is about another history: establish the relationship again.');
+    if (statement.history === self.history && statement.epoch < self.epoch)
+      throw errors.roleUnfit(
+        `That statement is of epoch ${statement.epoch}, and epoch ${self.epoch} is known here: it is an old one.`,
+      );
+    if (statement.history === self.history && statement.epoch > self.epoch + EPOCH_LEAP_MAX)
+      throw errors.epochTooHigh(statement.epoch);
+    if (serves && !records.isActive) throw errors.brokenOff(peer.name);
+    if (serves && !isDecidedHere && !this.#options.isInConflict() && readValue(records.store, 'giveWay') === undefined)
+      throw errors.roleUnfit('This appliance is the primary, and nothing has to be fixed: swap the roles instead.');
   }
 
   /** The other side is primary by `signed`, and this one follows it: what it holds of its own gives way. */
-  async #becomeBackupBy(signed: SignedStatement, by: string, reason: string, mode?: 'async' | 'sync'): Promise<RoleAnswer> {
+  async #becomeBackupBy(
+    signed: SignedStatement,
+    by: string,
+    reason: string,
+    { mode, isDecidedHere = false }: { mode?: 'async' | 'sync'; isDecidedHere?: boolean } = {},
+  ): Promise<RoleAnswer> {
     const { records, statements, sink, now } = this.#parts;
     const { peer } = records;
     if (peer === undefined) throw errors.noPair();
     const statement = await statements.read(signed);
-    if (statement.holder !== peer.keySha256) throw errors.roleUnfit('That statement is not about the appliance that sent it.');
+    this.#checkGivesWay(statement, peer, reason, isDecidedHere);
     if (records.self.role === 'backup' && records.isActive && records.self.epoch === statement.epoch && reason === 'established')
       return { ok: true, role: 'backup' };
+    // Its word may have been heard already, and is being followed.
+    await this.#options.exclusive.idle(ORDER_LIMIT_MS);
+    const { apart: _over, ...again } = peer;
     await this.#options.exclusive.run('become-backup', async () => {
       records.store.transact(byPeer(by), roleChanged({ role: 'backup', epoch: statement.epoch, by, reason }), (tx) => {
         writeValue(tx, 'giveWay', { by, atMs: now(), reason });
-        records.setPeer(tx, { ...peer, state: 'active', sinceMs: now(), by });
+        records.setPeer(tx, { ...again, state: 'active', sinceMs: now(), by });
         if (mode !== undefined) writeValue(tx, 'settings', { ...records.settings, mode });
       });
       records.reload();
@@ -319,12 +392,13 @@ export class Roles {
   #setActive(context: Context, by: string, role: 'primary', peer: PeerRecord): void {
     const { records, now } = this.#parts;
     const { epoch } = records.self;
+    const { apart: _over, ...again } = peer;
     records.become(
       context,
       roleChanged({ role, epoch, by, reason: 'established' }),
       { role, readOnly: null },
       { by, reason: 'established' },
-      (tx) => records.setPeer(tx, { ...peer, state: 'active', sinceMs: now(), by }),
+      (tx) => records.setPeer(tx, { ...again, state: 'active', sinceMs: now(), by }),
     );
   }
 

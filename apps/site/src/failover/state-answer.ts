@@ -4,6 +4,20 @@ import { sideOf } from './pair-figures.ts';
 import { servesAs } from './pair-records.ts';
 import type { Pair } from './pair.ts';
 
+/** How far the copy here is. */
+function copyingOf(pair: Pair): NonNullable<PairStateAnswer['copying']> {
+  const { sink } = pair.parts;
+  const relay = pair.relayCopy;
+  return {
+    isSnapshot: sink.state === 'snapshot',
+    databaseBytesLeft: sink.bytesLeft,
+    recordingBytesLeft: relay?.recordingBytesLeft ?? 0,
+    fileBytesLeft: relay?.fileBytesLeft ?? 0,
+    bytesPerSecond: sink.bytesPerSecond + (relay?.bytesPerSecond ?? 0),
+    completedAtMs: pair.copied.completedAtMs,
+  };
+}
+
 /** What this side says of itself (GET `/state`), whatever its role. */
 export function stateAnswerOf(pair: Pair): PairStateAnswer {
   const { records, database, gate, now, watch } = pair.parts;
@@ -22,8 +36,10 @@ export function stateAnswerOf(pair: Pair): PairStateAnswer {
     timeMs: now(),
     rolesAgree: peerRole === undefined || servesAs(peerRole) !== records.serves,
     isActive: records.isActive,
+    isApartForPlan: records.peer?.apart === 'plan',
     readOnly: records.self.readOnly,
-    archives: pair.givenWay.offered(),
+    archives: records.trustsPeer ? pair.givenWay.offered() : [],
+    ...(records.self.role === 'backup' && { copying: copyingOf(pair) }),
     comparedAtMs: pair.copied.comparedAtMs,
     settings: records.settings,
     keysSha256: pair.keyRenewal.hash(),

@@ -40,6 +40,9 @@ export class StatementSource {
   }
 }
 
+/** A side that was away for years has not missed more changes of roles than this. */
+export const EPOCH_LEAP_MAX = 1000;
+
 /** Which of two statements rules: the higher epoch; of one epoch, which only two takeovers that were forced at once can make, the lower key. */
 export function isAbove(one: EpochStatement, other: EpochStatement | undefined): boolean {
   if (other === undefined) return true;
