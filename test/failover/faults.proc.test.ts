@@ -87,14 +87,18 @@ function nameOf(fault: Fault): string {
 describe('faults of a pair', { concurrency: false }, () => {
   let begun: PairFaultScene;
   let primary: PairSide;
+  /** The same must hold in both: nobody is taken over by force here. */
+  const mode = random.pick(['async', 'sync'] as const);
   const figures = { tried: 0, survived: 0 };
 
   before(async () => {
-    begun = await PairFaultScene.start({ withWays: true });
+    begun = await PairFaultScene.start({ withWays: true, mode });
     primary = begun.scene.a;
   });
   after(async () => {
-    process.stdout.write(`faults of a pair: ${figures.tried} tried, ${figures.survived} survived, BASCULE_SEED=${random.seed}\n`);
+    process.stdout.write(
+      `faults of a pair (${mode}): ${figures.tried} tried, ${figures.survived} survived, BASCULE_SEED=${random.seed}\n`,
+    );
     await begun?.[Symbol.asyncDispose]();
   });
 

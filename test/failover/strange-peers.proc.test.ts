@@ -20,7 +20,8 @@ import { missingAt } from '@bascule/testkit/pair-writer.ts';
 const skip = process.env['BASCULE_FAULTS'] === 'all' ? false : 'only with `npm run faults`';
 const HOUR_MS = 3_600_000;
 const MONTHS_MS = 90 * 24 * HOUR_MS;
-const DISK_MB = 400;
+/** Establishing wants room for the database, and some more. */
+const DISK_MB = 1500;
 const CHANGES = 10;
 /** Time for a peer that is wrong to do whatever it would do: nothing is waited for that has to come. */
 const QUIET_MS = 8000;
