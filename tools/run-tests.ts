@@ -14,7 +14,7 @@ const SLOWEST_SHOWN = 12;
 const PROCESS_TESTS = /\.(proc|e2e)\.test\.ts$/;
 const PROCESS_TESTS_AT_ONCE = 2;
 /** Folders with the longest files, which begin first, so that none of them is left alone at the end. */
-const LONG_FIRST = ['test/update/', 'test/fleet/', 'test/faults/', 'test/e2e/'];
+const LONG_FIRST = ['test/update/', 'test/failover/', 'test/fleet/', 'test/faults/', 'test/e2e/'];
 
 const checkout = resolve(import.meta.dirname, '..');
 const wanted = process.argv.slice(2).filter((argument) => !argument.startsWith('--'));
