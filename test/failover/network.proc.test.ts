@@ -104,40 +104,51 @@ describe('a pair under its shared address', { skip: whyNoNetworkPair() ?? false,
     assert.ok(!groups.some(({ name }) => name === 'too late'));
   });
 
-  it('the primary is cut off without a word: its address goes there too, the other takes over, and it follows when the way is mended', async (t) => {
-    scene.network.setForwarding('b', false);
-    await isServedBy(a, t);
-    await waitUntil('the one that is cut off has let the address go', () => !scene.network.has('b', SHARED_ADDRESS));
-    scene.network.setForwarding('b', true);
+  it('base of the primary hangs alone: nobody reaches its main, which lets the lease go, and the other takes over', async (t) => {
+    const base = await b.appliance.pid('base');
+    process.kill(base, 'SIGSTOP');
+    try {
+      await isServedBy(a, t);
+    } finally {
+      process.kill(base, 'SIGCONT');
+    }
     await follows(b);
   });
 
+  it('the primary is cut off without a word: its address goes there too, the other takes over, and it follows when the way is mended', async (t) => {
+    scene.network.setForwarding('a', false);
+    await isServedBy(b, t);
+    await waitUntil('the one that is cut off has let the address go', () => !scene.network.has('a', SHARED_ADDRESS));
+    scene.network.setForwarding('a', true);
+    await follows(a);
+  });
+
   it('the primary reaches neither its backup, nor then the witness, in one direction: it goes on with whom it reaches', async (t) => {
-    scene.setReach('a', 'b', false);
-    await a.until('its backup is behind', ({ witness }) => witness?.peerInSync === false);
-    await isServedBy(a, t);
-    scene.setReach('a', 'b', true);
-    await follows(b);
-    scene.setReach('a', 'w', false);
-    await a.until('the witness is away', ({ witness }) => witness?.state !== 'connected');
+    scene.setReach('b', 'a', false);
+    await b.until('its backup is behind', ({ witness }) => witness?.peerInSync === false);
+    await isServedBy(b, t);
+    scene.setReach('b', 'a', true);
+    await follows(a);
+    scene.setReach('b', 'w', false);
+    await b.until('the witness is away', ({ witness }) => witness?.state !== 'connected');
     await longerThanALease();
-    await isServedBy(a, t);
-    scene.setReach('a', 'w', true);
-    await a.until('the witness is back', ({ witness }) => witness?.state === 'connected');
-    await follows(b);
+    await isServedBy(b, t);
+    scene.setReach('b', 'w', true);
+    await b.until('the witness is back', ({ witness }) => witness?.state === 'connected');
+    await follows(a);
   });
 
   it('the witness is killed: both go on; with the peer away as well nobody writes, and the address goes until one is back', async (t) => {
     await scene.killWitness();
     await longerThanALease();
-    await isServedBy(a, t);
-    scene.network.setForwarding('b', false);
-    await waitUntil('the address goes', () => !scene.network.has('a', SHARED_ADDRESS));
-    await waitUntil('nothing is written any more', async () => !(await created(a.site, 'by nobody’s leave')), PAIR_LIMIT_MS);
-    scene.network.setForwarding('b', true);
+    await isServedBy(b, t);
+    scene.network.setForwarding('a', false);
+    await waitUntil('the address goes', () => !scene.network.has('b', SHARED_ADDRESS));
+    await waitUntil('nothing is written any more', async () => !(await created(b.site, 'by nobody’s leave')), PAIR_LIMIT_MS);
+    scene.network.setForwarding('a', true);
     scene.startWitness();
-    await isServedBy(a, t);
-    await follows(b);
+    await isServedBy(b, t);
+    await follows(a);
   });
 
   it('the session was whole all the time', async () => {
