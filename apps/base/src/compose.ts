@@ -397,6 +397,7 @@ function load(config: BaseConfig, log: Log, certificate: WebCertificate): Prepar
     software: () => siteSoftware(config),
     siteStart: (version) => ({
       ...knownEpoch(epochs.known()),
+      basePackage: config.packageVersions.base,
       applianceName: config.applianceName,
       publicHost: config.publicHost,
       publicPort: config.port,

@@ -4,7 +4,7 @@ import { defineAuditEvent } from '@bascule/store/audit.ts';
 import type { Store } from '@bascule/store/store.ts';
 import { openTestStore, testContext } from '@bascule/store/testing.ts';
 import { accountMigrations } from './accounts.ts';
-import { carriedLoginMigrations, carryLogins, copyAccounts } from './carried-accounts.ts';
+import { carriedLoginMigrations, carryLogins, copyAccounts, raiseSteps, usedSteps } from './carried-accounts.ts';
 import { openTestAccounts, VISITOR } from './testing.ts';
 
 const tested = defineAuditEvent('CARRIED_ACCOUNTS_TESTED', 'A test changed a row');
@@ -77,4 +77,24 @@ test('a code that was used at the backup is not good once more when it has becom
   step(primary.store, 70);
   await carryLogins(backup, primary.store);
   assert.equal(stepOf(primary.store, id), 70);
+});
+
+test('a one-time code that was used at the backup is used at the primary too, and no mark is ever lowered', async () => {
+  using pair = await openPair();
+  const { primary, backup, id } = pair;
+  const set = (store: Store, step: number) =>
+    store.transact(testContext, tested({}), (tx) => tx.run('UPDATE accounts SET totp_last_step = ? WHERE id = ?', step, id));
+  set(backup, 100);
+  assert.deepEqual(usedSteps(backup, 101, 50), []);
+  assert.equal(raiseSteps(primary.store, usedSteps(backup, 99, 50)), 1);
+  assert.equal(stepOf(primary.store, id), 100);
+  set(primary.store, 105);
+  assert.equal(
+    raiseSteps(primary.store, [
+      [id, 100],
+      ['of nobody', 200],
+    ]),
+    0,
+  );
+  assert.equal(stepOf(primary.store, id), 105);
 });

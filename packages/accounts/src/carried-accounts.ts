@@ -84,6 +84,31 @@ function raiseUsed(from: Reader, to: Store): void {
   });
 }
 
+/** Which one-time codes were used here: account and time step, of steps from `fromStep` on; the newest `limit`. */
+export function usedSteps(reader: Reader, fromStep: number, limit: number): [account: string, step: number][] {
+  return reader
+    .all<{
+      id: string;
+      step: number;
+    }>(
+      'SELECT id, totp_last_step AS step FROM accounts WHERE totp_last_step >= ? ORDER BY totp_last_step DESC LIMIT ?',
+      fromStep,
+      limit,
+    )
+    .map(({ id, step }) => [id, step]);
+}
+
+/** What was used at the backup is used at the primary too. Returns how many codes that were good here until now are so no more. */
+export function raiseSteps(to: Store, used: readonly (readonly [account: string, step: number])[]): number {
+  const last = (id: string) => to.get<{ step: number }>('SELECT totp_last_step AS step FROM accounts WHERE id = ?', id)?.step;
+  const higher = used.filter(([id, step]) => step > (last(id) ?? step));
+  if (higher.length === 0) return 0;
+  to.transact(SYSTEM, usedNoted({ rows: higher.length }), (tx) => {
+    for (const [id, step] of higher) tx.run('UPDATE accounts SET totp_last_step = ? WHERE id = ?', step, id);
+  });
+  return higher.length;
+}
+
 function later(
   from: Reader,
   to: Reader,

@@ -43,6 +43,8 @@ export const siteStart = z.object({
   knownEpoch: z.number().int().nonnegative().optional(),
   /** Of which history that epoch was. */
   knownHistory: z.string().max(64).optional(),
+  /** The installed package of base, which starts this program. Absent: a base before 0.3.0. */
+  basePackage: z.string().max(200).optional(),
 });
 export type SiteStart = z.infer<typeof siteStart>;
 

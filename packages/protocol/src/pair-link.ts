@@ -75,6 +75,11 @@ export const pairStateAnswer = z.object({
       completedAtMs: instantMs.nullable(),
     })
     .optional(),
+  /** Of a backup: one-time codes that were used there lately, by account and time step: they are good once, wherever. */
+  usedSteps: z
+    .array(z.tuple([z.string().max(64), z.number().int().nonnegative()]))
+    .max(50)
+    .optional(),
   /** When the answering backup last found all its tables equal to the primary's. */
   comparedAtMs: instantMs.nullable().optional(),
   /** SHA-256 over the site keys that both sides have: they differ when the site identity was rotated. */

@@ -57,17 +57,19 @@ export class Conflicts {
   }
 
   /**
-   * Keeps `keep` (an appliance's name) as primary: the other side archives what it has, takes a copy and follows. Throws `FAILOVER_NO_CONFLICT`, `FAILOVER_PEER_UNREACHABLE`. Resolves
+   * Keeps `keep` (an appliance's name, or the SHA-256 of its pair key) as primary: the other side archives what it has, takes a copy and follows. Throws `FAILOVER_NO_CONFLICT`, `FAILOVER_PEER_UNREACHABLE`. Resolves
    * when it is begun, with what goes on.
    */
   async fix(context: Context, keep: string): Promise<{ done: Promise<void> }> {
-    const { config, records, watch } = this.#pair.parts;
+    const { config, records, watch, key } = this.#pair.parts;
     if (this.look() === undefined) throw notInConflict();
     if (!(await watch.ask())) throw peerUnreachable();
     const { peer } = records;
-    if (keep !== config.applianceName && keep !== peer?.name && keep !== watch.state?.side.appliance)
-      throw roleUnfit(`There is no appliance ${keep} in this pair.`);
-    const done = keep === config.applianceName ? this.#keepOwn(context) : this.#keepPeer(context);
+    const isOwn = keep === config.applianceName || keep === key.sha256;
+    const isPeer = [peer?.name, watch.state?.side.appliance, peer?.keySha256].includes(keep);
+    if (!isOwn && !isPeer) throw roleUnfit(`There is no appliance ${keep} in this pair.`);
+    if (isOwn && isPeer) throw roleUnfit(`Both appliances are called ${keep}: say by its key which one stays primary.`);
+    const done = isOwn ? this.#keepOwn(context) : this.#keepPeer(context);
     return { done };
   }
 
@@ -114,13 +116,15 @@ export class Conflicts {
   }
 
   async #sides(): Promise<PairConflict['sides']> {
-    const { database, dial, records, watch, config, log, now } = this.#pair.parts;
+    const { database, dial, records, watch, config, key, log, now } = this.#pair.parts;
     if (this.#compared !== undefined && now() - this.#compared.atMs < COMPARE_INTERVAL_MS) return this.#compared.sides;
     const { store } = database;
     if (store === undefined) return [];
     try {
       const sides = await compareSides(dial, store, {
         own: config.applianceName,
+        ownKey: key.sha256,
+        peerKey: records.peer?.keySha256,
         ownEpoch: store.head().epoch,
         peer: watch.state?.side.appliance ?? records.peer?.name ?? '',
         peerEpoch: watch.state?.log.epoch ?? watch.state?.side.epoch ?? 0,

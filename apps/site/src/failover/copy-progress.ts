@@ -17,6 +17,7 @@ export class CopyProgress {
   #sourceHead: { seq: number; atMs: number } | undefined;
   #copied: { completedAtMs: number | null; comparedAtMs: number | null };
   #notedAtMs = 0;
+  #ackedAtMs = 0;
 
   constructor(pair: Pair) {
     this.#pair = pair;
@@ -60,6 +61,8 @@ export class CopyProgress {
     const { records, statements } = this.#pair.parts;
     const statement = await statements.read(signed);
     const own = ownStatement(records.self.statement);
+    const { history } = records.self;
+    if (history !== '' && statement.history !== history) throw wrongSource();
     if (statement.holder !== records.peer?.keySha256 || (own !== undefined && own.epoch > statement.epoch)) throw wrongSource();
     if (own === undefined || isAbove(statement, own)) await this.#pair.word.learn(signed);
   }
@@ -83,11 +86,11 @@ export class CopyProgress {
     this.noteFigures(false);
   }
 
-  /** A standby may take over by itself while it follows, and lacks nothing that it knows of. */
+  /** A standby may take over by itself (if the primary had it in sync) unless its copy is just being replaced. */
   noteReady(): void {
     const { sink, database, records } = this.#pair.parts;
     if (records.serves) return;
-    this.#pair.lease.setInSync(sink.isFollowing && (database.store?.head().seq ?? -1) >= (this.#sourceHead?.seq ?? 0));
+    this.#pair.lease.setFit(database.store !== undefined && sink.state !== 'snapshot');
   }
 
   /** All tables were compared at one entry. */
@@ -100,6 +103,25 @@ export class CopyProgress {
     }
     log.error({ tables: differing }, 'failover.copy-differs');
     sink.takeSnapshot();
+  }
+
+  /** Up to where the follower has everything: what a primary shows after a restart, until its follower comes. */
+  noteAcked(isLast: boolean): void {
+    const { records, gate, now } = this.#pair.parts;
+    if (!isLast && now() - this.#ackedAtMs < NOTE_INTERVAL_MS) return;
+    this.#ackedAtMs = now();
+    const { ackedSeq: seq } = gate;
+    if (!records.serves || !records.isActive || readValue(records.store, 'acked')?.seq === seq) return;
+    records.store.transact(SYSTEM, copyNoted({ what: `the backup has entry ${seq}` }), (tx) =>
+      writeValue(tx, 'acked', { seq, atMs: now() }),
+    );
+  }
+
+  /** What was noted before the restart. */
+  assumeAcked(): void {
+    const { records, gate } = this.#pair.parts;
+    const noted = readValue(records.store, 'acked');
+    if (noted !== undefined && records.serves) gate.assume(noted.seq);
   }
 
   /** Figures for the page outlive a restart, but are not worth a write each time. */

@@ -1,7 +1,6 @@
 /** What establishing does to this appliance: the primary's half and the backup's (B142-B156; docs/decisions/0203). */
 import { randomUUID } from 'node:crypto';
 import { existsSync, mkdirSync, renameSync } from 'node:fs';
-import { readdir, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { syncFolderSync } from '@bascule/core/durable-file.ts';
 import { AppError } from '@bascule/errors/app-error.ts';
@@ -12,6 +11,7 @@ import type { Established, EstablishingOptions } from './establish.ts';
 import { relationshipEstablished } from './failover-events.ts';
 import { faultPoint, faultPointNow } from './fault-points.ts';
 import { archiveKeys } from './key-archive.ts';
+import { FolderSizes, sizeOf } from './folder-size.ts';
 import type { Pair } from './pair.ts';
 import { addArchive, writeValue, type PeerRecord } from './pair-store.ts';
 import { sideOf } from './pair-figures.ts';
@@ -21,12 +21,13 @@ import { ownStatement } from './statements.ts';
 /** The options of `Establishing` for this appliance. */
 export function establishingOptions(pair: Pair): EstablishingOptions {
   const { config, records, key, log, now } = pair.parts;
+  const sizes = new FolderSizes();
   return {
     key,
     store: records.store,
     keysDir: config.paths.keys,
     preSharedKey: pair.preSharedKey,
-    facts: () => factsOf(pair),
+    facts: () => factsOf(pair, sizes),
     certificate: pair.options.certificate,
     bytesPerSecond: () => records.settings.bytesPerSecond,
     commit: (established, context, note) => becomePrimaryOf(pair, established, context, note),
@@ -83,10 +84,11 @@ async function becomeBackupOf(
   database.close();
   source.close();
   gate.reset();
-  const archived = archiveSite(pair, established.id);
+  const folder = archiveSite(pair, established.id);
   faultPointNow('establish/archived');
   writeSiteKeys(config.paths.keys, keys);
   faultPointNow('establish/keys-written');
+  const bytes = await sizeOf(folder);
   const peer = peerOf(established, now());
   const step = { by: established.by, reason: 'established' };
   const next = {
@@ -100,7 +102,7 @@ async function becomeBackupOf(
   records.become(SYSTEM, relationshipEstablished({ peer: peer.name, role: 'backup' }), next, step, (tx) => {
     records.setPeer(tx, peer);
     writeValue(tx, 'settings', { ...records.settings, mode: established.mode });
-    addArchive(tx, { id: established.id, atMs: now(), reason: 'replaced', ...archived, changes: 0 });
+    addArchive(tx, { id: established.id, atMs: now(), reason: 'replaced', folder, bytes, changes: 0 });
     note(tx);
   });
   faultPointNow('establish/backup-noted');
@@ -110,7 +112,7 @@ async function becomeBackupOf(
 }
 
 /** Moves what this appliance had as a site into the archive; keys are copied, so that a cut in the middle leaves a site that opens. Done again after a cut, it goes on. */
-function archiveSite(pair: Pair, id: string): { folder: string; bytes: number } {
+function archiveSite(pair: Pair, id: string): string {
   const { paths } = pair.parts.config;
   const folder = join(paths.archive, `${id}-replaced`);
   mkdirSync(folder, { recursive: true, mode: 0o700 });
@@ -123,7 +125,7 @@ function archiveSite(pair: Pair, id: string): { folder: string; bytes: number } 
   syncFolderSync(folder);
   syncFolderSync(paths.archive);
   syncFolderSync(paths.site);
-  return { folder, bytes: 0 };
+  return folder;
 }
 
 /** What is there already was moved before a cut. */
@@ -137,7 +139,7 @@ function peerOf({ peer, own, by }: Established, sinceMs: number): PeerRecord {
   return { state: 'active', name, keySha256, endpoint, ownEndpoint: own, sinceMs, by };
 }
 
-async function factsOf(pair: Pair): Promise<Awaited<ReturnType<EstablishingOptions['facts']>>> {
+async function factsOf(pair: Pair, sizes: FolderSizes): Promise<Awaited<ReturnType<EstablishingOptions['facts']>>> {
   const { config, records, database } = pair.parts;
   const { paths } = config;
   const side = sideOf(pair);
@@ -146,7 +148,7 @@ async function factsOf(pair: Pair): Promise<Awaited<ReturnType<EstablishingOptio
   return {
     appliance: config.applianceName,
     version: config.version,
-    packages: { base: null, site: packageOf(config.softwareDir, config.version) },
+    packages: { base: config.basePackage ?? null, site: packageOf(config.softwareDir, config.version) },
     schema: side.schema,
     knownSchema: pair.options.knownMigrations.length,
     role: side.role,
@@ -158,8 +160,8 @@ async function factsOf(pair: Pair): Promise<Awaited<ReturnType<EstablishingOptio
       jumpItems: count('jump_clients'),
       sessions: count('access_sessions'),
       databaseBytes: database.store?.fileBytes ?? 0,
-      recordingBytes: await sizeOf(paths.recordings),
-      fileBytes: await sizeOf(paths.files),
+      recordingBytes: await sizes.of(paths.recordings),
+      fileBytes: await sizes.of(paths.files),
     },
   };
 }
@@ -168,17 +170,4 @@ async function factsOf(pair: Pair): Promise<Awaited<ReturnType<EstablishingOptio
 function packageOf(softwareDir: string, version: string): string {
   const name = basename(softwareDir);
   return name.startsWith(version) ? name : version;
-}
-
-async function sizeOf(folder: string): Promise<number> {
-  if (!existsSync(folder)) return 0;
-  let bytes = 0;
-  for (const entry of await readdir(folder, { withFileTypes: true, recursive: true })) {
-    if (!entry.isFile()) continue;
-    bytes += await stat(join(entry.parentPath, entry.name)).then(
-      ({ size }) => size,
-      () => 0,
-    );
-  }
-  return bytes;
 }

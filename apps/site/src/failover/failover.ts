@@ -2,6 +2,7 @@
  * The failover pair (architecture 8): which role this appliance has, who follows whom, and who may write. Opened before anything of the site, it owns site.db through all roles;
  * what is served follows from the role (docs/decisions/0199).
  */
+import { rmSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { bootClockMs } from '@bascule/core/boot-clock.ts';
@@ -150,6 +151,8 @@ export class Failover {
   static async open(options: FailoverOptions): Promise<Failover> {
     const failover = new Failover(options);
     try {
+      // What a rehearsal left that was killed, with copies of all keys.
+      if ((options.config.mode ?? 'serve') === 'serve') rmSync(options.config.paths.rehearsal, { recursive: true, force: true });
       // A site that never had a pair opens nothing more, and starts as quickly as ever.
       if (hasPairStore(options.config.paths.pairDatabase)) await failover.pair();
       failover.#openDatabase();
@@ -363,12 +366,13 @@ export class Failover {
   /** Old entries of the change log go; what the peer lacks is kept for it longer. */
   async #trimLog(): Promise<void> {
     const { store } = this.#database;
-    if (store === undefined) return;
     const pair = this.#pair;
     const isAlone = pair?.parts.records.peer === undefined;
     const acked = pair?.parts.gate.ackedSeq ?? 0;
     try {
-      await store.trimLog(isAlone ? store.head().seq + 1 : acked + 1);
+      // Nobody follows pair.db; a standby keeps of site.db what everybody keeps.
+      await this.#pairStore?.trimLog(Number.MAX_SAFE_INTEGER);
+      if (store !== undefined) await store.trimLog(isAlone || !this.serves ? store.head().seq + 1 : acked + 1);
     } catch (error) {
       this.#options.log.warn({ err: error }, 'failover.log-not-trimmed');
     }

@@ -49,6 +49,8 @@ export class FollowSink {
   stopped: CopyState['stopped'] = null;
   /** Of the database, while a snapshot is fetched. */
   bytesLeft = 0;
+  /** Of the database, as a snapshot came since it was begun. */
+  bytesPerSecond = 0;
   #wantsSnapshot = false;
   #speak: ((message: FromFollower) => void) | undefined;
 
@@ -146,7 +148,10 @@ export class FollowSink {
         dial,
         folder,
         bytesPerSecond,
-        progress: ({ bytes, totalBytes }) => (this.bytesLeft = totalBytes - bytes),
+        progress: ({ bytes, totalBytes, bytesPerSecond: speed }) => {
+          this.bytesLeft = totalBytes - bytes;
+          this.bytesPerSecond = speed;
+        },
         signal,
       });
       await faultPoint('sync/copy-fetched');
@@ -154,7 +159,7 @@ export class FollowSink {
       faultPointNow('sync/copy-in-place');
       this.#wantsSnapshot = false;
     } finally {
-      this.bytesLeft = 0;
+      this.bytesLeft = this.bytesPerSecond = 0;
     }
   }
 

@@ -21,6 +21,9 @@ const SEND_BUFFER_MAX_BYTES = 8 * 1024 * 1024;
 const HEAD_INTERVAL_MS = PAIR_SILENCE_LIMIT_MS / 3;
 /** A follower that has connected says what it has within this. */
 const HELLO_LIMIT_MS = 10_000;
+/** All tables are compared soon after following has begun, and then again and again, in the background (I4). */
+const COMPARE_FIRST_MS = 10_000;
+const COMPARE_INTERVAL_MS = 60 * 60_000;
 const GOING_AWAY = 1001;
 const REFUSED = 4000;
 
@@ -33,6 +36,8 @@ export interface FollowSourceOptions {
   statement(): SignedStatement | null;
   /** Whether this side has what a follower wants: it is the primary, or the single side of a broken relationship. */
   mayServe(): boolean;
+  /** A follower has come, and has everything up to `seq`. */
+  begun(seq: number, headSeq: number): void;
   /** Everything up to `seq` is on the follower's disk. */
   acked(seq: number, headSeq: number): void;
   gone(): void;
@@ -101,6 +106,9 @@ class Following {
   /** The newest entry that was sent; undefined until it follows. */
   #sent: number | undefined;
   #isWaiting = false;
+  #isOver = false;
+  #compareTimer: NodeJS.Timeout | undefined;
+  #comparing: Promise<void> = Promise.resolve();
 
   constructor(socket: LinkSocket, store: Store, options: FollowSourceOptions, ended: () => void) {
     this.#socket = socket;
@@ -128,7 +136,24 @@ class Following {
     this.#socket.close(GOING_AWAY);
   }
 
+  /** One comparison after the other. Throws as `Store.hashes`. */
   async compare(): Promise<void> {
+    const comparing = this.#comparing.then(() => this.#compare());
+    this.#comparing = comparing.catch(() => undefined);
+    await comparing;
+  }
+
+  #compareAfter(pauseMs: number): void {
+    this.#compareTimer = setTimeout(() => {
+      this.compare()
+        .catch((error: unknown) => this.#options.log.warn({ err: error }, 'failover.not-compared'))
+        .finally(() => {
+          if (!this.#isOver) this.#compareAfter(COMPARE_INTERVAL_MS);
+        });
+    }, pauseMs).unref();
+  }
+
+  async #compare(): Promise<void> {
     let point: number | undefined;
     // The announcement stands in the stream exactly where the view was taken: the follower takes its own there.
     const { seq, tables } = await this.#store.hashes((atSeq) => {
@@ -140,7 +165,9 @@ class Following {
   }
 
   #stop(): void {
+    this.#isOver = true;
     clearInterval(this.#timer);
+    clearTimeout(this.#compareTimer);
     clearTimeout(this.#helloTimer);
     this.#stopListening();
   }
@@ -186,9 +213,10 @@ class Following {
     clearTimeout(this.#helloTimer);
     this.say({ kind: 'following', from: hello.seq, statement });
     this.#sent = hello.seq;
-    this.#options.acked(hello.seq, this.#store.head().seq);
+    this.#options.begun(hello.seq, this.#store.head().seq);
     this.#tellHead();
     this.#send();
+    this.#compareAfter(COMPARE_FIRST_MS);
   }
 
   #whySnapshot({ history, seq, hash }: FollowHello): Extract<FromSource, { kind: 'snapshot-needed' }>['reason'] | undefined {

@@ -105,12 +105,24 @@ export class HandOver {
       if (statement === undefined || seq === undefined) throw errors.peerRefused(undefined, undefined);
       const { holder, epoch } = await statements.read(statement);
       if (holder !== key.sha256 || epoch !== toEpoch) throw errors.peerRefused(undefined, undefined);
+      await this.#whenHere(seq);
       faultPointNow('swap/handed-over');
       const claimed = await lease.claim({ handed: statement });
       await promoteByLease({ change, lease }, claimed, { context, by, reason: 'swapped', epoch: toEpoch, statement });
     } finally {
       // The read-only side of a broken relationship followed for this alone.
       if (records.self.role === 'read-only') await sink.stop();
+    }
+  }
+
+  /** Nobody becomes primary without everything that was signed over: the rest may be on its way still (I5). */
+  async #whenHere(seq: number): Promise<void> {
+    const { database } = this.#parts;
+    const endMs = performance.now() + LAST_ENTRIES_LIMIT_MS;
+    while ((database.store?.head().seq ?? 0) < seq) {
+      if (performance.now() > endMs)
+        throw errors.roleUnfit('The other appliance has signed over more than has come here: look at both, and choose with Fix.');
+      await delay(LOOK_INTERVAL_MS);
     }
   }
 

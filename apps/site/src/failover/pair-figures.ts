@@ -84,40 +84,66 @@ export function exposureOf(pair: Pair): Exposure | null {
 
 /** How far the copy on the backup is; null without a relationship. */
 export function copyOf(pair: Pair): CopyState | null {
-  const { records, database, gate, sink, source, watch, now } = pair.parts;
+  const { records } = pair.parts;
   if (!records.isActive) return null;
+  const state = records.serves ? givenCopyOf(pair) : takenCopyOf(pair);
+  const left = state.recordingBytesLeft + state.fileBytesLeft + state.databaseBytesLeft;
+  const secondsLeft = left === 0 ? 0 : state.bytesPerSecond > 0 ? left / state.bytesPerSecond : null;
+  const lagChanges = state.newestChange - state.copiedChange;
+  const isBehind = state.state === 'following' && lagChanges > CATCHING_UP_CHANGES;
+  return { ...state, state: isBehind ? 'catching-up' : state.state, lagChanges, secondsLeft };
+}
+
+type Figures = Omit<CopyState, 'lagChanges' | 'secondsLeft'>;
+
+/** As the primary knows it: what was acknowledged, and what the backup says of itself. */
+function givenCopyOf(pair: Pair): Figures {
+  const { database, gate, source, watch } = pair.parts;
   const own = database.store?.head().seq ?? 0;
-  const relay = pair.relayCopy;
-  const isSource = records.serves;
-  const newest = isSource ? own : Math.max(own, pair.sourceHead?.seq ?? 0, watch.state?.log.seq ?? 0);
-  const copied = isSource ? Math.min(own, gate.ackedSeq) : own;
-  const lagChanges = newest - copied;
-  const state = isSource ? (source.isFollowed ? 'following' : 'stopped') : sink.state;
-  const lagSeconds = lagChanges === 0 ? 0 : isSource ? secondsSince(pair, copied) : Math.max(0, now() - wholeAtMs(pair)) / 1000;
-  const recordingBytesLeft = isSource ? (pair.follower?.recordingBytesLeft ?? 0) : (relay?.recordingBytesLeft ?? 0);
-  const fileBytesLeft = isSource ? (pair.follower?.fileBytesLeft ?? 0) : (relay?.fileBytesLeft ?? 0);
-  const databaseBytesLeft = isSource ? 0 : sink.bytesLeft;
-  const bytesPerSecond = relay?.bytesPerSecond ?? 0;
-  const left = recordingBytesLeft + fileBytesLeft + databaseBytesLeft;
+  const copied = Math.min(own, gate.ackedSeq);
+  const theirs = watch.state?.copying;
+  const { isFollowed } = source;
+  const isSnapshot = !isFollowed && watch.isReachable && theirs?.isSnapshot === true;
+  const offsetMs = watch.clockOffsetMs ?? 0;
   return {
-    state: state === 'following' && lagChanges > CATCHING_UP_CHANGES ? 'catching-up' : state,
-    newestChange: newest,
+    state: isFollowed ? 'following' : isSnapshot ? 'snapshot' : 'stopped',
+    newestChange: own,
     copiedChange: copied,
-    lagChanges,
-    lagSeconds,
-    databaseBytesLeft,
-    recordingBytesLeft,
-    fileBytesLeft,
-    bytesPerSecond,
-    secondsLeft: left === 0 ? 0 : bytesPerSecond > 0 ? left / bytesPerSecond : null,
+    lagSeconds: copied === own ? 0 : secondsSince(pair, copied),
+    databaseBytesLeft: theirs?.databaseBytesLeft ?? 0,
+    recordingBytesLeft: pair.follower?.recordingBytesLeft ?? theirs?.recordingBytesLeft ?? 0,
+    fileBytesLeft: pair.follower?.fileBytesLeft ?? theirs?.fileBytesLeft ?? 0,
+    bytesPerSecond: theirs?.bytesPerSecond ?? pair.relayCopy?.bytesPerSecond ?? 0,
+    lastCompletedAtMs: onOwnClock(theirs?.completedAtMs, offsetMs) ?? pair.copied.completedAtMs,
+    lastComparedAtMs: onOwnClock(watch.state?.comparedAtMs, offsetMs) ?? pair.copied.comparedAtMs,
+    stopped: isFollowed || isSnapshot ? null : { code: 'not-followed', text: 'The backup does not follow just now.' },
+  };
+}
+
+/** As the backup itself knows it. */
+function takenCopyOf(pair: Pair): Figures {
+  const { database, sink, watch, now } = pair.parts;
+  const own = database.store?.head().seq ?? 0;
+  const newest = Math.max(own, pair.sourceHead?.seq ?? 0, watch.state?.log.seq ?? 0);
+  const relay = pair.relayCopy;
+  return {
+    state: sink.state,
+    newestChange: newest,
+    copiedChange: own,
+    lagSeconds: newest === own ? 0 : Math.max(0, now() - wholeAtMs(pair)) / 1000,
+    databaseBytesLeft: sink.bytesLeft,
+    recordingBytesLeft: relay?.recordingBytesLeft ?? 0,
+    fileBytesLeft: relay?.fileBytesLeft ?? 0,
+    bytesPerSecond: sink.bytesPerSecond + (relay?.bytesPerSecond ?? 0),
     lastCompletedAtMs: pair.copied.completedAtMs,
     lastComparedAtMs: pair.copied.comparedAtMs,
-    stopped: isSource
-      ? source.isFollowed
-        ? null
-        : { code: 'not-followed', text: 'The backup does not follow just now.' }
-      : sink.stopped,
+    stopped: sink.stopped,
   };
+}
+
+/** What the other side's clock said, on ours. */
+function onOwnClock(atMs: number | null | undefined, offsetMs: number): number | null {
+  return atMs === null || atMs === undefined ? null : Math.max(0, Math.round(atMs - offsetMs));
 }
 
 export function primaryUrlOf(pair: Pair): string | null {

@@ -129,7 +129,12 @@ export class PairLease implements LeaseOfRoles {
     if (facts.role === 'primary') this.#lease.setInSync(this.#options.parts.gate.isInSync);
   }
 
-  /** Primary: the peer confirms what replies wait for. Standby: its copy is whole and follows. */
+  /** As `Lease.setFit`, of a standby. */
+  setFit(isFit: boolean): void {
+    this.#lease.setFit(isFit);
+  }
+
+  /** Of the primary: the peer confirms what replies wait for. */
   setInSync(inSync: boolean): void {
     this.#lease.setInSync(inSync);
   }
@@ -167,8 +172,8 @@ export class PairLease implements LeaseOfRoles {
     }
   }
 
-  heardFromFollower({ nonce, isPromised }: Extract<FromFollower, { kind: 'held' }>): void {
-    this.#lease.peerAnswers({ nonce, isPromised });
+  heardFromFollower(answer: Extract<FromFollower, { kind: 'held' }>): void {
+    this.#lease.peerAnswers(answer);
   }
 
   heardFromSource({ nonce, epoch, leaseMs }: Extract<FromSource, { kind: 'hold' }>): void {

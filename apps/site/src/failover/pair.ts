@@ -398,6 +398,7 @@ export class Pair {
     this.lease.close();
     this.establishing.close();
     await sink.stop();
+    this.copy.noteAcked(true);
     source.close();
     dial.close();
     gate.close();
@@ -407,7 +408,6 @@ export class Pair {
     snapshots.close();
     this.#refusals.close();
     this.copy.noteFigures(true);
-    this.copy.noteAcked(true);
   }
 
   #highestEpoch(): number {

@@ -7,6 +7,7 @@ import { statementNoted } from './failover-events.ts';
 import { servesAs } from './pair-records.ts';
 import type { Pair } from './pair.ts';
 import { byPeer } from './roles.ts';
+import { takeUsedCodes } from './used-codes.ts';
 import { findParting } from './side-changes.ts';
 import { EPOCH_LEAP_MAX, isAbove, ownStatement } from './statements.ts';
 
@@ -45,6 +46,7 @@ export class PeerWord {
     )
       await this.#pair.roles.breakOwnSide(SYSTEM, peer.name, state.isApartForPlan === true ? 'plan' : 'peer');
     if (records.trustsPeer) this.#pair.historyTaking.offered(state.archives ?? []);
+    if (records.trustsPeer) takeUsedCodes(this.#pair, state);
     this.#followSettings(state);
     if (servesAs(state.side.role)) this.#pair.keyRenewal.heard(state.keysSha256);
     this.#pair.options.changed();

@@ -1,13 +1,15 @@
 import type { ToRelay } from '@bascule/protocol/relay-control.ts';
+import type { PairRecords } from './pair-records.ts';
 import type { Pair } from './pair.ts';
 
 /** What the relay is to do with recordings and files now. */
 export function relayOrder(pair: Pair | undefined): Extract<ToRelay, { kind: 'pair' }> {
   const peer = pair?.parts.records.peer;
-  if (pair === undefined || peer?.state !== 'active') return { kind: 'pair', role: 'none' };
+  const role = pair === undefined ? 'none' : relayRole(pair.parts.records);
+  if (pair === undefined || peer === undefined || role === 'none') return { kind: 'pair', role: 'none' };
   const { records, key, gate } = pair.parts;
-  const role = records.self.role === 'primary' ? 'source' : records.self.role === 'backup' ? 'follower' : 'none';
-  if (role === 'none') return { kind: 'pair', role };
+  const isSync = records.isActive && records.settings.mode === 'sync' && (role === 'follower' || gate.isInSync);
+  const isSettling = role === 'source' && pair.settling.isOn;
   return {
     kind: 'pair',
     role,
@@ -16,7 +18,15 @@ export function relayOrder(pair: Pair | undefined): Extract<ToRelay, { kind: 'pa
     peerKeySha256: peer.keySha256,
     peer: peer.endpoint,
     // A peer that was declared behind is not waited for: sessions would never end.
-    mode: records.settings.mode === 'sync' && (role === 'follower' || gate.isInSync) ? 'sync' : 'async',
+    mode: isSync || isSettling ? 'sync' : 'async',
     bytesPerSecond: records.settings.bytesPerSecond,
   };
+}
+
+/** Also while an upgrade plan keeps the two apart: sessions of the one that serves go on at the other after the swap, and not a byte of them may be missing there. */
+function relayRole({ self, isActive, trustsPeer }: PairRecords): 'source' | 'follower' | 'none' {
+  const isApart = !isActive && trustsPeer;
+  if (self.role === 'primary' || (isApart && self.role === 'single')) return 'source';
+  if (self.role === 'backup' || (isApart && self.role === 'read-only')) return 'follower';
+  return 'none';
 }

@@ -108,6 +108,10 @@ export class Roles {
 
   /** The other side has handed over by a signed statement whose answer was lost on its way. */
   async takeHandedOver(statement: SignedStatement, epoch: number): Promise<void> {
+    const { database, watch } = this.#parts;
+    // It may have been set back meanwhile: then a person decides (I5).
+    if ((database.store?.head().seq ?? 0) < (watch.state?.log.seq ?? 0))
+      throw errors.roleUnfit('The other appliance has signed over more than has come here: look at both, and choose with Fix.');
     await this.#options.exclusive.run('become-primary', async () => {
       const claimed = await this.#options.lease.claim({ handed: statement });
       await promoteByLease(this.#options, claimed, { context: SYSTEM, by: 'system', reason: 'swapped', epoch, statement });

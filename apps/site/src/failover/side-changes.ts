@@ -43,7 +43,7 @@ export function hasEntries(store: Store, points: { seq: number; hash: string }[]
 /** The newest entry that both logs have; undefined when none of those that are still kept is common. Throws as `PairDial.request`. */
 export async function findParting(dial: PairDial, store: Store): Promise<number | undefined> {
   let common: number | undefined;
-  let low = store.get<{ seq: number }>('SELECT seq FROM change_log ORDER BY seq LIMIT 1')?.seq ?? 0;
+  let low = oldestSeq(store);
   let high = store.head().seq;
   for (let round = 0; round < ROUNDS_MAX && low <= high; round += 1) {
     const points = pointsBetween(store, low, high);
@@ -57,6 +57,11 @@ export async function findParting(dial: PairDial, store: Store): Promise<number 
     if (newest < 0 && next === low) return common;
   }
   return common;
+}
+
+/** The oldest entry that is still kept. */
+export function oldestSeq(store: Store): number {
+  return store.get<{ seq: number }>('SELECT seq FROM change_log ORDER BY seq LIMIT 1')?.seq ?? 1;
 }
 
 function pointsBetween(store: Store, low: number, high: number): { seq: number; hash: string }[] {
@@ -74,13 +79,14 @@ function pointsBetween(store: Store, low: number, high: number): { seq: number; 
 export async function compareSides(
   dial: PairDial,
   store: Store,
-  names: { own: string; ownEpoch: number; peer: string; peerEpoch: number },
+  names: { own: string; ownKey: string; ownEpoch: number; peer: string; peerKey: string | undefined; peerEpoch: number },
 ): Promise<PairConflict['sides']> {
-  const parting = (await findParting(dial, store)) ?? 0;
+  // When nothing that is kept is common, everything that is kept is what differs.
+  const parting = (await findParting(dial, store)) ?? oldestSeq(store) - 1;
   const { body } = await dial.request('POST', '/changes', { seq: parting });
   const theirs = changesAnswer.parse(body);
   return [
-    { appliance: names.own, epoch: names.ownEpoch, ...changesOf(store, parting) },
-    { appliance: names.peer, epoch: names.peerEpoch, ...theirs },
+    { appliance: names.own, keySha256: names.ownKey, epoch: names.ownEpoch, ...changesOf(store, parting) },
+    { appliance: names.peer, keySha256: names.peerKey, epoch: names.peerEpoch, ...theirs },
   ];
 }

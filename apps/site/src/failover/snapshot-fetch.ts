@@ -1,9 +1,10 @@
 import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { AppError } from '@bascule/errors/app-error.ts';
 import { sha256OfFile } from '@bascule/package-format/file-hash.ts';
 import { Store } from '@bascule/store/store.ts';
+import { checkSpace } from './free-space.ts';
 import type { PairDial } from './pair-dial.ts';
 import { snapshotAnswer, type SnapshotAnswer } from './snapshots.ts';
 
@@ -16,6 +17,8 @@ const PACE_STEP_MS = 100;
 export interface FetchProgress {
   bytes: number;
   totalBytes: number;
+  /** Since this fetch was begun. */
+  bytesPerSecond: number;
 }
 
 /**
@@ -71,6 +74,7 @@ async function fetchRest(
     rmSync(part, { force: true });
     have = 0;
   }
+  await checkSpace(dirname(part), bytes - have);
   const startedMs = performance.now();
   let came = 0;
   const { status } = await dial.download(
@@ -79,13 +83,15 @@ async function fetchRest(
     have,
     async (more) => {
       came += more;
-      progress({ bytes: have + came, totalBytes: bytes });
+      const seconds = Math.max(1, performance.now() - startedMs) / 1000;
+      progress({ bytes: have + came, totalBytes: bytes, bytesPerSecond: Math.round(came / seconds) });
       const limit = bytesPerSecond();
       if (limit <= 0) return;
       const aheadMs = (came / limit) * 1000 - (performance.now() - startedMs);
       if (aheadMs > PACE_STEP_MS) await delay(Math.min(aheadMs, 1000), undefined, { signal });
     },
     signal,
+    bytes,
   );
   if (status !== 200 && status !== 206) {
     rmSync(part, { force: true });

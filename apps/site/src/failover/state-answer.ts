@@ -3,6 +3,7 @@ import { ZERO_HASH } from './copy-progress.ts';
 import { sideOf } from './pair-figures.ts';
 import { servesAs } from './pair-records.ts';
 import type { Pair } from './pair.ts';
+import { usedHere } from './used-codes.ts';
 
 /** How far the copy here is. */
 function copyingOf(pair: Pair): NonNullable<PairStateAnswer['copying']> {
@@ -39,7 +40,7 @@ export function stateAnswerOf(pair: Pair): PairStateAnswer {
     isApartForPlan: records.peer?.apart === 'plan',
     readOnly: records.self.readOnly,
     archives: records.trustsPeer ? pair.givenWay.offered() : [],
-    ...(records.self.role === 'backup' && { copying: copyingOf(pair) }),
+    ...(records.self.role === 'backup' && { copying: copyingOf(pair), usedSteps: usedHere(pair) }),
     comparedAtMs: pair.copied.comparedAtMs,
     settings: records.settings,
     keysSha256: pair.keyRenewal.hash(),

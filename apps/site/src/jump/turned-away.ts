@@ -5,6 +5,7 @@ import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { Log } from '@bascule/log/log.ts';
 import { CONTROL_MESSAGE_MAX_BYTES, LINK_ALPN, type ToClient } from '@bascule/protocol/control-link.ts';
+import { provenKeySha256 } from '@bascule/wire/pinned-key.ts';
 import { acceptWebSocket, refuseUpgrade } from '@bascule/wire/web-socket.ts';
 import { LinkLeaf } from './link-leaf.ts';
 import { createLinkServer, setLinkTls } from './link-server.ts';
@@ -13,7 +14,7 @@ import { readTicketKeys } from './ticket-keys.ts';
 
 /** A client that has no other address, or found nobody there, asks here again after this. */
 export const TURNED_AWAY_RETRY_MS = 2000;
-/** Arrivals that are remembered. */
+/** Clients that are remembered. */
 const CAME_HERE_MAX = 20_000;
 
 export interface TurnedAwayOptions {
@@ -28,7 +29,8 @@ export class TurnedAwayLinks {
   readonly #leaf: LinkLeaf;
   readonly #server: Server;
   readonly #dataTicketKeys: Buffer;
-  #lately: number[] = [];
+  /** Who came, by client, and when last; the newest is last. */
+  readonly #lately = new Map<string, number>();
   readonly #now: () => number;
 
   private constructor(leaf: LinkLeaf, { keysDir, log, now }: TurnedAwayOptions) {
@@ -56,8 +58,8 @@ export class TurnedAwayLinks {
   /** How many clients came here in the last `withinMs`, and when the newest did: they may have lost the primary. */
   cameHere(withinMs: number): { count: number; newestAtMs: number | null } {
     const fromMs = this.#now() - withinMs;
-    this.#lately = this.#lately.filter((atMs) => atMs >= fromMs);
-    return { count: this.#lately.length, newestAtMs: this.#lately.at(-1) ?? null };
+    for (const [client, atMs] of this.#lately) if (atMs < fromMs) this.#lately.delete(client);
+    return { count: this.#lately.size, newestAtMs: [...this.#lately.values()].at(-1) ?? null };
   }
 
   acceptLink(socket: Socket, head: Uint8Array): void {
@@ -72,9 +74,14 @@ export class TurnedAwayLinks {
     this.#server.close();
   }
 
+  #came(client: string): void {
+    this.#lately.delete(client);
+    if (this.#lately.size < CAME_HERE_MAX) this.#lately.set(client, this.#now());
+  }
+
   #upgrade(request: IncomingMessage, socket: TLSSocket, head: Buffer, log: Log): void {
     if (request.url !== '/link' || socket.alpnProtocol !== LINK_ALPN) return refuseUpgrade(socket, 404);
-    if (this.#lately.length < CAME_HERE_MAX) this.#lately.push(this.#now());
+    this.#came(provenKeySha256(socket) ?? socket.remoteAddress ?? '');
     acceptWebSocket(request, socket, head, { maxMessageBytes: CONTROL_MESSAGE_MAX_BYTES }).then(
       (link) => {
         link.on('error', () => link.terminate());

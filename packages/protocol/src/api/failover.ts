@@ -167,6 +167,8 @@ export const conflict = z.object({
   sides: z.array(
     z.object({
       appliance: z.string(),
+      /** Of its pair key: tells two sides of one name apart. */
+      keySha256: sha256Hex.optional(),
       epoch: z.number().int(),
       changes: z.number().int(),
       sinceMs: instantMs.nullable(),
@@ -304,6 +306,7 @@ export const becomeBackup = z.strictObject({
   /** B35: also if the peer site cannot be contacted. */
   evenIfUnreachable: z.boolean(),
 });
+/** `keep`: the name of the appliance, or the SHA-256 of its pair key. */
 export const fixRequest = z.strictObject({ keep: z.string().max(100) });
 
 /**

@@ -1,0 +1,36 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { RelaySettling } from './relay-settling.ts';
+
+const said = (exposedBytes: number) => ({
+  kind: 'pair-copy' as const,
+  connected: true,
+  recordingBytesLeft: 0,
+  fileBytesLeft: 0,
+  bytesPerSecond: 0,
+  completedAtMs: null,
+  exposedBytes,
+});
+
+test('a planned swap waits until no output is on one side alone; what the relay said before it was told does not count', async () => {
+  let copy = said(0);
+  const orders: boolean[] = [];
+  const settling: RelaySettling = new RelaySettling({ copy: () => copy, changed: () => orders.push(settling.isOn) });
+  let isOver = false;
+  const waiting = settling.begin().then(() => (isOver = true));
+  assert.deepEqual(orders, [true], 'the relay is told first');
+  copy = said(700);
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  assert.equal(isOver, false);
+  copy = said(0);
+  await waiting;
+  settling.end();
+  assert.deepEqual(orders, [true, false]);
+});
+
+test('a relay that copies nothing, or does not come to an end, does not keep the roles from being swapped', async () => {
+  await new RelaySettling({ copy: () => undefined, changed: () => assert.fail('nobody is told') }).begin();
+  const settling = new RelaySettling({ copy: () => said(1), changed: () => undefined, limitMs: 60 });
+  await settling.begin();
+  assert.ok(settling.isOn);
+});

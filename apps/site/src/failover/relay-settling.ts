@@ -1,0 +1,56 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { FromRelay } from '@bascule/protocol/relay-control.ts';
+
+/** What is only on one side before a planned swap goes over within this; the swap goes on all the same, and what does not come is a gap that the recording names. */
+export const SETTLE_LIMIT_MS = 5000;
+const LOOK_INTERVAL_MS = 20;
+
+type RelayCopy = Extract<FromRelay, { kind: 'pair-copy' }>;
+
+export interface RelaySettlingOptions {
+  /** What the relay last said of its copies; undefined: it copies nothing. */
+  copy(): RelayCopy | undefined;
+  /** The relay is to be told anew (`relayOrder`). */
+  changed(): void;
+  limitMs?: number;
+}
+
+/**
+ * Before a planned swap: output of live sessions is acknowledged only when both sides have it, until none is left that only this side has. A client that does not keep what was
+ * acknowledged would otherwise lose it with the swap (I1).
+ */
+export class RelaySettling {
+  readonly #options: RelaySettlingOptions;
+  #isOn = false;
+
+  constructor(options: RelaySettlingOptions) {
+    this.#options = options;
+  }
+
+  /** The relay is to wait for the other side with every acknowledgement. */
+  get isOn(): boolean {
+    return this.#isOn;
+  }
+
+  /** Resolves when the other side has all output, or after a while; `end` is to be called then. Never rejects. */
+  async begin(): Promise<void> {
+    const { copy, changed, limitMs = SETTLE_LIMIT_MS } = this.#options;
+    const before = copy();
+    if (before === undefined) return;
+    this.#isOn = true;
+    changed();
+    const endMs = performance.now() + limitMs;
+    // What was said before the relay heard of it says nothing.
+    for (let said = copy(); performance.now() < endMs; said = copy()) {
+      if (said !== before && said?.exposedBytes === 0) return;
+      await delay(LOOK_INTERVAL_MS);
+    }
+  }
+
+  /** The swap is done, or was given up. */
+  end(): void {
+    if (!this.#isOn) return;
+    this.#isOn = false;
+    this.#options.changed();
+  }
+}
