@@ -13,9 +13,11 @@ import { SYSTEM, type Store } from '@bascule/store/store.ts';
 import { sideArchived } from './failover-events.ts';
 import { faultPointNow } from './fault-points.ts';
 import type { SnapshotReason } from './follow-link.ts';
+import { checkSpace } from './free-space.ts';
 import type { PairParts } from './pair-parts.ts';
 import { addArchive, readValue, removeValue, writeValue } from './pair-store.ts';
 import { ownStatement } from './statements.ts';
+import { findParting } from './side-changes.ts';
 import { sendFile } from './send-file.ts';
 
 /** Clocks of the two sides may differ by so much when it is compared what came first. */
@@ -50,7 +52,8 @@ export class GivenWay {
   /** Archives what is here, if the source lacks any of it, and puts the checked copy in its place. */
   async replace(file: string, reason: SnapshotReason): Promise<void> {
     const { database, serving, accounts, records } = this.#parts;
-    if (database.store !== undefined && isParted(reason)) await this.archive('discarded', true);
+    if (database.store !== undefined && isParted(reason))
+      await this.archive('discarded', true, await this.#sinceParting(database.store));
     faultPointNow('sync/copy-archived');
     await serving.stop();
     try {
@@ -64,12 +67,13 @@ export class GivenWay {
     );
   }
 
-  /** A copy of site.db into the archive; `isOffered`: the primary is to take its history. */
-  async archive(reason: string, isOffered: boolean): Promise<string | undefined> {
+  /** A copy of site.db into the archive; `isOffered`: the primary is to take its history. `changes`: how many of them the other side lacks; absent: all. */
+  async archive(reason: string, isOffered: boolean, changes?: number): Promise<string | undefined> {
     const { database, config, records, now } = this.#parts;
     const { store } = database;
     if (store === undefined) return undefined;
-    const { seq } = store.head();
+    const lost = changes ?? store.head().seq;
+    await checkSpace(config.paths.site, store.fileBytes);
     const {
       folder,
       database: file,
@@ -83,8 +87,8 @@ export class GivenWay {
     });
     const id = uuidv7(now());
     const offer = isOffered ? { id, file, bytes, sha256: await sha256OfFile(file) } : undefined;
-    records.store.transact(SYSTEM, sideArchived({ folder: basename(folder), reason, changes: seq }), (tx) => {
-      addArchive(tx, { id, atMs: now(), reason, folder, bytes, changes: seq });
+    records.store.transact(SYSTEM, sideArchived({ folder: basename(folder), reason, changes: lost }), (tx) => {
+      addArchive(tx, { id, atMs: now(), reason, folder, bytes, changes: lost });
       if (offer !== undefined) writeValue(tx, 'offers', [offer, ...this.#offers()].slice(0, OFFERS_MAX));
     });
     return folder;
@@ -112,6 +116,18 @@ export class GivenWay {
       sideArchived({ folder: id, reason: 'united with the history of the primary', changes: 0 }),
       (tx) => writeValue(tx, 'offers', left),
     );
+  }
+
+  /** How many changes there are here that the source lacks; undefined when that cannot be told. */
+  async #sinceParting(store: Store): Promise<number | undefined> {
+    const { dial, log } = this.#parts;
+    try {
+      const parting = await findParting(dial, store);
+      return parting === undefined ? undefined : store.head().seq - parting;
+    } catch (error) {
+      log.info({ err: error }, 'failover.parting-not-known');
+      return undefined;
+    }
   }
 
   #offers() {

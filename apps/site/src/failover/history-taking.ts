@@ -6,15 +6,25 @@ import type { PairStateAnswer } from '@bascule/protocol/pair-link.ts';
 import { mergeAudit, unionRows } from '@bascule/store/history-union.ts';
 import { openReader } from '@bascule/store/received-copy.ts';
 import { SYSTEM } from '@bascule/store/store.ts';
+import { peerRefused } from './failover-errors.ts';
+import { checkSpace } from './free-space.ts';
 import type { PairParts } from './pair-parts.ts';
 
 /** Tables whose rows are history: united by id. Everything else is configuration, and the primary's. */
 const HISTORY_TABLES = ['access_sessions'];
 const FETCH_LIMIT_MS = 30 * 60_000;
+/** One that failed is fetched again after this, and then after twice as long each time. */
+const RETRY_FIRST_MS = 2000;
+const RETRY_MAX_MS = 60 * 60_000;
+/** Archives that failed and are remembered; there are no more than four on offer. */
+const FAILED_MAX = 64;
+
+type Offer = NonNullable<PairStateAnswer['archives']>[number];
 
 export class HistoryTaking {
   readonly #parts: PairParts;
   #running: Promise<void> | undefined;
+  readonly #failed = new Map<string, { times: number; againMs: number }>();
 
   constructor(parts: PairParts) {
     this.#parts = parts;
@@ -35,14 +45,41 @@ export class HistoryTaking {
   async #takeAll(archives: NonNullable<PairStateAnswer['archives']>): Promise<void> {
     const { config } = this.#parts;
     mkdirSync(config.paths.pairWork, { recursive: true, mode: 0o700 });
-    for (const archive of archives) await this.#take(archive);
+    for (const archive of archives) await this.#tryOnce(archive);
   }
 
-  async #take({ id, bytes, sha256 }: NonNullable<PairStateAnswer['archives']>[number]): Promise<void> {
+  /** One that cannot be had, or is not what was announced, is asked for more and more rarely, and holds up no other. */
+  async #tryOnce(archive: Offer): Promise<void> {
+    const { log } = this.#parts;
+    const failed = this.#failed.get(archive.id);
+    if (failed !== undefined && performance.now() < failed.againMs) return;
+    try {
+      await this.#take(archive);
+      this.#failed.delete(archive.id);
+    } catch (error) {
+      const times = (failed?.times ?? 0) + 1;
+      const pauseMs = Math.min(RETRY_FIRST_MS * 2 ** (times - 1), RETRY_MAX_MS);
+      if (this.#failed.size >= FAILED_MAX) this.#failed.clear();
+      this.#failed.set(archive.id, { times, againMs: performance.now() + pauseMs });
+      log.warn({ err: error, archive: archive.id, times, pauseMs }, 'failover.history-not-taken');
+    }
+  }
+
+  async #take({ id, bytes, sha256 }: Offer): Promise<void> {
     const { config, dial, database, log } = this.#parts;
     const file = join(config.paths.pairWork, `archive-${sha256}.db`);
-    const have = existsSync(file) ? statSync(file).size : 0;
-    if (have < bytes) await dial.download(`/archives/${id}`, file, have, () => undefined, AbortSignal.timeout(FETCH_LIMIT_MS));
+    let have = existsSync(file) ? statSync(file).size : 0;
+    if (have > bytes) {
+      rmSync(file, { force: true });
+      have = 0;
+    }
+    if (have < bytes) {
+      await checkSpace(config.paths.pairWork, bytes - have);
+      const signal = AbortSignal.timeout(FETCH_LIMIT_MS);
+      const { status } = await dial.download(`/archives/${id}`, file, have, () => undefined, signal, bytes);
+      if (status !== 200 && status !== 206)
+        throw peerRefused(undefined, 'The other appliance does not have that archive any more.');
+    }
     try {
       if ((await sha256OfFile(file)) !== sha256) throw new Error('the archive came with errors');
       const { store } = database;

@@ -8,11 +8,14 @@ import type { Log } from '@bascule/log/log.ts';
 import { sha256OfFile } from '@bascule/package-format/file-hash.ts';
 import { sha256Hex } from '@bascule/protocol/text.ts';
 import type { Store } from '@bascule/store/store.ts';
+import { checkSpace, SPACE_RESERVE_BYTES } from './free-space.ts';
 import { sendFile } from './send-file.ts';
 
 /** A copy that nobody has fetched from for so long is removed. */
 const KEPT_MS = 15 * 60_000;
 const PREFIX = 'for-peer-';
+/** A copy that could not be made is not begun anew before: a peer that asks all the time must not keep the disk of the primary busy. */
+const FAILED_PAUSE_MS = 30_000;
 
 /** POST `/snapshot`: which copy is to be fetched from GET `/snapshot/<id>`. `keep`: an earlier one, to go on with it. */
 export const snapshotRequest = z.strictObject({ keep: z.uuid().nullable() });
@@ -22,14 +25,17 @@ export type SnapshotAnswer = z.infer<typeof snapshotAnswer>;
 export class Snapshots {
   readonly #folder: string;
   readonly #log: Log;
+  readonly #reserveBytes: number;
   #current: (SnapshotAnswer & { file: string }) | undefined;
   #making: Promise<SnapshotAnswer & { file: string }> | undefined;
+  #failed: { atMs: number; error: unknown } | undefined;
   #timer: NodeJS.Timeout | undefined;
 
   /** `folder` is the site's for such copies; what an earlier start left of ours is removed. */
-  constructor(folder: string, log: Log) {
+  constructor(folder: string, log: Log, reserveBytes = SPACE_RESERVE_BYTES) {
     this.#folder = folder;
     this.#log = log;
+    this.#reserveBytes = reserveBytes;
     mkdirSync(folder, { recursive: true, mode: 0o700 });
     for (const name of readdirSync(folder)) if (name.startsWith(PREFIX)) rmSync(join(folder, name), { force: true });
   }
@@ -39,6 +45,8 @@ export class Snapshots {
     this.#touch();
     const known = await (this.#making ?? this.#current);
     if (known !== undefined && known.id === keep) return answerOf(known);
+    if (this.#making === undefined && this.#failed !== undefined && performance.now() - this.#failed.atMs < FAILED_PAUSE_MS)
+      throw this.#failed.error;
     this.#making ??= this.#make(store).finally(() => (this.#making = undefined));
     return answerOf(await this.#making);
   }
@@ -61,7 +69,15 @@ export class Snapshots {
     this.#forget();
     const id = randomUUID();
     const file = join(this.#folder, `${PREFIX}${id}.db`);
-    await store.snapshot(file);
+    try {
+      await checkSpace(this.#folder, store.fileBytes, this.#reserveBytes);
+      await store.snapshot(file);
+    } catch (error) {
+      rmSync(file, { force: true });
+      this.#failed = { atMs: performance.now(), error };
+      throw error;
+    }
+    this.#failed = undefined;
     this.#current = { id, file, bytes: statSync(file).size, sha256: await sha256OfFile(file) };
     return this.#current;
   }
