@@ -49,5 +49,17 @@ test(
     addGroup(one, 'swapped back');
     await inSync(one, other);
     assert.deepEqual(other.hashes(), one.hashes());
+
+    // Witness and peer are both gone for good: nobody may write, until a person who knows says so.
+    await waitUntil('the witness has it on record', async () => (await one.program.failover.state()).witness?.peerInSync);
+    await witness.end('SIGKILL');
+    await other.end();
+    await waitUntil('the lease has run out', () => !one.pair.lease.isHeld);
+    assert.throws(() => addGroup(one, 'alone'), { code: 'FAILOVER_NO_LEASE' });
+    one.pair.changeSettings(ADA, { automatic: false });
+    assert.throws(() => addGroup(one, 'alone'), { code: 'FAILOVER_NO_LEASE' });
+    await waitUntil('the witness is seen to be gone', () => one.pair.lease.state()?.state !== 'connected');
+    await one.pair.lease.leaveRegardless();
+    addGroup(one, 'alone');
   },
 );

@@ -71,7 +71,9 @@ function stateRoutes(failover: Failover): AnyRoute[] {
       answer: api.pairSettings,
       async handle({ body, context }) {
         const pair = await failover.pair();
-        const settings = pair.changeSettings(context, body);
+        const { regardless = false, ...change } = body;
+        const settings = pair.changeSettings(context, change);
+        if (regardless && change.automatic === false) await pair.lease.leaveRegardless();
         await pair.lease.whenWriting();
         return settings;
       },

@@ -5,7 +5,7 @@ import type { FromFollower, FromSource, SignedStatement } from '@bascule/protoco
 import { defineAuditEvent } from '@bascule/store/audit.ts';
 import type { Context } from '@bascule/store/store.ts';
 import { SiteIdentity } from '../jump/jump.ts';
-import { noPair } from './failover-errors.ts';
+import { noPair, roleUnfit } from './failover-errors.ts';
 import { Lease, type LeaseRoleFacts } from './lease.ts';
 import type { PairParts } from './pair-parts.ts';
 import { readValue, removeValue, writeValue } from './pair-store.ts';
@@ -89,6 +89,19 @@ export class PairLease implements LeaseOfRoles {
   /** After automatic failover was turned on: resolves when this side may write by it, or when the witness does not answer in time. */
   async whenWriting(): Promise<void> {
     if (this.#options.parts.records.serves) await this.#lease.whenHeld(FIRST_GRANT_LIMIT_MS);
+  }
+
+  /**
+   * Automatic failover was turned off, and ends at once: nobody else can be asked, and a person knows that the other side does not serve. Without effect when it has ended already.
+   * Throws `FAILOVER_ROLE_UNFIT` while witness or peer answers: then it ends by itself.
+   */
+  async leaveRegardless(): Promise<void> {
+    const { records, watch } = this.#options.parts;
+    if (records.settings.automatic || !this.#lease.isOn) return;
+    if ((await watch.ask()) || this.state()?.state === 'connected')
+      throw roleUnfit('The witness, or the other appliance, answers: automatic failover ends by itself in a moment.');
+    this.#options.parts.log.warn({}, 'failover.left-regardless');
+    this.#lease.stop({ regardless: true });
   }
 
   /** For base; null: no lease is needed, or it does not end. */

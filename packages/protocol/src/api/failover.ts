@@ -203,7 +203,13 @@ export const pairSettings = z.object({
   automatic: z.boolean(),
 });
 export type PairSettings = z.infer<typeof pairSettings>;
-export const pairSettingsChange = pairSettings.partial().strict();
+export const pairSettingsChange = pairSettings
+  .partial()
+  .extend({
+    /** With `automatic: false`, when neither witness nor peer answers: at once, by the word of a person who knows that the peer does not serve. */
+    regardless: z.boolean().optional(),
+  })
+  .strict();
 
 export const witnessState = z.object({
   endpoint: endpoint,

@@ -30,30 +30,51 @@ export function FailoverSettingsSection({ state }: { state: FailoverState }) {
       <SettingsForm
         saved={state.settings}
         hasWitness={state.witness !== null}
+        lost={isAlone(state) ? namesOf(state).peer : undefined}
         primary={state.self.role === 'backup' ? namesOf(state).peer : undefined}
       />
     </Section>
   );
 }
 
-/** A backup has its `primary`’s settings, but for what it answers itself. */
-function SettingsForm({ saved, hasWitness, primary }: { saved: PairSettings; hasWitness: boolean; primary: string | undefined }) {
+/** Neither witness nor peer answers: automatic failover does not end by itself. */
+function isAlone({ witness, peerState, self }: FailoverState): boolean {
+  return witness !== null && witness.state !== 'connected' && peerState === 'unreachable' && self.role === 'primary';
+}
+
+/** A backup has its `primary`’s settings, but for what it answers itself. `lost`: the peer, when it cannot be asked, nor the witness. */
+function SettingsForm({
+  saved,
+  hasWitness,
+  primary,
+  lost,
+}: {
+  saved: PairSettings;
+  hasWitness: boolean;
+  primary: string | undefined;
+  lost: string | undefined;
+}) {
   const { t } = useTranslation();
   const api = useApi();
   const refresh = useRefreshFailover();
   // Only what was touched here is kept: the rest follows what is saved, also when somebody else changes it.
   const [touched, setTouched] = useState<Partial<PairSettings>>({});
+  const [isRegardless, setRegardless] = useState(false);
   const draft = { ...saved, ...touched };
   const change = (part: Partial<PairSettings>) => setTouched({ ...touched, ...part });
+  const mayLeave = lost !== undefined && !draft.automatic;
+  const isAtOnce = mayLeave && isRegardless;
   const save = useMutation({
     mutationFn: async () => {
-      await api.put(apiPaths.failoverSettings, anyAnswer, touched);
+      const { automatic } = draft;
+      await api.put(apiPaths.failoverSettings, anyAnswer, isAtOnce ? { ...touched, automatic, regardless: true } : touched);
       await refresh();
       setTouched({});
+      setRegardless(false);
     },
     onSuccess: () => notifyDone(t('failover:settings.saved')),
   });
-  const isChanged = JSON.stringify(draft) !== JSON.stringify(saved);
+  const isChanged = isAtOnce || JSON.stringify(draft) !== JSON.stringify(saved);
   const isLimited = draft.bytesPerSecond !== 0;
   const isValid =
     withinLimits(draft.alarmLagSeconds, LAG_LIMITS) &&
@@ -111,6 +132,15 @@ function SettingsForm({ saved, hasWitness, primary }: { saved: PairSettings; has
             disabled={primary !== undefined || (!hasWitness && !draft.automatic)}
             onChange={(event) => change({ automatic: event.currentTarget.checked })}
           />
+          {mayLeave && (
+            <Checkbox
+              mt="sm"
+              label={t('failover:settings.regardless', { peer: lost })}
+              description={t('failover:settings.regardlessNote', { peer: lost })}
+              checked={isRegardless}
+              onChange={(event) => setRegardless(event.currentTarget.checked)}
+            />
+          )}
         </Fieldset>
         <FormFailure error={save.error} />
         <Group>
