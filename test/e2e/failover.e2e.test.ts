@@ -28,7 +28,8 @@ let terminal: ConsolePage;
 
 before(async () => {
   assert.ok(existsSync(join(CHECKOUT, 'apps', 'web', 'dist', 'site')), 'the web interface is not built: npm test builds it');
-  [scene, browser] = await Promise.all([PairScene.start(), TestBrowser.launch()]);
+  scene = await PairScene.start();
+  browser = await TestBrowser.launch();
   shared = await SharedAddress.start('127.0.0.9');
   toNorth = await PairLine.start('127.0.0.11', scene.a.endpointOf());
   toSouth = await PairLine.start('127.0.0.12', scene.b.endpointOf());
