@@ -107,8 +107,8 @@ async function takePair(): Promise<void> {
 
 async function takeUpgradePlan(): Promise<void> {
   await using browser = await TestBrowser.launch();
-  await takePlans(browser.browser, (page, name) =>
-    shoot(page, name, () => Promise.resolve(), { fullPage: true, themes: ['light'] }),
+  await takePlans(browser.browser, (page, name, isWhole) =>
+    shoot(page, name, () => Promise.resolve(), { fullPage: isWhole, themes: ['light'] }),
   );
 }
 

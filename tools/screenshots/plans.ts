@@ -8,8 +8,11 @@ import { LoginPage, text } from '../../test/e2e/pages.ts';
 const WATCH_SECONDS = 6;
 const SHOWN = { number: 5, kind: 'install-site' };
 
-/** `shoot` takes the picture `name` of the whole page that `page` shows. */
-export async function takePlans(browser: Browser, shoot: (page: Page, name: string) => Promise<void>): Promise<void> {
+/** `shoot` takes the picture `name` of what `page` shows; `isWhole`: to its end, not only what a window shows. */
+export async function takePlans(
+  browser: Browser,
+  shoot: (page: Page, name: string, isWhole: boolean) => Promise<void>,
+): Promise<void> {
   using shop = await ReleaseShop.open();
   await using server = await LaunchedUpdateServer.start(shop);
   await using scene = await PlanScene.start(server, WATCH_SECONDS);
@@ -18,15 +21,14 @@ export async function takePlans(browser: Browser, shoot: (page: Page, name: stri
   const [own, there] = [await plansPage(browser, a.appliance.url), await plansPage(browser, b.appliance.url)];
   await own.getByRole('button', { name: text('plans:choose.make', { kind: text('plans:kind.asynchronous') }) }).click();
   await own.getByRole('button', { name: text('plans:action.run-through') }).waitFor();
-  await shoot(own, 'upgrade-plan-shown');
   await own.getByRole('button', { name: text('plans:action.run-through') }).click();
   const isAtPicture = ({ steps }: { steps: { number: number; kind: string; state: string }[] }) =>
     steps.some(({ number, kind, state }) => number === SHOWN.number && kind === SHOWN.kind && state === 'running');
   const { id } = await scene.plan(a, 'installs at the other side, with the relationship broken', isAtPicture);
   await there.reload();
   await there.getByText(text('plans:elsewhere', { runner: 'north' })).waitFor();
-  await shoot(own, 'upgrade-plan-running');
-  await shoot(there, 'upgrade-plan-on-the-other');
+  await shoot(own, 'upgrade-plan-running', true);
+  await shoot(there, 'upgrade-plan-on-the-other', false);
   for (;;) {
     const plan = await scene.stopped(a, id);
     const looked = plan.steps.find(({ state }) => state === 'waits-for-person');
@@ -35,8 +37,8 @@ export async function takePlans(browser: Browser, shoot: (page: Page, name: stri
   }
   typing.stopTyping();
   await own.reload();
-  await own.getByText(text('plans:report.title'), { exact: true }).waitFor();
-  await shoot(own, 'upgrade-plan-report');
+  await own.getByRole('heading', { name: text('plans:report.title'), exact: true }).waitFor();
+  await shoot(own, 'upgrade-plan-report', false);
 }
 
 async function plansPage(browser: Browser, url: string): Promise<Page> {
