@@ -7,6 +7,7 @@ import { AppError } from '@bascule/errors/app-error.ts';
 import type { HttpServer } from '@bascule/http/http-server.ts';
 import type { Log } from '@bascule/log/log.ts';
 import type { ControlAnswer, ProcessState } from '@bascule/protocol/appliance-control.ts';
+import { keepLogShort } from '@bascule/store/short-log.ts';
 import { SYSTEM, type Store } from '@bascule/store/store.ts';
 import { applianceStarted, applianceStopped, webCertificateChanged } from './audit/audit.ts';
 import type { BootLink } from './boot-link.ts';
@@ -65,6 +66,7 @@ export class Base {
   #web: HttpServer | undefined;
   #control: Server | undefined;
   #certificateTimer: NodeJS.Timeout | undefined;
+  #endTrimming: (() => void) | undefined;
 
   /**
    * For a base that is a candidate: checks that it can work on what is there, and loads the site's programs beside those that run. Throws like `start`, and
@@ -176,6 +178,7 @@ export class Base {
         ),
       CERTIFICATE_CHECK_INTERVAL_MS,
     ).unref();
+    this.#endTrimming = keepLogShort(this.#store, (error) => this.#log.warn({ err: error }, 'box.log-not-trimmed'));
     this.#clock.start();
     await starting;
     software.start();
@@ -256,6 +259,7 @@ export class Base {
    */
   async stop(options: { comeBackAtOnce?: boolean } = {}): Promise<void> {
     clearInterval(this.#certificateTimer);
+    this.#endTrimming?.();
     this.#control?.close();
     this.#plans?.close();
     await this.#software?.stop();

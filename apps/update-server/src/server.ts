@@ -8,6 +8,7 @@ import { AppError } from '@bascule/errors/app-error.ts';
 import { createLog, type Log } from '@bascule/log/log.ts';
 import type { Mailer } from '@bascule/mail/mailer.ts';
 import { readKeyFile } from '@bascule/package-format/tuf-keys.ts';
+import { keepLogShort } from '@bascule/store/short-log.ts';
 import { SYSTEM, type Store } from '@bascule/store/store.ts';
 import { Bundles } from './bundles.ts';
 import { createUpdateServer } from './http-server.ts';
@@ -37,6 +38,7 @@ export class UpdateServer {
   readonly url: string;
   readonly #app: FastifyInstance;
   readonly #store: Store;
+  readonly #endTrimming: () => void;
   readonly #mailer: Mailer;
   readonly #repository: Repository;
   readonly #timer: NodeJS.Timeout;
@@ -64,6 +66,7 @@ export class UpdateServer {
     this.#timer = setInterval(write, NOTICE_EVERY_MS).unref();
     parts.repository.onChange(write);
     write();
+    this.#endTrimming = keepLogShort(parts.store, (error) => parts.notices.log.warn({ err: error }, 'state.log-not-trimmed'));
   }
 
   /** Opens state and repository and listens. Throws the AppErrors of both, and TLS_FILES_UNREADABLE. */
@@ -121,6 +124,7 @@ export class UpdateServer {
   /** Ends every connection and closes the state. */
   async stop(): Promise<void> {
     clearInterval(this.#timer);
+    this.#endTrimming();
     await this.#app.close();
     await this.#repository.close();
     await this.#mailer.close();

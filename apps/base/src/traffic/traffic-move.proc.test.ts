@@ -124,7 +124,7 @@ describe('a move of the traffic', { skip: process.getuid?.() === 0 ? false : 'ne
     writeHook(`echo $1 >> ${told}; echo turned`);
     traffic.change(testContext, { way: 'nat', dns: null, natHook: 'nat' });
     assert.deepEqual((await traffic.state()).hooks, ['nat']);
-    assert.throws(() => traffic.moveAgain(), { code: 'TRAFFIC_NOT_SERVING' });
+    assert.throws(() => traffic.moveAgain(testContext), { code: 'TRAFFIC_NOT_SERVING' });
     traffic.start();
     for (let times = 0; times < 3; times++) say(said());
     await waitUntil('it is done', async () => (await outcome(traffic)) === 'here done');
@@ -139,7 +139,7 @@ describe('a move of the traffic', { skip: process.getuid?.() === 0 ? false : 'ne
     assert.deepEqual([(await later.state()).holds, tellings()], [false, ['here', 'away']]);
     say(said({ epoch: 6 }));
     await waitUntil('it is back', async () => (await outcome(later)) === 'here done');
-    later.moveAgain();
+    later.moveAgain(testContext);
     await waitUntil('it is done once more', () => tellings().length === 4);
     await later.close();
   });

@@ -98,8 +98,8 @@ export function trafficRoutes(traffic: Traffic, network: Addresses, localAddress
       url: '/network/traffic/move',
       action: CHANGE,
       answer: trafficState,
-      async handle() {
-        traffic.moveAgain();
+      async handle({ context }) {
+        traffic.moveAgain(context);
         return await traffic.state();
       },
     }),

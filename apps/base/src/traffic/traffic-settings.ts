@@ -14,6 +14,8 @@ const settingsChanged = defineAuditEvent<{ way: string; secretChanged: boolean }
 );
 const moved = defineAuditEvent<{ to: string; outcome: string; text: string }>('TRAFFIC_MOVED', 'Traffic {to}, {outcome}: {text}');
 
+const moveOrdered = defineAuditEvent('TRAFFIC_MOVE_ORDERED', 'Ordered that traffic is brought to this appliance once more');
+
 const SETTINGS = 'traffic';
 const MOVE = 'traffic-move';
 const SECRET_PURPOSE = 'dns-update-secret';
@@ -95,6 +97,11 @@ export class TrafficRecords {
   note(context: Context, move: LastMove): void {
     const { to, outcome, text } = move;
     this.#store.transact(context, moved({ to, outcome, text }), (tx) => tx.run(WRITE, MOVE, JSON.stringify(move)));
+  }
+
+  /** A person has asked for it once more. */
+  moveOrdered(context: Context): void {
+    this.#store.transact(context, moveOrdered({}), () => undefined);
   }
 
   #read(name: string): unknown {

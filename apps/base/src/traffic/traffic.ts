@@ -105,8 +105,9 @@ export class Traffic {
   }
 
   /** Brings the traffic here once more. Throws `TRAFFIC_NOT_SERVING`. */
-  moveAgain(): void {
+  moveAgain(context: Context): void {
     this.#mover.again(this.#options.host.pairState);
+    this.#records.moveOrdered(context);
   }
 
   async state(): Promise<TrafficState> {

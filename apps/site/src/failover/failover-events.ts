@@ -38,6 +38,10 @@ export const sideArchived = defineAuditEvent<{ folder: string; reason: string; c
   'FAILOVER_SIDE_ARCHIVED',
   'Archived what this appliance held as {folder} ({reason}, {changes} changes)',
 );
+export const historyLeft = defineAuditEvent<{ appliance: string; epoch: number; reason: string; peer: string }>(
+  'FAILOVER_HISTORY_LEFT',
+  'The audit of {appliance} of epoch {epoch} could not be united with the one here ({reason}): it is in the archive of {peer}',
+);
 export const alarmRaised = defineAuditEvent<{ code: string }>(
   'FAILOVER_ALARM_RAISED',
   'Alarm of the failover relationship: {code}',

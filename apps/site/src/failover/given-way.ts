@@ -16,12 +16,10 @@ import type { SnapshotReason } from './follow-link.ts';
 import { checkSpace } from './free-space.ts';
 import type { PairParts } from './pair-parts.ts';
 import { addArchive, readValue, removeValue, writeValue } from './pair-store.ts';
-import { ownStatement } from './statements.ts';
+import { CLOCK_MARGIN_MS, ownStatement } from './statements.ts';
 import { findParting } from './side-changes.ts';
 import { sendFile } from './send-file.ts';
 
-/** Clocks of the two sides may differ by so much when it is compared what came first. */
-const CLOCK_MARGIN_MS = 2000;
 /** Archives that wait to be taken by the primary; the oldest is no longer offered (and stays where it is). */
 const OFFERS_MAX = 4;
 

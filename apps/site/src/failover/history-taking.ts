@@ -8,6 +8,7 @@ import { openReader } from '@bascule/store/received-copy.ts';
 import { SYSTEM } from '@bascule/store/store.ts';
 import { peerRefused } from './failover-errors.ts';
 import { checkSpace } from './free-space.ts';
+import { historyLeft } from './failover-events.ts';
 import type { PairParts } from './pair-parts.ts';
 
 /** Tables whose rows are history: united by id. Everything else is configuration, and the primary's. */
@@ -87,10 +88,19 @@ export class HistoryTaking {
       using reader = openReader(file);
       const merged = await mergeAudit(store, SYSTEM, reader);
       const rows = await unionRows(store, SYSTEM, reader, HISTORY_TABLES);
+      this.#noteLeft(merged.left);
       log.info({ events: merged.events, rows, left: merged.left }, 'failover.history-taken');
     } finally {
       rmSync(file, { force: true });
     }
     await dial.request('POST', `/archives/${id}/taken`);
+  }
+
+  /** Audit chains that do not fit those that are here are in no history but that of the archive: people are told where. */
+  #noteLeft(left: { appliance: string; epoch: number; reason: string }[]): void {
+    const { records } = this.#parts;
+    const { name = '' } = records.peer ?? {};
+    for (const { appliance, epoch, reason } of left)
+      records.store.transact(SYSTEM, historyLeft({ appliance, epoch, reason, peer: name }), () => undefined);
   }
 }

@@ -9,10 +9,8 @@ import type { Pair } from './pair.ts';
 import { byPeer } from './roles.ts';
 import { takeUsedCodes } from './used-codes.ts';
 import { findParting } from './side-changes.ts';
-import { EPOCH_LEAP_MAX, isAbove, ownStatement } from './statements.ts';
+import { CLOCK_MARGIN_MS, EPOCH_LEAP_MAX, isAbove, ownStatement } from './statements.ts';
 
-/** Clocks of the two sides may differ by so much when it is compared what came first. */
-const CLOCK_MARGIN_MS = 2000;
 /** Whoever lost the lease while something else was under way looks again after this, at the latest. */
 const LEASE_LOST_WAIT_MS = 1000;
 /** An answer that was given before a relationship was established (again) comes within this, and says nothing of it. */

@@ -40,6 +40,8 @@ export class StatementSource {
   }
 }
 
+/** Clocks of the two sides may differ by so much when it is compared what came first. */
+export const CLOCK_MARGIN_MS = 2000;
 /** A side that was away for years has not missed more changes of roles than this. */
 export const EPOCH_LEAP_MAX = 1000;
 

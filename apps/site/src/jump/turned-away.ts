@@ -7,6 +7,7 @@ import type { Log } from '@bascule/log/log.ts';
 import { CONTROL_MESSAGE_MAX_BYTES, LINK_ALPN, type ToClient } from '@bascule/protocol/control-link.ts';
 import { provenKeySha256 } from '@bascule/wire/pinned-key.ts';
 import { acceptWebSocket, refuseUpgrade } from '@bascule/wire/web-socket.ts';
+import { LatelyCame } from './lately-came.ts';
 import { LinkLeaf } from './link-leaf.ts';
 import { createLinkServer, setLinkTls } from './link-server.ts';
 import type { LinkTls, SiteIdentity } from './site-identity.ts';
@@ -29,8 +30,7 @@ export class TurnedAwayLinks {
   readonly #leaf: LinkLeaf;
   readonly #server: Server;
   readonly #dataTicketKeys: Buffer;
-  /** Who came, by client, and when last; the newest is last. */
-  readonly #lately = new Map<string, number>();
+  readonly #lately = new LatelyCame(CAME_HERE_MAX);
   readonly #now: () => number;
 
   private constructor(leaf: LinkLeaf, { keysDir, log, now }: TurnedAwayOptions) {
@@ -57,9 +57,7 @@ export class TurnedAwayLinks {
 
   /** How many clients came here in the last `withinMs`, and when the newest did: they may have lost the primary. */
   cameHere(withinMs: number): { count: number; newestAtMs: number | null } {
-    const fromMs = this.#now() - withinMs;
-    for (const [client, atMs] of this.#lately) if (atMs < fromMs) this.#lately.delete(client);
-    return { count: this.#lately.size, newestAtMs: [...this.#lately.values()].at(-1) ?? null };
+    return this.#lately.since(this.#now() - withinMs);
   }
 
   acceptLink(socket: Socket, head: Uint8Array): void {
@@ -74,14 +72,9 @@ export class TurnedAwayLinks {
     this.#server.close();
   }
 
-  #came(client: string): void {
-    this.#lately.delete(client);
-    if (this.#lately.size < CAME_HERE_MAX) this.#lately.set(client, this.#now());
-  }
-
   #upgrade(request: IncomingMessage, socket: TLSSocket, head: Buffer, log: Log): void {
     if (request.url !== '/link' || socket.alpnProtocol !== LINK_ALPN) return refuseUpgrade(socket, 404);
-    this.#came(provenKeySha256(socket) ?? socket.remoteAddress ?? '');
+    this.#lately.came(provenKeySha256(socket) ?? socket.remoteAddress ?? '', this.#now());
     acceptWebSocket(request, socket, head, { maxMessageBytes: CONTROL_MESSAGE_MAX_BYTES }).then(
       (link) => {
         link.on('error', () => link.terminate());
