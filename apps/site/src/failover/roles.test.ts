@@ -31,6 +31,11 @@ test(
     await assert.rejects(other.pair.roles.becomePrimary(ADA, { pullFirst: true }), { code: 'FAILOVER_PEER_UNREACHABLE' });
     await other.pair.roles.becomePrimary(ADA, { pullFirst: false, acceptedLoss: ANY_LOSS });
     assert.equal(other.role, 'primary');
+    const { exposure, copy } = await other.program.failover.state();
+    const made =
+      copy!.newestChange -
+      other.program.failover.store!.get<{ seq: number }>('SELECT min(seq) AS seq FROM change_log WHERE epoch = 2')!.seq;
+    assert.equal(exposure?.changes, made + 1, 'the other side lacks what was made here, and nothing else');
     addGroup(other, 'after');
 
     one.cut(false);
@@ -45,8 +50,9 @@ test(
     assert.deepEqual(one.hashes(), other.hashes());
     const { archives } = await one.program.failover.state();
     assert.deepEqual(
-      archives.map(({ reason }) => reason),
-      ['discarded'],
+      archives.map(({ reason, changes }) => [reason, changes]),
+      [['discarded', 1]],
+      'what the other side lacked of it',
     );
   },
 );
