@@ -194,8 +194,8 @@ describe(`a pair (BASCULE_SEED=${random.seed})`, { concurrency: false }, () => {
     assert.deepEqual((await b.state()).archives.map(({ reason }) => reason).slice(0, 1), ['replaced']);
     assert.equal((await groupNames(a)).has('of the split site'), false);
     await goesOn();
-    const { isLost, bytesLost, isRecordingWhole, typedBytes } = await typing.finish();
+    const { isLost, differences, isRecordingWhole, typedBytes } = await typing.finish();
     assert.ok(typedBytes > 0);
-    assert.deepEqual({ isLost, bytesLost, isRecordingWhole }, { isLost: false, bytesLost: 0, isRecordingWhole: true });
+    assert.deepEqual({ isLost, differences, isRecordingWhole }, { isLost: false, differences: [], isRecordingWhole: true });
   });
 });

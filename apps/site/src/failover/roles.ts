@@ -1,13 +1,7 @@
 /** Who is primary and who backup, by people's orders and the other side's (B158-B161, B35; docs/decisions/0201). */
 import { AppError } from '@bascule/errors/app-error.ts';
 import type { Exposure } from '@bascule/protocol/api/failover.ts';
-import {
-  roleAnswer,
-  type EpochStatement,
-  type RoleAnswer,
-  type RoleOrder,
-  type SignedStatement,
-} from '@bascule/protocol/pair-link.ts';
+import { roleAnswer, type RoleAnswer, type RoleOrder, type SignedStatement } from '@bascule/protocol/pair-link.ts';
 import { SYSTEM, type Context } from '@bascule/store/store.ts';
 import type { Exclusive } from './exclusive.ts';
 import { HandOver } from './hand-over.ts';
@@ -16,10 +10,10 @@ import * as errors from './failover-errors.ts';
 import { relationshipBroken, roleChanged } from './failover-events.ts';
 import { faultPoint, faultPointNow } from './fault-points.ts';
 import type { PairParts } from './pair-parts.ts';
-import { readValue, writeValue, type PeerRecord } from './pair-store.ts';
+import { writeValue, type PeerRecord } from './pair-store.ts';
 import type { RelaySettling } from './relay-settling.ts';
 import type { RoleChange } from './role-change.ts';
-import { EPOCH_LEAP_MAX } from './statements.ts';
+import { checkGivesWay, checkTrusted } from './role-checks.ts';
 
 /** The other side answers an order that makes it change roles. */
 const ORDER_LIMIT_MS = 30_000;
@@ -75,7 +69,7 @@ export class Roles {
     if (records.peer === undefined) throw errors.noPair();
     if (records.serves) throw errors.roleUnfit('This appliance is the primary already.');
     if (database.store === undefined) throw errors.noCopyYet();
-    this.#checkTrusted();
+    checkTrusted(this.#parts.records);
     if (this.#options.exclusive.busy !== null) throw errors.busy(this.#options.exclusive.busy.what);
     if (await watch.ask()) return;
     if (request.pullFirst) throw errors.peerUnreachable();
@@ -133,7 +127,7 @@ export class Roles {
     const { records, watch } = this.#parts;
     if (records.peer === undefined) throw errors.noPair();
     if (records.self.role === 'backup') throw errors.roleUnfit('This appliance is the backup already.');
-    this.#checkTrusted();
+    checkTrusted(this.#parts.records);
     if (this.#options.exclusive.busy !== null) throw errors.busy(this.#options.exclusive.busy.what);
     if (!evenIfUnreachable && !(await watch.ask())) throw errors.peerUnreachable();
   }
@@ -289,7 +283,7 @@ export class Roles {
     const { records, watch } = this.#parts;
     const { by } = order;
     const isAgain = order.kind === 'establish-again' && records.peer?.apart === 'peer';
-    if (order.kind !== 'break' && !isAgain) this.#checkTrusted();
+    if (order.kind !== 'break' && !isAgain) checkTrusted(this.#parts.records);
     switch (order.kind) {
       case 'hand-over':
         return await this.handOver.give(by, order.toEpoch);
@@ -334,33 +328,6 @@ export class Roles {
     await promoteByLease(this.#options, claimed, { context, by, reason: 'took-over', epoch, statement, lost });
   }
 
-  /** Throws when the relationship was broken for good: then the word of the other side changes nothing here. */
-  #checkTrusted(): void {
-    const { peer, trustsPeer } = this.#parts.records;
-    if (peer !== undefined && !trustsPeer) throw errors.brokenOff(peer.name);
-  }
-
-  /**
-   * Whether `statement` may make this side a backup: it is about the peer, none of before, and nobody who serves gives way to it unless the two are in conflict, or a person has
-   * decided so here. Throws it.
-   */
-  #checkGivesWay(statement: EpochStatement, peer: PeerRecord, reason: string, isDecidedHere: boolean): void {
-    const { records } = this.#parts;
-    const { serves, self } = records;
-    if (statement.holder !== peer.keySha256) throw errors.roleUnfit('That statement is not about the appliance that sent it.');
-    if (statement.history !== self.history && reason !== 'established')
-      throw errors.roleUnfit('That statement is about another history: establish the relationship again.');
-    if (statement.history === self.history && statement.epoch < self.epoch)
-      throw errors.roleUnfit(
-        `That statement is of epoch ${statement.epoch}, and epoch ${self.epoch} is known here: it is an old one.`,
-      );
-    if (statement.history === self.history && statement.epoch > self.epoch + EPOCH_LEAP_MAX)
-      throw errors.epochTooHigh(statement.epoch);
-    if (serves && !records.isActive) throw errors.brokenOff(peer.name);
-    if (serves && !isDecidedHere && !this.#options.isInConflict() && readValue(records.store, 'giveWay') === undefined)
-      throw errors.roleUnfit('This appliance is the primary, and nothing has to be fixed: swap the roles instead.');
-  }
-
   /** The other side is primary by `signed`, and this one follows it: what it holds of its own gives way. */
   async #becomeBackupBy(
     signed: SignedStatement,
@@ -372,7 +339,10 @@ export class Roles {
     const { peer } = records;
     if (peer === undefined) throw errors.noPair();
     const statement = await statements.read(signed);
-    this.#checkGivesWay(statement, peer, reason, isDecidedHere);
+    checkGivesWay(records, statement, peer, {
+      isAgain: reason === 'established',
+      mayGiveWay: () => isDecidedHere || this.#options.isInConflict(),
+    });
     if (records.self.role === 'backup' && records.isActive && records.self.epoch === statement.epoch && reason === 'established')
       return { ok: true, role: 'backup' };
     // Its word may have been heard already, and is being followed.
