@@ -134,6 +134,15 @@ export function wrongSource(): AppError {
 }
 
 /** Automatic failover is asked for, and nobody could say who may be primary. */
+/** Turned on, and off again: without the witness this side could not write. */
+export function witnessSilent(): AppError {
+  return new AppError(
+    'unavailable',
+    'FAILOVER_WITNESS_SILENT',
+    'The witness does not answer: automatic failover was not turned on. Look at the witness, and try again.',
+  );
+}
+
 export function witnessNeeded(): AppError {
   return new AppError(
     'conflict',

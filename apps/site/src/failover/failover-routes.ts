@@ -6,6 +6,7 @@ import { ok } from '@bascule/protocol/api/common.ts';
 import type { Context } from '@bascule/store/store.ts';
 import type { Failover } from './failover.ts';
 import { noPair } from './failover-errors.ts';
+import { witnessSilent } from './failover-errors.ts';
 import { copyOf } from './pair-figures.ts';
 import type { Pair } from './pair.ts';
 import { generatePreSharedKey } from './pre-shared-key.ts';
@@ -72,9 +73,13 @@ function stateRoutes(failover: Failover): AnyRoute[] {
       async handle({ body, context }) {
         const pair = await failover.pair();
         const { regardless = false, ...change } = body;
+        const wasOn = pair.parts.records.settings.automatic;
         const settings = pair.changeSettings(context, change);
         if (regardless && change.automatic === false) await pair.lease.leaveRegardless();
-        await pair.lease.whenWriting();
+        if (change.automatic === true && !wasOn && !(await pair.lease.whenWriting())) {
+          pair.changeSettings(context, { automatic: false });
+          throw witnessSilent();
+        }
         return settings;
       },
     }),

@@ -86,9 +86,9 @@ export class PairLease implements LeaseOfRoles {
     }
   }
 
-  /** After automatic failover was turned on: resolves when this side may write by it, or when the witness does not answer in time. */
-  async whenWriting(): Promise<void> {
-    if (this.#options.parts.records.serves) await this.#lease.whenHeld(FIRST_GRANT_LIMIT_MS);
+  /** After automatic failover was turned on: resolves with true when this side may write by it (or has nothing to write), with false when the witness did not answer in time. */
+  async whenWriting(): Promise<boolean> {
+    return !this.#options.parts.records.serves || (await this.#lease.whenHeld(FIRST_GRANT_LIMIT_MS));
   }
 
   /**

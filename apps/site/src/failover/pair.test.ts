@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { waitUntil } from '@bascule/testkit/wait-until.ts';
+import { relayOrder } from './relay-order.ts';
 import { ADA, inSync, startPair, type TestAppliance } from './testing.ts';
 
 function addGroup(appliance: TestAppliance, name: string): void {
@@ -71,6 +72,7 @@ test(
     addGroup(other, 'alone');
     await other.program.failover.beforeReply();
     assert.ok(!groups(one).includes('alone'));
+    assert.equal(relayOrder(other.pair).mode, 'async', 'sessions end without it, too');
   },
 );
 
