@@ -9,7 +9,7 @@ const EVERY_MS = 10;
 const FIRST = 1_000_000;
 
 /** Makes one numbered change after the other, of a kind that does not wait for the peer by itself, until one is not answered. */
-export class ChangeWriter implements AsyncDisposable {
+export class ChangeWriter implements Disposable {
   readonly #settings: FleetSettings;
   readonly #work: Promise<void>;
   #answered = 0;
@@ -30,17 +30,18 @@ export class ChangeWriter implements AsyncDisposable {
     await this.#work;
   }
 
-  /** Stops, and tells how many changes that were answered are not there any more. */
+  /** Stops, and tells how many changes that were answered are not there any more. The one under way is not waited for: it may hang at an address that has moved. */
   async lost(api: ApiClient): Promise<number> {
-    await this.stop();
+    this.#stopping = true;
+    const answered = this.#answered;
     const { maxBytesPerSecond } = await waitUntil('the new primary tells its settings', () =>
       api.call('GET', 'fleet/settings', fleetSettings),
     );
-    return Math.max(0, this.#answered - ((maxBytesPerSecond ?? 0) - FIRST));
+    return Math.max(0, answered - ((maxBytesPerSecond ?? 0) - FIRST));
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.stop();
+  [Symbol.dispose](): void {
+    this.#stopping = true;
   }
 
   async #write(api: ApiClient): Promise<void> {

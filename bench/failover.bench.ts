@@ -126,16 +126,16 @@ class Bench {
     const { pair } = this.#scene;
     const from = await this.#rested();
     const to = pair.other(from);
-    await using writer = await ChangeWriter.start(this.#crowd.writer);
+    using writer = await ChangeWriter.start(this.#crowd.writer);
     await delay(BEFORE_MS);
     this.#crowd.takeLongestGapMs();
     const faultMs = monotonicMs();
     await this.#strike(how, from, to);
     await waitUntil('the other side is primary', async () => (await to.state()).self.role === 'primary', ROLE_LIMIT_MS);
     await this.#watch.answered(monotonicMs(), ROLE_LIMIT_MS);
-    const changesLost = await writer.lost(this.#crowd.writer);
     await this.#clientsBack(to);
     const backMs = monotonicMs() - faultMs;
+    const changesLost = await writer.lost(this.#crowd.writer);
     await this.#crowd.typingGoesOn();
     const measured = {
       serviceMs: this.#watch.longestGapMs(faultMs),
@@ -152,7 +152,7 @@ class Bench {
   async takeOverWithLoss(): Promise<{ lost: number; predicted: number }> {
     const from = await this.#rested();
     const to = this.#scene.pair.other(from);
-    await using writer = await ChangeWriter.start(this.#crowd.writer);
+    using writer = await ChangeWriter.start(this.#crowd.writer);
     this.#scene.network.setCable(to.name, false);
     await delay(ALONE_MS);
     await writer.stop();
