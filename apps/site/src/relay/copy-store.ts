@@ -34,6 +34,7 @@ export class CopyStore {
   readonly #archive: string;
   readonly #timer: NodeJS.Timeout;
   readonly #faults = new Map<string, string>();
+  #spaceFault: string | undefined;
   #freeBytes = Number.POSITIVE_INFINITY;
   #diskFault: string | undefined;
 
@@ -67,8 +68,12 @@ export class CopyStore {
       // Where recordings arrive there is no folder before the first has come.
       await mkdir(folders.recordings, { recursive: true, mode: 0o700 });
       this.#freeBytes = await (freeBytes ?? (() => freeBytesOf(folders.recordings)))();
+      this.#spaceFault = undefined;
     } catch (error) {
-      log.error({ error: (error as Error).message }, 'recordings-space-unknown');
+      const { message } = error as Error;
+      // Looked at again and again: the same fault is said once.
+      if (message !== this.#spaceFault) log.error({ error: message }, 'recordings-space-unknown');
+      this.#spaceFault = message;
     }
   }
 

@@ -55,6 +55,7 @@ export class Relay {
   readonly #pair: PairData;
   #limits: RelayLimits | undefined;
   #emit: (message: FromRelay) => void = () => {};
+  #spaceFault: string | undefined;
   #freeBytes = Number.POSITIVE_INFINITY;
   #sweeps = 0;
   #sweeping = false;
@@ -376,8 +377,12 @@ export class Relay {
   async #measureSpace(): Promise<void> {
     try {
       this.#freeBytes = await (this.#options.freeBytes ?? (() => freeBytesOf(this.#options.recordingsDir)))();
+      this.#spaceFault = undefined;
     } catch (error) {
-      this.#options.log.error({ error: (error as Error).message }, 'recordings-space-unknown');
+      const { message } = error as Error;
+      // Looked at each second: the same fault is said once.
+      if (message !== this.#spaceFault) this.#options.log.error({ error: message }, 'recordings-space-unknown');
+      this.#spaceFault = message;
     }
   }
 
