@@ -41,7 +41,7 @@ const FAILING: FailingPackage[] = [
     name: 'a site that says it is not well once it has taken over',
     kind: 'site',
     version: '0.3.1',
-    edits: { [SITE_MAIN]: replaced('ok: true, detail: site?.health()', 'ok: site === undefined, detail: site?.health()') },
+    edits: { [SITE_MAIN]: replaced('ok: true, detail: program?.health()', 'ok: program === undefined, detail: program?.health()') },
     cause: 'SITE_UNHEALTHY',
     step: 'take-write',
     onlyWithAll: true,
@@ -55,7 +55,7 @@ const FAILING: FailingPackage[] = [
         replaced(
           'let isStopping = false;',
           'let isStopping = false;\nlet healthy = 6;',
-        )(replaced('ok: true, detail: site?.health()', 'ok: --healthy > 0, detail: site?.health()')(text)),
+        )(replaced('ok: true, detail: program?.health()', 'ok: --healthy > 0, detail: program?.health()')(text)),
     },
     cause: 'SITE_UNHEALTHY',
   },
@@ -154,6 +154,8 @@ describe('packages that are no good', { concurrency: true }, () => {
   let shop: ReleaseShop;
   let server: LaunchedUpdateServer;
   const opened = Promise.withResolvers<void>();
+  // Whoever waits for it says so.
+  opened.promise.catch(() => undefined);
 
   before(async () => {
     try {
