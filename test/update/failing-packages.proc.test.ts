@@ -41,7 +41,9 @@ const FAILING: FailingPackage[] = [
     name: 'a site that says it is not well once it has taken over',
     kind: 'site',
     version: '0.3.1',
-    edits: { [SITE_MAIN]: replaced('ok: true, detail: program?.health()', 'ok: program === undefined, detail: program?.health()') },
+    edits: {
+      [SITE_MAIN]: replaced('ok: true, detail: program?.health()', 'ok: program === undefined, detail: program?.health()'),
+    },
     cause: 'SITE_UNHEALTHY',
     step: 'take-write',
     onlyWithAll: true,
