@@ -176,14 +176,16 @@ export class LaunchedAppliance implements AsyncDisposable {
 
   /** SIGKILLs the program; who starts it again is what is tested. boot is started again here, as systemd would. */
   async kill(program: ProgramName): Promise<void> {
+    const boot = must(this.#boot, 'boot');
     await waitUntil(`${program} is there to be killed`, async () => signalIfAlive(await this.pid(program)));
-    if (program === 'boot') await this.#startKilledBoot();
+    if (program === 'boot') await this.#startKilledBoot(boot);
   }
 
   /** SIGKILLs every program of the appliance at once, and starts boot again. */
   async killAll(): Promise<void> {
-    await this.die();
-    await this.#startKilledBoot();
+    const boot = must(this.#boot, 'boot');
+    await this.signalAll('SIGKILL');
+    await this.#startKilledBoot(boot);
   }
 
   /** SIGKILLs every program at once, as a power cut does, and leaves it so: `startBoot` is the power that comes back. */
@@ -202,8 +204,7 @@ export class LaunchedAppliance implements AsyncDisposable {
     for (const pid of this.#signalled) signalIfAlive(pid, signal);
   }
 
-  async #startKilledBoot(): Promise<void> {
-    const boot = must(this.#boot, 'boot');
+  async #startKilledBoot(boot: ChildProcess): Promise<void> {
     // Whoever keeps boot running has started it by then.
     if (boot.exitCode === null && boot.signalCode === null) await once(boot, 'exit');
     if (boot === this.#boot) this.startBoot();
