@@ -11,7 +11,14 @@ await runMain(async () => {
   ensureTestPackages();
   const child = spawn(
     runtime,
-    [join(checkout, 'tools', 'run-tests.ts'), 'test/faults/', 'test/update/', 'test/fleet/', 'test/failover/'],
+    [
+      join(checkout, 'tools', 'run-tests.ts'),
+      'test/faults/',
+      'test/update/',
+      'test/fleet/',
+      'test/failover/',
+      'test/e2e/failover',
+    ],
     {
       cwd: checkout,
       stdio: 'inherit',
