@@ -199,7 +199,8 @@ export class LaunchedAppliance implements AsyncDisposable {
   async signalAll(signal: NodeJS.Signals): Promise<void> {
     if (signal !== 'SIGCONT') {
       const pids = (await waitUntil('base names its programs', () => this.processes())).map(({ pid }) => pid);
-      this.#signalled = new Set([...pids, await this.pid('boot')]);
+      // One that is not running has the number 0, which would be the test itself.
+      this.#signalled = new Set([...pids, await this.pid('boot')].filter((pid) => pid > 0));
     }
     for (const pid of this.#signalled) signalIfAlive(pid, signal);
   }
