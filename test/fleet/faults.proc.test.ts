@@ -111,7 +111,7 @@ describe('clients, and what goes wrong with them', { concurrency: false }, () =>
 
     const expired = await newInstaller('expired');
     {
-      using database = new DatabaseSync(scene.appliance.paths.site.database);
+      using database = new DatabaseSync(scene.appliance.paths.site.database, { timeout: 10_000 });
       database.prepare('UPDATE jump_tokens SET valid_until_ms = 1 WHERE id = ?').run(expired.installer.tokenId);
     }
     const tooLate = await install(expired.installCommand, 'too-late');
