@@ -21,6 +21,8 @@ before(async () => {
 });
 afterAll(() => browser?.[Symbol.asyncDispose]());
 beforeEach(async () => {
+  // A page that is left open would ask an appliance that is gone, and complain.
+  await page.goto('about:blank');
   await fixture?.[Symbol.asyncDispose]();
   fixture = new FixtureServer();
   fixture.answers.set('GET /plans', () => state);
