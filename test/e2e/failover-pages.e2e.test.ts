@@ -55,6 +55,8 @@ describe('pages of a failover pair', { concurrency: false }, () => {
   let pair: FailoverServer;
   let url = '';
   beforeEach(async () => {
+    // A page that is left open would ask an appliance that is gone, and complain.
+    await page.goto('about:blank');
     await pair?.[Symbol.asyncDispose]();
     pair = new FailoverServer();
     url = await pair.listen();

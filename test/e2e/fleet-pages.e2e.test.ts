@@ -71,6 +71,8 @@ describe('pages of a fleet of 15,000', { concurrency: false }, () => {
   let fleet: FleetServer;
   let url = '';
   beforeEach(async () => {
+    // A page that is left open would ask an appliance that is gone, and complain.
+    await page.goto('about:blank');
     await fleet?.[Symbol.asyncDispose]();
     fleet = new FleetServer();
     url = await fleet.listen();
