@@ -74,6 +74,8 @@ export const fromClient = z.discriminatedUnion('kind', [
     upgrade: upgradeReport.optional(),
     /** What the site last signed about this client, for a site that does not know it (any more). */
     record: z.string().max(4096).optional(),
+    /** It knows `rehearse`: it can hold a second link for a test of the standby. */
+    rehearses: z.boolean().optional(),
   }),
   /** The data link of `session` broke or is to be opened: asks for a new one-time ticket. */
   z.object({ kind: z.literal('ticket-request'), session: id('accessSession') }),
@@ -86,6 +88,13 @@ export const fromClient = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('upgrade-status'), ...upgradeReport.shape }),
   /** The answer to `uninstall`, before it removes itself; nothing comes after it. `failed`: a sentence why it cannot. */
   z.object({ kind: z.literal('uninstalling'), failed: reported(500).optional() }),
+  /** The answer to `rehearse`, at every change: whether its second link stands. `reason`: why not, a sentence for a person. */
+  z.object({
+    kind: z.literal('rehearsal-link'),
+    rehearsal: z.string().regex(/^[0-9a-f]{32}$/),
+    connected: z.boolean(),
+    reason: reported(500).optional(),
+  }),
 ]);
 export type FromClient = z.infer<typeof fromClient>;
 
@@ -191,6 +200,19 @@ export const toClient = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('check-in-over') }),
   /** The client removes itself from the machine, without a trace (B89). */
   z.object({ kind: z.literal('uninstall') }),
+  /**
+   * A test of the standby (rehearsal.ts), to clients that say `rehearses`: dial a second control link to `host` and `port` with ALPN `bascule-rehearsal-link/1`,
+   * beside this one, until `lifeMs` are over. The same `rehearsal` again changes nothing but the time that is left.
+   */
+  z.object({
+    kind: z.literal('rehearse'),
+    rehearsal: z.string().regex(/^[0-9a-f]{32}$/),
+    host: z.string().max(255),
+    port: z.number().int().min(1).max(65_535),
+    lifeMs: z.number().int().positive().max(3_600_000),
+  }),
+  /** The test is over: the second link is closed, and the sessions of the test with it. On either link. */
+  z.object({ kind: z.literal('rehearsal-over'), rehearsal: z.string().regex(/^[0-9a-f]{32}$/) }),
 ]);
 export type ToClient = z.infer<typeof toClient>;
 

@@ -487,7 +487,7 @@ export class SessionKeeper {
         if (session.row.jumpItemId === clientId) this.endBySystem(session, EndReason.clientStopped);
       return;
     }
-    if (message.kind === 'upgrade-status' || message.kind === 'uninstalling') return;
+    if (message.kind === 'upgrade-status' || message.kind === 'uninstalling' || message.kind === 'rehearsal-link') return;
     const session = this.#sessions.get(message.session);
     if (session === undefined || session.row.jumpItemId !== clientId) {
       if (message.kind === 'ticket-request')

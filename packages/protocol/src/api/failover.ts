@@ -346,6 +346,8 @@ export const applianceHeader = z.object({
   alarms: z.array(z.enum(ALARM_CODES)).max(20),
   /** On a backup: whether it answers what only reads (B35), so that the pages show it. */
   backupOperations: z.boolean().optional(),
+  /** A test of the standby: `offered` to this person by the primary; `inside`: this page is the standby's scratch copy, of which nothing stays. */
+  rehearsal: z.object({ place: z.enum(['offered', 'inside']), standby: z.string(), endsAtMs: instantMs }).optional(),
 });
 export type ApplianceHeader = z.infer<typeof applianceHeader>;
 
