@@ -263,10 +263,16 @@ describe('clients come back by themselves', { concurrency: false }, () => {
       writeFileSync(database, readFileSync(backup));
     });
     for (const one of [recorded, bare, revokedLater]) one.restart();
-    const states = await waitUntil('all are listed', async () => {
-      const { items } = await api.call('GET', 'jump/items', jumpItems);
-      return items.filter(({ state, online }) => state === 'to-be-confirmed' && online).length === 3 ? items : undefined;
-    });
+    let listed = '';
+    const states = await waitUntil(
+      'all are listed',
+      async () => {
+        const { items } = await api.call('GET', 'jump/items', jumpItems);
+        listed = items.map(({ name, state, online }) => `${name}: ${state}, ${online ? 'online' : 'away'}`).join('; ');
+        return items.filter(({ state, online }) => state === 'to-be-confirmed' && online).length === 3 ? items : undefined;
+      },
+      AWAY_LIMIT_MS,
+    ).catch((error: unknown) => appliance.fail(new Error(listed, { cause: error })));
     const known = states.find(({ id }) => id === tagged);
     assert.deepEqual([known?.name, known?.tags], ['by another name', ['blue']]);
     assert.match(states.find(({ name }) => name === 'revoked-later')?.comment ?? '', /revoked/);

@@ -195,6 +195,15 @@ test('a person takes over although the lease is held; the witness renews it no m
   deepStrictEqual(core.kinds(), ['won']);
 });
 
+test('what a person was granted, and this side did not hear of before it ended, is taken in their name', () => {
+  const core = standby().answer(10, 'answer', { epoch: 2, holder: A, inSync: [A], leftMs: 0, forcedBy: 'Ada' });
+  core.hear(30, { kind: 'signed', epoch: 2, statement: STATEMENT });
+  ok(core.sent?.kind === 'lease' && core.sent.epoch === 2 && core.sent.forcedBy === 'Ada');
+  core.answer(40, 'granted', { epoch: 2, forcedBy: 'Ada' });
+  const [won] = core.effects;
+  ok(won?.kind === 'won' && won.forcedBy === 'Ada' && !won.isOrdered);
+});
+
 test('a promise holds the primary while the witness is away, and is kept', () => {
   const primary = Core.primary()
     .hear(100, { kind: 'wish', inSync: true, version: 1 })

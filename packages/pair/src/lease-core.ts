@@ -283,9 +283,11 @@ function considerClaim(state: LeaseState, record: WitnessRecord | undefined, now
   if (leftMs > 0 && ordered?.forcedBy === undefined) return only(waiting);
   const known = Math.max(state.epoch, record?.epoch ?? 0);
   // Granted before, by an answer that did not arrive: the same epoch is asked for again.
-  const epoch = record?.holder === state.self && record.epoch >= state.epoch ? record.epoch : known + 1;
+  const isGranted = record?.holder === state.self && record.epoch >= state.epoch;
+  const epoch = isGranted ? record.epoch : known + 1;
   if (state.claim?.epoch === epoch && state.claim.statement !== undefined) return only(waiting);
-  const claim = { forcedBy: ordered?.forcedBy, untilMs: ordered?.untilMs, epoch, statement: undefined };
+  const forcedBy = ordered?.forcedBy ?? (isGranted ? record.forcedBy : undefined);
+  const claim = { forcedBy, untilMs: ordered?.untilMs, epoch, statement: undefined };
   return only({ ...waiting, claim }, { kind: 'sign', epoch });
 }
 

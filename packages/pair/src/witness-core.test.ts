@@ -1,6 +1,7 @@
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict';
 import { test } from 'node:test';
 import type { EpochStatement } from '@bascule/protocol/pair-link.ts';
+import type { FromWitness } from '@bascule/protocol/witness-link.ts';
 import { CLAIM_HEARD_LIMIT_MS, grantorSpanMs } from './lease-terms.ts';
 import { openWitnessSite, stepWitness, WITNESS_RECORD_FORMAT, type WitnessMessage, type WitnessSite } from './witness-core.ts';
 
@@ -12,6 +13,7 @@ const SPAN_MS = grantorSpanMs(LEASE_MS);
 class Site {
   state: WitnessSite;
   kept = 0;
+  #answer: FromWitness | undefined;
   constructor() {
     const members = [
       { key: A, name: 'A' },
@@ -35,7 +37,13 @@ class Site {
       this.kept += 1;
       strictEqual(kinds.indexOf('keep'), 0, 'written before it is answered');
     }
-    return effects.find((effect) => effect.kind === 'answer')?.answer.outcome;
+    this.#answer = effects.find((effect) => effect.kind === 'answer')?.answer;
+    return this.#answer?.outcome;
+  }
+
+  /** As it was last answered. */
+  record(): FromWitness['record'] | undefined {
+    return this.#answer?.record;
   }
 
   lease(
@@ -98,6 +106,18 @@ test('a person overrules what is on record, but not a lease that runs: that is r
   strictEqual(site.lease(500, A, 1), 'held-by-other');
   strictEqual(site.lease(SPAN_MS, B, 2, { forcedBy: 'Ada' }), 'granted');
   strictEqual(site.lease(SPAN_MS + 1, A, 1), 'epoch-behind');
+});
+
+test('whose word it was stays on record for as long as that epoch', () => {
+  const site = new Site();
+  const word = () => site.state.record.lease?.forcedBy;
+  site.lease(0, A, 1, { peerInSync: true });
+  site.lease(SPAN_MS, B, 2, { forcedBy: 'Ada' });
+  deepStrictEqual([word(), site.record()?.forcedBy], ['Ada', 'Ada']);
+  site.lease(SPAN_MS + 500, B, 2, { peerInSync: true });
+  strictEqual(word(), 'Ada');
+  strictEqual(site.lease(3 * SPAN_MS, A, 3), 'granted');
+  deepStrictEqual([word(), site.record()?.forcedBy], [undefined, undefined]);
 });
 
 test('a claim that is not followed up is forgotten', () => {

@@ -29,6 +29,8 @@ export const witnessRecord = z.object({
       inSync: z.array(sha256Hex).max(WITNESS_MEMBERS_MAX),
       seq: z.number().int().nonnegative(),
       peerSeq: z.number().int().nonnegative(),
+      /** By whose word the holder has this epoch; absent: by what was on record. */
+      forcedBy: z.string().max(200).optional(),
       /** The longest that was granted and may still run: what a witness that starts waits. */
       leaseMs: z.number().int().nonnegative(),
     })
@@ -92,13 +94,25 @@ function answer(state: WitnessSite, { nowMs, message }: WitnessInput, outcome: F
 
 function answeredRecord({ record, endsAtMs, heard }: WitnessSite, nowMs: number): FromWitness['record'] {
   if (record.lease === null) return null;
-  const { history, epoch, holder, inSync, seq, peerSeq } = record.lease;
+  const { history, epoch, holder, inSync, seq, peerSeq, forcedBy } = record.lease;
   const holderName = record.members.find(({ key }) => key === holder)?.name ?? '';
   const seen = record.members.flatMap(({ key, name }) => {
     const atMs = heard[key]?.atMs;
     return atMs === undefined ? [] : [{ key, name, agoMs: Math.min(HEARD_MAX_MS, Math.max(0, nowMs - atMs)) }];
   });
-  return { history, epoch, holder, holderName, inSync, seq, peerSeq, leftMs: Math.max(0, endsAtMs - nowMs), heard: seen };
+  const leftMs = Math.max(0, endsAtMs - nowMs);
+  return {
+    history,
+    epoch,
+    holder,
+    holderName,
+    inSync,
+    seq,
+    peerSeq,
+    ...(forcedBy !== undefined && { forcedBy }),
+    leftMs,
+    heard: seen,
+  };
 }
 
 type Lease = Extract<WitnessMessage, { kind: 'lease' }>;
@@ -140,6 +154,9 @@ function grant(state: WitnessSite, input: WitnessInput, message: Lease): Witness
   const { key, nowMs } = input;
   const { record } = state;
   const endsAtMs = Math.max(state.endsAtMs, nowMs + grantorSpanMs(message.leaseMs));
+  const { lease: known } = record;
+  const isSameEpoch = known?.epoch === message.epoch && known.holder === key;
+  const forcedBy = message.forcedBy ?? (isSameEpoch ? known.forcedBy : undefined);
   const next: LeaseRecord = {
     history: message.history,
     epoch: message.epoch,
@@ -149,9 +166,8 @@ function grant(state: WitnessSite, input: WitnessInput, message: Lease): Witness
     peerSeq: message.peerInSync ? message.peerSeq : 0,
     // A longer lease of before may still run.
     leaseMs:
-      grantorSpanMs(message.leaseMs) >= endsAtMs - nowMs
-        ? message.leaseMs
-        : Math.max(message.leaseMs, record.lease?.leaseMs ?? 0),
+      grantorSpanMs(message.leaseMs) >= endsAtMs - nowMs ? message.leaseMs : Math.max(message.leaseMs, known?.leaseMs ?? 0),
+    ...(forcedBy !== undefined && { forcedBy }),
   };
   return keep({ ...state, endsAtMs, claim: undefined }, next, input, 'granted');
 }

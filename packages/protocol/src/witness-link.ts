@@ -75,6 +75,8 @@ export const fromWitness = z.object({
       /** Newest change of the holder, and what another must have at least. */
       seq: z.number().int(),
       peerSeq: z.number().int(),
+      /** Who took over by a person's word: the holder of this epoch. */
+      forcedBy: z.string().max(200).optional(),
       /** Until somebody else may get the lease, as the witness counts; 0: at once. */
       leftMs: z.number(),
       /** Who else asked lately: since when each was last heard, for 'who still sees it'. */

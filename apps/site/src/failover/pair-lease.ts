@@ -25,7 +25,7 @@ const FIRST_GRANT_LIMIT_MS = 5_000;
 export interface PairLeaseOptions {
   parts: PairParts;
   /** The witness gave this side the lease: it becomes primary. */
-  won(won: { epoch: number; statement: SignedStatement }): Promise<void>;
+  won(won: { epoch: number; statement: SignedStatement; forcedBy: string | undefined }): Promise<void>;
   /** Somebody else has it by a higher epoch: this side writes no more. */
   lost(): Promise<void>;
   /** As `LeaseOptions.isReached`. */
@@ -51,9 +51,9 @@ export class PairLease implements LeaseOfRoles {
       isReached: () => options.isReached(),
       log,
     });
-    this.#lease.onWon(({ epoch, statement }) => {
+    this.#lease.onWon(({ epoch, statement, forcedBy }) => {
       log.info({ epoch }, 'failover.lease-won');
-      options.won({ epoch, statement }).catch((error: unknown) => {
+      options.won({ epoch, statement, forcedBy }).catch((error: unknown) => {
         log.error({ err: error, epoch }, 'failover.lease-not-used');
         void this.giveBack(epoch);
       });

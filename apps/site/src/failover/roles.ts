@@ -93,10 +93,11 @@ export class Roles {
     });
   }
 
-  /** By itself: the witness has given this side the lease. */
-  async becomePrimaryByLease(won: { epoch: number; statement: SignedStatement }): Promise<void> {
+  /** By itself: the witness has given this side the lease. `forcedBy`: long ago, by a person's word, and this side ended before it heard of it. */
+  async becomePrimaryByLease(won: { epoch: number; statement: SignedStatement; forcedBy?: string | undefined }): Promise<void> {
+    const { epoch, statement, forcedBy: by = 'witness' } = won;
     await this.#options.exclusive.run('become-primary', () =>
-      this.#options.change.promote({ context: SYSTEM, by: 'witness', reason: 'took-over', ...won, lost: this.#loss() }),
+      this.#options.change.promote({ context: SYSTEM, by, reason: 'took-over', epoch, statement, lost: this.#loss() }),
     );
   }
 

@@ -9,7 +9,7 @@ import { holdsEvent, newestEvent, type HistoryPlace } from './trust-store.ts';
 export const RECORD_MAX_LENGTH = 4096;
 /** A record that is older is made anew at the next connect: the younger the records, the more a restored database is told. */
 export const RECORD_FRESH_MS = 60 * 60_000;
-/** The place in the history is looked up at most this often; a record that is a second behind says as much. */
+/** The place in the history is looked up at most this often; but for a revoked client, a record that is a second behind says as much. */
 const PLACE_FRESH_MS = 1000;
 /** Signed with the text, so that no other signature of the site can be taken for a record. */
 const PURPOSE = 'bascule-record/1\n';
@@ -51,7 +51,9 @@ export class ClientRecords {
 
   /** The record's text: `base64url(JSON).base64url(signature)`; undefined when it would be too long. */
   sign(client: string, content: RecordContent): string | undefined {
-    const text: RecordText = { client, ...content, madeAtMs: this.#now(), history: this.#historyNow() };
+    // What is revoked must not look older than it is: a database that is restored would take the client back.
+    const history = this.#historyNow(content.state === 'revoked');
+    const text: RecordText = { client, ...content, madeAtMs: this.#now(), history };
     const payload = Buffer.from(JSON.stringify(text)).toString('base64url');
     const signature = Buffer.from(this.#identity.sign(Buffer.from(PURPOSE + payload))).toString('base64url');
     const record = `${payload}.${signature}`;
@@ -92,9 +94,9 @@ export class ClientRecords {
     return ageMs > RECORD_FRESH_MS || ageMs < 0 ? 'stale' : 'fresh';
   }
 
-  #historyNow(): HistoryPlace {
+  #historyNow(isExact: boolean): HistoryPlace {
     const nowMs = this.#now();
-    if (this.#place === undefined || nowMs - this.#placeAtMs >= PLACE_FRESH_MS || nowMs < this.#placeAtMs) {
+    if (isExact || this.#place === undefined || nowMs - this.#placeAtMs >= PLACE_FRESH_MS || nowMs < this.#placeAtMs) {
       this.#place = newestEvent(this.#reader) ?? { appliance: '', epoch: 0, sequence: 0, hash: '' };
       this.#placeAtMs = nowMs;
     }

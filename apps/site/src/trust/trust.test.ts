@@ -108,14 +108,23 @@ test('a client gets a record, another when something in it has changed, and none
   assert.equal(site.trust.restored(), null);
 });
 
-test('a client that is refused as revoked is given that to bear', async () => {
+test('a client that is refused as revoked is given that to bear, of the moment at which it was revoked', async () => {
   await using site = await openLinkedSite();
   const client = await enrolledClient(site.target, site.token());
+  const first = recordText((await hello(site, client)).record);
   site.jump.revoke(ADMINISTRATOR, client.identity.client);
   const link = await ScriptedLink.hello(site.target, client, A, { software: SOFTWARE });
-  const refused = await link.next('refused');
-  assert.match(Buffer.from(refused.record!.split('.')[0]!, 'base64url').toString(), /"state":"revoked"/);
+  const refused = recordText((await link.next('refused')).record);
+  assert.equal(refused.state, 'revoked');
+  // In the same millisecond: the place in the history is not that of the record before.
+  assert.equal(refused.madeAtMs, first.madeAtMs);
+  assert.ok(refused.history.sequence > first.history.sequence, 'a database of before would take it back');
 });
+
+function recordText(record = ''): { state: string; madeAtMs: number; history: { sequence: number } } {
+  const [payload = ''] = record.split('.');
+  return JSON.parse(Buffer.from(payload, 'base64url').toString()) as ReturnType<typeof recordText>;
+}
 
 test('records that this site has not signed, or about another client, change nothing', async () => {
   await using site = await openLinkedSite();
