@@ -5,6 +5,7 @@ import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import { DATA_ALPN, LINK_ALPN } from '@bascule/protocol/control-link.ts';
 import { PAIR_ALPN, PAIR_DATA_ALPN } from '@bascule/protocol/pair-link.ts';
+import { REHEARSAL_DATA_ALPN, REHEARSAL_LINK_ALPN } from '@bascule/protocol/rehearsal.ts';
 import type { AccessType } from '@bascule/protocol/api/network.ts';
 import type { Log } from '@bascule/log/log.ts';
 import { AddressCounts } from './front-address-counts.ts';
@@ -55,6 +56,9 @@ const HANDED_ON: ReadonlyMap<string, 'main' | 'relay'> = new Map([
   [DATA_ALPN, 'relay'],
   [PAIR_ALPN, 'main'],
   [PAIR_DATA_ALPN, 'relay'],
+  // Main has a program of its own for both, while there is a test of the standby.
+  [REHEARSAL_LINK_ALPN, 'main'],
+  [REHEARSAL_DATA_ALPN, 'main'],
 ]);
 
 /** The front door (wire 1 and 2): one port, from which every connection goes where it belongs. */

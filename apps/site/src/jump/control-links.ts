@@ -48,6 +48,12 @@ const RETRY_MS = {
 const CLOSE_FLUSH_MS = 100;
 const CLOSE_CHECK_MS = 2;
 
+/** Of the program that serves the scratch copy in a test of the standby: it takes nobody but the chosen clients, by an ALPN of its own, and enrols nobody. */
+export interface LinksOfRehearsal {
+  alpn: string;
+  clients: ReadonlySet<string>;
+}
+
 /** The server side of all control links (wire section 3): handshake, hello, presence, conflicts. Presence is memory. */
 export class ControlLinks {
   #directory: LinkDirectory;
@@ -55,6 +61,7 @@ export class ControlLinks {
   #now: () => number;
   #appliance: string;
   #version: string | undefined;
+  readonly #isExpected: (clientId: string) => boolean;
   #gate: LinkGate;
   #wheel: LinkWheel<Link>;
   #links = new Map<string, Link>();
@@ -77,6 +84,7 @@ export class ControlLinks {
     ticketKeys: Buffer;
     appliance: string;
     version?: string;
+    rehearsal?: LinksOfRehearsal | undefined;
     log: Log;
     now: () => number;
   }) {
@@ -85,11 +93,16 @@ export class ControlLinks {
     this.#now = options.now;
     this.#appliance = options.appliance;
     this.#version = options.version;
+    const { rehearsal } = options;
+    this.#isExpected = (clientId) => rehearsal === undefined || rehearsal.clients.has(clientId);
     this.#enrolmentLimit = new WindowLimit({ windowMs: 1000, perKey: 200, inAll: 500, now: options.now });
     this.#gate = new LinkGate({
       ...options,
+      alpn: rehearsal?.alpn,
       hasRoom: (hasCertificate) =>
-        this.#all.size < LINKS_LIMIT && (hasCertificate || this.#enrolling < ENROLLING_LIMIT) && !this.#closing,
+        this.#all.size < LINKS_LIMIT &&
+        (hasCertificate || (this.#enrolling < ENROLLING_LIMIT && rehearsal === undefined)) &&
+        !this.#closing,
       opened: (webSocket, socket, certificate) => this.#opened(webSocket, socket, certificate),
       request: (clientId, request, response) => this.#directory.request(clientId, request, response),
       refused: (event) => this.#directory.refused(event),
@@ -293,6 +306,7 @@ export class ControlLinks {
       this.#directory.refused({ reason: 'CERT_HAS_EXPIRED', address, certificate: certificate.subject });
       return this.#refuse(link, 'revoked', 'The certificate of this Jump Client has expired: enrol it anew.');
     }
+    if (!this.#isExpected(clientId)) return this.#refuse(link, 'busy', 'This is a test of the standby, for other Jump Clients.');
     const version = negotiatedVersion(hello);
     if (version < 0)
       return this.#refuse(link, 'version-unsupported', `This appliance speaks protocol version ${PROTOCOL_VERSIONS.join(', ')}.`);

@@ -12,8 +12,9 @@ import type { BorneRecord } from './borne-record.ts';
 import { CheckIns } from './check-ins.ts';
 import { ClientAdmission } from './client-admission.ts';
 import { ClientNotes } from './client-notes.ts';
+import { ClientRehearsals, type RehearsalMessage } from './client-rehearsals.ts';
 import { checkClientRules, DEFAULT_CLIENT_RULES, type ClientRules } from './client-settings.ts';
-import { ControlLinks } from './control-links.ts';
+import { ControlLinks, type LinksOfRehearsal } from './control-links.ts';
 import { InstallerTokens, LOCAL_TOKEN_NAME } from './installer-tokens.ts';
 import { ItemActs, type BulkRequest } from './item-acts.ts';
 import { ItemChanges } from './item-changes.ts';
@@ -39,6 +40,8 @@ export { fingerprintOf } from './site-identity-certificates.ts';
 export { formerStatement, CLIENT_CERTIFICATE_LIFE_MS } from './site-identity.ts';
 export { type ClientCutReason } from './jump-listeners.ts';
 export { type ClientRules } from './client-settings.ts';
+export type { RehearsalMessage } from './client-rehearsals.ts';
+export type { LinksOfRehearsal } from './control-links.ts';
 export { TurnedAwayLinks } from './turned-away.ts';
 
 const AUDIT_WINDOW_MS = 60_000;
@@ -68,6 +71,8 @@ export interface JumpOptions {
   userName(id: string): string | undefined;
   /** Where the site may be, the shared name first: of a failover pair, whose clients find the primary by themselves. */
   addresses?(): { host: string; port: number }[];
+  /** Of the program that serves the scratch copy in a test of the standby: who may come, and how. */
+  rehearsal?: LinksOfRehearsal;
   now?: () => number;
 }
 
@@ -101,6 +106,7 @@ export class Jump {
   readonly #changes: ItemChanges;
   readonly #notes: ClientNotes;
   readonly #list: ItemList;
+  readonly #rehearsals = new ClientRehearsals((clientId, message) => this.#links.send(clientId, message));
   readonly #acts: ItemActs;
   readonly #admission: ClientAdmission;
   readonly #checkIns: CheckIns;
@@ -149,6 +155,7 @@ export class Jump {
       ticketKeys,
       appliance: options.appliance,
       ...(options.version !== undefined && { version: options.version }),
+      rehearsal: options.rehearsal,
       log,
       now: this.#now,
     });
@@ -298,6 +305,16 @@ export class Jump {
   /** Sends to the client's live link; false when it has none, or its buffer is full. */
   sendToClient(clientId: string, message: ToClient): boolean {
     return this.#links.send(clientId, message);
+  }
+
+  /** Whether the client is connected and can take part in a test of the standby. */
+  canRehearse(clientId: string): boolean {
+    return this.#rehearsals.isAble(clientId);
+  }
+
+  /** Tells a client to hold a second link to the standby, or that the test is over (wire 3.13); false when it cannot. What comes of it: `rehearsal-link` to `onClientMessage`. */
+  rehearse(clientId: string, message: RehearsalMessage): boolean {
+    return this.#rehearsals.tell(clientId, message);
   }
 
   isOnline(clientId: string): boolean {
@@ -513,6 +530,7 @@ export class Jump {
 
   #linked(clientId: string, hello: Hello): void {
     this.#protocols.set(clientId, Math.max(...hello.versions));
+    this.#rehearsals.linked(clientId, hello);
     const isGivenAuthority = this.#givenAuthority.delete(clientId);
     if (hello.software !== undefined) {
       const authority = isGivenAuthority ? this.#identity.fingerprintSha256 : hello.software.authority;
@@ -528,6 +546,7 @@ export class Jump {
     this.#notes.noteSeen(clientId, this.#now());
     this.#software.delete(clientId);
     this.#protocols.delete(clientId);
+    this.#rehearsals.unlinked(clientId);
     this.#checkIns.forget(clientId);
     this.#list.index.notePresence(clientId);
     this.#changes.note(clientId);

@@ -13,6 +13,8 @@ import type { LinkTls } from './site-identity.ts';
 export interface LinkGateOptions extends Pick<LinkDirectory, 'request' | 'refused'> {
   tls: LinkTls;
   ticketKeys: Buffer;
+  /** What is answered instead of `bascule-link/1`. */
+  alpn?: string | undefined;
   log: Log;
   now(): number;
   /** Whether one more link is taken. */
@@ -24,11 +26,13 @@ export interface LinkGateOptions extends Pick<LinkDirectory, 'request' | 'refuse
 export class LinkGate {
   readonly #options: LinkGateOptions;
   readonly #server: Server;
+  readonly #alpn: string;
   #closed = false;
 
   constructor(options: LinkGateOptions) {
     this.#options = options;
-    this.#server = createLinkServer(options.tls, options.ticketKeys, options.log);
+    this.#alpn = options.alpn ?? LINK_ALPN;
+    this.#server = createLinkServer(options.tls, options.ticketKeys, options.log, { alpn: this.#alpn });
     this.#server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) =>
       this.#upgrade(request, socket as TLSSocket, head),
     );
@@ -56,7 +60,7 @@ export class LinkGate {
 
   #upgrade(request: IncomingMessage, socket: TLSSocket, head: Buffer): void {
     const certificate = readCertificate(socket);
-    if (request.url !== '/link' || socket.alpnProtocol !== LINK_ALPN) return refuseUpgrade(socket, 404);
+    if (request.url !== '/link' || socket.alpnProtocol !== this.#alpn) return refuseUpgrade(socket, 404);
     if (certificate !== undefined && !socket.authorized) {
       this.#options.refused({
         reason: String(socket.authorizationError),
@@ -83,7 +87,7 @@ export class LinkGate {
     const certificate = readCertificate(socket);
     const clientId = clientIdOf(certificate);
     const isValid = socket.authorized && certificate !== undefined && certificate.endMs > this.#options.now();
-    if (clientId === undefined || !isValid || socket.alpnProtocol !== LINK_ALPN || this.#closed) {
+    if (clientId === undefined || !isValid || socket.alpnProtocol !== this.#alpn || this.#closed) {
       response.writeHead(404, { connection: 'close' }).end();
       return;
     }

@@ -18,7 +18,7 @@ test(
   async () => {
     const keysDir = mkdtempSync(join(tmpdir(), 'bascule-link-'));
     const tls = await (await SiteIdentity.open({ keysDir })).issueLinkTls();
-    const links = createLinkServer(tls, randomBytes(48), createLog('test', 'silent'), 200);
+    const links = createLinkServer(tls, randomBytes(48), createLog('test', 'silent'), { requestLimitMs: 200 });
     const front = createServer({ pauseOnConnect: true }, (socket) => links.emit('connection', socket)).listen(0, '127.0.0.1');
     try {
       await once(front, 'listening');

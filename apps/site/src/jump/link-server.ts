@@ -37,13 +37,18 @@ export function setLinkTls(server: Server, tls: LinkTls, ticketKeys: Buffer): vo
 
 /**
  * The TLS and HTTP side of control links (wire 3.1); it does not listen, connections are handed to it. The caller takes `upgrade` and `request`. Who has not asked for one within
- * `requestLimitMs` of the handshake is dropped.
+ * `requestLimitMs` of the handshake is dropped. `alpn`: another than that of control links, for a test of the standby.
  */
-export function createLinkServer(tls: LinkTls, ticketKeys: Buffer, log: Log, requestLimitMs = HANDSHAKE_LIMIT_MS): Server {
+export function createLinkServer(
+  tls: LinkTls,
+  ticketKeys: Buffer,
+  log: Log,
+  { alpn = LINK_ALPN, requestLimitMs = HANDSHAKE_LIMIT_MS }: { alpn?: string | undefined; requestLimitMs?: number } = {},
+): Server {
   const server: Server = createServer({
     ...linkContext(tls, ticketKeys),
     SNICallback: (name, callback) => callback(null, name === ENROL_SERVER_NAME ? enrolContexts.get(server) : undefined),
-    ALPNProtocols: [LINK_ALPN],
+    ALPNProtocols: [alpn],
     requestCert: true,
     // Checked at the upgrade, where it can be audited.
     rejectUnauthorized: false,

@@ -24,20 +24,30 @@ export interface LinkTls {
   ticketKeys?: string | undefined;
 }
 
+export interface AgentDoorOptions {
+  /** What is answered instead of `bascule-data/1`: by the relay of a test of the standby. */
+  alpn?: string;
+  /** A test may give lower limits. */
+  connectionsMax?: number;
+  requestLimitMs?: number;
+}
+
 /** Opens the connections that base hands over unopened (wire 1.2, 4.1): TLS 1.3 with a client certificate of the site identity, then WebSocket at `/data`. */
 export class AgentDoor {
   readonly #accept: (socket: LinkSocket, client: string) => void;
-  readonly #limits: { connectionsMax: number; requestLimitMs: number };
+  readonly #options: Required<AgentDoorOptions>;
   #server: Server | undefined;
   #connections = 0;
 
-  /** `accept` gets each link with the id that its certificate names; a test may give lower limits. */
-  constructor(
-    accept: (socket: LinkSocket, client: string) => void,
-    limits = { connectionsMax: AGENT_CONNECTIONS_MAX, requestLimitMs: HANDSHAKE_LIMIT_MS },
-  ) {
+  /** `accept` gets each link with the id that its certificate names. */
+  constructor(accept: (socket: LinkSocket, client: string) => void, options: AgentDoorOptions = {}) {
     this.#accept = accept;
-    this.#limits = limits;
+    this.#options = {
+      alpn: DATA_ALPN,
+      connectionsMax: AGENT_CONNECTIONS_MAX,
+      requestLimitMs: HANDSHAKE_LIMIT_MS,
+      ...options,
+    };
   }
 
   /** The certificate of the links; again when it changes. */
@@ -52,12 +62,12 @@ export class AgentDoor {
       sessionTimeout: TLS_SESSION_LIFE_S,
     } as const;
     if (this.#server) return this.#server.setSecureContext(context);
-    const { requestLimitMs } = this.#limits;
+    const { alpn, requestLimitMs } = this.#options;
     const server = createServer({
       ...context,
       requestCert: true,
       rejectUnauthorized: true,
-      ALPNProtocols: [DATA_ALPN],
+      ALPNProtocols: [alpn],
       handshakeTimeout: HANDSHAKE_LIMIT_MS,
       headersTimeout: requestLimitMs,
       requestTimeout: requestLimitMs,
@@ -75,7 +85,7 @@ export class AgentDoor {
   /** Takes an unopened connection; `head` is what was read of it. Without a certificate yet, or above the limit, it is closed, and the client comes back. */
   take(socket: Socket, head: Uint8Array): void {
     socket.on('error', () => {});
-    if (!this.#server || this.#connections >= this.#limits.connectionsMax) return void socket.destroy();
+    if (!this.#server || this.#connections >= this.#options.connectionsMax) return void socket.destroy();
     // Node's own `maxConnections` counts only what a server accepted itself.
     this.#connections++;
     socket.once('close', () => this.#connections--);
@@ -87,7 +97,8 @@ export class AgentDoor {
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     socket.on('error', () => {});
     const client = commonNameOf(socket as TLSSocket);
-    if (request.url !== '/data' || client === undefined) return refuseUpgrade(socket, 404);
+    if (request.url !== '/data' || client === undefined || (socket as TLSSocket).alpnProtocol !== this.#options.alpn)
+      return refuseUpgrade(socket, 404);
     acceptWebSocket(request, socket, head, { maxMessageBytes: FRAME_MAX_BYTES }).then(
       (webSocket) => this.#accept(webSocket, client),
       () => socket.destroy(),
