@@ -3,6 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestViewer } from './viewer.ts';
 
+/** What it writes first. */
+const BEGINNING = 'START';
+
 /**
  * A program on the far machine that keeps account: it writes down every byte it got from the terminal (`received`) and every byte it wrote to it
  * (`produced`). It echoes what it gets and, in between, writes `lines` lines of its own. It ends after `count` bytes of input.
@@ -19,7 +22,7 @@ export class FarProgram implements Disposable {
       `stty raw -echo
 cd ${this.directory}
 {
-  printf 'START'
+  printf '${BEGINNING}'
   ( i=0; while [ $i -lt ${lines} ]; do printf '<%08d of the far machine, to have something under way>' $i; i=$((i + 1)); sleep 0.005; done ) &
   dd bs=1 count=${count} status=none | tee received
   wait
@@ -32,7 +35,7 @@ cd ${this.directory}
   /** Has the shell of the session replaced by the program, and waits until it runs. */
   async run(viewer: TestViewer): Promise<void> {
     viewer.type(`exec sh ${this.#script}\r`);
-    await viewer.untilText('START');
+    await viewer.untilText(BEGINNING);
   }
 
   received(): Buffer {
@@ -41,6 +44,16 @@ cd ${this.directory}
 
   produced(): Buffer {
     return readFileSync(join(this.directory, 'produced'));
+  }
+
+  /**
+   * All that it wrote to the terminal when it had got `typedBytes` and echoed them; undefined while either is not written down. It writes to the terminal first, and both files by programs of
+   * their own: what was produced may be written down after what was received. For a program without lines of its own.
+   */
+  account(typedBytes: number): Buffer | undefined {
+    if (this.received().length < typedBytes) return undefined;
+    const produced = this.produced();
+    return produced.length < BEGINNING.length + typedBytes ? undefined : produced;
   }
 
   [Symbol.dispose](): void {

@@ -129,8 +129,7 @@ export class TypingSession implements Disposable {
     const typed = Buffer.from(this.#text.slice(0, this.#typed), 'latin1');
     try {
       await this.#viewer.untilConfirmed(COME_BACK_LIMIT_MS);
-      await waitUntil('the far program has written down what was typed', () => this.#far.received().length >= typed.length);
-      const produced = this.#far.produced();
+      const produced = await waitUntil('the far program has written down what was typed', () => this.#far.account(typed.length));
       await this.#viewer.until(
         'all output came',
         () => this.#viewer.bytes().includes(produced.subarray(-64)),
