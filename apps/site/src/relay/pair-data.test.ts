@@ -57,9 +57,13 @@ async function produce(agent: RawLink, from: number, rounds: number, random: () 
 }
 
 /** An ended recording with that much output. */
-async function endedRecording(directory: string, name: string, bytes: number): Promise<string> {
+async function endedRecording(
+  directory: string,
+  name: string,
+  bytes: number,
+  header = { ...HEADER, session: newId('accessSession') },
+): Promise<string> {
   const file = join(directory, name);
-  const header = { ...HEADER, session: newId('accessSession') };
   const writer = await RecordingWriter.create(file, header, { checkGeneration: () => {} });
   for (let at = 0; at < bytes; at += 60_000) {
     const record = encodeRecord(OutputRecord.data, Buffer.alloc(Math.min(60_000, bytes - at), name));
@@ -132,6 +136,23 @@ test('the end of a session waits for a follower that is there: the client forget
   const ended = await source.message('session-ended');
   const facts = await readFacts(follower.file);
   assert.deepEqual([facts?.headSha256, facts?.end?.reason], [ended.headSha256, 'ended-by-user']);
+});
+
+test('a relay that died behind the end of a session: the next one tells nobody before the follower of a synchronous pair has it', async (t) => {
+  const { source, follower, follow, orders } = await openPair(t);
+  await endedRecording(source.directory, 's.bsr', 5000, HEADER);
+  source.relay.handle({ ...orders.source, mode: 'sync' });
+  source.openSession(true);
+  await source.message('session-opened');
+  const agent = await RawLink.agent(source, { keeps: true, outEnd: 5000 });
+  assert.equal((await agent.closing()).code, 4006, 'the client keeps what it has, and comes back');
+  assert.ok(!source.messages.some(({ kind }) => kind === 'session-ended'));
+  follow();
+  const ended = await source.message('session-ended');
+  const facts = await readFacts(follower.file);
+  assert.deepEqual([facts?.headSha256, facts?.end?.reason], [ended.headSha256, 'process-exited']);
+  const late = await RawLink.agent(source, { keeps: true, outEnd: 5000 });
+  assert.equal((await late.closing()).code, 4003);
 });
 
 test('what is not live is fetched behind: resumed over cuts and restarts, verified, what differs is archived (I2, I5)', async (t) => {

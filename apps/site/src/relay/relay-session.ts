@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { CloseCode, VIEWER_BEAT_MS, type AgentHello, type ViewerHello, type ViewerNotice } from '@bascule/protocol/data-link.ts';
 import { EndReason } from '@bascule/protocol/end-reason.ts';
 import type { FromRelay, ToRelay } from '@bascule/protocol/relay-control.ts';
+import type { RecordingEnd } from '@bascule/recording/format.ts';
 import type { RecordingWriter } from '@bascule/recording/writer.ts';
 import { encodeInputAck, encodeJson, encodeOutput, FrameType, WireError, type Frame } from '@bascule/wire/frames.ts';
 import { INPUT_WINDOW_BYTES } from '@bascule/wire/input-sender.ts';
@@ -109,11 +110,20 @@ export class RelaySession {
     });
     options.live.onCopied = () => this.acknowledge();
     const { end } = options.writer;
-    if (end) {
+    if (end && options.pair.waits === 'sync') void this.#endAgain(end);
+    else if (end) {
       this.#ended = this.#endedMessage(end.reason, end.exitCode, end.endedAtMs, end.inBytes ?? 0);
       options.pair.recordings.release(options.live);
       void this.#recorder.close();
     } else if (options.track.exit) this.#exited(options.track.exit);
+  }
+
+  /** The relay before this one had written the end, and told nobody: the follower may lack it. */
+  async #endAgain({ reason, exitCode, endedAtMs, inBytes }: RecordingEnd): Promise<void> {
+    this.#ending = { reason, exitCode };
+    this.#finishing = true;
+    await this.#peerWait.untilCopied();
+    await this.#close(this.#endedMessage(reason, exitCode, endedAtMs, inBytes ?? 0));
   }
 
   get over(): boolean {
@@ -139,7 +149,9 @@ export class RelaySession {
 
   /** Takes a new data link after its ticket was found good; an older one gives way (wire 4.10). Throws WireError for a HELLO that cannot be. */
   attachAgent(link: FrameLink, hello: AgentHello): void {
-    if (this.over) return link.close(CloseCode.ended, 'the session is over');
+    if (this.#ended) return link.close(CloseCode.ended, 'the session is over');
+    // Until the follower has the end too, the client keeps what it has (wire 4.12).
+    if (this.#ending) return link.close(CloseCode.restarting, 'the session is ending: come back');
     const { recordedBytes } = this.#recorder.writer;
     if (this.#isBridging) return link.close(CloseCode.restarting, 'a gap is being written: come back');
     this.#input.reset(hello.inputs);
