@@ -108,7 +108,9 @@ export class Conflicts {
     if (!records.isActive) return undefined;
     if (sink.stopped?.code === 'conflict') return 'diverged';
     const { state } = watch;
-    if (state === undefined || !watch.isReachable || state.isActive === false) return undefined;
+    // What was said before this side became what it is says nothing of the two as they are now.
+    if (state === undefined || !watch.isReachable || state.isActive === false || watch.askedMs < records.becameMs)
+      return undefined;
     if (state.readOnly === 'superseded') return 'both-primary';
     const peerServes = servesAs(state.side.role);
     if (records.serves && peerServes) return 'both-primary';

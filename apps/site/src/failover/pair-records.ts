@@ -28,6 +28,7 @@ export class PairRecords {
   #self: PairSelf;
   #peer: PeerRecord | undefined;
   #settings: PairSettings;
+  #becameMs = -Infinity;
 
   constructor(options: { store: Store; appliance: string; now(): number }) {
     this.store = options.store;
@@ -44,6 +45,11 @@ export class PairRecords {
 
   get peer(): PeerRecord | undefined {
     return this.#peer;
+  }
+
+  /** When the role was last written, since this program runs (monotonic). */
+  get becameMs(): number {
+    return this.#becameMs;
   }
 
   get settings(): PairSettings {
@@ -93,6 +99,7 @@ export class PairRecords {
       addRoleChange(tx, change);
       more(tx);
     });
+    this.#becameMs = performance.now();
     this.reload();
   }
 

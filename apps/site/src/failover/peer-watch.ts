@@ -38,6 +38,8 @@ export class PeerWatch {
   /** Its clock less ours. */
   clockOffsetMs: number | null = null;
   lastContactAtMs: number | null = null;
+  /** When `state` was asked for (monotonic): it may be as old as that. */
+  askedMs = -Infinity;
 
   constructor(options: PeerWatchOptions) {
     this.#options = options;
@@ -88,6 +90,7 @@ export class PeerWatch {
       this.lastContactAtMs = now();
       this.clockOffsetMs = Math.round(parsed.data.timeMs + wayMs - now());
       this.state = parsed.data;
+      this.askedMs = askedMs;
       this.#look();
       heard(parsed.data);
       return true;
