@@ -57,6 +57,12 @@ export const rehearsalOrder = z.discriminatedUnion('kind', [
       .min(1)
       .max(REHEARSAL_CLIENTS_MAX),
     lifeMs,
+    /** Under which names people reach the primary: those that the scratch copy answers to. `hosts`: without ports, `publicHost` among them or not. */
+    names: z.object({
+      publicHost: z.string().max(255),
+      publicPort: z.number().int().positive(),
+      hosts: z.array(z.string().max(255)).max(32),
+    }),
     /** Who asked for it. */
     by: personName,
   }),
@@ -144,7 +150,11 @@ export type RehearsalTunnelQuery = z.infer<typeof rehearsalTunnelQuery>;
 
 /** What the backup gives the program of the scratch copy at its start, in the environment variable `BASCULE_REHEARSAL`, as JSON. */
 export const rehearsalStart = z.object({
+  /** `serve`: until it is told to end. `collect`: of a copy that nobody serves any more; writes what is kept of it into `collectInto`, says `collected`, and exits. */
+  mode: z.enum(['serve', 'collect']),
+  collectInto: z.string().optional(),
   rehearsal: rehearsalId,
+  by: personName,
   /** The scratch copy, as base would start a site on it. */
   site: siteStart,
   users: z.array(z.object({ id: id('user'), name })).max(REHEARSAL_USERS_MAX),
@@ -162,7 +172,7 @@ export const toRehearsal = z.discriminatedUnion('kind', [
     alpn: z.enum([REHEARSAL_LINK_ALPN, REHEARSAL_DATA_ALPN]),
   }),
   z.object({ kind: z.literal('test-session'), nonce: z.number().int() }),
-  /** Ends every session and link, writes the audit export, says `ended`, and exits with 0. */
+  /** Ends every session and link, and exits with 0. */
   z.object({ kind: z.literal('end') }),
 ]);
 export type ToRehearsal = z.infer<typeof toRehearsal>;
@@ -183,7 +193,11 @@ export const fromRehearsal = z.discriminatedUnion('kind', [
     ms: z.number().optional(),
     error: z.string().max(500).optional(),
   }),
-  /** Everything is on the disk. `sessions` are those of the test. */
-  z.object({ kind: z.literal('ended'), sessions: z.array(rehearsalSession).max(REHEARSAL_SESSIONS_MAX) }),
+  /** Of `collect`: audit export and recordings are on the disk. `changes`: how many the scratch copy had of its own. */
+  z.object({
+    kind: z.literal('collected'),
+    sessions: z.array(rehearsalSession).max(REHEARSAL_SESSIONS_MAX),
+    changes: z.number().int().nonnegative(),
+  }),
 ]);
 export type FromRehearsal = z.infer<typeof fromRehearsal>;
