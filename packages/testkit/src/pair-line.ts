@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { createConnection, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { passOn } from './pass-on.ts';
 
 /** The ALPN names of the pair link begin so; they stand in the open in the first bytes of a connection. */
 const PAIR_ALPN = 'bascule-pair';
@@ -49,21 +50,7 @@ export class PairLine implements AsyncDisposable {
     if (isOfPair && this.#isCut) return void near.resetAndDestroy();
     const far = createConnection({ host: this.#target.address, port: this.#target.port });
     far.write(hello);
-    for (const [from, to] of [
-      [near, far],
-      [far, near],
-    ] as const) {
-      this.#sockets.add(from);
-      if (isOfPair) this.#ofPair.add(from);
-      from.setNoDelay(true);
-      from.on('error', () => from.destroy());
-      from.on('close', () => {
-        this.#sockets.delete(from);
-        this.#ofPair.delete(from);
-        to.destroy();
-      });
-      from.pipe(to);
-    }
+    passOn(near, far, this.#sockets, ...(isOfPair ? [this.#ofPair] : []));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

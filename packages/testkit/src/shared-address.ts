@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { createConnection, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { passOn } from './pass-on.ts';
 
 /** What a load balancer, a moved address or a changed DNS entry does: new connections go to one appliance, and to another from some moment on. */
 export class SharedAddress implements AsyncDisposable {
@@ -39,19 +40,7 @@ export class SharedAddress implements AsyncDisposable {
     const target = this.#target;
     if (target === undefined) return void near.resetAndDestroy();
     const far = createConnection({ host: target.address, port: target.port });
-    for (const [from, to] of [
-      [near, far],
-      [far, near],
-    ] as const) {
-      this.#sockets.add(from);
-      from.setNoDelay(true);
-      from.on('error', () => from.destroy());
-      from.on('close', () => {
-        this.#sockets.delete(from);
-        to.destroy();
-      });
-      from.pipe(to);
-    }
+    passOn(near, far, this.#sockets);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

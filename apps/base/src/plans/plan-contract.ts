@@ -101,6 +101,14 @@ export const measured = z.object({
   testSession: z.object({ outcome: z.enum(['passed', 'failed', 'no-client']), session: z.string().nullable() }).nullable(),
 });
 export type Measured = z.infer<typeof measured>;
+export const NOTHING_MEASURED: Readonly<Measured> = {
+  withoutServiceMs: null,
+  sessionsBefore: null,
+  sessionsAtStart: null,
+  sessionsEnded: 0,
+  lagAtSwitch: null,
+  testSession: null,
+};
 
 /** All of a plan but its id, as box.db keeps it; later versions only add, with defaults. */
 export const planRecord = z.object({

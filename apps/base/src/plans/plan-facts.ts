@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { AppError } from '@bascule/errors/app-error.ts';
 import type { PairRole } from '@bascule/protocol/api/failover.ts';
 import type { PlanKind, PlanSide } from '@bascule/protocol/api/plans.ts';
-import type { PlanRecord } from './plan-contract.ts';
+import { NOTHING_MEASURED, type PlanRecord } from './plan-contract.ts';
 import { newCore } from './plan-state.ts';
 import type { PlanJournal } from './plan-journal.ts';
 import { answered, softwareOf, viewPair, type PlanPorts, type SideSoftware } from './plan-ports.ts';
@@ -73,14 +73,7 @@ export async function newRecord(options: FactsOptions): Promise<PlanRecord> {
     windows: windows.map((window, index) => ({ ...window, proposedAtMs: proposed[index] ?? null })),
     consumersByAddress,
     acceptedBy: acceptedBy(own, peer),
-    measured: {
-      withoutServiceMs: null,
-      sessionsBefore: null,
-      sessionsAtStart: null,
-      sessionsEnded: 0,
-      lagAtSwitch: null,
-      testSession: null,
-    },
+    measured: { ...NOTHING_MEASURED },
     report: null,
     core: newCore(steps),
   };

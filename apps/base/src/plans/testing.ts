@@ -6,7 +6,7 @@ import type { BoxAnswer, BoxQuestion, PlanKind } from '@bascule/protocol/api/pla
 import { INSTALLATION_STEPS, type Installation } from '@bascule/protocol/api/updates.ts';
 import type { PairOrder } from '@bascule/protocol/base-site.ts';
 import { newCore } from './plan-state.ts';
-import type { Party, PlanRecord } from './plan-contract.ts';
+import { NOTHING_MEASURED, type Party, type PlanRecord } from './plan-contract.ts';
 import type { PairDone, PlanPorts } from './plan-ports.ts';
 import { layPlan, type SideFacts } from './plan-steps.ts';
 
@@ -85,14 +85,7 @@ export class TwoAppliances implements PlanPorts {
       windows: [],
       consumersByAddress: [],
       acceptedBy: { 'base/0.2.0': 'Ada', 'site/0.2.0': 'Ada' },
-      measured: {
-        withoutServiceMs: null,
-        sessionsBefore: null,
-        sessionsAtStart: null,
-        sessionsEnded: 0,
-        lagAtSwitch: null,
-        testSession: null,
-      },
+      measured: { ...NOTHING_MEASURED },
       report: null,
       core: newCore(steps),
     };

@@ -3,11 +3,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { waitUntil } from '@bascule/testkit/wait-until.ts';
 import { WitnessProcess } from '../../../witness/src/testing.ts';
-import { ADA, inSync, startPair, type TestAppliance } from './testing.ts';
+import { ADA, addGroup, inSync, startPair, type TestAppliance } from './testing.ts';
 
-function addGroup(appliance: TestAppliance, name: string): void {
-  appliance.program.site!.parts.jump.groups.create(ADA, name);
-}
 const groups = (appliance: TestAppliance) =>
   appliance.program.failover.store!.all<{ name: string }>('SELECT name FROM jump_groups ORDER BY name').map(({ name }) => name);
 

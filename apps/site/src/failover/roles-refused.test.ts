@@ -4,14 +4,9 @@ import { once } from 'node:events';
 import { test } from 'node:test';
 import type { SignedStatement } from '@bascule/protocol/pair-link.ts';
 import { waitUntil } from '@bascule/testkit/wait-until.ts';
-import { ADA, inSync, startPair, type TestAppliance } from './testing.ts';
+import { ADA, addGroup, ANY_LOSS, bothWrite, inSync, startPair, type TestAppliance } from './testing.ts';
 
-const ANY_LOSS = { changes: 1000, seconds: 1000 };
 const UNFIT = { code: 'FAILOVER_ROLE_UNFIT' };
-
-function addGroup(appliance: TestAppliance, name: string): void {
-  appliance.program.site!.parts.jump.groups.create(ADA, name);
-}
 
 /** A statement that only somebody who has the site identity can make: either side. */
 async function signedBy(appliance: TestAppliance, epoch: number): Promise<SignedStatement> {
@@ -51,16 +46,7 @@ test('orders of the peer: no old word, no new one without a conflict, and no epo
 test('Fix keeps the side on which it is pressed, also when the other one serves by a higher epoch until then', async () => {
   await using pair = await startPair();
   const { one, other } = pair;
-  one.cut(true);
-  other.cut(true);
-  await waitUntil('it is seen to be unreachable', () => !other.pair.parts.watch.isReachable);
-  await other.pair.roles.becomePrimary(ADA, { pullFirst: false, acceptedLoss: ANY_LOSS });
-  addGroup(other, 'of beta');
-  await new Promise((resolve) => setTimeout(resolve, 2100));
-  addGroup(one, 'of alpha');
-  one.cut(false);
-  other.cut(false);
-  await waitUntil('the older side stops', () => one.role === 'read-only');
+  await bothWrite(pair);
   const { done } = await one.pair.fix(ADA, 'alpha');
   await done;
   await inSync(one, other);

@@ -3,13 +3,8 @@ import assert from 'node:assert/strict';
 import { renameSync, rmSync } from 'node:fs';
 import { test } from 'node:test';
 import { waitUntil } from '@bascule/testkit/wait-until.ts';
-import { ADA, inSync, startPair, type TestAppliance } from './testing.ts';
+import { ADA, addGroup, ANY_LOSS, bothWrite, inSync, startPair, type TestAppliance } from './testing.ts';
 
-const ANY_LOSS = { changes: 1000, seconds: 1000 };
-
-function addGroup(appliance: TestAppliance, name: string): void {
-  appliance.program.site!.parts.jump.groups.create(ADA, name);
-}
 const groups = (appliance: TestAppliance) =>
   appliance.program.failover.store!.all<{ name: string }>('SELECT name FROM jump_groups ORDER BY name').map(({ name }) => name);
 
@@ -63,17 +58,7 @@ test(
   async () => {
     await using pair = await startPair();
     const { one, other } = pair;
-    one.cut(true);
-    other.cut(true);
-    await waitUntil('it is seen to be unreachable', () => !other.pair.parts.watch.isReachable);
-    await other.pair.roles.becomePrimary(ADA, { pullFirst: false, acceptedLoss: ANY_LOSS });
-    addGroup(other, 'of beta');
-    // More than clocks may differ by.
-    await new Promise((resolve) => setTimeout(resolve, 2100));
-    addGroup(one, 'of alpha');
-    one.cut(false);
-    other.cut(false);
-    await waitUntil('the older side stops', () => one.role === 'read-only');
+    await bothWrite(pair);
     assert.throws(() =>
       one.program.failover.store!.transact(ADA, { code: 'TEST_WRITTEN', summary: '', details: {} }, () => undefined),
     );

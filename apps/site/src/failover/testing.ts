@@ -153,3 +153,25 @@ export async function inSync(primary: TestAppliance, backup: TestAppliance): Pro
     LIMIT_MS,
   );
 }
+
+export const ANY_LOSS = { changes: 1000, seconds: 1000 };
+
+/** A change that anybody can see. */
+export function addGroup(appliance: TestAppliance, name: string): void {
+  appliance.program.site!.parts.jump.groups.create(ADA, name);
+}
+
+/** Neither sees the other, each makes a change, `other` by the higher epoch; then they meet, and the older side has stopped. */
+export async function bothWrite({ one, other }: { one: TestAppliance; other: TestAppliance }): Promise<void> {
+  one.cut(true);
+  other.cut(true);
+  await waitUntil('it is seen to be unreachable', () => !other.pair.parts.watch.isReachable);
+  await other.pair.roles.becomePrimary(ADA, { pullFirst: false, acceptedLoss: ANY_LOSS });
+  addGroup(other, 'of beta');
+  // More than clocks may differ by.
+  await new Promise((resolve) => setTimeout(resolve, 2100));
+  addGroup(one, 'of alpha');
+  one.cut(false);
+  other.cut(false);
+  await waitUntil('the older side stops', () => one.role === 'read-only');
+}

@@ -172,32 +172,19 @@ export class PairData {
   }
 
   #newUnion(tls: PairTls, peer: { host: string; port: number }): CopyUnion {
-    const { folders, site, checkGeneration, reserveBytes, freeBytes, log } = this.#options;
-    return new CopyUnion({
-      tls,
-      peer,
-      folders,
-      incoming: join(site, 'incoming'),
-      archive: join(site, 'archive'),
-      checkGeneration,
-      reserveBytes,
-      freeBytes,
-      log,
-    });
+    return new CopyUnion({ tls, peer, ...this.#places() });
   }
 
   #newFollower(tls: PairTls, peer: { host: string; port: number }): CopyFollower {
+    const places = this.#places();
+    return new CopyFollower({ tls, peer, store: new CopyStore(places), changed: () => this.tell(), log: places.log });
+  }
+
+  /** Where what comes is kept, and what is in its way. */
+  #places() {
     const { folders, site, checkGeneration, reserveBytes, freeBytes, log } = this.#options;
-    const store = new CopyStore({
-      folders,
-      incoming: join(site, 'incoming'),
-      archive: join(site, 'archive'),
-      checkGeneration,
-      reserveBytes,
-      freeBytes,
-      log,
-    });
-    return new CopyFollower({ tls, peer, store, changed: () => this.tell(), log });
+    const [incoming, archive] = [join(site, 'incoming'), join(site, 'archive')];
+    return { folders, incoming, archive, checkGeneration, reserveBytes, freeBytes, log };
   }
 
   /** Durable before anything is copied, or recorded, in the new role. */
