@@ -218,6 +218,8 @@ async function assertUpgraded(scene: PlanScene, plan: Plan, primary: PairSide): 
   assert.equal(typeof report.withoutServiceMs, 'number', 'the shared address was asked, and whoever served answered');
   assert.deepEqual(report.serviceAsked?.answeredBy, ['127.0.0.9']);
   assert.equal(report.testSession.outcome, 'passed');
+  // A synchronous plan swaps nothing.
+  assert.equal(report.lagAtSwitch !== null, plan.kind !== 'synchronous');
 }
 
 async function assertAsBefore(scene: PlanScene): Promise<void> {

@@ -57,6 +57,8 @@ const pairView = z.object({
   copy: z
     .object({ lagChanges: z.number(), lagSeconds: z.number(), stopped: z.object({ text: z.string() }).nullable() })
     .nullable(),
+  /** While the plan keeps the two apart; sites of before do not say it. */
+  apart: z.object({ lagChanges: z.number(), lagSeconds: z.number() }).optional(),
   conflict: z.object({ kind: z.string() }).nullable(),
   busy: z.object({ what: z.string(), step: z.string(), done: z.number(), total: z.number().nullable() }).nullable(),
 });

@@ -179,8 +179,10 @@ function leftBehind(result: unknown): Note[] {
   return more === 0 ? named : [...named, { code: 'left-more', text: `Not taken over: ${more} more`, params: { count: more } }];
 }
 
-function lagOf({ copy }: PairView): Partial<Measured> {
-  return copy === null ? {} : { lagAtSwitch: { changes: Math.round(copy.lagChanges), seconds: copy.lagSeconds } };
+/** What the one that takes over lacks: of the copy, or of what it pulled while the relationship is broken. */
+function lagOf({ copy, apart }: PairView): Partial<Measured> {
+  const lag = copy ?? apart;
+  return lag === undefined ? {} : { lagAtSwitch: { changes: Math.round(lag.lagChanges), seconds: lag.lagSeconds } };
 }
 
 function peerName(sides: Task['record']['sides'], view: PairView): string {

@@ -1,7 +1,7 @@
 /** GET `/api/failover`: everything that the page shows, from what is known already. */
 import type { FailoverState, PairConflict } from '@bascule/protocol/api/failover.ts';
 import type { Failover } from './failover.ts';
-import { copyOf, exposureOf, peerSideOf, sideOf } from './pair-figures.ts';
+import { apartOf, copyOf, exposureOf, peerSideOf, sideOf } from './pair-figures.ts';
 import type { Pair } from './pair.ts';
 import { alarms, archives, roleChanges } from './pair-store.ts';
 
@@ -10,6 +10,7 @@ export function failoverStateOf(failover: Failover, pair: Pair, conflict: PairCo
   const { peer, self } = records;
   const liveSessions = failover.served?.liveSessions?.();
   const here = failover.served?.clientsHere?.();
+  const apart = apartOf(pair);
   return {
     self: sideOf(pair),
     peer: peerSideOf(pair),
@@ -18,6 +19,7 @@ export function failoverStateOf(failover: Failover, pair: Pair, conflict: PairCo
     broken: peer?.state === 'broken' ? { peer: peer.name, endpoint: peer.endpoint, atMs: peer.sinceMs, by: peer.by } : null,
     settings: records.settings,
     copy: copyOf(pair),
+    ...(apart !== undefined && { apart }),
     exposure: exposureOf(pair),
     alarms: alarms(records.store),
     conflict,

@@ -1,6 +1,6 @@
 /** What the page shows of a pair: the sides, how far the copy is, what would be lost now. Derived from what everybody knows already; nothing is asked for it. */
 import { statfsSync } from 'node:fs';
-import type { CopyState, Exposure, SideState } from '@bascule/protocol/api/failover.ts';
+import type { CopyState, Exposure, FailoverState, SideState } from '@bascule/protocol/api/failover.ts';
 import type { Store } from '@bascule/store/store.ts';
 import { servesAs } from './pair-records.ts';
 import type { Pair } from './pair.ts';
@@ -92,6 +92,17 @@ export function copyOf(pair: Pair): CopyState | null {
   const lagChanges = state.newestChange - state.copiedChange;
   const isBehind = state.state === 'following' && lagChanges > CATCHING_UP_CHANGES;
   return { ...state, state: isBehind ? 'catching-up' : state.state, lagChanges, secondsLeft };
+}
+
+/** What the one that serves has and the other has not pulled, while an upgrade plan keeps them apart; undefined when they are not, or nothing was heard of the other. */
+export function apartOf(pair: Pair): FailoverState['apart'] {
+  const { records, database, watch, now } = pair.parts;
+  const own = database.store?.head().seq;
+  if (records.isActive || !records.trustsPeer || own === undefined || watch.state === undefined) return undefined;
+  const { seq } = watch.state.log;
+  const lagChanges = Math.max(0, records.serves ? own - seq : seq - own);
+  if (lagChanges === 0) return { lagChanges, lagSeconds: 0 };
+  return { lagChanges, lagSeconds: records.serves ? secondsSince(pair, seq) : Math.max(0, now() - newestAtMs(pair)) / 1000 };
 }
 
 type Figures = Omit<CopyState, 'lagChanges' | 'secondsLeft'>;

@@ -264,6 +264,8 @@ export const failoverState = z.object({
   broken: z.object({ peer: z.string(), endpoint, atMs: instantMs, by: z.string() }).nullable(),
   settings: pairSettings,
   copy: copyState.nullable(),
+  /** While an upgrade plan keeps the two apart: what the side that serves has and the other has not pulled. Absent: they are not apart, or the other has not been heard of. */
+  apart: z.object({ lagChanges: z.number().int().nonnegative(), lagSeconds: z.number().nonnegative() }).optional(),
   exposure: exposure.nullable(),
   alarms: z.array(pairAlarm).max(20),
   conflict: conflict.nullable(),

@@ -1,0 +1,22 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { waitUntil } from '@bascule/testkit/wait-until.ts';
+import { ADA, inSync, startPair } from './testing.ts';
+
+test('while a plan keeps the two apart both say what the read-only side has not pulled', { timeout: 60_000 }, async () => {
+  await using pair = await startPair();
+  const { one, other } = pair;
+  const lagSeenBy = async (side: typeof one) => (await side.program.failover.state()).apart?.lagChanges;
+  assert.equal(await lagSeenBy(one), undefined);
+  await one.pair.roles.breakUp(ADA, { isForPlan: true });
+  one.program.site!.parts.jump.groups.create(ADA, 'meanwhile');
+  for (const side of [one, other])
+    await waitUntil('both know that something is missing', async () => ((await lagSeenBy(side)) ?? 0) > 0);
+  const { apart } = await one.program.failover.state();
+  assert.ok(apart !== undefined && apart.lagSeconds > 0);
+  await other.pair.roles.handOver.pull();
+  for (const side of [one, other]) await waitUntil('both know that it has come', async () => (await lagSeenBy(side)) === 0);
+  await one.pair.roles.establishAgain(ADA);
+  await inSync(one, other);
+  assert.equal(await lagSeenBy(one), undefined);
+});
