@@ -11,7 +11,8 @@ import {
   encodeOutput,
   type Frame,
 } from '@bascule/wire/frames.ts';
-import { dial, type DialTarget, type DialTls } from '@bascule/client/dial.ts';
+import { dial, type DialTarget } from '@bascule/client/dial.ts';
+import type { DataLinkTls } from '@bascule/client/face.ts';
 import { openWebSocket, type LinkSocket } from '@bascule/client/link-socket.ts';
 
 /** Frames handed to the connection and not yet with the kernel, at most; then output waits in the replay buffer. */
@@ -46,10 +47,10 @@ export class DataLink {
   #proofTimer: NodeJS.Timeout | undefined;
 
   /** Dials at once. What comes of it is told to `events`; `closed` comes exactly once. */
-  constructor(target: DialTarget, tls: Omit<DialTls, 'alpn'>, hello: () => AgentHello, events: DataLinkEvents) {
+  constructor(target: DialTarget, tls: DataLinkTls, hello: () => AgentHello, events: DataLinkEvents) {
     this.#events = events;
     this.#timer = setTimeout(() => this.#end(CloseCode.protocol, 'no WELCOME in time'), WELCOME_LIMIT_MS);
-    dial(target, { ...tls, alpn: DATA_ALPN }).then(
+    dial(target, { alpn: DATA_ALPN, ...tls }).then(
       (socket) => {
         if (this.#ended) socket.destroy();
         else this.#open(openWebSocket(socket, '/data', FRAME_MAX_BYTES), hello);

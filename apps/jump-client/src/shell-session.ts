@@ -19,7 +19,8 @@ import {
 } from '@bascule/wire/records.ts';
 import type { Log } from '@bascule/log/log.ts';
 import { DataLink } from './data-link.ts';
-import type { DialTarget, DialTls } from '@bascule/client/dial.ts';
+import type { DialTarget } from '@bascule/client/dial.ts';
+import type { DataLinkTls } from '@bascule/client/face.ts';
 import { readLoginUser, shellEnvironment, type LoginUser } from './login-user.ts';
 import type { PtyEvents, TerminalProcess } from './pty-process.ts';
 import { startTerminal } from './terminal.ts';
@@ -48,7 +49,7 @@ export interface ShellSessionOptions {
   id: string;
   program: SessionProgram;
   target(): DialTarget;
-  tls(): Omit<DialTls, 'alpn'>;
+  tls(): DataLinkTls;
   /** Sends on the control link; false when there is none. */
   send(message: FromClient): boolean;
   log: Log;

@@ -2,19 +2,19 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Log } from '@bascule/log/log.ts';
 import type { ClientBundleAbout, ClientSettings, UpgradeReport } from '@bascule/protocol/client-program.ts';
-import { LINK_ALPN, PROTOCOL_VERSIONS, type FromClient, type ToClient } from '@bascule/protocol/control-link.ts';
+import { LINK_ALPN, type FromClient, type HeldSession, type ToClient } from '@bascule/protocol/control-link.ts';
 import { CheckInClock, CLOCK_LOOK_MS } from './check-in-clock.ts';
+import { clientHello } from './client-hello.ts';
 import type { ClientHome, StoredIdentity } from './client-home.ts';
-import { describeSoftware } from './client-software.ts';
 import { ControlLink } from './control-link.ts';
 import { dial } from './dial.ts';
 import { enrolWithRetries } from './enrol-with-retries.ts';
 import type { Face, FaceSessions, SessionMessage } from './face.ts';
-import { readFacts } from './facts.ts';
 import { KeptSettings } from './kept-settings.ts';
 import { LinkPace } from './link-pace.ts';
 import { LinkTrust } from './link-trust.ts';
 import type { ClientOptions } from './options.ts';
+import { Rehearsals, type RehearsalStatus } from './rehearsals.ts';
 import { SiteAddresses } from './site-addresses.ts';
 import { SaidSeldom } from './said-seldom.ts';
 import { SiteVersionGate } from './site-version-gate.ts';
@@ -38,6 +38,7 @@ const LAST_WORD_LIMIT_MS = 2000;
 type Refused = Extract<ToClient, { kind: 'refused' }>;
 type Welcome = Extract<ToClient, { kind: 'welcome' }>;
 type Accepted = Extract<ToClient, { kind: 'accepted' }>;
+type RehearseMessage = Extract<ToClient, { kind: 'rehearse' }>;
 
 export interface ConnectedClientParts {
   options: ClientOptions;
@@ -59,6 +60,8 @@ export interface ClientStatus {
   /** Until the next check-in of a passive client that is not connected. */
   checkInMs: number | undefined;
   upgrade: UpgradeReport | undefined;
+  /** The test of the standby that it takes part in. */
+  rehearsal: RehearsalStatus | undefined;
 }
 
 /** A client program: enrols once, then keeps a control link (or checks in), its sessions, and itself up to date. */
@@ -76,6 +79,7 @@ export class ConnectedClient {
   readonly #checkIns = new CheckInClock();
   readonly #pace: LinkPace;
   readonly #addresses: SiteAddresses;
+  readonly #rehearsals: Rehearsals;
   #health: TrialHealth | undefined;
   #stopping = new AbortController();
   /** Ends the pause between two links. */
@@ -116,6 +120,7 @@ export class ConnectedClient {
       log,
     });
     this.#sessions.onIdle(() => this.#onIdle());
+    this.#rehearsals = this.#makeRehearsals(face);
     this.#upgrader = this.#makeUpgrader();
     if (supervisor !== undefined) this.#listenTo(supervisor, face);
   }
@@ -137,7 +142,7 @@ export class ConnectedClient {
     if (this.#stopping.signal.aborted) return;
     this.#log.info({ sessions: this.#sessions.size }, 'stopping');
     if (this.#upgrader?.isTrying !== true && this.#heldMessages === undefined) this.#link?.send({ kind: 'goodbye' });
-    await this.#sessions.endAll(STOP_LIMIT_MS);
+    await Promise.all([this.#sessions.endAll(STOP_LIMIT_MS), this.#rehearsals.close(STOP_LIMIT_MS)]);
     this.#end();
   }
 
@@ -152,7 +157,7 @@ export class ConnectedClient {
     this.#uninstallAsked = true;
     this.#log.info({}, 'uninstalling');
     this.#link?.send({ kind: 'uninstalling' });
-    await this.#sessions.endAll(0);
+    await Promise.all([this.#sessions.endAll(0), this.#rehearsals.close(0)]);
     this.#link?.close();
     await Promise.race([this.#link?.ended, delay(LAST_WORD_LIMIT_MS)]);
     this.#end();
@@ -169,6 +174,7 @@ export class ConnectedClient {
       settings: now,
       checkInMs: isResting ? this.#checkIns.leftMs(now.checkInHours) : undefined,
       upgrade: this.#upgrader?.status,
+      rehearsal: this.#rehearsals.status,
     };
   }
 
@@ -192,11 +198,22 @@ export class ConnectedClient {
       stateDirectory: this.#options.home,
       dial: (signal) => dial(this.#addresses.now, { ...this.#trust.plain(), alpn: LINK_ALPN }, signal),
       report: (report) => this.#link?.send({ kind: 'upgrade-status', ...report }) ?? false,
-      isIdle: () => this.#sessions.size === 0,
+      isIdle: () => this.#sessions.size + this.#rehearsals.sessionCount === 0,
       whenIdle: (signal) => this.#whenIdle(signal),
       try: (attempt) => supervisor.try(attempt),
       log: this.#log,
     });
+  }
+
+  #makeRehearsals(face: Face): Rehearsals {
+    const context = {
+      face,
+      proxy: this.#options.proxy,
+      tls: () => this.#trust.plain(),
+      hello: (sessions: HeldSession[]) => this.#hello(sessions, false),
+      log: this.#log,
+    };
+    return new Rehearsals(context, () => this.#onIdle());
   }
 
   #listenTo(supervisor: SupervisorChannel, face: Face): void {
@@ -252,7 +269,7 @@ export class ConnectedClient {
     let reason: string;
     try {
       const events = {
-        hello: ({ version }: Welcome) => this.#helloTo(version, identity),
+        hello: ({ version }: Welcome) => this.#helloTo(version),
         message: (message: Exclude<ToClient, { kind: 'welcome' }>) => this.#received(message),
         isHurried: () => this.#addresses.areSeveral && this.#sessions.size > 0,
       };
@@ -275,31 +292,27 @@ export class ConnectedClient {
   }
 
   /** Undefined for a site that this client was installed ahead of. */
-  #helloTo(siteVersion: string | undefined, identity: StoredIdentity): FromClient | undefined {
+  #helloTo(siteVersion: string | undefined): FromClient | undefined {
     this.#refused = this.#versionGate.refusal(siteVersion);
-    if (this.#refused === undefined) return this.#hello(identity);
+    if (this.#refused === undefined) return this.#hello(this.#sessions.held(), this.#upgrader !== undefined);
     this.#sayRefusal(this.#refused);
     return undefined;
   }
 
-  #hello(identity: StoredIdentity): FromClient {
-    const upgrade = this.#upgrader?.status;
-    const { record } = this.#trust;
-    return {
-      kind: 'hello',
-      versions: [...PROTOCOL_VERSIONS],
+  /** `upgradable`: not in a test of the standby, which has no upgrades to give. */
+  #hello(sessions: HeldSession[], upgradable: boolean): FromClient {
+    return clientHello({
+      about: this.#about,
+      options: this.#options,
       instance: this.#instance,
-      facts: readFacts(this.#about.version),
-      sessions: this.#sessions.held(),
-      software: describeSoftware(this.#about, this.#options, {
-        mode: this.#settings.now.mode,
-        upgradable: this.#upgrader !== undefined,
-        isTrial: this.#heldMessages !== undefined,
-        authority: identity.authority,
-      }),
-      ...(upgrade && { upgrade }),
-      ...(record !== undefined && { record }),
-    };
+      mode: this.#settings.now.mode,
+      upgradable,
+      isTrial: this.#heldMessages !== undefined,
+      authority: this.#trust.plain().authority,
+      sessions,
+      upgrade: upgradable ? this.#upgrader?.status : undefined,
+      record: this.#trust.record,
+    });
   }
 
   #received(message: Exclude<ToClient, { kind: 'welcome' }>): void {
@@ -336,6 +349,12 @@ export class ConnectedClient {
       case 'uninstall':
         this.#onUninstall();
         break;
+      case 'rehearse':
+        this.#onRehearse(message);
+        break;
+      case 'rehearsal-over':
+        this.#rehearsals.over(message.rehearsal);
+        break;
       case 'upgrade':
         this.#upgrader?.ordered(message);
         break;
@@ -358,6 +377,13 @@ export class ConnectedClient {
     if (this.#upgrader?.isTrying === true) return;
     if (this.#heldMessages === undefined) this.#sessions.received(message);
     else if (this.#heldMessages.length < HELD_MESSAGES_LIMIT) this.#heldMessages.push(message);
+  }
+
+  /** Answered on this link alone: the site that is found next may not know of it. */
+  #onRehearse(message: RehearseMessage): void {
+    if (this.#upgrader?.isTrying === true || this.#heldMessages !== undefined) return;
+    const link = this.#link;
+    this.#rehearsals.ordered(message, (report) => void link?.send(report));
   }
 
   /** Once, and then at most hourly, however often the client tries. */
@@ -404,8 +430,8 @@ export class ConnectedClient {
 
   /** A passive client goes when it was told so, and neither a shell nor an upgrade is under way. */
   #restWhenDone(): void {
-    const isBusy = this.#sessions.size > 0 || this.#upgrader?.busy === true || this.#heldMessages !== undefined;
-    if (this.#isCheckInOver && !isBusy) this.#link?.close();
+    const isBusy = this.#sessions.size > 0 || this.#rehearsals.isUnderWay || this.#upgrader?.busy === true;
+    if (this.#isCheckInOver && !isBusy && this.#heldMessages === undefined) this.#link?.close();
   }
 
   async #restUntilCheckIn(): Promise<void> {

@@ -17,6 +17,8 @@ const HURRIED_PING_AFTER_MS = 1000;
 const HURRIED_SILENCE_LIMIT_MS = 2500;
 /** A look that comes so much after the one before: this machine slept, or was stopped. */
 const LATE_CHECK_MS = 1500;
+/** Of a connection that ended without a close (RFC 6455, section 7.1.5). */
+const NO_CLOSE_CODE = 1006;
 /** `accepted` has to come within this. */
 const ACCEPT_LIMIT_MS = 30_000;
 
@@ -29,6 +31,8 @@ export interface ControlLinkEvents {
 }
 
 export interface ControlLinkTls {
+  /** Another than that of control links: of a test of the standby. */
+  alpn?: string;
   authority: string;
   toleratesDates?: boolean;
   key: string;
@@ -47,6 +51,7 @@ export class ControlLink {
   #checkedMs = Date.now();
   #greeted = false;
   #wasSilent = false;
+  #wasClosed = false;
   readonly #isHurried: () => boolean;
   #timer: NodeJS.Timeout;
   #ended: Promise<string>;
@@ -60,7 +65,8 @@ export class ControlLink {
       webSocket.on('error', (error: Error) => (reason = error.message));
       webSocket.on('close', (code: number) => {
         clearInterval(this.#timer);
-        resolve(code === 1006 || code === 1005 ? reason : `${reason} (${code})`);
+        this.#wasClosed = code !== NO_CLOSE_CODE;
+        resolve(code === NO_CLOSE_CODE || code === 1005 ? reason : `${reason} (${code})`);
       });
     });
     webSocket.on('ping', () => (this.#heardMs = Date.now()));
@@ -87,6 +93,11 @@ export class ControlLink {
   /** It was given up because nothing was heard. */
   get wasSilent(): boolean {
     return this.#wasSilent;
+  }
+
+  /** It was closed in order, by either side; it did not just break. */
+  get wasClosed(): boolean {
+    return this.#wasClosed;
   }
 
   send(message: FromClient): boolean {

@@ -5,11 +5,14 @@ import type { DialTarget, DialTls } from './dial.ts';
 
 export type SessionMessage = Extract<ToClient, { kind: 'session-open' | 'ticket' | 'session-end' | 'session-forget' }>;
 
+/** How data links are dialled; `alpn`: another than `bascule-data/1`. */
+export type DataLinkTls = Omit<DialTls, 'alpn'> & { alpn?: string };
+
 /** What the shared part of a client program lends to its sessions. */
 export interface SessionsContext {
   /** Where data links are dialled: where the control link is. */
   target(): DialTarget;
-  tls(): Omit<DialTls, 'alpn'>;
+  tls(): DataLinkTls;
   /** Sends on the control link; false when there is none. */
   send(message: FromClient): boolean;
   log: Log;

@@ -61,7 +61,7 @@ const STATES: Record<NonNullable<ClientStatus['state']>, string> = {
 };
 
 function statusAnswer(status: ClientStatus, about: ClientBundleAbout, options: ClientOptions): LocalAnswer {
-  const { connected, state, site, sessions, settings, checkInMs, upgrade } = status;
+  const { connected, state, site, sessions, settings, checkInMs, upgrade, rehearsal } = status;
   const isResting = checkInMs !== undefined;
   const connection = connected
     ? 'connected'
@@ -78,6 +78,11 @@ function statusAnswer(status: ClientStatus, about: ClientBundleAbout, options: C
     ...(state === undefined ? [] : [`State:      ${STATES[state]}`]),
     `Mode:       ${settings.mode === 'active' ? 'active: stays connected' : `passive: checks in every ${settings.checkInHours} hours`}`,
     `Sessions:   ${sessions}`,
+    ...(rehearsal === undefined
+      ? []
+      : [
+          `Test:       of the standby at ${rehearsal.site}, ${rehearsal.connected ? 'connected' : 'not connected'}; its sessions: ${rehearsal.sessions}`,
+        ]),
     ...(upgrade === undefined
       ? []
       : [`Upgrade:    to ${upgrade.version}: ${upgrade.state}${upgrade.reason === undefined ? '' : ` (${upgrade.reason})`}`]),

@@ -31,6 +31,9 @@ const SENTENCES: Record<string, (event: Line) => string> = {
   'session-exited': () => 'A shell has ended.',
   'session-failed': (event) => `A shell could not be opened (${why(event)}).`,
   'session-given-up': () => 'The appliance was away for too long: a shell is ended.',
+  'rehearsal-begun': ({ site }) =>
+    `The standby is tested with this machine, at ${site}: shells of the test come by a second connection.`,
+  'rehearsal-over': (event) => `The test of the standby is over (${why(event)}). Other shells go on.`,
   stopping: () => 'Stopping.',
 };
 const LEVEL_WARN = 40;
