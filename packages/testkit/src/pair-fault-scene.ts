@@ -196,6 +196,18 @@ export class PairFaultScene implements AsyncDisposable {
     await side.act('establish', this.request(side));
   }
 
+  /** `error` with what the programs of both said; their folders are kept. */
+  told(error: unknown): unknown {
+    let told = error;
+    for (const { appliance } of this.scene.sides)
+      try {
+        appliance.fail(told);
+      } catch (more) {
+        told = more;
+      }
+    return told;
+  }
+
   async stopWriting(): Promise<void> {
     await Promise.all(this.#writers.map((writer) => writer.stop()));
   }
