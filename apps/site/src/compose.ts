@@ -5,12 +5,14 @@ import { openKeyWrap } from '@bascule/accounts/key-wrap.ts';
 import type { HttpServer, Peer } from '@bascule/http/http-server.ts';
 import { PUBLIC_STREAMS, StreamLimit } from '@bascule/http/stream-limit.ts';
 import type { Log } from '@bascule/log/log.ts';
+import { REHEARSAL_LINK_ALPN } from '@bascule/protocol/rehearsal.ts';
 import { SYSTEM, type OnMigration, type Store } from '@bascule/store/store.ts';
 import { AccessSessions, accessSessionRoutes } from './access-session/access-session.ts';
 import { auditRoutes, signHeadsHourly } from './audit/audit.ts';
 import { siteUrl, type SiteConfig } from './config/config.ts';
 import { ConsoleLogins, consoleLoginRoutes, consoleRoutes, knownConsoles } from './console/console.ts';
 import { PAIR_ADVICE, type Failover, type ServedParts } from './failover/failover.ts';
+import { rehearsalRoutes } from './failover/rehearsal-routes.ts';
 import { Events, openSiteInterface, RecordingsSpace, siteRoutes } from './http/http.ts';
 import { accountRoutes, openUsers } from './identity/identity.ts';
 import { ClientPrograms } from './fleet/client-programs.ts';
@@ -39,6 +41,8 @@ export interface SiteOptions {
   onMigration?: OnMigration;
   /** The pair, which then owns the store; without it (trials, tests of the site alone) the site opens its own. */
   failover?: Failover;
+  /** On the scratch copy of a test of the standby (B133): for these clients alone; it mails nothing, upgrades nobody and reaches nothing else. */
+  rehearsal?: { clients: ReadonlySet<string> };
 }
 
 /** Requests that are under way at an orderly stop are answered within this. */
@@ -77,12 +81,14 @@ export class Site {
   readonly #stopSigning: () => void;
   readonly #log: Log;
   readonly #ownsStore: boolean;
+  readonly #isRehearsal: boolean;
   #disconnect: () => void = () => undefined;
 
   private constructor(options: SiteOptions, parts: Parts, firstPassword: string | undefined) {
     this.#config = options.config;
     this.#log = options.log;
     this.#ownsStore = options.failover === undefined;
+    this.#isRehearsal = options.rehearsal !== undefined;
     this.parts = parts;
     this.firstPassword = firstPassword;
     this.#stopSigning = signHeadsHourly(parts.store, (bytes) => parts.identity.sign(bytes), options.log);
@@ -108,6 +114,7 @@ export class Site {
   start(): void {
     const { sessions, mail, fleet } = this.parts;
     sessions.start();
+    if (this.#isRehearsal) return;
     mail.start();
     fleet.start();
   }
@@ -220,7 +227,7 @@ function openOwnStore({ config, log, now, checked, onMigration, isTrial = false 
   });
 }
 
-async function openParts(store: Store, { config, log, failover, now = Date.now }: SiteOptions): Promise<Parts> {
+async function openParts(store: Store, { config, log, failover, rehearsal, now = Date.now }: SiteOptions): Promise<Parts> {
   const { paths } = config;
   const settings = new Settings(store);
   const mail = openSiteMail({ store, applianceName: config.applianceName, keyFile: config.keyFile, log, now });
@@ -237,6 +244,7 @@ async function openParts(store: Store, { config, log, failover, now = Date.now }
     log,
     userName: (id) => accounts.nameOf(id),
     ...(failover !== undefined && { addresses: () => failover.clientAddresses() }),
+    ...(rehearsal !== undefined && { rehearsal: { alpn: REHEARSAL_LINK_ALPN, clients: rehearsal.clients } }),
     now,
   });
   const policy = new Policy({ groupIdsOfUser: (userId) => jump.groupIdsOfUser(userId) });
@@ -253,8 +261,9 @@ async function openParts(store: Store, { config, log, failover, now = Date.now }
       const item = jump.target(itemId);
       return role !== undefined && item !== undefined && policy.mayJump({ id: userId, role }, item);
     },
-    // The system's own test of a new version is not held back by the upgrades that follow it.
-    holdBack: (context, userId, itemId) => (test.isBy(userId) ? undefined : fleet.holdBack(context, itemId)),
+    // The system's own test of a new version is not held back by the upgrades that follow it, nor is anybody where no client is upgraded.
+    holdBack: (context, userId, itemId) =>
+      test.isBy(userId) || rehearsal !== undefined ? undefined : fleet.holdBack(context, itemId),
     changed: () => events.publish('active-sessions'),
     ...(failover !== undefined && { pair: failover.relay }),
     log,
@@ -328,7 +337,7 @@ async function openParts(store: Store, { config, log, failover, now = Date.now }
   const routes = [
     ...accountRoutes(accounts),
     ...settingsRoutes(settings),
-    ...siteMailRoutes(mail),
+    ...(rehearsal === undefined ? siteMailRoutes(mail) : rehearsalRoutes(siteMailRoutes(mail))),
     ...auditRoutes(store, identity),
     ...jumpRoutes({ jump, policy }),
     ...trustRoutes(trust),

@@ -1,26 +1,15 @@
 /** The relay of a site: data links, viewer links, recordings; no database. Started by base (protocol/base-site.ts), told by site main (relay-control.ts). */
-import { accessSync, constants, existsSync, mkdirSync } from 'node:fs';
-import type { Server, Socket } from 'node:net';
+import { accessSync, constants, existsSync } from 'node:fs';
+import type { Socket } from 'node:net';
 import { createLog } from '@bascule/log/log.ts';
 import type { ToSite } from '@bascule/protocol/base-site.ts';
 import { PAIR_DATA_ALPN } from '@bascule/protocol/pair-link.ts';
-import { GenerationCheck } from '@bascule/store/generation-file.ts';
 import { readConfig, type SiteConfig } from './config/config.ts';
 import { endAfter, fail, hearParent, tell } from './life/parent.ts';
-import { AgentDoor } from './relay/agent-door.ts';
-import { openRelayControl } from './relay/relay-control.ts';
-import { Relay } from './relay/relay.ts';
-import { openViewerDoor } from './relay/viewer-door.ts';
+import { openRelayDoors, type RelayDoors } from './relay/relay-doors.ts';
 
 /** An orderly stop takes no longer; base kills after 3 s. */
 const STOP_LIMIT_MS = 2500;
-
-interface RunningRelay {
-  relay: Relay;
-  agents: AgentDoor;
-  control: Server;
-  viewers: Server;
-}
 
 const log = createLog('relay');
 const startedAtMs = Date.now();
@@ -28,7 +17,7 @@ process.title = 'bascule-relay';
 process.on('uncaughtException', (error) => fail(error, log));
 process.on('unhandledRejection', (error) => fail(error, log));
 
-let running: RunningRelay | undefined;
+let running: RelayDoors | undefined;
 let isBeginning = false;
 let isStopping = false;
 
@@ -53,29 +42,7 @@ async function main(config: SiteConfig): Promise<void> {
 /** Becomes the one that writes recordings, under `config.generation`. */
 async function serve(config: SiteConfig): Promise<void> {
   isBeginning = true;
-  const { paths } = config;
-  for (const directory of [paths.recordings, paths.run]) mkdirSync(directory, { recursive: true, mode: 0o700 });
-  const generation = new GenerationCheck(paths.generation, config.generation);
-  const relay = new Relay({
-    recordingsDir: paths.recordings,
-    filesDir: paths.files,
-    siteDir: paths.site,
-    checkGeneration: () => generation.assertCurrent(),
-    fenced: (error) => fail(error, log),
-    log,
-  });
-  const agents = new AgentDoor((socket, client) => relay.acceptAgent(socket, client));
-  const control = await openRelayControl({
-    path: paths.relayControlSocket,
-    log,
-    onMain: (emit) => relay.setMain(emit),
-    onMessage: (message) => {
-      if (message.kind === 'configure') agents.configure(message.tls);
-      relay.handle(message);
-    },
-  });
-  const viewers = await openViewerDoor(paths.relaySocket, (socket, address) => relay.acceptViewer(socket, address));
-  running = { relay, agents, control, viewers };
+  running = await openRelayDoors({ config, fenced: (error) => fail(error, log), log });
   tell({ kind: 'ready' });
   log.info({ generation: config.generation }, 'relay-ready');
   if (isStopping) stop();

@@ -130,6 +130,29 @@ export function endSession(tx: Tx, end: SessionEnd): boolean {
   );
 }
 
+/** The number of the newest row: what comes after it is made from now on. */
+export function lastRowNumber(reader: Reader): number {
+  return reader.get<{ last: number }>('SELECT coalesce(max(rowid), 0) AS last FROM access_sessions')?.last ?? 0;
+}
+
+/** Rows that were made after the one with that number, oldest first. */
+export function sessionsAfterRow(reader: Reader, rowNumber: number, limit: number): SessionRow[] {
+  return reader.all<SessionRow>(
+    `SELECT ${COLUMNS} FROM access_sessions WHERE rowid > ? ORDER BY rowid LIMIT ?`,
+    rowNumber,
+    limit,
+  );
+}
+
+/** In a scratch copy: sessions that go on at the primary are none of its own, and nothing is said to their clients. */
+export function endCopiedSessions(tx: Tx, reason: EndReason, atMs: number): void {
+  tx.run(
+    `UPDATE access_sessions SET state = 'ended', end_requested = NULL, ended_at_ms = ?, end_reason = ? WHERE state <> 'ended'`,
+    atMs,
+    reason,
+  );
+}
+
 /** One page, newest first; one row more than `limit` when there is a next page. */
 export function findSessions(reader: Reader, filter: SessionFilter): SessionRow[] {
   const conditions: string[] = [];
