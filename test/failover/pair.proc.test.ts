@@ -3,6 +3,7 @@
  * each other, fixed, synchronous, broken, split, and established again. One session is typed into all the time, and not a byte of it is lost (I1, I2, I4, I5; B142-B161).
  */
 import assert from 'node:assert/strict';
+import { DatabaseSync } from 'node:sqlite';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
@@ -51,6 +52,7 @@ describe(`a pair (BASCULE_SEED=${random.seed})`, { concurrency: false }, () => {
   const establishing = (primary: PairSide) => ({
     backup: ways[scene.other(primary).name].endpoint,
     primary: ways[primary.name].endpoint,
+    withCertificate: true,
   });
 
   /** The session goes on: what is typed from here on has arrived. */
@@ -88,6 +90,8 @@ describe(`a pair (BASCULE_SEED=${random.seed})`, { concurrency: false }, () => {
       ['replaced'],
     );
     await assert.rejects(createdName(b, 'at the backup'), (error: unknown) => error instanceof ApiFailure);
+
+    assert.deepEqual([keysGiven(a), keysGiven(b)], [1, 0], 'that the web key was given away is in the audit of the box');
 
     await createdName(a, 'after');
     await scene.caughtUp(a);
@@ -199,3 +203,14 @@ describe(`a pair (BASCULE_SEED=${random.seed})`, { concurrency: false }, () => {
     assert.deepEqual({ isLost, differences, isRecordingWhole }, { isLost: false, differences: [], isRecordingWhole: true });
   });
 });
+
+/** By the audit of this box. */
+function keysGiven({ appliance }: PairSide): number {
+  const database = new DatabaseSync(appliance.paths.boxDatabase, { readOnly: true, timeout: 5000 });
+  try {
+    const row = database.prepare(`SELECT count(*) AS count FROM audit_event WHERE code = 'WEB_KEY_GIVEN'`).get();
+    return Number(row?.['count']);
+  } finally {
+    database.close();
+  }
+}

@@ -9,7 +9,7 @@ import type { Log } from '@bascule/log/log.ts';
 import type { ControlAnswer, ProcessState } from '@bascule/protocol/appliance-control.ts';
 import { keepLogShort } from '@bascule/store/short-log.ts';
 import { SYSTEM, type Store } from '@bascule/store/store.ts';
-import { applianceStarted, applianceStopped, webCertificateChanged } from './audit/audit.ts';
+import { applianceStarted, applianceStopped, webCertificateChanged, webKeyGiven } from './audit/audit.ts';
 import type { BootLink } from './boot-link.ts';
 import type { BoxSources } from './box/box.ts';
 import { checkBoxStore, openBoxStore } from './box-store.ts';
@@ -300,7 +300,12 @@ export class Base {
       this.#host.tellWebKey(handed.keyPinFor(this.#config.publicHost));
       this.#noteCertificate(certificate);
     };
-    this.#host.onCertificate((question) => handed.answer(question));
+    this.#host.onCertificate((question) => {
+      // Written down first: a key that leaves unseen is none that is given.
+      if (question.kind === 'ask-certificate' && question.withKey)
+        this.#store.transact(SYSTEM, webKeyGiven({ host: question.host }), () => undefined);
+      return handed.answer(question);
+    });
   }
 
   #noteCertificate({ issuedTo, sha256, notAfterMs }: WebCertificate = this.#certificate): void {

@@ -6,6 +6,11 @@ export const applianceStarted = defineAuditEvent<{ version: string; address: str
   'Base {version} started on {address}',
 );
 export const applianceStopped = defineAuditEvent<{ version: string }>('APPLIANCE_STOPPED', 'Base {version} stopped');
+/** To the site, which hands it to the other appliance of a pair, sealed (docs/spec/pair.md, 4.6). */
+export const webKeyGiven = defineAuditEvent<{ host: string }>(
+  'WEB_KEY_GIVEN',
+  'The site was given the web key for {host}, to hand it to the other appliance',
+);
 export const webCertificateChanged = defineAuditEvent<{ issuedTo: string; sha256: string; notAfterMs: number }>(
   'WEB_CERTIFICATE_CHANGED',
   'The web certificate is now the one for {issuedTo} with SHA-256 {sha256}',
