@@ -118,7 +118,7 @@ export class HandOver {
   /** Nobody becomes primary without everything that was signed over: the rest may be on its way still (I5). */
   async #whenHere(seq: number): Promise<void> {
     const { database } = this.#parts;
-    const endMs = performance.now() + LAST_ENTRIES_LIMIT_MS;
+    const endMs = performance.now() + (this.#options.lastEntriesLimitMs ?? LAST_ENTRIES_LIMIT_MS);
     while ((database.store?.head().seq ?? 0) < seq) {
       if (performance.now() > endMs)
         throw errors.roleUnfit('The other appliance has signed over more than has come here: look at both, and choose with Fix.');

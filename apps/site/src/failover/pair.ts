@@ -189,6 +189,7 @@ export class Pair {
       settling: this.settling,
       highestEpoch: () => this.#highestEpoch(),
       holdWriting: (isHeld) => this.holdWriting(isHeld),
+      lastEntriesLimitMs: options.timing?.lastEntriesMs,
     });
     this.preSharedKey = new PreSharedKey({ store, keysDir: config.paths.keys, now });
     this.#refusals = new PairRefusals({ store, log, now });

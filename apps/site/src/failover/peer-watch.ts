@@ -11,6 +11,8 @@ export interface PairTiming {
   askIntervalMs: number;
   silenceMs: number;
   conflictAfterMs: number;
+  /** For what is signed over and has not come yet. */
+  lastEntriesMs?: number;
 }
 
 export interface PeerWatchOptions {

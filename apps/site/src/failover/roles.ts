@@ -47,6 +47,8 @@ export interface RolesOptions {
   highestEpoch(): number;
   /** Nothing is written from now on until `false`: the last entries are on their way. */
   holdWriting(isHeld: boolean): void;
+  /** Shorter for tests. */
+  lastEntriesLimitMs?: number | undefined;
 }
 
 export class Roles {

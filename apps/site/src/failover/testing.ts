@@ -76,7 +76,7 @@ export class TestAppliance {
       config: this.config,
       log: createLog('test', process.env['TEST_LOG'] === undefined ? 'silent' : 'debug'),
       tell: (message) => void this.told.push(message),
-      pairTiming: { askIntervalMs: 200, silenceMs: 1500, conflictAfterMs: 1000 },
+      pairTiming: { askIntervalMs: 200, silenceMs: 1500, conflictAfterMs: 1000, lastEntriesMs: 1000 },
     });
     await this.#program.listen();
   }
