@@ -12,6 +12,7 @@ import { auditRoutes, signHeadsHourly } from './audit/audit.ts';
 import { siteUrl, type SiteConfig } from './config/config.ts';
 import { ConsoleLogins, consoleLoginRoutes, consoleRoutes, knownConsoles } from './console/console.ts';
 import { PAIR_ADVICE, type Failover, type ServedParts } from './failover/failover.ts';
+import { rehearsalSiteOf } from './failover/rehearsal-guide-site.ts';
 import { rehearsalRoutes } from './failover/rehearsal-routes.ts';
 import { Events, openSiteInterface, RecordingsSpace, siteRoutes } from './http/http.ts';
 import { accountRoutes, openUsers } from './identity/identity.ts';
@@ -198,8 +199,10 @@ export class Site {
 }
 
 /** What the pair hears of the site, and tells it. */
-function partsForPair({ events, sessions, jump, mail }: Parts, page: () => string): ServedParts {
+function partsForPair(parts: Parts, page: () => string): ServedParts {
+  const { events, sessions, jump, mail } = parts;
   return {
+    rehearsal: rehearsalSiteOf(parts),
     changed: () => events.publish('failover'),
     relayOrder: () => sessions.pairChanged(),
     addressesChanged: () => jump.addressesChanged(),
@@ -374,8 +377,9 @@ async function openParts(store: Store, { config, log, failover, rehearsal, now =
     routes,
     log,
     now,
-    ...(failover !== undefined && { beforeReply: () => failover.beforeReply() }),
+    ...(failover !== undefined && { beforeReply: () => failover.beforeReply(), door: failover.guide.door }),
   });
+  if (failover !== undefined) connectRehearsals(failover, { accounts, jump });
   return {
     store,
     settings,
@@ -394,6 +398,14 @@ async function openParts(store: Store, { config, log, failover, rehearsal, now =
     trust,
     fleetQuestions,
   };
+}
+
+/** Who is in a test of the standby leaves it with their login; what clients say of it is told. */
+function connectRehearsals({ guide }: Failover, { accounts, jump }: Pick<Parts, 'accounts' | 'jump'>): void {
+  accounts.onLoginSessionsEnded(({ loginSessions }) => guide.loginSessionsEnded(loginSessions));
+  jump.onClientMessage((client, message) => {
+    if (message.kind === 'rehearsal-link') guide.clientSaid(client, message);
+  });
 }
 
 /** What happens in one domain and matters in another. */

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { addressKey } from '@bascule/core/address-key.ts';
@@ -47,6 +48,14 @@ export interface Peer {
   port: number;
 }
 
+/** Stands before every route: what it takes is answered elsewhere. */
+export interface RequestDoor {
+  /** True: `request` is taken, and `response` with it. A header that it sets on `response` otherwise goes out with the answer of here. Never throws. */
+  take(request: IncomingMessage, response: ServerResponse, peer: Peer): boolean;
+  /** An upgrade request, which no route takes: it answers, whatever it is. Never throws. */
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, peer: Peer): void;
+}
+
 export interface HttpServerOptions {
   prefix: '/api' | '/appliance/api';
   /** Begins with `__Host-`. */
@@ -68,6 +77,8 @@ export interface HttpServerOptions {
   /** Page URL → directives that differ there. */
   contentSecurityPolicy?: Record<string, ContentSecurityPolicy>;
   limits?: { request?: typeof REQUEST_LIMIT; login?: typeof LOGIN_LIMIT };
+  /** Asked for each request that is for one of `hosts`, within its rate, before anything else. */
+  door?: RequestDoor | undefined;
   /**
    * Awaited before a request that may have changed something is answered (never a GET, never a stream): what it committed may be told then. Whoever gives it limits the time. When it
    * rejects, the answer is that error.
@@ -140,6 +151,9 @@ export class HttpServer {
       if (this.#isClosing) response.shouldKeepAlive = false;
       response.once('close', () => this.#underWay.delete(response));
     });
+    const { door } = options;
+    if (door !== undefined)
+      this.app.server.on('upgrade', (request, socket, head) => door.upgrade(request, socket, head, this.#peerOf(request)));
     this.app.setErrorHandler((error, request, reply) => this.#fail(error, request, reply));
     this.app.setNotFoundHandler((request, reply) => sendError(reply, notFound(), request.id));
     this.app.addHook('onRequest', async (request, reply) => this.#admitBasics(request, reply));
@@ -221,6 +235,7 @@ export class HttpServer {
         },
       );
     this.#take('ordinary', request);
+    if (this.#options.door?.take(request.raw, reply.raw, this.#peerOf(request.raw)) === true) reply.hijack();
   }
 
   #take(rate: RateClass, request: FastifyRequest): void {
@@ -336,7 +351,7 @@ export class HttpServer {
 }
 
 /** Whether nobody is behind the request: a page's own refreshing, or its event stream coming back. */
-function isBackground({ headers }: FastifyRequest): boolean {
+export function isBackground({ headers }: Pick<IncomingMessage, 'headers'>): boolean {
   return headers[BACKGROUND_HEADER] === '1' || headers.accept === 'text/event-stream';
 }
 

@@ -10,6 +10,7 @@ import { witnessSilent } from './failover-errors.ts';
 import { copyOf } from './pair-figures.ts';
 import type { Pair } from './pair.ts';
 import { generatePreSharedKey } from './pre-shared-key.ts';
+import { rehearsalGuideRoutes } from './rehearsal-guide-routes.ts';
 
 const READ = 'failover.read';
 const MANAGE = 'failover.manage';
@@ -23,6 +24,7 @@ export function failoverRoutes(failover: Failover): AnyRoute[] {
     ...relationshipRoutes(failover),
     ...witnessRoutes(failover),
     ...keyRoutes(failover),
+    ...rehearsalGuideRoutes(failover),
   ];
 }
 
@@ -33,7 +35,10 @@ function stateRoutes(failover: Failover): AnyRoute[] {
       url: '/whoami/appliance',
       action: 'account.own',
       answer: api.applianceHeader,
-      handle: () => failover.header(),
+      handle({ principal, request }) {
+        const rehearsal = failover.guide.headerOf(principal, request.raw);
+        return { ...failover.header(), ...(rehearsal !== undefined && { rehearsal }) };
+      },
     }),
     route({ method: 'GET', url: '/failover', action: READ, answer: api.failoverState, handle: () => failover.state() }),
     route({

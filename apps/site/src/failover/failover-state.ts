@@ -24,7 +24,10 @@ export function failoverStateOf(failover: Failover, pair: Pair, conflict: PairCo
     alarms: alarms(records.store),
     conflict,
     witness: pair.lease.state(),
-    rehearsal: failover.rehearsal.state,
+    rehearsal: {
+      ...((failover.serves ? failover.guide.state : undefined) ?? failover.rehearsal.state),
+      canBegin: failover.guide.canBegin,
+    },
     roles: roleChanges(records.store),
     archives: archives(records.store),
     sharedName: config.publicHost,

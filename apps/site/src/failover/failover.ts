@@ -29,6 +29,8 @@ import { Pair } from './pair.ts';
 import type { PairTiming } from './peer-watch.ts';
 import { pairStateMessage } from './pair-state-message.ts';
 import { Rehearsal } from './rehearsal.ts';
+import { RehearsalGuide, type RehearsalSite } from './rehearsal-guide.ts';
+import type { RehearsalTiming } from './rehearsal-guide-run.ts';
 import { relayOrder } from './relay-order.ts';
 import { SiteDatabase } from './site-database.ts';
 
@@ -54,6 +56,7 @@ export interface FailoverOptions {
   now?: (() => number) | undefined;
   /** Shorter for tests. */
   timing?: PairTiming | undefined;
+  rehearsalTiming?: RehearsalTiming | undefined;
 }
 
 export type { PairTiming } from './peer-watch.ts';
@@ -87,6 +90,8 @@ export interface ServedParts {
   figures?(): { clientsOnline: number; sessions: number };
   /** Of a site: whom a change of roles would touch. */
   liveSessions?(): { user: string; item: string }[];
+  /** Of a site: what a test of its standby needs. */
+  rehearsal?: RehearsalSite;
 }
 
 const NOBODY = { clientsOnline: 0, sessions: 0 };
@@ -100,6 +105,8 @@ export class Failover {
   readonly #orders: PairOrders;
   readonly #basePulse = new BasePulse();
   readonly rehearsal: Rehearsal;
+  /** Tests of the standby with people and clients, as the primary leads them. */
+  readonly guide: RehearsalGuide;
   #pairStore: Store | undefined;
   #pair: Pair | undefined;
   #opening: Promise<Pair> | undefined;
@@ -130,6 +137,15 @@ export class Failover {
       ended: (reason) => this.#pair?.alarms.rehearsed(reason),
     });
     const { config } = options;
+    this.guide = new RehearsalGuide({
+      pair: () => this.#pair,
+      site: () => this.#served?.rehearsal,
+      names: () => config,
+      changed: () => this.#changed(),
+      log: options.log,
+      now: this.#now,
+      timing: options.rehearsalTiming,
+    });
     this.#certificate = new BaseCertificate({
       tell: options.tell,
       host: () => config.publicHost,
@@ -331,6 +347,7 @@ export class Failover {
   start(): void {
     this.#isStarted = true;
     this.#pair?.start();
+    this.guide.start();
     this.#timer = setInterval(() => this.#tell(true), TELL_INTERVAL_MS).unref();
     this.#trimTimer = setInterval(() => void this.#trimLog(), TRIM_INTERVAL_MS).unref();
     this.#tell(true);
@@ -347,6 +364,7 @@ export class Failover {
     clearInterval(this.#timer);
     clearInterval(this.#trimTimer);
     this.#isStarted = false;
+    this.guide.close();
     await this.#pair?.close();
     this.#database.close();
     this.#pairStore?.close();
@@ -415,6 +433,7 @@ export class Failover {
   }
 
   #changed(): void {
+    this.guide.look();
     this.#served?.changed();
     this.#tellRelay();
     this.#tellClients();

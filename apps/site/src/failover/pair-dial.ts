@@ -1,6 +1,7 @@
 import { open } from 'node:fs/promises';
 import { Agent, request as httpsRequest, type RequestOptions } from 'node:https';
-import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import { request as httpRequest, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import { AppError } from '@bascule/errors/app-error.ts';
 import type { Log } from '@bascule/log/log.ts';
@@ -18,6 +19,8 @@ const CONNECTIONS_MAX = 8;
 /** A download of which no byte comes for so long is given up; the next try goes on from there. */
 const DOWNLOAD_STALL_LIMIT_MS = 15_000;
 const REQUEST_DEFAULT_LIMIT_MS = 10_000;
+/** From the end of the handshake to the answer: whoever waits for it is a person with a page. */
+const TUNNEL_OPEN_LIMIT_MS = 10_000;
 
 export interface PairDialOptions {
   key: PairKey;
@@ -123,6 +126,33 @@ export class PairDial {
     link.on('error', (error) => this.#options.log.debug({ err: error.message }, 'pair-follow-error'));
     watchSilence(link, socket, this.#options.silenceMs);
     return link;
+  }
+
+  /**
+   * Opens `path` as a tunnel of `protocol`, on a connection of its own: the bytes of both ends when it resolves. Throws as `request`, and `PAIR_TUNNEL_REFUSED`
+   * (`params.status`) when the peer answers anything but 101.
+   */
+  async tunnel(path: string, protocol: string): Promise<Duplex> {
+    const socket = await this.#connect();
+    return await new Promise<Duplex>((resolve, reject) => {
+      const fail = (error: Error) => {
+        clearTimeout(limit);
+        socket.destroy();
+        reject(unreachable(error));
+      };
+      const limit = setTimeout(() => fail(new Error('ETIMEDOUT')), TUNNEL_OPEN_LIMIT_MS);
+      const headers = { host: PAIR_SERVER_NAME, connection: 'Upgrade', upgrade: protocol };
+      const request = httpRequest({ createConnection: () => socket, path, headers });
+      request.once('upgrade', (response, _socket, head) => {
+        clearTimeout(limit);
+        if (response.headers.upgrade !== protocol) return fail(refused(response.statusCode));
+        if (head.length > 0) socket.unshift(head);
+        resolve(socket);
+      });
+      request.once('response', ({ statusCode }) => fail(refused(statusCode)));
+      request.on('error', fail);
+      request.end();
+    });
   }
 
   /** Cuts what stands; the next call dials anew. Used when the peer or its address is another, and at the end. */
@@ -259,6 +289,12 @@ function wholeSize(response: IncomingMessage, startsAt: number): number | null {
 function unreachable(error: unknown): AppError {
   if (error instanceof AppError) return error;
   return new AppError('unavailable', 'PAIR_UNREACHABLE', `The peer cannot be reached: ${sayWhy(error)}.`, { cause: error });
+}
+
+function refused(status = 0): AppError {
+  return new AppError('unavailable', 'PAIR_TUNNEL_REFUSED', `The peer opens no tunnel (status ${status}).`, {
+    params: { status },
+  });
 }
 
 function isDiskFull(error: unknown): boolean {

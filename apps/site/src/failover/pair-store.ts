@@ -16,6 +16,7 @@ import {
   type RoleChange,
 } from '@bascule/protocol/api/failover.ts';
 import { signedStatement } from '@bascule/protocol/pair-link.ts';
+import { rehearsalId } from '@bascule/protocol/rehearsal.ts';
 import { Store, type Reader, type Tx } from '@bascule/store/store.ts';
 import { mailMigrations } from '../mail/mail.ts';
 import { establishMigrations } from './establish-store.ts';
@@ -86,11 +87,14 @@ const VALUES = {
   pendingKeys: z.object({ wrapped: z.base64(), folder: z.string().max(100), primary: z.string().max(100) }),
   /** Archives whose history the primary is to take. */
   offers: z.array(z.object({ id: z.string(), file: z.string(), bytes: z.number(), sha256: z.string() })),
+  /** A test of the standby that this side led as primary, and that has no end in the audit yet. */
+  ledRehearsal: z.object({ id: rehearsalId, standby: z.string().max(100) }),
   /** The witness, as a person enrolled this appliance there. */
   witness: z.object({ endpoint, keySha256: z.string().length(64), site: z.string().max(64), enrolledAtMs: z.number() }),
 } as const;
 type ValueName = keyof typeof VALUES;
 type ValueOf<N extends ValueName> = z.infer<(typeof VALUES)[N]>;
+export type OpenRehearsal = ValueOf<'ledRehearsal'>;
 
 /** Opens pair.db, and makes it. It has the tables of accounts too: a backup logs people in by copies of the primary's rows. */
 export function openPairStore(options: { path: string; appliance: string; log: Log; now: () => number }): Store {

@@ -1,5 +1,5 @@
 import type { Accounts } from '@bascule/accounts/accounts.ts';
-import { createHttpServer, type AnyRoute, type HttpServer } from '@bascule/http/http-server.ts';
+import { createHttpServer, type AnyRoute, type HttpServer, type RequestDoor } from '@bascule/http/http-server.ts';
 import { openApiRoute } from '@bascule/http/open-api.ts';
 import type { Log } from '@bascule/log/log.ts';
 import type { SiteConfig } from '../config/config.ts';
@@ -20,8 +20,10 @@ export function openSiteInterface(options: {
   now?: (() => number) | undefined;
   /** Of a failover pair: awaited before the reply to a change. */
   beforeReply?: () => Promise<void>;
+  /** Of a primary: whoever is in a test of the standby is answered by that. */
+  door?: RequestDoor;
 }): Promise<HttpServer> {
-  const { config, accounts, policy, routes, log, now, beforeReply } = options;
+  const { config, accounts, policy, routes, log, now, beforeReply, door } = options;
   return createHttpServer({
     prefix: '/api',
     cookieName: SITE_COOKIE,
@@ -35,5 +37,6 @@ export function openSiteInterface(options: {
     redirects: { '/': '/login' },
     now,
     ...(beforeReply !== undefined && { beforeReply }),
+    door,
   });
 }

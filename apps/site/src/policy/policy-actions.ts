@@ -34,6 +34,7 @@ export const ACTIONS = {
   'reports.read-all': 'administrator',
   'failover.read': 'administrator',
   'failover.manage': 'administrator',
+  'rehearsal.enter': 'user',
 } as const satisfies Record<string, 'user' | 'administrator'>;
 
 export type Action = keyof typeof ACTIONS;

@@ -242,6 +242,7 @@ export const rehearsalRequest = z.strictObject({
   users: z.array(id('user')).min(1).max(20),
   clients: z.array(id('jumpClient')).min(1).max(20),
 });
+export type RehearsalRequest = z.infer<typeof rehearsalRequest>;
 
 /** GET `/api/failover/rehearsal/choices`: who may be chosen for a rehearsal, on either side. */
 export const rehearsalChoices = z.object({

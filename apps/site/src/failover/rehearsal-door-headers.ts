@@ -1,0 +1,68 @@
+/** What of a request and its answer passes between a browser and the scratch copy: each header is written anew, and what belongs to one hop stays behind. */
+import { readCookie } from '@bascule/http/login-cookie.ts';
+import { REHEARSAL_COOKIE } from '@bascule/protocol/rehearsal.ts';
+import { SITE_COOKIE } from '../identity/identity.ts';
+import type { Visit } from './rehearsal-guide-people.ts';
+
+/** RFC 9110, 7.6.1, and what frames a message: each side of the tunnel has its own. */
+const HOP_HEADERS = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+  'http2-settings',
+  'content-length',
+  'expect',
+]);
+const COOKIE_VALUE = /^[A-Za-z0-9_-]{1,200}$/;
+
+/** Whether a `cookie` header has the cookie of the test, valid or not, once or several times. */
+export function bearsRehearsalCookie(header: string | undefined): boolean {
+  return header?.includes(`${REHEARSAL_COOKIE}=`) === true;
+}
+
+/** The value of the cookie of the test; undefined when it is missing or there twice. */
+export function rehearsalCookieOf(header: string | undefined): string | undefined {
+  return readCookie(header, REHEARSAL_COOKIE);
+}
+
+/** The headers of a request for the scratch copy. Of its cookies only the login of `visit` goes there. */
+export function carriedRequestHeaders(rawHeaders: readonly string[], cookie: string | undefined, visit: Visit): string[] {
+  const login = visit.loginCookie ?? readCookie(cookie, SITE_COOKIE) ?? '';
+  const kept = keep(rawHeaders, (name) => name !== 'cookie');
+  return login === '' ? kept : [...kept, 'Cookie', `${SITE_COOKIE}=${login}`];
+}
+
+/** The headers of its answer. A cookie never gets to the browser: `visit` keeps the login of the scratch copy. */
+export function carriedAnswerHeaders(rawHeaders: readonly string[], visit: Visit): string[] {
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2)
+    if (rawHeaders[i]?.toLowerCase() === 'set-cookie') noteLogin(rawHeaders[i + 1] ?? '', visit);
+  return keep(rawHeaders, (name) => name !== 'set-cookie' && name !== 'strict-transport-security');
+}
+
+function noteLogin(setCookie: string, visit: Visit): void {
+  const [pair = '', ...attributes] = setCookie.split(';');
+  if (!pair.trim().startsWith(`${SITE_COOKIE}=`)) return;
+  const value = pair.trim().slice(SITE_COOKIE.length + 1);
+  const isCleared = attributes.some((attribute) => /^\s*max-age=0\s*$/i.test(attribute));
+  visit.loginCookie = !isCleared && COOKIE_VALUE.test(value) ? value : '';
+}
+
+function keep(rawHeaders: readonly string[], isWanted: (name: string) => boolean): string[] {
+  const named = new Set<string>();
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2)
+    if (rawHeaders[i]?.toLowerCase() === 'connection')
+      for (const name of (rawHeaders[i + 1] ?? '').split(',')) named.add(name.trim().toLowerCase());
+  named.delete('host');
+  const kept: string[] = [];
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+    const name = (rawHeaders[i] ?? '').toLowerCase();
+    if (!HOP_HEADERS.has(name) && !named.has(name) && isWanted(name)) kept.push(rawHeaders[i] ?? '', rawHeaders[i + 1] ?? '');
+  }
+  return kept;
+}
