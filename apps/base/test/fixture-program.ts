@@ -18,7 +18,7 @@ export function serve(name: 'main' | 'relay'): void {
   const web = http.createServer({ keepAliveTimeout: 70_000 }, (request, response) => answer(name, request, response));
   web.on('upgrade', (request, socket, head) => {
     socket.write(
-      `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nX-Headers: ${JSON.stringify(request.headers)}\r\n\r\n`,
+      `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nX-Name: ${name}\r\nX-Headers: ${JSON.stringify(request.headers)}\r\n\r\n`,
     );
     if (head.length > 0) socket.write(head);
     socket.on('error', () => socket.destroy());

@@ -1,4 +1,5 @@
 import { BACKGROUND_HEADER, CSRF_HEADER } from '@bascule/protocol/api/common.ts';
+import { REHEARSAL_COOKIE } from '@bascule/protocol/rehearsal.ts';
 
 /** Headers that belong to one hop (RFC 9110, 7.6.1); each side of base has its own. */
 const HOP_HEADERS = new Set([
@@ -43,6 +44,11 @@ export function upgradeHeaders(rawHeaders: readonly string[]): string[] {
 /** Deletes from `headers` what wire 2.3 removes: for requests that base answers itself. */
 export function removeForged(headers: Record<string, unknown>): void {
   for (const name of Object.keys(headers)) if (isForged(name)) delete headers[name];
+}
+
+/** Whether a request has the cookie of a test of the standby, valid or not: main alone decides about it, also for what the relay would get (wire 2.4). */
+export function bearsRehearsalCookie({ cookie }: { cookie?: string | undefined }): boolean {
+  return cookie?.includes(`${REHEARSAL_COOKIE}=`) === true;
 }
 
 function keep(rawHeaders: readonly string[], wanted: (name: string) => boolean): string[] {

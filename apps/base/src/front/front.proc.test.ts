@@ -5,6 +5,7 @@ import https from 'node:https';
 import net from 'node:net';
 import { describe, it } from 'node:test';
 import type { ConnectionOptions } from 'node:tls';
+import { REHEARSAL_COOKIE } from '@bascule/protocol/rehearsal.ts';
 import { FrontBench, clientHello, readAll, readUntil } from '../../test/front-bench.ts';
 import { CLIENT_HELLO_MAX_BYTES, DRAIN_LIMIT_MS } from './front-limits.ts';
 
@@ -136,6 +137,21 @@ describe('the front door routes', () => {
     for (const path of ['/', '/login', '/appliances', '/streams', '/api/stream'])
       assert.equal((await echo(bench, path)).name, 'main');
     assert.equal((await echo(bench, '/stream')).name, 'relay');
+  });
+
+  it('/stream to main, too, with the cookie of a test of the standby, upgrades included: main alone says what it is worth (wire 2.4)', async () => {
+    await using bench = await new FrontBench().open();
+    const cookie = `a=1; ${REHEARSAL_COOKIE}=whatever; b=2`;
+    assert.equal((await echo(bench, '/stream', { headers: { cookie } })).name, 'main');
+    assert.equal((await echo(bench, '/stream', { headers: { cookie: `a=${REHEARSAL_COOKIE}` } })).name, 'relay');
+    const appliance = await request(bench, '/appliance', { headers: { cookie } });
+    assert.equal((JSON.parse(appliance.body) as { appliance: string }).appliance, '/appliance');
+    const socket = bench.browse();
+    socket.write(
+      `GET /stream HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nCookie: ${cookie}\r\n\r\nfirst`,
+    );
+    assert.match(await readUntil(socket, 'first'), /X-Name: main\r/);
+    socket.destroy();
   });
 
   it('many links at once, none lost', async () => {

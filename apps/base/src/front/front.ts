@@ -13,7 +13,7 @@ import { AddressConsumers } from './front-address-consumers.ts';
 import { collectClientHello } from './front-client-hello.ts';
 import { HandOver } from './front-hand-over.ts';
 import { OpenConnections } from './front-drain.ts';
-import { removeForged } from './front-headers.ts';
+import { bearsRehearsalCookie, removeForged } from './front-headers.ts';
 import * as limits from './front-limits.ts';
 import { answerSiteAway, type InstallationSummary } from './front-progress-page.ts';
 import { BrowserConnection, SiteProxy } from './front-proxy.ts';
@@ -267,7 +267,8 @@ export class Front {
       this.#options.appliance(request, response);
       return;
     }
-    const route = isBelow(request.url, '/stream') ? this.#routes.relay : this.#routes.main;
+    const isForRelay = isBelow(request.url, '/stream') && !bearsRehearsalCookie(request.headers);
+    const route = isForRelay ? this.#routes.relay : this.#routes.main;
     void this.#proxy.carry(request, response, connection, route);
   }
 
@@ -276,7 +277,8 @@ export class Front {
     if (connection === undefined || !this.#serves(connection.localAddress, 'site')) return void socket.destroy();
     // It lives as long as a session: nothing to wait for when base stops, since it is resumed.
     this.#open.remove(socket);
-    void carryUpgrade(request, socket, head, connection.peer, this.#routes.relay, this.#wait);
+    const route = bearsRehearsalCookie(request.headers) ? this.#routes.main : this.#routes.relay;
+    void carryUpgrade(request, socket, head, connection.peer, route, this.#wait);
   }
 }
 

@@ -156,13 +156,20 @@ export class RehearsalCarrier {
   #newAgent(visit: Visit, peer: Peer, to: TunnelEnd, keepAlive = false): Agent {
     const agent = new Agent({ keepAlive, maxSockets: REQUESTS_MAX, timeout: keepAlive ? TUNNEL_KEPT_MS : this.#silenceMs });
     agent.createConnection = (_options, done) => {
-      void this.#open(visit, peer, to).then(
-        (socket) => done?.(null, socket),
-        (error: unknown) => done?.(error instanceof Error ? error : new Error(String(error)), undefined as never),
-      );
+      void this.#give(visit, peer, to, done);
       return undefined;
     };
     return agent;
+  }
+
+  async #give(visit: Visit, peer: Peer, to: TunnelEnd, done?: (error: Error | null, socket: Duplex) => void): Promise<void> {
+    let socket: Duplex;
+    try {
+      socket = await this.#open(visit, peer, to);
+    } catch (error) {
+      return done?.(error as Error, undefined as never);
+    }
+    done?.(null, socket);
   }
 
   async #open(visit: Visit, { address, port }: Peer, to: TunnelEnd): Promise<Duplex> {
