@@ -4,7 +4,7 @@ import { AppError } from '@bascule/errors/app-error.ts';
 import { createLog } from '@bascule/log/log.ts';
 import { rehearsalStart, toRehearsal, type FromRehearsal, type RehearsalStart } from '@bascule/protocol/rehearsal.ts';
 import { collectKept } from './failover/rehearsal-collect.ts';
-import { RehearsalSite } from './failover/rehearsal-site.ts';
+import { ScratchSite } from './failover/rehearsal-site.ts';
 
 /** So long after its time it ends by itself, if whoever started it has not ended it. */
 const OVERTIME_MS = 60_000;
@@ -17,7 +17,7 @@ process.on('disconnect', () => process.exit(0));
 // Ended by site main: a signal to the whole group is not ours.
 process.on('SIGINT', () => {});
 
-let rehearsal: RehearsalSite | undefined;
+let rehearsal: ScratchSite | undefined;
 let isEnding = false;
 
 try {
@@ -35,7 +35,7 @@ async function main(start: RehearsalStart): Promise<void> {
   setTimeout(() => process.exit(0), Math.max(OVERTIME_MS, overtimeMs)).unref();
   process.on('message', (value: unknown, handle: unknown) => hear(value, handle as Socket | undefined));
   const startedMs = performance.now();
-  rehearsal = await RehearsalSite.open({
+  rehearsal = await ScratchSite.open({
     start,
     log,
     clientsChanged: (connected) => tell({ kind: 'clients', connected }),

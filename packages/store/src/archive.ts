@@ -32,8 +32,7 @@ export async function archiveDatabase(options: {
   about?: Record<string, string | number>;
 }): Promise<Archived> {
   const { path, archive, reason, nowMs, about = {} } = options;
-  if (!REASON.test(reason)) throw new Error(`bug: '${reason}' is no reason for an archive`);
-  const folder = makeFolder(archive, `${new Date(nowMs).toISOString().replaceAll(':', '').slice(0, 17)}Z-${reason}`);
+  const folder = makeArchiveFolder(archive, reason, nowMs);
   const database = join(folder, basename(path));
   await takeSnapshot(path, database);
   const connection = new Connection(database, undefined, 'immutable');
@@ -46,6 +45,12 @@ export async function archiveDatabase(options: {
   } finally {
     connection.close();
   }
+}
+
+/** Makes the folder `<time>-<reason>` below `archive`, on the disk when it returns. */
+export function makeArchiveFolder(archive: string, reason: string, nowMs: number): string {
+  if (!REASON.test(reason)) throw new Error(`bug: '${reason}' is no reason for an archive`);
+  return makeFolder(archive, `${new Date(nowMs).toISOString().replaceAll(':', '').slice(0, 17)}Z-${reason}`);
 }
 
 /** Makes a folder of that name; with a number behind it when there is one already. */

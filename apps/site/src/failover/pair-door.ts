@@ -7,6 +7,7 @@ import { addressKey } from '@bascule/core/address-key.ts';
 import { RateLimit } from '@bascule/http/rate-limit.ts';
 import type { Log } from '@bascule/log/log.ts';
 import { PAIR_ALPN, PAIR_ENTRY_MAX_BYTES } from '@bascule/protocol/pair-link.ts';
+import { REHEARSAL_TUNNEL_PATH, REHEARSAL_TUNNELS_MAX } from '@bascule/protocol/rehearsal.ts';
 import { isPinnedKey, provenKeySha256 } from '@bascule/wire/pinned-key.ts';
 import { acceptWebSocket, type LinkSocket } from '@bascule/wire/web-socket.ts';
 import type { PairKey } from './pair-key.ts';
@@ -24,7 +25,8 @@ const REQUEST_HEAD_LIMIT_BYTES = 8 * 1024;
 /** Handshakes under way at one time; those of one address, so that nobody takes all places of the peer. */
 const HANDSHAKES_MAX = 256;
 const HANDSHAKES_PER_ADDRESS_MAX = 16;
-const PEER_CONNECTIONS_MAX = 32;
+/** What the appliances ask each other, and people in a test of the standby. */
+const PEER_CONNECTIONS_MAX = 32 + REHEARSAL_TUNNELS_MAX;
 const STRANGERS_MAX = 16;
 /** Connections of strangers from one address: so many at once, then one in so many seconds. Addresses remembered. */
 const STRANGER_BURST = 20;
@@ -49,6 +51,8 @@ export interface PairDoorOptions {
   onRequest(request: IncomingMessage, response: ServerResponse, who: 'peer' | 'stranger'): void;
   /** The peer follows this appliance's change log. The link is dropped when it falls silent. */
   onFollow(socket: LinkSocket): void;
+  /** The peer brings the connection of a person in a test of the standby: it is answered, whatever it is. Absent: there are no tests. */
+  onTunnel?(request: IncomingMessage, socket: Duplex, head: Buffer): void;
   /** For the audit; called often during an attack, so whoever writes it down bounds it. */
   onRefused?(why: PairRefusal, address: string): void;
   log: Log;
@@ -189,9 +193,12 @@ export class PairDoor {
     const link = request.socket as TLSSocket;
     const address = link.remoteAddress ?? '';
     if (!this.#isPeer(provenKeySha256(link))) return this.#cut(link, 'other-key', address);
-    if (request.url !== FOLLOW_PATH || this.#isClosed) return void socket.destroy();
+    const { onTunnel } = this.#options;
+    const isTunnel = onTunnel !== undefined && request.url?.startsWith(`${REHEARSAL_TUNNEL_PATH}?`) === true;
+    if ((request.url !== FOLLOW_PATH && !isTunnel) || this.#isClosed) return void socket.destroy();
     // What Node limits requests by does not fit a link that stays.
     link.setTimeout(0);
+    if (isTunnel) return onTunnel(request, socket, head);
     acceptWebSocket(request, socket, head, { maxMessageBytes: PAIR_ENTRY_MAX_BYTES }).then(
       (follow) => {
         this.#follows.add(follow);

@@ -12,6 +12,7 @@ import {
   type RoleAnswer,
   type RoleOrder,
 } from '@bascule/protocol/pair-link.ts';
+import { rehearsalOrder, type RehearsalAnswer, type RehearsalOrder } from '@bascule/protocol/rehearsal.ts';
 import type { Store } from '@bascule/store/store.ts';
 import { noCopyYet } from './failover-errors.ts';
 import type { PairDone } from './pair-orders.ts';
@@ -35,6 +36,8 @@ export interface PairRequestsOptions {
   witness(request: z.infer<typeof witnessRequest>): Promise<void>;
   /** Work that the other side's plan wants done here; begun once, and asked for until it is done. */
   work(kind: WorkKind): Promise<PairDone>;
+  /** Of a test of the standby. Never rejects. */
+  rehearsal(order: RehearsalOrder): Promise<RehearsalAnswer>;
   /** Whether the word of the peer counts: not any more when the relationship was broken for good. */
   trustsPeer(): boolean;
   log: Log;
@@ -57,6 +60,7 @@ export class PairRequests {
       ['POST', /^\/box$/, async (request, response) => this.#say(response, options.box(await readBody(request, boxQuestion)))],
       ['GET', /^\/keys$/, (_request, response) => this.#say(response, options.keys())],
       ['POST', /^\/work\/([a-z-]{1,20})$/, (_request, response, kind) => this.#work(response, kind)],
+      ['POST', /^\/rehearsal$/, (request, response) => this.#rehearsal(request, response)],
       ['POST', /^\/witness$/, (request, response) => this.#witness(request, response)],
       ['POST', /^\/snapshot$/, (request, response) => this.#snapshot(request, response)],
       ['GET', /^\/snapshot\/([0-9a-f-]{36})$/, async (request, response, id) => options.snapshots.serve(id, request, response)],
@@ -85,6 +89,10 @@ export class PairRequests {
   async #witness(request: IncomingMessage, response: ServerResponse): Promise<void> {
     await this.#options.witness(await readBody(request, witnessRequest));
     await this.#say(response, Promise.resolve({ ok: true }));
+  }
+
+  async #rehearsal(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    await this.#say(response, this.#options.rehearsal(await readBody(request, rehearsalOrder)));
   }
 
   async #work(response: ServerResponse, name: string): Promise<void> {

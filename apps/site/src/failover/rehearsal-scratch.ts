@@ -17,6 +17,11 @@ const RUN_FOLDER = 't';
 
 export type RehearsalNames = Extract<RehearsalOrder, { kind: 'begin' }>['names'];
 
+/** Where a scratch copy is, and the sockets of its program. */
+export function scratchPaths({ paths }: SiteConfig): ReturnType<typeof sitePaths> {
+  return sitePaths(paths.rehearsal, join(paths.run, RUN_FOLDER));
+}
+
 /** Whether a scratch copy is there, of this process or of one before it. */
 export function hasScratch({ paths }: SiteConfig): boolean {
   return existsSync(paths.rehearsal);
@@ -37,10 +42,15 @@ export async function makeScratch(config: SiteConfig, store: Store): Promise<voi
   raiseGeneration(scratch.generation);
 }
 
+/** Removes the copies of keys alone. */
+export function eraseScratchKeys({ paths }: SiteConfig): void {
+  rmSync(sitePaths(paths.rehearsal).keys, { recursive: true, force: true });
+}
+
 /** Removes everything of a scratch copy: keys first, so that a cut in the middle leaves none. */
 export function eraseScratch(config: SiteConfig): void {
   const { rehearsal, run } = config.paths;
-  rmSync(join(rehearsal, 'keys'), { recursive: true, force: true });
+  eraseScratchKeys(config);
   rmSync(rehearsal, { recursive: true, force: true });
   rmSync(join(run, RUN_FOLDER), { recursive: true, force: true });
 }

@@ -27,7 +27,7 @@ export interface RehearsalSiteOptions {
   failed(error: Error): void;
 }
 
-export class RehearsalSite {
+export class ScratchSite {
   readonly site: Site;
   /** Migrations that the copy needed. */
   readonly migrations: number;
@@ -43,7 +43,7 @@ export class RehearsalSite {
   }
 
   /** Opens the copy, applies its migrations, and listens on the sockets of its run folder. Throws as `Site.open`. */
-  static async open({ start, log, clientsChanged, failed }: RehearsalSiteOptions): Promise<RehearsalSite> {
+  static async open({ start, log, clientsChanged, failed }: RehearsalSiteOptions): Promise<ScratchSite> {
     const config = completeConfig(start.site);
     const clients = new Set(start.clients.map(({ id }) => id));
     let migrations = 0;
@@ -61,7 +61,7 @@ export class RehearsalSite {
       else connected.delete(client);
       clientsChanged([...connected]);
     });
-    const rehearsal = new RehearsalSite(start, site, doors, migrations);
+    const rehearsal = new ScratchSite(start, site, doors, migrations);
     site.start();
     await rehearsal.#listen(config);
     return rehearsal;

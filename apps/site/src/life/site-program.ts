@@ -5,10 +5,11 @@ import type { Peer } from '@bascule/http/http-server.ts';
 import type { Log } from '@bascule/log/log.ts';
 import type { FromSite } from '@bascule/protocol/base-site.ts';
 import { PAIR_ALPN } from '@bascule/protocol/pair-link.ts';
+import { REHEARSAL_DATA_ALPN, REHEARSAL_LINK_ALPN } from '@bascule/protocol/rehearsal.ts';
 import type { OnMigration } from '@bascule/store/store.ts';
 import { acceptWithPreamble } from '@bascule/wire/preamble.ts';
 import { Site } from '../compose.ts';
-import { completeConfig, type SiteConfig } from '../config/config.ts';
+import type { SiteConfig } from '../config/config.ts';
 import { Failover, type PairTiming, type Serving } from '../failover/failover.ts';
 import { knownMigrations, openSiteStore } from '../site-store.ts';
 import { Standby } from '../standby/standby.ts';
@@ -54,12 +55,6 @@ export class SiteProgram implements Serving {
       log,
       now,
       knownMigrations,
-      tryOut: async (siteDir) => {
-        const scratch = completeConfig({ ...config, siteDir, runDir: undefined });
-        const site = await Site.open({ config: scratch, log, isTrial: true });
-        await site.parts.programs.settled();
-        await site.close();
-      },
       timing: options.pairTiming,
       openStore: (follower, hooks) =>
         openSiteStore({
@@ -108,6 +103,7 @@ export class SiteProgram implements Serving {
   /** Takes over an unopened connection; `alpn` is what it offered. */
   acceptLink(socket: Socket, head: Uint8Array, alpn: string | undefined): void {
     if (alpn === PAIR_ALPN) this.failover.acceptLink(socket, head);
+    else if (alpn === REHEARSAL_LINK_ALPN || alpn === REHEARSAL_DATA_ALPN) this.failover.rehearsal.takeLink(socket, head, alpn);
     // While roles change there is nobody to link to: the client comes back.
     else if (this.#served === undefined) socket.destroy();
     else this.#served.acceptLink(socket, head);
