@@ -2,7 +2,6 @@
  * The failover pair (architecture 8): which role this appliance has, who follows whom, and who may write. Opened before anything of the site, it owns site.db through all roles;
  * what is served follows from the role (docs/decisions/0199).
  */
-import { rmSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { bootClockMs } from '@bascule/core/boot-clock.ts';
@@ -24,11 +23,11 @@ import { failoverStateOf } from './failover-state.ts';
 import { primaryUrlOf } from './pair-figures.ts';
 import { PairOrders, type PairDone } from './pair-orders.ts';
 import { DEFAULT_PAIR_SETTINGS, hasPairStore, openPairStore } from './pair-store.ts';
-import type { PairParts } from './pair-parts.ts';
 import { Pair } from './pair.ts';
 import type { PairTiming } from './peer-watch.ts';
 import { pairStateMessage } from './pair-state-message.ts';
 import { Rehearsal } from './rehearsal.ts';
+import { RehearsalAnswering } from './rehearsal-answering.ts';
 import { RehearsalGuide, type RehearsalSite } from './rehearsal-guide.ts';
 import type { RehearsalTiming } from './rehearsal-guide-run.ts';
 import { relayOrder } from './relay-order.ts';
@@ -48,8 +47,6 @@ export interface FailoverOptions {
   tell(message: FromSite): void;
   /** Opens site.db with every domain's migrations, and what this domain hooks into it. */
   openStore(follower: boolean, hooks: StoreHooks): Store;
-  /** Opens the scratch copy of a site in `siteDir`, migrates it, and closes it (B133). */
-  tryOut(siteDir: string): Promise<void>;
   /** Numbers of all migrations of site.db that this software knows. */
   knownMigrations: number[];
   log: Log;
@@ -107,6 +104,7 @@ export class Failover {
   readonly rehearsal: Rehearsal;
   /** Tests of the standby with people and clients, as the primary leads them. */
   readonly guide: RehearsalGuide;
+  readonly #rehearsals: RehearsalAnswering;
   #pairStore: Store | undefined;
   #pair: Pair | undefined;
   #opening: Promise<Pair> | undefined;
@@ -131,10 +129,11 @@ export class Failover {
     this.#now = options.now ?? Date.now;
     this.#box = new BoxTalk(options.tell);
     this.rehearsal = new Rehearsal({
-      parts: () => this.#openParts(),
-      tryOut: options.tryOut,
+      pair: () => this.#pairNeeded(),
       changed: () => this.#changed(),
       ended: (reason) => this.#pair?.alarms.rehearsed(reason),
+      log: options.log,
+      watchLimitMs: options.rehearsalTiming?.watchLimitMs,
     });
     const { config } = options;
     this.guide = new RehearsalGuide({
@@ -146,6 +145,7 @@ export class Failover {
       now: this.#now,
       timing: options.rehearsalTiming,
     });
+    this.#rehearsals = new RehearsalAnswering(this.rehearsal, this.guide, options.log);
     this.#certificate = new BaseCertificate({
       tell: options.tell,
       host: () => config.publicHost,
@@ -167,8 +167,6 @@ export class Failover {
   static async open(options: FailoverOptions): Promise<Failover> {
     const failover = new Failover(options);
     try {
-      // What a rehearsal left that was killed, with copies of all keys.
-      if ((options.config.mode ?? 'serve') === 'serve') rmSync(options.config.paths.rehearsal, { recursive: true, force: true });
       // A site that never had a pair opens nothing more, and starts as quickly as ever.
       if (hasPairStore(options.config.paths.pairDatabase)) await failover.pair();
       failover.#openDatabase();
@@ -347,6 +345,7 @@ export class Failover {
   start(): void {
     this.#isStarted = true;
     this.#pair?.start();
+    if (this.#pair !== undefined) this.rehearsal.resume();
     this.guide.start();
     this.#timer = setInterval(() => this.#tell(true), TELL_INTERVAL_MS).unref();
     this.#trimTimer = setInterval(() => void this.#trimLog(), TRIM_INTERVAL_MS).unref();
@@ -365,6 +364,7 @@ export class Failover {
     clearInterval(this.#trimTimer);
     this.#isStarted = false;
     this.guide.close();
+    await this.rehearsal.close();
     await this.#pair?.close();
     this.#database.close();
     this.#pairStore?.close();
@@ -376,9 +376,9 @@ export class Failover {
     else await this.rehearsal.run();
   }
 
-  #openParts(): PairParts {
+  #pairNeeded(): Pair {
     if (this.#pair === undefined) throw noPair();
-    return this.#pair.parts;
+    return this.#pair;
   }
 
   /** Old entries of the change log go; what the peer lacks is kept for it longer. */
@@ -408,7 +408,8 @@ export class Failover {
       store: this.pairStore,
       database: this.#database,
       serving: {
-        stop: async () => await this.#serving?.stop(),
+        // A test of this standby ends before its role does.
+        stop: async () => void (await Promise.all([this.rehearsal.cut(), this.#serving?.stop()])),
         start: async () => {
           await this.#serving?.start();
           this.#changed();
@@ -421,6 +422,7 @@ export class Failover {
       box: (question) => this.#box.peerAsks(this.#pair?.parts.records.peer?.name ?? '', question),
       mail: ({ text }) => this.#served?.mail?.(`${config.applianceName}: ${text}`),
       rehearse: () => this.rehearsal.run(),
+      rehearsal: this.#rehearsals,
       figures: () => this.#served?.figures?.() ?? NOBODY,
       isReached: () => this.#basePulse.isAlive,
       log,
@@ -433,6 +435,7 @@ export class Failover {
   }
 
   #changed(): void {
+    this.rehearsal.pairChanged();
     this.guide.look();
     this.#served?.changed();
     this.#tellRelay();

@@ -45,6 +45,7 @@ import { PeerWork } from './peer-work.ts';
 import { PeerGate } from './peer-gate.ts';
 import { PeerWatch, type PairTiming } from './peer-watch.ts';
 import { PreSharedKey } from './pre-shared-key.ts';
+import type { RehearsalAnswering } from './rehearsal-answering.ts';
 import { RelaySettling } from './relay-settling.ts';
 import { RoleChange } from './role-change.ts';
 import { byPeer, Roles } from './roles.ts';
@@ -73,6 +74,8 @@ export interface PairOptions {
   box(question: BoxQuestion): Promise<BoxAnswer>;
   /** Tries this standby (B133). */
   rehearse(): Promise<void>;
+  /** Tests of the standby with people and clients: what the other side asks, and the connections that it brings. */
+  rehearsal: Pick<RehearsalAnswering, 'answer' | 'takeTunnel'>;
   /** Mail to whoever hears of alarms. */
   mail(alarm: { code: string; text: string }): void;
   /** Clients and sessions of this side, and what its relay says. */
@@ -203,6 +206,7 @@ export class Pair {
       archives: this.givenWay,
       keys: async () => this.keyRenewal.give(),
       work: (kind) => this.#work.begin(kind),
+      rehearsal: (order) => options.rehearsal.answer(order),
       witness: ({ endpoint, code }) => this.lease.enrol(byPeer(records.peer?.name ?? ''), endpoint, code),
       trustsPeer: () => records.trustsPeer,
       log,
@@ -215,6 +219,7 @@ export class Pair {
         else requests.handle(request, response);
       },
       onFollow: (socket) => this.parts.source.accept(socket),
+      onTunnel: (request, socket, head) => options.rehearsal.takeTunnel(request, socket, head),
       onRefused: (why, address) => this.#refusals.note(why, address),
       log,
       now,

@@ -1,10 +1,10 @@
 /** The scratch copy of a test of the standby (B133): a folder beside the site's, made anew for each test, and erased after it (docs/decisions/0250). */
-import { existsSync, mkdirSync, rmSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { sitePaths } from '@bascule/core/home.ts';
 import type { SiteStart } from '@bascule/protocol/base-site.ts';
 import type { RehearsalOrder } from '@bascule/protocol/rehearsal.ts';
-import { raiseGeneration } from '@bascule/store/generation-file.ts';
+import { readGeneration } from '@bascule/store/generation-file.ts';
 import type { Store } from '@bascule/store/store.ts';
 import type { SiteConfig } from '../config/config.ts';
 import { checkSpace } from './free-space.ts';
@@ -39,7 +39,8 @@ export async function makeScratch(config: SiteConfig, store: Store): Promise<voi
   await store.snapshot(scratch.database);
   // The scratch copy is nobody's pair: the keys of the appliance itself stay away.
   archiveKeys(keys, scratch.keys);
-  raiseGeneration(scratch.generation);
+  // As the database says: nobody else writes to this copy, and nobody raises it.
+  copyFileSync(config.paths.generation, scratch.generation);
 }
 
 /** Removes the copies of keys alone. */
@@ -57,6 +58,7 @@ export function eraseScratch(config: SiteConfig): void {
 
 /** How a program opens the scratch copy: as base would start a site on it, under the names by which people reach the primary. */
 export function scratchStart(config: SiteConfig, names: RehearsalNames): SiteStart {
-  const { paths, webDir: _web, verifyTool: _verify, keyFile: _key, mode: _mode, ...start } = config;
-  return { ...start, ...names, siteDir: paths.rehearsal, runDir: join(paths.run, RUN_FOLDER), generation: 1, isCommitted: true };
+  const { paths: _paths, webDir: _web, verifyTool: _verify, keyFile: _key, mode: _mode, ...start } = config;
+  const { site, run, generation } = scratchPaths(config);
+  return { ...start, ...names, siteDir: site, runDir: run, generation: readGeneration(generation), isCommitted: true };
 }
