@@ -5,6 +5,7 @@ import { SYSTEM, type Context } from '@bascule/store/store.ts';
 import * as errors from './failover-errors.ts';
 import { handedOver } from './failover-events.ts';
 import { faultPoint, faultPointNow } from './fault-points.ts';
+import { servesAs } from './pair-records.ts';
 import { promoteByLease } from './promotion.ts';
 import type { PairParts } from './pair-parts.ts';
 import type { RolesOptions } from './roles.ts';
@@ -135,6 +136,9 @@ export class HandOver {
       const own = database.store?.head().seq ?? 0;
       if (sink.isFollowing && own + NEAR_CHANGES >= head) return;
       if (!watch.isReachable) throw errors.peerUnreachable();
+      // It may have found out meanwhile that it must not write: it would be waited for in vain.
+      if (watch.state !== undefined && !servesAs(watch.state.side.role))
+        throw errors.roleUnfit(`${watch.state.side.appliance} is not the primary any more: look at both appliances.`);
       const { stopped } = sink;
       if (stopped !== null && !['unreachable'].includes(stopped.code)) throw errors.roleUnfit(stopped.text);
       if (performance.now() > endMs) throw errors.roleUnfit('The copy did not catch up in time.');

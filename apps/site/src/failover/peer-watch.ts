@@ -1,10 +1,13 @@
 /** Asks the other side how it is, every two seconds and whatever the roles are (docs/spec/pair.md, 3): who reaches whom, who is what, whose clock. */
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Log } from '@bascule/log/log.ts';
 import { PAIR_SILENCE_LIMIT_MS, pairStateAnswer, type PairStateAnswer } from '@bascule/protocol/pair-link.ts';
 import type { PairDial } from './pair-dial.ts';
 
 export const ASK_INTERVAL_MS = 2000;
 const ANSWER_LIMIT_MS = 4000;
+/** Whoever has to know at once asks again after this. */
+const ASK_AGAIN_MS = 100;
 
 /** How quickly a silent peer is noticed. */
 export interface PairTiming {
@@ -33,6 +36,7 @@ export class PeerWatch {
   readonly #options: PeerWatchOptions;
   #timer: NodeJS.Timeout | undefined;
   #asking: Promise<boolean> | undefined;
+  #askingAnew: Promise<boolean> | undefined;
   #lastAnswerMs = -Infinity;
   #isReachable = false;
   /** The last answer, however old. */
@@ -52,8 +56,8 @@ export class PeerWatch {
   }
 
   start(): void {
-    this.#timer ??= setInterval(() => void this.ask(), this.#options.timing?.askIntervalMs ?? ASK_INTERVAL_MS);
-    void this.ask();
+    this.#timer ??= setInterval(() => void this.#askOnce(), this.#options.timing?.askIntervalMs ?? ASK_INTERVAL_MS);
+    void this.#askOnce();
   }
 
   close(): void {
@@ -69,8 +73,26 @@ export class PeerWatch {
     this.#look();
   }
 
-  /** Asks now; whether it answered. Never throws. */
+  /** Asks now; whether it answered. What was asked before the call may be answered with what was so before it: then it is asked anew, unless nobody answers. Never throws. */
   ask(): Promise<boolean> {
+    if (this.#asking === undefined) return this.#askOnce();
+    this.#askingAnew ??= this.#asking.then((isAnswered) => {
+      this.#askingAnew = undefined;
+      return isAnswered ? this.#askOnce() : false;
+    });
+    return this.#askingAnew;
+  }
+
+  /** As `ask`, of one that is not called away for a single question without an answer: it is asked again until it answers, or counts as unreachable. */
+  async answers(): Promise<boolean> {
+    while (!(await this.ask())) {
+      if (!this.#isReachable) return false;
+      await delay(ASK_AGAIN_MS);
+    }
+    return true;
+  }
+
+  #askOnce(): Promise<boolean> {
     this.#asking ??= this.#ask().finally(() => (this.#asking = undefined));
     return this.#asking;
   }

@@ -73,7 +73,7 @@ export class Roles {
     if (database.store === undefined) throw errors.noCopyYet();
     checkTrusted(this.#parts.records);
     if (this.#options.exclusive.busy !== null) throw errors.busy(this.#options.exclusive.busy.what);
-    if (await watch.ask()) return;
+    if (await watch.answers()) return;
     if (request.pullFirst) throw errors.peerUnreachable();
     const loss = this.#options.exposure();
     if (loss === null) return;
