@@ -153,6 +153,8 @@ export const fromRelay = z.discriminatedUnion('kind', [
     completedAtMs: instantMs.nullable(),
     /** Of live sessions: bytes that are only here, and that no client still holds. */
     exposedBytes: byteCount,
+    /** By which order that is so: `sync` when every acknowledgement waits for the other side. Relays of before do not say it. */
+    waits: z.enum(['none', 'async', 'sync']).optional(),
     /** Why it does not go on. */
     stopped: z.string().optional(),
   }),

@@ -28,6 +28,18 @@ test('a planned swap waits until no output is on one side alone; what the relay 
   assert.deepEqual(orders, [true, false]);
 });
 
+test('what the relay said before it heard of the order, and what comes after it was given, does not count', async () => {
+  let copy = { ...said(0), waits: 'async' as 'async' | 'sync' };
+  const settling = new RelaySettling({ copy: () => copy, changed: () => undefined });
+  let isOver = false;
+  const waiting = settling.begin().then(() => (isOver = true));
+  copy = { ...copy };
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  assert.equal(isOver, false);
+  copy = { ...copy, waits: 'sync' };
+  await waiting;
+});
+
 test('a relay that copies nothing, or does not come to an end, does not keep the roles from being swapped', async () => {
   await new RelaySettling({ copy: () => undefined, changed: () => assert.fail('nobody is told') }).begin();
   const settling = new RelaySettling({ copy: () => said(1), changed: () => undefined, limitMs: 60 });

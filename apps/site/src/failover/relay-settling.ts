@@ -40,9 +40,8 @@ export class RelaySettling {
     this.#isOn = true;
     changed();
     const endMs = performance.now() + limitMs;
-    // What was said before the relay heard of it says nothing.
     for (let said = copy(); performance.now() < endMs; said = copy()) {
-      if (said !== before && said?.exposedBytes === 0) return;
+      if (said !== before && said?.exposedBytes === 0 && hasHeard(said)) return;
       await delay(LOOK_INTERVAL_MS);
     }
   }
@@ -53,4 +52,9 @@ export class RelaySettling {
     this.#isOn = false;
     this.#options.changed();
   }
+}
+
+/** What the relay said before it heard of the order says nothing, also when it was under way meanwhile. */
+function hasHeard({ waits }: RelayCopy): boolean {
+  return waits === undefined || waits === 'sync';
 }

@@ -118,6 +118,7 @@ test('old clients: told when it is here in an asynchronous pair, on both in a sy
   await until(() => last(source)?.exposedBytes === 0, 'nothing is exposed');
   way.setOpen(false);
   end = await produce(agent, end, 10, random);
+  await source.message('pair-copy', ({ waits }) => waits === 'sync');
   source.relay.handle({ ...orders.source, mode: 'async' });
   await until(() => offsetsOf(agent, FrameType.outputAck).at(-1) === end, 'main says that the follower is behind');
 });

@@ -115,6 +115,7 @@ export class PairData {
       bytesPerSecond: state?.bytesPerSecond ?? 0,
       completedAtMs: state?.completedAtMs ?? null,
       exposedBytes: isSource ? exposedBytes() : 0,
+      waits: this.waits,
       ...(state?.stopped !== undefined && { stopped: state.stopped }),
     });
   }
