@@ -57,6 +57,7 @@ export interface FailoverOptions {
 }
 
 export type { PairTiming } from './peer-watch.ts';
+export type { RehearsalTiming } from './rehearsal-guide-run.ts';
 
 /** In mail about alarms. */
 export const PAIR_ADVICE = 'Look at Management > Failover of both appliances.';

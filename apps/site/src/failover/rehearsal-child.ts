@@ -48,7 +48,7 @@ export class RehearsalChild {
       serialization: 'advanced',
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
       execArgv: [`--max-old-space-size=${REHEARSAL_HEAP_MAX_MIB}`],
-      env: { ...environment, BASCULE_REHEARSAL: JSON.stringify(options.start) },
+      env: { ...environment, BASCULE_LOG_LEVEL: options.log.level, BASCULE_REHEARSAL: JSON.stringify(options.start) },
     });
     this.#told.promise.catch(() => undefined);
     this.#child.on('message', (value) => this.#hear(value));

@@ -6,7 +6,9 @@ import { createServer, type AddressInfo, type Server } from 'node:net';
 import { dirname } from 'node:path';
 import { createLog } from '@bascule/log/log.ts';
 import type { FromSite } from '@bascule/protocol/base-site.ts';
+import { LINK_ALPN } from '@bascule/protocol/control-link.ts';
 import { PAIR_ALPN } from '@bascule/protocol/pair-link.ts';
+import { REHEARSAL_DATA_ALPN, REHEARSAL_LINK_ALPN } from '@bascule/protocol/rehearsal.ts';
 import { raiseGeneration } from '@bascule/store/generation-file.ts';
 import type { Context } from '@bascule/store/store.ts';
 import { waitUntil } from '@bascule/testkit/wait-until.ts';
@@ -19,6 +21,8 @@ import { collectSiteKeys } from './sealed-keys.ts';
 
 export const ADA: Context = { actor: { kind: 'user', id: null, name: 'ada' }, address: '192.0.2.1' };
 const LIMIT_MS = 20_000;
+/** What base hands on to main: the first of these that is in the ClientHello. */
+const ALPNS = [PAIR_ALPN, REHEARSAL_LINK_ALPN, REHEARSAL_DATA_ALPN, LINK_ALPN];
 
 /** One appliance: its site main, and the port on which its peer reaches it. */
 export class TestAppliance {
@@ -37,12 +41,18 @@ export class TestAppliance {
       if (this.isCut || this.#program === undefined) return void socket.destroy();
       this.#sockets.add(socket);
       socket.once('close', () => this.#sockets.delete(socket));
-      this.#program.acceptLink(socket, new Uint8Array(), PAIR_ALPN);
+      socket.on('error', () => socket.destroy());
+      socket.once('readable', () => {
+        const head = (socket.read() as Buffer | null) ?? Buffer.alloc(0);
+        const alpn = ALPNS.find((one) => head.includes(one));
+        if (this.#program === undefined || alpn === undefined) socket.destroy();
+        else this.#program.acceptLink(socket, head, alpn);
+      });
     });
   }
 
   static async start(name: string): Promise<TestAppliance> {
-    const door = createServer({ pauseOnConnect: true }).listen(0, '127.0.0.1');
+    const door = createServer().listen(0, '127.0.0.1');
     await once(door, 'listening');
     const config = { ...testSiteConfig(), applianceName: name };
     const appliance = new TestAppliance(config, door);

@@ -10,7 +10,7 @@ import type { OnMigration } from '@bascule/store/store.ts';
 import { acceptWithPreamble } from '@bascule/wire/preamble.ts';
 import { Site } from '../compose.ts';
 import type { SiteConfig } from '../config/config.ts';
-import { Failover, type PairTiming, type Serving } from '../failover/failover.ts';
+import { Failover, type PairTiming, type RehearsalTiming, type Serving } from '../failover/failover.ts';
 import { knownMigrations, openSiteStore } from '../site-store.ts';
 import { Standby } from '../standby/standby.ts';
 
@@ -27,6 +27,7 @@ export interface SiteProgramOptions {
   onMigration?: OnMigration;
   /** Shorter for tests. */
   pairTiming?: PairTiming;
+  rehearsalTiming?: RehearsalTiming;
 }
 
 export class SiteProgram implements Serving {
@@ -56,6 +57,7 @@ export class SiteProgram implements Serving {
       now,
       knownMigrations,
       timing: options.pairTiming,
+      rehearsalTiming: options.rehearsalTiming,
       openStore: (follower, hooks) =>
         openSiteStore({
           path: paths.database,
