@@ -96,10 +96,8 @@ export class RehearsalCarrier {
   /** Carries an upgrade to the relay of the scratch copy, and bytes both ways from then on. */
   carryUpgrade(request: IncomingMessage, browser: Duplex, head: Buffer, peer: Peer, visit: Visit): void {
     browser.on('error', () => browser.destroy());
-    const headers = [
-      ...carriedRequestHeaders(request.rawHeaders, request.headers.cookie, visit),
-      ...['Connection', 'Upgrade', 'Upgrade', 'websocket'],
-    ];
+    const headers = carriedRequestHeaders(request.rawHeaders, request.headers.cookie, visit);
+    headers.push('Connection', 'Upgrade', 'Upgrade', 'websocket');
     let outgoing: ClientRequest;
     try {
       const agent = this.#newAgent(visit, peer, 'relay');

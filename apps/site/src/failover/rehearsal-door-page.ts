@@ -23,27 +23,27 @@ const ERRORS: Record<AwayReason, { code: string; message: string }> = {
 const TEXTS: Record<Language, { title: string; text: string; hint: string; leave: string }> = {
   en: {
     title: 'The test of the standby does not answer',
-    text: 'The backup or the line to it is away, or the test has just ended. The site itself goes on.',
+    text: 'The backup or the line to it does not answer, or the test has just ended. The site itself goes on.',
     hint: 'This page tries again by itself.',
     leave: 'Leave the test',
   },
   de: {
-    title: 'Der Test des Standbys antwortet nicht',
-    text: 'Das Backup oder die Leitung dorthin ist weg, oder der Test ist gerade zu Ende gegangen. Die Site selbst läuft weiter.',
+    title: 'Der Test des Backups antwortet nicht',
+    text: 'Das Backup oder die Leitung dorthin antwortet nicht, oder der Test ist gerade zu Ende gegangen. Die Site selbst läuft weiter.',
     hint: 'Diese Seite versucht es von selbst noch einmal.',
     leave: 'Test verlassen',
   },
   nl: {
     title: 'De test van de stand-by antwoordt niet',
-    text: 'De back-up of de lijn ernaartoe is weg, of de test is net afgelopen. De site zelf gaat door.',
+    text: 'De back-up of de lijn ernaartoe antwoordt niet, of de test is net afgelopen. De site zelf gaat door.',
     hint: 'Deze pagina probeert het vanzelf opnieuw.',
     leave: 'Test verlaten',
   },
   it: {
-    title: 'Il test dello standby non risponde',
-    text: 'Il backup o la linea verso di esso non è raggiungibile, oppure il test è appena terminato. Il sito stesso continua.',
+    title: 'La prova dello standby non risponde',
+    text: 'Il backup o la linea verso di esso non è raggiungibile, oppure la prova è appena terminata. Il sito stesso continua.',
     hint: 'Questa pagina riprova da sola.',
-    leave: 'Esci dal test',
+    leave: 'Esci dalla prova',
   },
 };
 

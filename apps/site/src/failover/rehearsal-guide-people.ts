@@ -82,7 +82,7 @@ export class RehearsalPeople {
   /** Nobody is in the test any more, and nobody may enter. */
   close(): void {
     this.#chosen = new Set();
-    for (const hash of [...this.#visits.keys()]) this.#end(hash);
+    for (const hash of this.#visits.keys()) this.#end(hash);
   }
 
   #end(hash: string): Visit | undefined {

@@ -8,6 +8,7 @@ import { useLoggedIn } from '../shared/login-state.ts';
 import { pagePaths } from '../shared/paths.ts';
 import { NotOnBackup } from './NotOnBackup.tsx';
 import { FailoverBanner } from './failover/FailoverBanner.tsx';
+import { TestOfferBanner } from './failover/TestOfferBanner.tsx';
 import { loginPaths } from './login-paths.ts';
 import { useSiteStatus } from './status/site-status.ts';
 
@@ -31,6 +32,7 @@ export function LoginLayout() {
   const { pathname } = useLocation();
   const isHere =
     !standby || STANDBY_PATHS.some((path) => pathname === path) || (withReports && pathname.startsWith(loginPaths.reports));
+  const isAlarmed = administrator && pathname !== loginPaths.failover && header?.rehearsal?.place !== 'inside';
   const tabs = useTabs({ administrator, standby, withReports });
   const below = useTabsBelow({ administrator, standby });
   return (
@@ -40,7 +42,14 @@ export function LoginLayout() {
       label={{ main: t('login:tab.main'), pages: t('login:tab.pages') }}
       tabs={tabs}
       below={below}
-      banner={administrator && pathname !== loginPaths.failover && header && <FailoverBanner header={header} />}
+      banner={
+        header && (
+          <>
+            <TestOfferBanner header={header} />
+            {isAlarmed && <FailoverBanner header={header} />}
+          </>
+        )
+      }
       instead={isAwaited ? <></> : isHere || header === undefined ? undefined : <NotOnBackup header={header} />}
     />
   );

@@ -2,6 +2,7 @@ import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 import markUrl from './bascule.svg';
 import { PairMark } from './PairMark.tsx';
+import { TestBar } from './TestBar.tsx';
 import { useApplianceHeader } from './appliance-header.ts';
 import { useApplianceState, type ConnectionState } from './appliance-state.ts';
 import classes from './PageHeader.module.css';
@@ -20,21 +21,24 @@ export function PageHeader({ interfaceName, children }: { interfaceName: string;
   const { applianceName, connection } = useApplianceState();
   const pair = useApplianceHeader();
   return (
-    <header className={classes['header']}>
-      <img src={markUrl} alt="" width={22} height={22} />
-      <span className={classes['product']}>Bascule</span>
-      {applianceName !== '' && (
-        <span className={classes['appliance']} title={applianceName}>
-          {applianceName}
+    <>
+      <header className={classes['header']}>
+        <img src={markUrl} alt="" width={22} height={22} />
+        <span className={classes['product']}>Bascule</span>
+        {applianceName !== '' && (
+          <span className={classes['appliance']} title={applianceName}>
+            {applianceName}
+          </span>
+        )}
+        {pair !== undefined && pair.rehearsal?.place !== 'inside' && <PairMark header={pair} />}
+        <span className={classes['interface']}>{interfaceName}</span>
+        <span className={classes['state']} data-tone={TONE[connection]} role="status" aria-live="polite">
+          <span className={classes['dot']} aria-hidden="true" />
+          {t(`shared:connection.${connection}`)}
         </span>
-      )}
-      {pair !== undefined && <PairMark header={pair} />}
-      <span className={classes['interface']}>{interfaceName}</span>
-      <span className={classes['state']} data-tone={TONE[connection]} role="status" aria-live="polite">
-        <span className={classes['dot']} aria-hidden="true" />
-        {t(`shared:connection.${connection}`)}
-      </span>
-      <div className={classes['actions']}>{children}</div>
-    </header>
+        <div className={classes['actions']}>{children}</div>
+      </header>
+      <TestBar />
+    </>
   );
 }

@@ -1,16 +1,48 @@
-import { useContext } from 'react';
+import { useContext, useEffect } from 'react';
 import { useQuery } from '@tanstack/react-query';
 import { applianceHeader, type ApplianceHeader } from '@bascule/protocol/api/failover.ts';
+import { ApiError } from './api-client.ts';
 import { useApi } from './api-context.tsx';
 import { LoggedInContext } from './login-state.ts';
 import { apiPaths } from './paths.ts';
 
 /** Events say when something changed; a peer is lost without one. */
 const HEADER_REFRESH_MS = 5_000;
+const TEST_KEY = 'bascule.test-of-standby';
 
 /** Which role this appliance has and how its peer is, for whoever is logged in; undefined before a login and until the first answer. */
 export function useApplianceHeader(): ApplianceHeader | undefined {
   return useHeaderQuery().data;
+}
+
+/** The test of the standby that this page is in; null: in none; undefined: not known. */
+export function useTestOfStandby(): ApplianceHeader['rehearsal'] | null {
+  const { data, error } = useHeaderQuery();
+  const isRefused = error instanceof ApiError && error.status === 401;
+  const test = data?.rehearsal?.place === 'inside' && !isRefused ? data.rehearsal : undefined;
+  const isKnown = data !== undefined || isRefused;
+  useEffect(() => {
+    if (isKnown) rememberTest(test !== undefined);
+  }, [isKnown, test]);
+  return isKnown ? (test ?? null) : undefined;
+}
+
+/** Whether the pages of this browser are in a test of the standby: also the login page asks then, which otherwise knows nobody. */
+export function rememberTest(isIn: boolean): void {
+  try {
+    if (isIn) localStorage.setItem(TEST_KEY, '1');
+    else localStorage.removeItem(TEST_KEY);
+  } catch {
+    // A browser that keeps nothing shows the bar of the test after the login alone.
+  }
+}
+
+function isTestRemembered(): boolean {
+  try {
+    return localStorage.getItem(TEST_KEY) !== null;
+  } catch {
+    return false;
+  }
 }
 
 /** Whether the first answer about the role is still on its way: until then nobody knows which pages this appliance has. */
@@ -26,7 +58,7 @@ function useHeaderQuery() {
     // Below the event topic `failover`.
     queryKey: ['failover', 'header'],
     queryFn: ({ signal }) => api.get(apiPaths.applianceHeader, applianceHeader, {}, signal),
-    enabled: isLoggedIn,
+    enabled: isLoggedIn || isTestRemembered(),
     refetchInterval: HEADER_REFRESH_MS,
   });
 }

@@ -27,6 +27,12 @@ export function formatMinute(atMs: number): string {
   return `${day} ${twoDigits(at.getHours())}:${twoDigits(at.getMinutes())}`;
 }
 
+/** The time of day alone, of an instant within hours: `05:03`. */
+export function formatTimeOfDay(atMs: number): string {
+  const at = new Date(atMs);
+  return `${twoDigits(at.getHours())}:${twoDigits(at.getMinutes())}`;
+}
+
 /** As formatInstant, with the time zone it is in: `2026-11-21 05:03:24 (Europe/Berlin)`. */
 export function formatInstantWithZone(atMs: number): string {
   return `${formatInstant(atMs)} (${Intl.DateTimeFormat().resolvedOptions().timeZone})`;

@@ -10,6 +10,8 @@ export const pagePaths = {
   consoleSession: (sessionId: string) => `/console/sessions/${segment(sessionId)}`,
   /** Management > Failover. */
   failover: '/login/management/failover',
+  /** Out of a test of the standby: answered by the primary, whatever becomes of the test. */
+  leaveTest: '/login/leave-test',
   accessSessionReport: (sessionId: string) => `/login/reports/access-sessions/${segment(sessionId)}`,
 } as const;
 
@@ -136,6 +138,7 @@ export const apiPaths = {
   failoverSettings: '/failover/settings',
   failoverWitness: '/failover/witness',
   rehearsal: '/failover/rehearsal',
+  enterRehearsal: '/failover/rehearsal/enter',
   rehearsalChoices: '/failover/rehearsal/choices',
   preSharedKey: '/security/pre-shared-key',
   generatePreSharedKey: '/security/pre-shared-key/generate',

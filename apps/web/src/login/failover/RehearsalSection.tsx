@@ -81,6 +81,7 @@ function RehearsalPanel({ rehearsal, sharedName }: { rehearsal: RehearsalState; 
           <li key={`${index} ${step.code}`} data-state={step.outcome}>
             <span aria-hidden="true">{STEP_MARKS[step.outcome]}</span>{' '}
             <span className="b-visually-hidden">{t(`failover:rehearsal.outcome.${step.outcome}`)}</span> {stepText(step)}
+            {step.outcome === 'failed' && <p className={classes['line']}>{step.text}</p>}
           </li>
         ))}
       </ol>
