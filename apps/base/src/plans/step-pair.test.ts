@@ -31,3 +31,20 @@ test('what the next primary lacks at the switch is measured in a plan that has b
   assert.deepEqual(await measuredBy(new ApartAppliances('asynchronous')), { changes: 2, seconds: 0.4 });
   assert.equal(await measuredBy(new TwoAppliances('asynchronous')), undefined, 'a site of before does not say it');
 });
+
+test('a relationship that is broken again while it is established is not waited for: a person tries again', async () => {
+  const record = TwoAppliances.record('asynchronous');
+  const step = must(
+    record.core.steps.find(({ kind }) => kind === 'establish'),
+    'a step that establishes',
+  );
+  const task: Task = { plan: PLAN, record, step, part: 'check', attempt: 1, waitedMs: 0 };
+  const check = must(pairProcedures.establish?.check, 'a check');
+  const appliances = new TwoAppliances('asynchronous');
+  appliances.isBroken = true;
+  assert.equal((await check(appliances, task)).kind, 'refused');
+  appliances.isBroken = false;
+  appliances.sides.self.role = 'backup';
+  appliances.sides.peer.role = 'primary';
+  assert.equal((await check(appliances, task)).kind, 'done');
+});

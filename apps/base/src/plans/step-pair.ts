@@ -94,8 +94,14 @@ export const pairProcedures: StepProcedures = {
       );
     },
     action: (ports, task) => establish(ports, task, target(task), 'action'),
-    check: async (ports, task) =>
-      isTogether(await viewPair(ports, task.plan), target(task)) ? DONE : wait('The relationship is being established.'),
+    check: async (ports, task) => {
+      const view = await viewPair(ports, task.plan);
+      if (isTogether(view, target(task))) return DONE;
+      if (!isApart(view) || view.busy !== null) return wait('The relationship is being established.');
+      // One side was cut before it was through: nothing goes on by itself.
+      const reason = 'The relationship was not established after all.';
+      return refused('order-failed', `${task.step.on}: ${reason}`, { name: task.step.on, reason });
+    },
   },
   migrate: {
     action: async (ports, { plan }) => {

@@ -241,21 +241,27 @@ export class Roles {
     const { records, watch } = this.#parts;
     const { peer } = records;
     if (peer === undefined) throw errors.noPair();
-    if (peer.state === 'active') return;
+    const isBegun = peer.state === 'active';
+    if (isBegun && records.self.role === 'backup') return;
     if (!records.serves) throw errors.roleUnfit('The relationship is established again at the appliance that is to be primary.');
     if (!(await watch.ask())) throw errors.peerUnreachable();
+    // Written down here, and cut before the other side was told, or had become the backup: it is told again.
+    if (isBegun && watch.state?.isActive === true && watch.state.side.role === 'backup') return;
     const by = context.actor.name;
     await this.#options.exclusive.run('establish-again', async () => {
       const { statement } = records.self;
       if (statement === null) throw errors.noPair();
-      this.#setActive(context, by, 'primary', peer);
-      this.#parts.gate.reset();
+      if (!isBegun) {
+        this.#setActive(context, by, 'primary', peer);
+        this.#parts.gate.reset();
+      }
       faultPointNow('again/active');
       try {
         await this.order({ kind: 'establish-again', statement, by, mode: records.settings.mode });
         await faultPoint('again/told');
       } catch (error) {
-        await this.breakOwnSide(context, by, peer.apart);
+        // Who wrote it down before the cut is told by the other side's own word what it still is.
+        if (!isBegun) await this.breakOwnSide(context, by, peer.apart);
         throw error;
       }
     });
