@@ -13,6 +13,7 @@ import type { Plan, PlanKind, PlanStep } from '@bascule/protocol/api/plans.ts';
 import { CommandLine, run } from '@bascule/testkit/command-line.ts';
 import { CHECKOUT } from '@bascule/testkit/launch-appliance.ts';
 import { PLAN_LIMIT_MS, PlanScene, planText, reportOf } from '@bascule/testkit/plan-scene.ts';
+import { PairFaults } from '@bascule/testkit/pair-faults.ts';
 import type { PairSide } from '@bascule/testkit/pair-scene.ts';
 import { SeededRandom } from '@bascule/testkit/seeded-random.ts';
 import { LaunchedUpdateServer, NEXT_VERSION, ReleaseShop } from '@bascule/testkit/upgrade-scene.ts';
@@ -122,7 +123,38 @@ describe('upgrade plans of a failover pair', { concurrency: false }, () => {
         else await assertUpgraded(scene, plan, kind === 'synchronous' ? scene.pair.a : scene.pair.b);
         await assertNothingLost(typing);
       });
+
+  it('asynchronous: goes on after kills at each step of establishing the relationship again', async (t) => {
+    using faults = new PairFaults();
+    await using scene = await PlanScene.start(server, WATCH_SECONDS, { environment: faults.environment });
+    using typing = await scene.typing();
+    const { a, b } = scene.pair;
+    const { id } = await scene.makePlan(a, 'asynchronous');
+    const [first] = AGAIN;
+    faults.arm(first.point);
+    await scene.order(a, id, 'run', { through: true });
+    const ending = ended(scene, id);
+    ending.catch(() => undefined);
+    for (const [index, { point, victims }] of AGAIN.entries()) {
+      await Promise.race([faults.untilFired(PLAN_LIMIT_MS), ending]);
+      assert.ok(faults.isFired, `${point} is reached`);
+      t.diagnostic(`killed at ${point}: ${victims.join(' and ')}`);
+      await Promise.all(victims.map((name) => (name === 'a' ? a : b).appliance.killAll()));
+      const next = AGAIN[index + 1];
+      if (next === undefined) faults.goOn();
+      else faults.arm(next.point);
+    }
+    await assertUpgraded(scene, await ending, b);
+    await assertNothingLost(typing);
+  });
 });
+
+/** Points of establishing again by a plan, in an order in which each is reached although those before it were hit; and who is killed there. */
+const AGAIN = [
+  { point: 'again/active', victims: ['a', 'b'] },
+  { point: 'again/noted', victims: ['a', 'b'] },
+  { point: 'again/told', victims: ['b'] },
+] as const;
 
 /** Runs the plan one step after the other, and says at each stop that all is well, until the next step is the one that `isNext` names. */
 async function stepByStep(scene: PlanScene, id: string, isNext: (step: PlanStep) => boolean): Promise<void> {

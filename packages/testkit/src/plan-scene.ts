@@ -42,10 +42,16 @@ export class PlanScene implements AsyncDisposable {
     this.watch = new PairWatch(pair, shared);
   }
 
-  /** Two staged appliances that trust `server`, have accepted the agreements of `targets`, and are a pair with `a` as its primary; a Jump Client at the shared address. */
-  static async start(server: { url: string }, watchSeconds: number, options: Partial<EstablishRequest> = {}): Promise<PlanScene> {
+  /**
+   * Two staged appliances that trust `server`, have accepted the agreements of `targets`, and are a pair with `a` as its primary; a Jump Client at the shared address. `environment`: of both, too.
+   */
+  static async start(
+    server: { url: string },
+    watchSeconds: number,
+    { environment = {}, ...options }: Partial<EstablishRequest> & { environment?: Record<string, string> } = {},
+  ): Promise<PlanScene> {
     const port = await freePort([SHARED, '127.0.0.1', '127.0.0.2']);
-    const pair = await PairScene.start({ staged: true, port, name: SHARED });
+    const pair = await PairScene.start({ staged: true, port, name: SHARED, environment });
     const boxes = {
       a: await UpgradeScene.of(pair.a.appliance, pair.a.site),
       b: await UpgradeScene.of(pair.b.appliance, pair.b.site),
