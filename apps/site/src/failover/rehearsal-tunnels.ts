@@ -1,7 +1,7 @@
 /** The backup's end of the tunnels in which people's connections come to the scratch copy (pair.md, 9): bytes both ways, nothing is looked at. */
 import type { IncomingMessage } from 'node:http';
 import { connect } from 'node:net';
-import { pipeline, type Duplex } from 'node:stream';
+import type { Duplex } from 'node:stream';
 import type { Log } from '@bascule/log/log.ts';
 import {
   REHEARSAL_TUNNELS_MAX,
@@ -50,10 +50,9 @@ export class RehearsalTunnels {
     inner.once('connect', () => {
       link.write(`HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${REHEARSAL_TUNNEL_PROTOCOL}\r\n\r\n`);
       if (head.length > 0) inner.write(head);
-      pipeline(link, inner, link, () => {
-        link.destroy();
-        inner.destroy();
-      });
+      link.pipe(inner).pipe(link);
+      // What is still on its way to the person gets there; one who takes nothing is cut by the limit.
+      inner.once('close', () => link.end());
     });
   }
 

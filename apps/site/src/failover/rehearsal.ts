@@ -204,7 +204,8 @@ export class Rehearsal {
     const { records, database } = this.#parts;
     if (records.serves) throw roleUnfit('A standby is tried at the standby: this appliance serves people and clients.');
     if (database.store === undefined) throw noCopyYet();
-    if (this.#run !== undefined || this.#isClosed) throw underWay();
+    // What one that is ending leaves is settled first.
+    if (this.#run?.isEnding === false || this.#isClosed) throw underWay();
   }
 
   #newRun(order: RunOrder): RehearsalRun {
@@ -282,7 +283,7 @@ export class Rehearsal {
       else if (run.wasOpened) this.#options.ended(undefined);
     } finally {
       this.#lastState = stateOfRun(run);
-      this.#run = undefined;
+      if (this.#run === run) this.#run = undefined;
       this.#options.changed();
     }
   }

@@ -87,6 +87,7 @@ export class TestAppliance {
       log: createLog('test', process.env['TEST_LOG'] === undefined ? 'silent' : 'debug'),
       tell: (message) => void this.told.push(message),
       pairTiming: { askIntervalMs: 200, silenceMs: 1500, conflictAfterMs: 1000, lastEntriesMs: 1000 },
+      rehearsalTiming: { lookEveryMs: 100, watchLimitMs: 3000 },
     });
     await this.#program.listen();
   }
