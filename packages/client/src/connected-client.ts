@@ -129,7 +129,7 @@ export class ConnectedClient {
   async run(): Promise<'stopped' | 'uninstall'> {
     this.#trust.identity = this.#home.identity() ?? (await this.#enrol());
     while (!this.#stopping.signal.aborted && !this.#options.enrolOnly && this.#trust.identity !== undefined) {
-      const reached = await this.#connectOnce(this.#trust.identity);
+      const reached = await this.#connectOnce();
       if (this.#options.once) break;
       if (this.#isCheckInOver) await this.#restUntilCheckIn();
       else await this.#pause(this.#waitMs(reached));
@@ -262,7 +262,7 @@ export class ConnectedClient {
   }
 
   /** One link from dialling to its end; whether the appliance accepted or refused (so was reached). */
-  async #connectOnce(identity: StoredIdentity): Promise<boolean> {
+  async #connectOnce(): Promise<boolean> {
     this.#accepted = false;
     this.#refused = undefined;
     this.#isCheckInOver = false;

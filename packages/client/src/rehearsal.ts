@@ -15,7 +15,7 @@ const DIAL_LIMIT_MS = 5_000;
 /** Without a word the system asks the other end. */
 const ALIVE_EVERY_MS = 1_000;
 /** A link that broke, or did not come about, is tried so often before the test is given up; each time it was accepted it counts anew. */
-const TRIES_MAX = 6;
+export const REHEARSAL_TRIES_MAX = 6;
 const BACK_OFF_FIRST_MS = 250;
 const BACK_OFF_MAX_MS = 4_000;
 /** How often the clocks are looked at: also how much longer a test may last on a machine that slept. */
@@ -53,7 +53,7 @@ export class Rehearsal {
   readonly #log: Log;
   readonly #clocks: Clocks;
   readonly #began: { wallMs: number; steadyMs: number };
-  readonly #backOff = new BackOff(BACK_OFF_FIRST_MS, BACK_OFF_MAX_MS);
+  readonly #backOff: BackOff;
   readonly #stopping = new AbortController();
   readonly #lifeTimer: NodeJS.Timeout;
   readonly #over = Promise.withResolvers<void>();
@@ -71,7 +71,9 @@ export class Rehearsal {
     this.#context = context;
     this.#report = report;
     this.#log = context.log.child({ rehearsal: message.rehearsal });
-    this.#clocks = context.clocks ?? systemClocks;
+    const clocks = context.clocks ?? systemClocks;
+    this.#clocks = clocks;
+    this.#backOff = new BackOff(BACK_OFF_FIRST_MS, BACK_OFF_MAX_MS, () => clocks.random());
     this.#began = { wallMs: this.#clocks.wallMs(), steadyMs: this.#clocks.steadyMs() };
     this.#lifeMs = Math.min(message.lifeMs, REHEARSAL_LIFE_MS);
     this.#target = { host: message.host, port: message.port, proxy: context.proxy };
@@ -144,7 +146,7 @@ export class Rehearsal {
         tries = 0;
         this.#backOff.reset();
       }
-      if (isFinal || tries >= TRIES_MAX) return void this.end(reason, 0);
+      if (isFinal || tries >= REHEARSAL_TRIES_MAX) return void this.end(reason, 0);
       this.#say(false, reason);
       await delay(this.#backOff.next(), undefined, { signal: this.#stopping.signal }).catch(() => undefined);
       if (this.#isEnding) return;

@@ -65,7 +65,7 @@ export class ScriptedLink {
     });
   }
 
-  static async open(target: DialTarget, tls: Omit<DialTls, 'alpn'>): Promise<ScriptedLink> {
+  static async open(target: DialTarget, tls: Omit<DialTls, 'alpn'> & { alpn?: string }): Promise<ScriptedLink> {
     const link = new ScriptedLink(
       openWebSocket(await dial(target, { alpn: LINK_ALPN, ...tls }), '/link', CONTROL_MESSAGE_MAX_BYTES),
     );

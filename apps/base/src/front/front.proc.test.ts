@@ -93,6 +93,8 @@ describe('the front door routes', () => {
   for (const [alpn, program] of [
     ['bascule-link/1', 'main'],
     ['bascule-data/1', 'relay'],
+    ['bascule-rehearsal-link/1', 'main'],
+    ['bascule-rehearsal-data/1', 'main'],
   ] as const) {
     it(`${alpn} alone unopened to ${program}, with every byte read so far (wire 1.2)`, async () => {
       await using bench = await new FrontBench().open();

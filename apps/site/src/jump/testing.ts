@@ -1,11 +1,11 @@
-import { rmSync } from 'node:fs';
+import { cpSync, rmSync } from 'node:fs';
 import { createServer, type AddressInfo, type Server } from 'node:net';
 import { join } from 'node:path';
 import { createLog } from '@bascule/log/log.ts';
 import { readAudit } from '@bascule/store/audit.ts';
 import { Store, type Context, type Migration } from '@bascule/store/store.ts';
 import { memoryDirectory } from '@bascule/testkit/memory-directory.ts';
-import { Jump, SiteIdentity, jumpMigrations } from './jump.ts';
+import { Jump, SiteIdentity, jumpMigrations, type LinksOfRehearsal } from './jump.ts';
 
 export const ADMINISTRATOR: Context = { actor: { kind: 'user', id: null, name: 'ada' }, address: '192.0.2.1' };
 
@@ -35,6 +35,7 @@ export class TestSite {
       /** Of other domains. */
       migrations?: Migration[];
       version?: string;
+      rehearsal?: LinksOfRehearsal;
     } = {},
   ): Promise<TestSite> {
     const directory = options.directory ?? memoryDirectory('bascule-jump-');
@@ -53,6 +54,7 @@ export class TestSite {
       keysDir: join(directory, 'keys'),
       appliance: 'test',
       ...(options.version !== undefined && { version: options.version }),
+      ...(options.rehearsal !== undefined && { rehearsal: options.rehearsal }),
       log,
       userName: (id) => options.users?.[id],
       now: options.now,
@@ -60,6 +62,14 @@ export class TestSite {
     const server = createServer({ pauseOnConnect: true }, (socket) => jump.acceptLink(socket, new Uint8Array()));
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     return new TestSite({ directory, store, identity, jump, server });
+  }
+
+  /** A site on a scratch copy of this one, in a test of the standby. */
+  async rehearsal(rehearsal: LinksOfRehearsal): Promise<TestSite> {
+    const directory = memoryDirectory('bascule-rehearsal-');
+    cpSync(join(this.directory, 'keys'), join(directory, 'keys'), { recursive: true });
+    await this.store.snapshot(join(directory, 'site.db'));
+    return await TestSite.open({ directory, rehearsal });
   }
 
   /** A token for many enrolments, approved at once unless `approveEach`. */

@@ -102,6 +102,33 @@ test('data links: only with a client certificate of the site identity, over TLS 
   }
 });
 
+test('the door of a test of the standby answers the ALPN of such tests, and no other (wire 4.16)', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'bascule-door-'));
+  const identity = await SiteIdentity.open({ keysDir: directory });
+  const tls = await identity.issueLinkTls();
+  const alpn = 'bascule-rehearsal-data/1';
+  const door = new AgentDoor(() => {}, { alpn });
+  door.configure(tls);
+  const server = createServer({ pauseOnConnect: true }, (socket) => door.take(socket, new Uint8Array()));
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const good = await credentials(identity, CLIENT);
+  const dial = (offered: string[]) => {
+    const options = { host: '127.0.0.1', port, servername: 'link.bascule.internal', ca: tls.authority, ...good };
+    const createConnection = () => connectTls({ ...options, ALPNProtocols: offered });
+    return outcome(new WebSocket('wss://link.bascule.internal/data', { createConnection }));
+  };
+  try {
+    assert.equal(await dial([alpn]), 'open');
+    assert.match(await dial(['bascule-data/1']), /no application protocol/);
+    assert.equal(await dial([]), '404');
+  } finally {
+    server.close();
+    rmSync(directory, { recursive: true });
+  }
+});
+
 test('a data link resumes the TLS session that it had with the relay before, and no longer than its certificate is valid', async (t) => {
   const directory = mkdtempSync(join(tmpdir(), 'bascule-door-'));
   const identity = await SiteIdentity.open({ keysDir: directory });
