@@ -37,8 +37,10 @@ export class Establishing {
    * cannot be told at once, it is told as soon as it can be reached (`unfinished`). Throws `FAILOVER_CHECKS_FAILED`, `FAILOVER_ESTABLISH_BUSY`,
    * `FAILOVER_ESTABLISH_CANCELLED`, `PAIR_UNREACHABLE`; both sides stay as they were then.
    */
-  establish(context: Context, request: EstablishRequest): Promise<PairPeer> {
-    return this.#asking.establish(context, request);
+  async establish(context: Context, request: EstablishRequest): Promise<PairPeer> {
+    // What an earlier one has left to be told is told first, if the other side can be reached: nobody waits for the next look.
+    if (this.unfinished()?.side === 'asking') await this.settle();
+    return await this.#asking.establish(context, request);
   }
 
   /** Ends what is under way and not decided yet: `establish` throws then. False when there was nothing, or it was decided already. */
