@@ -1,5 +1,7 @@
 /** Two appliances that are hit by faults, and what must be true of them afterwards (I1 to I6). */
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { EstablishRequest, FailoverState } from '@bascule/protocol/api/failover.ts';
 import { ApiClient, ApiFailure } from './api-client.ts';
@@ -21,6 +23,9 @@ const BY_THEMSELVES_MS = 15_000;
 const STABLE_MS = 1000;
 /** A person who was refused tries again after so long. */
 const ASK_AGAIN_MS = 3000;
+
+/** The line of the log that goes with a gap. */
+const OUTPUT_MISSING = '"event":"session-output-missing"';
 
 type States = readonly [FailoverState, FailoverState];
 
@@ -136,6 +141,16 @@ export class PairFaultScene implements AsyncDisposable {
     }
   }
 
+  /** What either appliance said of output that no recording has (I2). */
+  outputMissing(): string[] {
+    return this.scene.sides.flatMap(({ appliance }) => {
+      const file = join(appliance.paths.logs, 'appliance.log');
+      return readFileSync(file, 'utf8')
+        .split('\n')
+        .filter((line) => line.includes(OUTPUT_MISSING));
+    });
+  }
+
   /** Keys of the session arrive again (I1). */
   async typesAgain(): Promise<void> {
     const { session } = this;
@@ -146,6 +161,7 @@ export class PairFaultScene implements AsyncDisposable {
       await delay(LOOK_INTERVAL_MS);
     }
     assert.deepEqual(session.differencesSoFar(), []);
+    assert.deepEqual(this.outputMissing(), [], 'the recording has a gap');
   }
 
   async #untilPair(): Promise<PairSide> {
