@@ -72,6 +72,7 @@ export class SimulatedClient {
   #told: ClientSettings['addresses'];
   #refused: Extract<ToClient, { kind: 'refused' }> | undefined;
   #wasSilent = false;
+  #wasReached = false;
   #link: ControlLink | undefined;
   #backOff = new BackOff(BACK_OFF_FIRST_MS, BACK_OFF_MAX_MS);
   #trialBackOff = new BackOff(BACK_OFF_FIRST_MS, TRIAL_BACK_OFF_MAX_MS);
@@ -149,7 +150,8 @@ export class SimulatedClient {
     }
     const refused = this.#refused;
     const isElsewhere = wasAccepted ? this.#wasSilent : refused === undefined || refused.elsewhere === true;
-    if (isElsewhere && this.#addresses.areSeveral && this.#addresses.failed()) return this.#pace.otherAddressMs(false);
+    if (isElsewhere && this.#addresses.areSeveral && this.#addresses.failed(this.#wasReached))
+      return this.#pace.otherAddressMs(false);
     if (refused?.retryAfterMs !== undefined) return refused.retryAfterMs * (0.5 + Math.random() / 2) + this.#backOff.next();
     if (comeBack !== undefined) return comeBack.afterMs + Math.random() * comeBack.withinMs;
     if (this.#software.trial) return this.#trialBackOff.next();
@@ -171,6 +173,7 @@ export class SimulatedClient {
       this.#session = undefined;
     }
     this.#wasSilent = this.#link?.wasSilent === true;
+    this.#wasReached = this.#link !== undefined && !this.#wasSilent;
     this.#link = undefined;
     clearTimeout(this.#proving);
     const wasAccepted = this.#connected;

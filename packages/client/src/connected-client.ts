@@ -97,6 +97,8 @@ export class ConnectedClient {
   #isCheckInOver = false;
   /** The last link was given up because nothing was heard. */
   #wasSilent = false;
+  /** Somebody answered the last dial, and went on answering. */
+  #wasReached = false;
   /** Since it was last accepted. */
   #fellSilent = false;
   #idleWaiters: (() => void)[] = [];
@@ -284,6 +286,7 @@ export class ConnectedClient {
       if (!this.#stopping.signal.aborted) this.#log.warn({ reason }, 'link-failed');
     }
     this.#wasSilent = this.#link?.wasSilent === true;
+    this.#wasReached = this.#link !== undefined && !this.#wasSilent;
     this.#fellSilent ||= this.#wasSilent;
     this.#link = undefined;
     this.#sessions.linkEnded();
@@ -461,10 +464,11 @@ export class ConnectedClient {
     const withSessions = this.#sessions.size > 0;
     const refused = this.#refused;
     const isElsewhere = accepted ? this.#wasSilent : refused === undefined || refused.elsewhere === true;
-    if (isElsewhere && this.#addresses.areSeveral && this.#addresses.failed()) return this.#pace.otherAddressMs(withSessions);
+    const goesOn = isElsewhere && this.#addresses.areSeveral && this.#addresses.failed(this.#wasReached);
+    if (goesOn) return this.#pace.otherAddressMs(withSessions);
     // One who is nowhere yet goes on looking for the sake of its sessions.
     const retryAfterMs = refused?.elsewhere === true && withSessions ? undefined : refused?.retryAfterMs;
-    return this.#pace.waitMs({ accepted, retryAfterMs, withSessions });
+    return Math.max(this.#pace.waitMs({ accepted, retryAfterMs, withSessions }), this.#addresses.restMs);
   }
 
   /** With several addresses a connection that is dead without a word is given up in seconds, and so is a dial. */

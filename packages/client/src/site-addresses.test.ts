@@ -24,13 +24,13 @@ const TOLD = [
 test('the addresses are tried in turn, each once, and the next round begins where the site was last', () => {
   const addresses = new SiteAddresses(OWN, () => TOLD);
   assert.equal(addresses.text, 'shared.example:443');
-  assert.deepEqual([addresses.failed(), addresses.text], [true, 'a.example:443']);
-  assert.deepEqual([addresses.failed(), addresses.text], [true, 'b.example:8443']);
+  assert.deepEqual([addresses.failed(true), addresses.text], [true, 'a.example:443']);
+  assert.deepEqual([addresses.failed(true), addresses.text], [true, 'b.example:8443']);
   assert.equal(addresses.accepted(), false, 'it was nowhere before');
-  assert.deepEqual([addresses.failed(), addresses.text], [true, 'shared.example:443']);
-  assert.deepEqual([addresses.failed(), addresses.text], [true, 'a.example:443']);
-  assert.deepEqual([addresses.failed(), addresses.text], [false, 'b.example:8443'], 'all were tried');
-  addresses.failed();
+  assert.deepEqual([addresses.failed(true), addresses.text], [true, 'shared.example:443']);
+  assert.deepEqual([addresses.failed(true), addresses.text], [true, 'a.example:443']);
+  assert.deepEqual([addresses.failed(true), addresses.text], [false, 'b.example:8443'], 'all were tried');
+  addresses.failed(true);
   assert.equal(addresses.accepted(), true, 'it has moved');
   assert.equal(addresses.accepted(), false);
 });
@@ -46,7 +46,7 @@ test('a client with sessions does not wait long for an address, unless none of t
   assert.equal(addresses.dialLimitMs(true), 750);
   const round = (tookMs: number) => {
     nowMs += tookMs;
-    for (const _address of TOLD) addresses.failed();
+    for (const _address of TOLD) addresses.failed(true);
   };
   round(100);
   assert.equal(addresses.dialLimitMs(true), 750, 'all refused at once');
@@ -61,14 +61,60 @@ test('a client with sessions does not wait long for an address, unless none of t
   assert.equal(addresses.dialLimitMs(true), 750);
 });
 
+test('an address where nobody answers rests while the others are tried, longer each time, and never for good', () => {
+  let nowMs = 0;
+  const addresses = new SiteAddresses(
+    { ...OWN, host: 'shared.example' },
+    () => TOLD,
+    () => nowMs,
+  );
+  const dialled: Record<string, number[]> = {};
+  /** Of the client's tries for a minute, each 20 ms after the one before: only `b.example` answers, and takes nobody. */
+  while (nowMs < 60_000) {
+    (dialled[addresses.text] ??= []).push(nowMs);
+    nowMs += 20;
+    if (!addresses.failed(addresses.text === 'b.example:8443')) nowMs += Math.max(100, addresses.restMs);
+  }
+  const [dead, alive] = [dialled['shared.example:443']!, dialled['b.example:8443']!];
+  assert.ok(alive.length > 300, `the one that answers is asked as before: ${alive.length}`);
+  const pauses = dead.slice(1).map((atMs, index) => atMs - dead[index]!);
+  assert.ok(pauses[0]! >= 125 && pauses[0]! < 400, `${pauses}`);
+  assert.ok(
+    pauses.slice(4).every((pauseMs) => pauseMs >= 1000 && pauseMs < 2300),
+    `${pauses}`,
+  );
+  assert.ok(dialled['a.example:443']!.length < 70);
+  addresses.accepted();
+  for (const _address of TOLD) addresses.failed(false);
+  assert.ok(addresses.restMs > 0 && addresses.restMs <= 250, 'it was taken since: from the beginning');
+});
+
+test('when nobody answers anywhere, the one that has rested longest is next', () => {
+  let nowMs = 0;
+  const addresses = new SiteAddresses(
+    OWN,
+    () => TOLD,
+    () => nowMs,
+  );
+  const dials: string[] = [];
+  for (let dial = 0; dial < 200; dial += 1) {
+    dials.push(addresses.text);
+    nowMs += 1;
+    addresses.failed(false);
+    nowMs += addresses.restMs;
+  }
+  assert.ok(nowMs > 200 * 400, `${nowMs} ms for 200 dials to three addresses`);
+  for (const { host, port } of TOLD) assert.ok(dials.filter((text) => text === `${host}:${port}`).length > 50);
+});
+
 test('a client that was told of nothing dials what it was configured with; it never forgets that', () => {
   let told: typeof TOLD | undefined;
   const addresses = new SiteAddresses({ ...OWN, proxy: { host: 'p', port: 1, authorization: undefined } }, () => told);
-  assert.deepEqual([addresses.areSeveral, addresses.dialLimitMs(true), addresses.failed()], [false, undefined, false]);
+  assert.deepEqual([addresses.areSeveral, addresses.dialLimitMs(true), addresses.failed(true)], [false, undefined, false]);
   assert.equal(addresses.now.proxy?.host, 'p');
   told = [{ host: 'elsewhere.example', port: 443 }];
-  assert.deepEqual([addresses.areSeveral, addresses.failed(), addresses.text], [true, true, 'elsewhere.example:443']);
-  assert.deepEqual([addresses.failed(), addresses.text], [false, 'a.example:443']);
+  assert.deepEqual([addresses.areSeveral, addresses.failed(true), addresses.text], [true, true, 'elsewhere.example:443']);
+  assert.deepEqual([addresses.failed(true), addresses.text], [false, 'a.example:443']);
 });
 
 let site: TestSite;

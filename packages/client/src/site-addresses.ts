@@ -6,12 +6,16 @@ const SHARED_DIAL_LIMIT_MS = 6_000;
 /** The same in the first round of a client with sessions: one that hangs accepts a connection, and says nothing. Each further round allows more, for links and machines that are slow. */
 const HURRIED_DIAL_LIMIT_MS = 750;
 const HURRIED_GROWTH = 1.5;
+/** An address where nobody answered is left alone for so long, and twice as long each time after it; less at random, so that those who lost it together do not come together. */
+const REST_FIRST_MS = 250;
+const REST_MAX_MS = 2_000;
+const REST_JITTER = 0.5;
 
 type Address = NonNullable<ClientSettings['addresses']>[number];
 
 /**
  * Where the site may be: what the site has told, and what was configured. One address is dialled until it fails; then the others in turn, each once, before the client
- * pauses. A client that knows one address only dials that.
+ * pauses. One where nobody answered rests: the others are tried meanwhile. A client that knows one address only dials that.
  */
 export class SiteAddresses {
   readonly #configured: DialTarget;
@@ -20,6 +24,8 @@ export class SiteAddresses {
   /** Where the site last took this client. */
   #good: Address | undefined;
   readonly #failed = new Set<string>();
+  /** Where nobody answered, since the site last took this client. */
+  readonly #resting = new Map<string, { untilMs: number; times: number }>();
   readonly #clock: () => number;
   /** In which nobody took the client, and somebody did not answer. */
   #slowRounds = 0;
@@ -57,12 +63,14 @@ export class SiteAddresses {
     return Math.min(SHARED_DIAL_LIMIT_MS, Math.round(HURRIED_DIAL_LIMIT_MS * HURRIED_GROWTH ** this.#slowRounds));
   }
 
-  /** Nobody took the client here: whether there is another address that was not tried since the last pause; it is the next. */
-  failed(): boolean {
+  /** Nobody took the client here (`wasReached`: somebody answered, and did not take it): whether there is another address to be tried before the next pause; it is the next. */
+  failed(wasReached: boolean): boolean {
     this.#failed.add(textOf(this.#now));
-    const all = this.#all();
-    const next = all.find((address) => !this.#failed.has(textOf(address)));
-    this.#now = next ?? this.#first(all);
+    if (wasReached) this.#resting.delete(textOf(this.#now));
+    else this.#rest(textOf(this.#now));
+    const awake = this.#all().filter((address) => this.#restMs(address) === 0);
+    const next = awake.find((address) => !this.#failed.has(textOf(address)));
+    this.#now = next ?? (awake.length > 0 ? this.#first(awake) : this.#firstAwake());
     if (next === undefined) {
       this.#failed.clear();
       this.#endRound();
@@ -73,11 +81,34 @@ export class SiteAddresses {
   /** The site took the client here; whether that is elsewhere than the last time. */
   accepted(): boolean {
     this.#failed.clear();
+    this.#resting.clear();
     this.#slowRounds = 0;
     this.#roundAtMs = this.#clock();
     const hasMoved = this.#good !== undefined && textOf(this.#good) !== textOf(this.#now);
     this.#good = this.#now;
     return hasMoved;
+  }
+
+  /** How long the address that is next is still left alone. */
+  get restMs(): number {
+    return this.#restMs(this.#now);
+  }
+
+  #rest(text: string): void {
+    const times = this.#resting.get(text)?.times ?? 0;
+    const mostMs = Math.min(REST_MAX_MS, REST_FIRST_MS * 2 ** times);
+    const untilMs = this.#clock() + mostMs * (1 - REST_JITTER * Math.random());
+    this.#resting.set(text, { untilMs, times: Math.min(times + 1, 30) });
+  }
+
+  #restMs(address: Address): number {
+    const resting = this.#resting.get(textOf(address));
+    return resting === undefined ? 0 : Math.max(0, resting.untilMs - this.#clock());
+  }
+
+  /** Of those that rest all. */
+  #firstAwake(): Address {
+    return this.#all().reduce((first, address) => (this.#restMs(address) < this.#restMs(first) ? address : first));
   }
 
   /** Addresses that refuse at once need no more time. */
