@@ -92,7 +92,9 @@ describe('packages of base and site', { concurrency: false }, () => {
       assert.ok(!existsSync(join(folder, 'apps', 'boot')), 'boot is never part of a package');
       // Without arguments each program loads all it imports, and then says what is missing.
       const programs =
-        kind === 'base' ? ['base/src/main.ts'] : ['site/src/main.ts', 'site/src/relay-main.ts', 'jump-client/src/main.ts'];
+        kind === 'base'
+          ? ['base/src/main.ts']
+          : ['site/src/main.ts', 'site/src/relay-main.ts', 'site/src/rehearsal-main.ts', 'jump-client/src/main.ts'];
       for (const program of programs) {
         const run = spawnSync(process.execPath, [join(folder, 'apps', program)], { encoding: 'utf8', cwd: '/', timeout: 20_000 });
         assert.notEqual(run.status, 0);

@@ -1,7 +1,6 @@
 /** Site main's end of the program that serves (or collects) the scratch copy: a process of its own, so that nothing it does or meets touches the standby (docs/decisions/0251). */
 import { fork, type ChildProcess } from 'node:child_process';
 import type { Socket } from 'node:net';
-import { constants, setPriority } from 'node:os';
 import { join } from 'node:path';
 import { AppError } from '@bascule/errors/app-error.ts';
 import type { Log } from '@bascule/log/log.ts';
@@ -10,8 +9,8 @@ import { fromRehearsal, type FromRehearsal, type RehearsalStart, type ToRehearsa
 const PROGRAM = join(import.meta.dirname, '..', 'rehearsal-main.ts');
 /** The heap of the program; it dies above it, and the standby does not notice. */
 export const REHEARSAL_HEAP_MAX_MIB = 1024;
-/** The standby's own work goes first. */
-const NICENESS = constants.priority.PRIORITY_BELOW_NORMAL;
+/** Clients' connections that the program has not taken yet; whoever comes above it is cut, and comes back. */
+const LINKS_WAITING_MAX = 64;
 /** An orderly end: sessions get their last output, recordings their last frame. */
 const END_LIMIT_MS = 6000;
 /** `TestSession` takes no longer, with the wait for its client. */
@@ -40,6 +39,7 @@ export class RehearsalChild {
   #isReady = false;
   #isEnding = false;
   #nonce = 0;
+  #linksWaiting = 0;
 
   constructor(options: RehearsalChildOptions) {
     this.#options = options;
@@ -55,7 +55,6 @@ export class RehearsalChild {
     this.#child.on('error', (error) => options.log.warn({ err: error.message }, 'rehearsal.channel-error'));
     this.#child.once('exit', (code, signal) => this.#gone(code, signal));
     if (this.#child.pid === undefined) this.#gone(null, null);
-    else this.#giveWay(this.#child.pid);
   }
 
   /** Resolves when it listens. Rejects with `REHEARSAL_FAILED`, which says why, when it cannot, or not within `limitMs`. */
@@ -70,9 +69,14 @@ export class RehearsalChild {
 
   /** Hands on a client's connection, unopened. */
   sendLink(socket: Socket, head: Uint8Array, alpn: Extract<ToRehearsal, { kind: 'link' }>['alpn']): void {
-    if (!this.#isReady || this.#isEnding || !this.#child.connected) return void socket.destroy();
+    const isFull = this.#linksWaiting >= LINKS_WAITING_MAX;
+    if (!this.#isReady || this.#isEnding || isFull || !this.#child.connected) return void socket.destroy();
     const message: ToRehearsal = { kind: 'link', head: new Uint8Array(head), alpn };
-    this.#child.send(message, socket, {}, (error) => error && socket.destroy());
+    this.#linksWaiting += 1;
+    this.#child.send(message, socket, {}, (error) => {
+      this.#linksWaiting -= 1;
+      if (error) socket.destroy();
+    });
   }
 
   /** A real session on one of the chosen clients that are linked; its outcome. Never rejects. */
@@ -157,14 +161,6 @@ export class RehearsalChild {
     for (const [nonce, resolve] of this.#tests) resolve({ kind: 'test-session-done', nonce, outcome: 'failed', error });
     this.#exited.resolve();
     if (this.#isReady && !this.#isEnding) this.#options.gone(why);
-  }
-
-  #giveWay(pid: number): void {
-    try {
-      setPriority(pid, NICENESS);
-    } catch (error) {
-      this.#options.log.debug({ err: error }, 'rehearsal.priority-not-set');
-    }
   }
 }
 

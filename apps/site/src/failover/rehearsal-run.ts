@@ -30,7 +30,8 @@ export interface RunOptions {
 export class RehearsalRun {
   readonly order: RunOrder;
   readonly startedAtMs: number;
-  readonly endsAtMs: number;
+  /** Counted from the moment at which the copy is there. */
+  endsAtMs: number;
   state: 'preparing' | 'open' | 'ending' = 'preparing';
   /** Why it ends. */
   reason = '';
@@ -80,7 +81,7 @@ export class RehearsalRun {
   }
 
   /** Makes the copy and opens it. Rejects with what is wrong; when it was ended meanwhile too. Its figures. */
-  async prepare({ config, database }: PairParts): Promise<{ openMs: number; migrations: number }> {
+  async prepare({ config, database, now }: PairParts): Promise<{ openMs: number; migrations: number }> {
     await this.step('copy', 'A scratch copy of the site is made', async () => {
       const { store } = database;
       if (store === undefined) throw new Error('there is no copy of the site any more');
@@ -89,6 +90,7 @@ export class RehearsalRun {
     });
     return await this.step('open', 'The copy opens as a site, and its migrations apply', async () => {
       if (this.isEnding) throw new Error(this.reason);
+      this.endsAtMs = now() + this.order.lifeMs;
       const child = new RehearsalChild({
         start: this.#start(scratchStart(config, this.order.names)),
         log: this.#options.log,

@@ -10,7 +10,6 @@ import { acceptWithPreamble } from '@bascule/wire/preamble.ts';
 import { endCopiedSessions, lastRowNumber } from '../access-session/access-session-store.ts';
 import { Site } from '../compose.ts';
 import { completeConfig, type SiteConfig } from '../config/config.ts';
-import type { TestSessionResult } from '../life/test-session.ts';
 import { openRelayDoors, type RelayDoors } from '../relay/relay-doors.ts';
 import { scratchOpened } from './rehearsal-events.ts';
 
@@ -73,7 +72,7 @@ export class ScratchSite {
     else this.site.acceptLink(socket, head);
   }
 
-  async testSession(): Promise<TestSessionResult> {
+  async testSession(): ReturnType<Site['testSession']> {
     return await this.site.testSession();
   }
 

@@ -29,7 +29,7 @@ import { RehearsalTunnels } from './rehearsal-tunnels.ts';
 
 /** A change of roles waits so long for the end of the test's program, which is killed. */
 export const REHEARSAL_CUT_LIMIT_MS = 500;
-const ROLES_CHANGED = 'The roles of the two appliances change.';
+const ROLES_CHANGED = 'The roles of the two appliances change, or what the standby holds is exchanged.';
 
 export type OrderOf<K extends RehearsalOrder['kind']> = Extract<RehearsalOrder, { kind: K }>;
 /** What the primary orders; the rest a backup asks of it. */
@@ -260,6 +260,8 @@ export class Rehearsal {
 
   #settle(work: () => Promise<void>): void {
     this.#settling = this.#settling.then(work).catch((error: unknown) => {
+      // The next start goes on with it.
+      if (this.#isClosed) return;
       this.#options.log.error({ err: error }, 'failover.rehearsal-not-settled');
       this.#options.ended(`What is to be kept of a test could not be archived: ${messageOf(error)}`);
       eraseScratchKeys(this.#parts.config);
@@ -277,7 +279,7 @@ export class Rehearsal {
         const { rehearsal } = run.order;
         writeRehearsal(records.store, copyTestStopped({ rehearsal, reason: run.reason }), record);
         await keepAndErase(this.#parts, record);
-      } else eraseScratch(config);
+      } else if (this.#unsettled() === undefined) eraseScratch(config);
       const failedStep = run.steps.find(({ outcome }) => outcome === 'failed');
       if (run.hasFailed || failedStep !== undefined) this.#options.ended(run.hasFailed ? run.reason : failedStep?.text);
       else if (run.wasOpened) this.#options.ended(undefined);
