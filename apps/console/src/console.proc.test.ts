@@ -112,6 +112,7 @@ test('every key arrives once and in order across SIGKILL of the site and of base
 });
 
 test('the far shell’s exit code is given back, its size follows the terminal, and UTF-8 goes both ways', async () => {
+  await person.onlineItem('alphabet');
   using shell = console.open(['jump', 'alphabet']);
   await shell.untilPrompt();
   shell.resize(101, 33);

@@ -25,11 +25,16 @@ export class ScriptedRelay {
   text = '';
   sizes: string[] = [];
   exit: { code: number; signal: number } | undefined;
+  /** Bytes of input that were not confirmed when the exit came. */
+  unconfirmedAtExit: number | undefined;
   #server: HttpsServer;
   #parser = new RecordParser((type, payload) => {
     if (type === OutputRecord.data) this.text += Buffer.from(payload).toString('latin1');
     else if (type === OutputRecord.resized) this.sizes.push(Object.values(decodeSize(payload)).join('x'));
-    else if (type === OutputRecord.exit) this.exit = decodeExit(payload);
+    else if (type === OutputRecord.exit) {
+      this.exit = decodeExit(payload);
+      this.unconfirmedAtExit = this.#inputOffset - (this.acks.at(-1) ?? 0);
+    }
   });
   #wake: (() => void)[] = [];
 

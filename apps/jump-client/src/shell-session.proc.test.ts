@@ -115,6 +115,7 @@ test(
     assert.match(relay.text, /43 132/);
     assert.deepEqual(relay.sizes, ['132x43']);
     assert.deepEqual(relay.exit, { code: 7, signal: 0 });
+    assert.equal(relay.unconfirmedAtExit, 0, 'what the process got is confirmed before it is said to be gone');
     site.jump.sendToClient(clientId, { kind: 'session-forget', session });
   },
 );

@@ -197,6 +197,8 @@ export class ShellSession {
   #onExited(code: number, signal: number): void {
     clearTimeout(this.#killTimer);
     this.#exited = true;
+    // Behind the exit the session is over, and nobody hears what its process still got.
+    this.#acknowledgeInput();
     this.#append(encodeExit(code, signal));
     this.#log.info({ exitCode: code, signal }, 'session-exited');
     for (const listener of this.#onExit.splice(0)) listener();
@@ -284,11 +286,14 @@ export class ShellSession {
   /** Not at once: the echo of a keystroke is on its way, and an acknowledgement before it would delay it at every hop. */
   #acknowledgeSoon(origin: string, received: number): void {
     this.#unacknowledgedInput.set(origin, received);
-    this.#inputAckTimer ??= setTimeout(() => {
-      this.#inputAckTimer = undefined;
-      for (const [each, bytes] of this.#unacknowledgedInput) this.#link?.inputAck(each, bytes);
-      this.#unacknowledgedInput.clear();
-    }, INPUT_ACK_DELAY_MS);
+    this.#inputAckTimer ??= setTimeout(() => this.#acknowledgeInput(), INPUT_ACK_DELAY_MS);
+  }
+
+  #acknowledgeInput(): void {
+    clearTimeout(this.#inputAckTimer);
+    this.#inputAckTimer = undefined;
+    for (const [origin, bytes] of this.#unacknowledgedInput) this.#link?.inputAck(origin, bytes);
+    this.#unacknowledgedInput.clear();
   }
 
   #parserOf(origin: string): RecordParser {

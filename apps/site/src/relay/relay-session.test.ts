@@ -7,7 +7,7 @@ import type { WebSocket } from 'ws';
 import type { FromRelay } from '@bascule/protocol/relay-control.ts';
 import { RecordingWriter } from '@bascule/recording/writer.ts';
 import { decodeFrame, encodeInput, encodeOutput, FrameType, type Frame } from '@bascule/wire/frames.ts';
-import { encodeRecord, OutputRecord } from '@bascule/wire/records.ts';
+import { encodeExit, encodeRecord, OutputRecord } from '@bascule/wire/records.ts';
 import { FrameLink } from './frame-link.ts';
 import { LiveRecording, LiveRecordings } from './live-recordings.ts';
 import { OutputTrack } from './output-track.ts';
@@ -82,8 +82,17 @@ class Bench {
   }
 
   say(text: string): void {
-    const message = Buffer.from(encodeOutput(this.#at, 1, data(text)));
-    this.#at += data(text).length;
+    this.#output(data(text));
+  }
+
+  /** The far process is gone, by a signal. */
+  exit(): void {
+    this.#output(encodeExit(-1, 1));
+  }
+
+  #output(record: Uint8Array): void {
+    const message = Buffer.from(encodeOutput(this.#at, 1, record));
+    this.#at += record.length;
     this.session.agentFrame(this.agent, decodeFrame(message), message);
   }
 
@@ -186,4 +195,15 @@ test('what waits for an agent that does not read is limited over all origins; wh
     bench.session.check(Date.now());
     await until(() => frames.at(-1)?.type === FrameType.inputAck, 'the INPUT_ACK from which the viewer goes on');
     assert.deepEqual(notices().at(-1), { kind: 'agent', connected: true });
+  }));
+
+test('what main asked for is the reason of the end, also when the process that it had stopped is heard of first', () =>
+  withBench(async (bench) => {
+    const { session, messages } = bench;
+    bench.say('ready');
+    bench.exit();
+    setImmediate(() => session.end('user-disabled', 5000));
+    await until(() => messages.some(({ kind }) => kind === 'session-ended'), 'the end');
+    const ended = messages.find((message) => message.kind === 'session-ended');
+    assert.deepEqual([ended?.reason, ended?.exitCode], ['user-disabled', null]);
   }));

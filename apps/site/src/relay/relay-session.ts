@@ -210,6 +210,7 @@ export class RelaySession {
     if (frame.type === FrameType.output) this.#output(frame.offset, frame.timeUs, frame.bytes, message);
     else if (frame.type === FrameType.inputAck) this.#inputAck(frame.origin, frame.offset, message);
     else if (frame.type !== FrameType.drained) throw new WireError(`type: an agent does not send 0x${frame.type.toString(16)}`);
+    else if (this.#options.track.exit !== undefined) return;
     else if (!this.#endRequested) throw new WireError('DRAINED: before EXIT');
     else this.#finish(this.#endRequested, null);
   }
@@ -242,8 +243,11 @@ export class RelaySession {
     else if (fileBytes + this.#recorder.waitingBytes > this.#limits.recordingMaxBytes) this.#finish(EndReason.limitReached, null);
   }
 
+  /** Main tells the relay first that it ends a session: what it has written by now is read before the process counts as gone by itself. */
   #exited(exit: { code: number; signal: number }): void {
-    this.#finish(this.#endRequested ?? EndReason.processExited, exit.code < 0 ? null : exit.code);
+    const finish = () => this.#finish(this.#endRequested ?? EndReason.processExited, exit.code < 0 ? null : exit.code);
+    // The second comes after everything that was there to be read.
+    setImmediate(() => setImmediate(finish));
   }
 
   #inputAck(origin: string, offset: number, message: Buffer): void {
