@@ -4,6 +4,7 @@ import type { Failover } from './failover.ts';
 import { apartOf, copyOf, exposureOf, peerSideOf, sideOf } from './pair-figures.ts';
 import type { Pair } from './pair.ts';
 import { alarms, archives, roleChanges } from './pair-store.ts';
+import { rehearsalStateOf } from './rehearsal-guide-state.ts';
 
 export function failoverStateOf(failover: Failover, pair: Pair, conflict: PairConflict | null): FailoverState {
   const { records, watch, now, config } = pair.parts;
@@ -24,10 +25,7 @@ export function failoverStateOf(failover: Failover, pair: Pair, conflict: PairCo
     alarms: alarms(records.store),
     conflict,
     witness: pair.lease.state(),
-    rehearsal: {
-      ...((failover.serves ? failover.guide.state : undefined) ?? failover.rehearsal.state),
-      canBegin: failover.guide.canBegin,
-    },
+    rehearsal: rehearsalStateOf(failover),
     roles: roleChanges(records.store),
     archives: archives(records.store),
     sharedName: config.publicHost,
