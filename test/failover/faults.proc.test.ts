@@ -183,6 +183,8 @@ function faultsOf(mode: (typeof MODES)[number]): void {
     await prepare(fault.operation);
     if (fault.kind === 'network') await breakNetwork(fault.network, fault.operation);
     else {
+      // A swap that would leave output behind is refused: then its steps are not reached.
+      if (fault.kind === 'step' && fault.operation === 'swap') await begun.scene.caughtUp(primary);
       if (fault.kind === 'step') begun.faults.arm(fault.point);
       const operating = operate(fault.operation);
       if (fault.kind === 'step') await begun.faults.untilFired();

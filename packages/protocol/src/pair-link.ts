@@ -144,8 +144,13 @@ export type FromFollower = z.infer<typeof fromFollower>;
 
 /** POST `/role`: one side tells the other what to become. Checked against the signed statement; idempotent by epoch. */
 export const roleOrder = z.discriminatedUnion('kind', [
-  /** To the primary: stop writing, send what is left, sign the statement that hands the epoch over. */
-  z.object({ kind: z.literal('hand-over'), by: z.string().max(200), toEpoch: z.number().int().positive() }),
+  /** To the primary: stop writing, send what is left, sign the statement that hands the epoch over. `pullFirst` false: also while output of sessions is on its disk alone. */
+  z.object({
+    kind: z.literal('hand-over'),
+    by: z.string().max(200),
+    toEpoch: z.number().int().positive(),
+    pullFirst: z.boolean().optional(),
+  }),
   z.object({ kind: z.literal('become-backup'), statement: signedStatement, by: z.string().max(200) }),
   z.object({
     kind: z.literal('become-primary'),

@@ -72,6 +72,13 @@ export function roleUnfit(message: string): AppError {
   return new AppError('conflict', 'FAILOVER_ROLE_UNFIT', message);
 }
 
+/** The recordings of running sessions would miss something after a swap, and nothing is wrong but the time (I2). */
+export function outputExposed(bytes: number, appliance: string): AppError {
+  return roleUnfit(
+    `${bytes} bytes of the output of running sessions are on ${appliance} alone, and would be missing in their recordings: try again when the other appliance has them, or become primary without pulling first.`,
+  );
+}
+
 export function busy(what: string): AppError {
   return new AppError(
     'conflict',

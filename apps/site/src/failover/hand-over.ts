@@ -31,8 +31,8 @@ export class HandOver {
     this.#parts = options.parts;
   }
 
-  /** The side that has the site: writes no more, sends the rest, and signs it over. */
-  async give(by: string, toEpoch: number): Promise<RoleAnswer> {
+  /** The side that has the site: writes no more, sends the rest, and signs it over. `mayLeaveOutput`: also when output of sessions is on the disk here alone. */
+  async give(by: string, toEpoch: number, { mayLeaveOutput = false } = {}): Promise<RoleAnswer> {
     const { records, serving, database, gate, statements, config, now, source } = this.#parts;
     const { change, exclusive, lease, holdWriting, highestEpoch, settling } = this.#options;
     const { peer, self } = records;
@@ -50,8 +50,12 @@ export class HandOver {
       if (store === undefined) throw errors.noCopyYet();
       step('ending');
       await faultPoint('swap/ending');
+      const exposedBytes = await settling.begin();
+      if (exposedBytes > 0 && !mayLeaveOutput) {
+        settling.end();
+        throw errors.outputExposed(exposedBytes, config.applianceName);
+      }
       try {
-        await settling.begin();
         await serving.stop();
         holdWriting(true);
         await faultPoint('swap/stopped');

@@ -40,9 +40,12 @@ test('what the relay said before it heard of the order, and what comes after it 
   await waiting;
 });
 
-test('a relay that copies nothing, or does not come to an end, does not keep the roles from being swapped', async () => {
-  await new RelaySettling({ copy: () => undefined, changed: () => assert.fail('nobody is told') }).begin();
+test('a relay that copies nothing, says nothing, or does not come to an end', async () => {
+  const none = new RelaySettling({ copy: () => undefined, changed: () => assert.fail('nobody is told') });
+  assert.equal(await none.begin(), 0);
   const settling = new RelaySettling({ copy: () => said(1), changed: () => undefined, limitMs: 60 });
-  await settling.begin();
+  assert.equal(await settling.begin(), 1, 'it says what would be missing');
   assert.ok(settling.isOn);
+  const silent = said(1);
+  assert.equal(await new RelaySettling({ copy: () => silent, changed: () => undefined, limitMs: 60 }).begin(), 0);
 });

@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { FromRelay } from '@bascule/protocol/relay-control.ts';
 
-/** What is only on one side before a planned swap goes over within this; the swap goes on all the same, and what does not come is a gap that the recording names. */
-export const SETTLE_LIMIT_MS = 5000;
+/** What is only on one side before a planned swap goes over within this, or the swap waits for another time. Below what the other side waits for the answer. */
+export const SETTLE_LIMIT_MS = 15_000;
 const LOOK_INTERVAL_MS = 20;
 
 type RelayCopy = Extract<FromRelay, { kind: 'pair-copy' }>;
@@ -32,18 +32,24 @@ export class RelaySettling {
     return this.#isOn;
   }
 
-  /** Resolves when the other side has all output, or after a while; `end` is to be called then. Never rejects. */
-  async begin(): Promise<void> {
+  /**
+   * Resolves with 0 when the other side has all output, and else after a while with how many bytes it lacks that no client has either; `end` is to be called then. A relay that says
+   * nothing is not waited for longer than that. Never rejects.
+   */
+  async begin(): Promise<number> {
     const { copy, changed, limitMs = SETTLE_LIMIT_MS } = this.#options;
     const before = copy();
-    if (before === undefined) return;
+    if (before === undefined) return 0;
     this.#isOn = true;
     changed();
-    const endMs = performance.now() + limitMs;
-    for (let said = copy(); performance.now() < endMs; said = copy()) {
-      if (said !== before && said?.exposedBytes === 0 && hasHeard(said)) return;
+    // Looks are counted, not time: a machine that hung meanwhile has not waited.
+    for (let looks = Math.ceil(limitMs / LOOK_INTERVAL_MS); looks > 0; looks -= 1) {
+      const said = copy();
+      if (said !== before && said?.exposedBytes === 0 && hasHeard(said)) return 0;
       await delay(LOOK_INTERVAL_MS);
     }
+    const last = copy();
+    return last === before ? 0 : (last?.exposedBytes ?? 0);
   }
 
   /** The swap is done, or was given up. */

@@ -90,7 +90,7 @@ export class Roles {
     const by = context.actor.name;
     await this.#options.exclusive.run('become-primary', async (step) => {
       if (this.#parts.watch.isReachable && this.#isPeerServing())
-        await this.handOver.takeOver(context, by, step, (order) => this.order(order));
+        await this.handOver.takeOver(context, by, step, (order) => this.order({ ...order, pullFirst: request.pullFirst }));
       else await this.#force(context, by, step);
     });
   }
@@ -295,7 +295,7 @@ export class Roles {
     if (order.kind !== 'break' && !isAgain) checkTrusted(this.#parts.records);
     switch (order.kind) {
       case 'hand-over':
-        return await this.handOver.give(by, order.toEpoch);
+        return await this.handOver.give(by, order.toEpoch, { mayLeaveOutput: order.pullFirst === false });
       case 'become-primary': {
         if (order.isFix === true) {
           if (records.serves) return { ok: true, role: records.self.role };

@@ -91,7 +91,11 @@ export class PairData {
     const before = this.#order;
     this.#order = order;
     const isSame = relationOf(before) === relationOf(order);
-    this.#turn = this.#turn.then(() => this.#apply(order, isSame)).catch((error: unknown) => this.#failed(error));
+    this.#turn = this.#turn
+      .then(() => this.#apply(order, isSame))
+      // Whoever ordered it waits for what comes of it (relay-settling).
+      .then(() => this.tell())
+      .catch((error: unknown) => this.#failed(error));
     this.#options.changed();
   }
 
