@@ -37,7 +37,7 @@ export async function keepAndErase(parts: PairParts, record: RehearsalRecord): P
     if (folder === null || archive === null) return;
     addArchive(tx, { id: archive, atMs: now(), reason: REASON, folder, bytes: kept.bytes, changes: kept.changes });
   });
-  eraseScratch(config);
+  await eraseScratch(config);
   return last;
 }
 

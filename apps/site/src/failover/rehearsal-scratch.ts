@@ -1,5 +1,6 @@
 /** The scratch copy of a test of the standby (B133): a folder beside the site's, made anew for each test, and erased after it (docs/decisions/0250). */
 import { copyFileSync, existsSync, mkdirSync, rmSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { sitePaths } from '@bascule/core/home.ts';
 import type { SiteStart } from '@bascule/protocol/base-site.ts';
@@ -49,11 +50,12 @@ export function eraseScratchKeys({ paths }: SiteConfig): void {
 }
 
 /** Removes everything of a scratch copy: keys first, so that a cut in the middle leaves none. */
-export function eraseScratch(config: SiteConfig): void {
+export async function eraseScratch(config: SiteConfig): Promise<void> {
   const { rehearsal, run } = config.paths;
   eraseScratchKeys(config);
-  rmSync(rehearsal, { recursive: true, force: true });
-  rmSync(join(run, RUN_FOLDER), { recursive: true, force: true });
+  // The database may be large: whoever serves here does not wait for it.
+  await rm(rehearsal, { recursive: true, force: true });
+  await rm(join(run, RUN_FOLDER), { recursive: true, force: true });
 }
 
 /** How a program opens the scratch copy: as base would start a site on it, under the names by which people reach the primary. */

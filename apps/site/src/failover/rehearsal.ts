@@ -279,7 +279,7 @@ export class Rehearsal {
         const { rehearsal } = run.order;
         writeRehearsal(records.store, copyTestStopped({ rehearsal, reason: run.reason }), record);
         await keepAndErase(this.#parts, record);
-      } else if (this.#unsettled() === undefined) eraseScratch(config);
+      } else if (this.#unsettled() === undefined) await eraseScratch(config);
       const failedStep = run.steps.find(({ outcome }) => outcome === 'failed');
       if (run.hasFailed || failedStep !== undefined) this.#options.ended(run.hasFailed ? run.reason : failedStep?.text);
       else if (run.wasOpened) this.#options.ended(undefined);
@@ -293,7 +293,7 @@ export class Rehearsal {
   /** What a cut, or a full disk, left of a test before. */
   async #settleLeft(): Promise<void> {
     const left = this.#unsettled();
-    if (left === undefined) return eraseScratch(this.#parts.config);
+    if (left === undefined) return await eraseScratch(this.#parts.config);
     await keepAndErase(this.#parts, { ...left, state: 'ending', reason: left.reason ?? 'The standby was started again.' });
   }
 
