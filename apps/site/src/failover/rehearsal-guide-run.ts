@@ -230,7 +230,7 @@ export class RehearsalRun {
   /** Between two looks; a test that is over needs no more. */
   async #pause(ms: number): Promise<void> {
     const endMs = performance.now() + ms;
-    while (!this.#isOver && performance.now() < endMs) await this.#nextNews(endMs - performance.now());
+    while (!this.#isOver && performance.now() < endMs) await this.#nextNews(Math.max(0, endMs - performance.now()));
   }
 
   #heard(report: RehearsalReport): void {
