@@ -104,6 +104,8 @@ export const toRelay = z.discriminatedUnion('kind', [
   z.object({
     kind: z.literal('pair'),
     role: z.enum(['none', 'source', 'follower']),
+    /** False: sessions go on at the other side, and their clients are told nothing more from here; a follower's always. */
+    isServing: z.boolean().optional(),
     /** The pair key and its certificate, PEM, and the SHA-256 of the peer's key. */
     key: z.string().optional(),
     certificate: z.string().optional(),

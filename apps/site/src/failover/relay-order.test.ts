@@ -17,6 +17,8 @@ test(
     assert.deepEqual([one.role, ...roles()], ['single', 'source', 'follower']);
     assert.equal(relayOrder(one.pair).mode, 'async', 'nobody waits for a side that may be away for hours');
     await one.pair.roles.breakUp(ADA);
-    assert.equal(relayOrder(one.pair).role, 'none');
+    assert.deepEqual(relayOrder(one.pair), { kind: 'pair', role: 'none' });
+    await other.pair.roles.breakUp(ADA);
+    assert.deepEqual(relayOrder(other.pair), { kind: 'pair', role: 'none', isServing: false });
   },
 );

@@ -6,7 +6,9 @@ import type { Pair } from './pair.ts';
 export function relayOrder(pair: Pair | undefined): Extract<ToRelay, { kind: 'pair' }> {
   const peer = pair?.parts.records.peer;
   const role = pair === undefined ? 'none' : relayRole(pair.parts.records);
-  if (pair === undefined || peer === undefined || role === 'none') return { kind: 'pair', role: 'none' };
+  // Whoever writes nothing any more tells no client to forget anything, whether it copies or not.
+  if (pair === undefined || peer === undefined || role === 'none')
+    return { kind: 'pair', role: 'none', ...(pair?.parts.records.serves === false && { isServing: false }) };
   const { records, key, gate } = pair.parts;
   const isSync = records.isActive && records.settings.mode === 'sync' && (role === 'follower' || gate.isInSync);
   const isSettling = role === 'source' && pair.settling.isOn;

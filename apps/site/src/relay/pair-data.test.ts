@@ -97,6 +97,30 @@ test('a growing recording is on the follower as it grows, byte for byte; a keepi
   assert.ok(!existsSync(join(follower.directory, 'archive')), 'nothing had to be copied anew');
 });
 
+for (const role of ['follower', 'none'] as const)
+  test(`a side that serves no more (${role}) acknowledges nothing that the other one has not got, and tells nobody of an end`, async (t) => {
+    const { source, follow, way, orders } = await openPair(t);
+    source.openSession();
+    await source.message('session-opened');
+    const agent = await RawLink.agent(source, { keeps: true });
+    await agent.frame(FrameType.welcome);
+    const random = seeded(7);
+    follow();
+    const onBoth = await produce(agent, 0, 20, random);
+    await until(() => offsetsOf(agent, FrameType.outputAck).at(-1) === onBoth, 'all on both disks');
+    way.setOpen(false);
+    const onOne = await produce(agent, onBoth, 20, random);
+    await until(() => offsetsOf(agent, FrameType.outputStored).at(-1) === onOne, 'all on one disk');
+    const peer = { host: '127.0.0.1', port: way.port };
+    source.relay.handle(role === 'none' ? { kind: 'pair', role, isServing: false } : { ...orders.source, role, peer });
+    assert.equal((await agent.closing()).code, 4006);
+    assert.equal(offsetsOf(agent, FrameType.outputAck).at(-1), onBoth);
+    await until(() => source.relay.sessionCount === 0, 'the session is the other one’s');
+    assert.ok(!source.messages.some(({ kind }) => kind === 'session-ended'));
+    source.openSession(true);
+    await source.message('session-open-failed');
+  });
+
 test('old clients: told when it is here in an asynchronous pair, on both in a synchronous one, and the mode may change meanwhile', async (t) => {
   const { source, follow, orders, last, way } = await openPair(t);
   const random = seeded(2);

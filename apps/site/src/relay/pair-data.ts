@@ -67,7 +67,13 @@ export class PairData {
     return this.#order.role === 'follower';
   }
 
+  /** Sessions go on at the other side: what it has not got their clients keep. */
+  get hasLetGo(): boolean {
+    return this.isFollower || this.#order.isServing === false;
+  }
+
   get waits(): PairWaits {
+    if (this.hasLetGo) return 'sync';
     return this.#order.role === 'source' ? (this.#order.mode ?? 'async') : 'none';
   }
 

@@ -9,6 +9,7 @@ export class PeerWait {
   readonly #live: LiveRecording;
   readonly #pair: Pick<PairData, 'waits' | 'hasFollower'>;
   #wake: () => void = () => {};
+  #isGivenUp = false;
 
   constructor(live: LiveRecording, pair: Pick<PairData, 'waits' | 'hasFollower'>) {
     this.#live = live;
@@ -20,16 +21,23 @@ export class PeerWait {
     this.#wake();
   }
 
-  /** In a synchronous pair, until the follower has the whole recording or main says otherwise; in an asynchronous one only for a moment. */
-  async untilCopied(): Promise<void> {
+  /** Nobody is to be told from here any more. */
+  giveUp(): void {
+    this.#isGivenUp = true;
+    this.#wake();
+  }
+
+  /** In a synchronous pair, until the follower has the whole recording or main says otherwise; in an asynchronous one only for a moment. False when it was given up. */
+  async untilCopied(): Promise<boolean> {
     const limitAtMs = performance.now() + ASYNC_LIMIT_MS;
-    while (!this.#live.isCopied && this.#isAwaited(limitAtMs)) {
+    while (!this.#isGivenUp && !this.#live.isCopied && this.#isAwaited(limitAtMs)) {
       const { promise, resolve } = Promise.withResolvers<void>();
       this.#wake = resolve;
       const timer = setTimeout(resolve, ASYNC_LIMIT_MS);
       await promise;
       clearTimeout(timer);
     }
+    return !this.#isGivenUp;
   }
 
   #isAwaited(limitAtMs: number): boolean {

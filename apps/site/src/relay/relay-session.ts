@@ -122,8 +122,7 @@ export class RelaySession {
   async #endAgain({ reason, exitCode, endedAtMs, inBytes }: RecordingEnd): Promise<void> {
     this.#ending = { reason, exitCode };
     this.#finishing = true;
-    await this.#peerWait.untilCopied();
-    await this.#close(this.#endedMessage(reason, exitCode, endedAtMs, inBytes ?? 0));
+    if (await this.#peerWait.untilCopied()) await this.#close(this.#endedMessage(reason, exitCode, endedAtMs, inBytes ?? 0));
   }
 
   get over(): boolean {
@@ -474,8 +473,7 @@ export class RelaySession {
     const inBytes = this.#input.typedBytes;
     if (!(await this.#recorder.finish({ reason, exitCode, endedAtMs, inBytes })) || this.#ended) return;
     // The client forgets all once main knows of the end.
-    await this.#peerWait.untilCopied();
-    await this.#close(this.#endedMessage(reason, exitCode, endedAtMs, inBytes));
+    if (await this.#peerWait.untilCopied()) await this.#close(this.#endedMessage(reason, exitCode, endedAtMs, inBytes));
   }
 
   /** The recording cannot be written: what is on the disk is all there will be. */
@@ -545,6 +543,7 @@ export class RelaySession {
 
   /** Another appliance records from here on: what is not on the disk yet is not written any more. */
   async letGo(): Promise<void> {
+    this.#peerWait.giveUp();
     this.#closeLinks(CloseCode.restarting);
     this.#options.pair.recordings.release(this.#options.live);
     await this.#recorder.close().catch(() => {});

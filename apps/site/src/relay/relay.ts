@@ -135,9 +135,9 @@ export class Relay {
       case 'session-forget':
         return void this.#forget(message.session);
       case 'pair':
-        // Whoever follows records nothing of its own: the clients go to the other appliance.
-        if (message.role === 'follower') this.#letGoOfSessions();
         this.#pair.order(message);
+        // Whoever follows records nothing of its own: the clients go to the other appliance.
+        if (this.#pair.hasLetGo) this.#letGoOfSessions();
     }
   }
 
@@ -177,7 +177,7 @@ export class Relay {
     const limits = this.#limits;
     if (!limits) throw new Error('the relay is not configured yet');
     await this.#pair.settled();
-    if (this.#pair.isFollower) throw new Error('this appliance follows: it records nothing');
+    if (this.#pair.hasLetGo) throw new Error('this appliance does not serve: it records nothing');
     const file = this.#recordingFile(message.file);
     const { recordings } = this.#pair;
     let live: LiveRecording | undefined;
