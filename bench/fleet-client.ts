@@ -70,6 +70,7 @@ export class SimulatedClient {
   #comeBack: Extract<ToClient, { kind: 'come-back' }> | undefined;
   #connected = false;
   #told: ClientSettings['addresses'];
+  #beatMs: number | undefined;
   #refused: Extract<ToClient, { kind: 'refused' }> | undefined;
   #wasSilent = false;
   #wasReached = false;
@@ -155,7 +156,7 @@ export class SimulatedClient {
     if (refused?.retryAfterMs !== undefined) return refused.retryAfterMs * (0.5 + Math.random() / 2) + this.#backOff.next();
     if (comeBack !== undefined) return comeBack.afterMs + Math.random() * comeBack.withinMs;
     if (this.#software.trial) return this.#trialBackOff.next();
-    return wasAccepted ? Math.random() * this.#windowMs : this.#backOff.next();
+    return Math.max(wasAccepted ? Math.random() * this.#windowMs : this.#backOff.next(), this.#addresses.restMs);
   }
 
   async #connectOnce(): Promise<boolean> {
@@ -164,7 +165,12 @@ export class SimulatedClient {
       : {};
     const tls = { ...this.#tls(), ...limits, session: this.#session, onSession: (made: Buffer) => (this.#session = made) };
     this.#refused = undefined;
-    const events = { hello: () => this.#hello(), message: (message: ToClient) => this.#received(message) };
+    this.#beatMs = undefined;
+    const events = {
+      hello: () => this.#hello(),
+      message: (message: ToClient) => this.#received(message),
+      beatMs: () => (this.#addresses.areSeveral ? this.#beatMs : undefined),
+    };
     try {
       this.#link = await ControlLink.open(this.#addresses.now, tls, events, NEVER);
       await this.#link.ended;
@@ -212,6 +218,7 @@ export class SimulatedClient {
         break;
       case 'settings':
         this.#told = message.settings.addresses;
+        this.#beatMs = message.settings.beatMs;
         break;
       case 'upgrade':
         this.#ordered(message);
@@ -233,6 +240,7 @@ export class SimulatedClient {
     this.#certificate = message.certificate ?? this.#certificate;
     this.#record = message.record ?? this.#record;
     this.#told = message.settings?.addresses ?? this.#told;
+    this.#beatMs = message.settings?.beatMs ?? this.#beatMs;
     this.#addresses.accepted();
     if (this.#connected) return;
     this.#connected = true;

@@ -90,6 +90,8 @@ export class ConnectedClient {
   #refused: Refused | undefined;
   #refusalSaid = new SaidSeldom(REFUSAL_SAID_EVERY_MS);
   #accepted = false;
+  /** What the site has promised on this link. */
+  #beatMs: number | undefined;
   #state: Accepted['state'] | undefined;
   /** Of a candidate: what sessions it is asked for meanwhile; undefined when it is none. */
   #heldMessages: SessionMessage[] | undefined;
@@ -267,6 +269,7 @@ export class ConnectedClient {
   async #connectOnce(): Promise<boolean> {
     this.#accepted = false;
     this.#refused = undefined;
+    this.#beatMs = undefined;
     this.#isCheckInOver = false;
     let reason: string;
     try {
@@ -274,6 +277,7 @@ export class ConnectedClient {
         hello: ({ version }: Welcome) => this.#helloTo(version),
         message: (message: Exclude<ToClient, { kind: 'welcome' }>) => this.#received(message),
         isHurried: () => this.#addresses.areSeveral && this.#sessions.size > 0,
+        beatMs: () => (this.#addresses.areSeveral ? this.#beatMs : undefined),
       };
       const tls = { ...this.#trust.forControlLink(), ...this.#dialLimits(ALIVE_EVERY_MS) };
       this.#link = await ControlLink.open(this.#addresses.now, tls, events, this.#stopping.signal);
@@ -413,6 +417,7 @@ export class ConnectedClient {
   }
 
   #changeSettings(settings: ClientSettings): void {
+    this.#beatMs = settings.beatMs;
     try {
       if (this.#settings.change(settings)) this.#log.info({ mode: settings.mode }, 'settings');
     } catch (error) {

@@ -15,6 +15,9 @@ const PING_AFTER_MS = CONTROL_SILENCE_LIMIT_MS / 3 + 5000;
 /** The same for a client in a hurry. */
 const HURRIED_PING_AFTER_MS = 1000;
 const HURRIED_SILENCE_LIMIT_MS = 2500;
+/** Of what the site promised to say at least that often: then it is asked, and it is silent. */
+const BEATS_UNTIL_PING = 1.1;
+const BEATS_UNTIL_SILENT = 1.5;
 /** A look that comes so much after the one before: this machine slept, or was stopped. */
 const LATE_CHECK_MS = 1500;
 /** Of a connection that ended without a close (RFC 6455, section 7.1.5). */
@@ -28,6 +31,8 @@ export interface ControlLinkEvents {
   message(message: Exclude<ToClient, { kind: 'welcome' }>): void;
   /** Sessions live, and another appliance may take the place of one that falls silent: that is found out in seconds. */
   isHurried?(): boolean;
+  /** How often the site says something, when it has promised to, and another appliance may take its place. */
+  beatMs?(): number | undefined;
 }
 
 export interface ControlLinkTls {
@@ -52,13 +57,13 @@ export class ControlLink {
   #greeted = false;
   #wasSilent = false;
   #wasClosed = false;
-  readonly #isHurried: () => boolean;
+  readonly #events: ControlLinkEvents;
   #timer: NodeJS.Timeout;
   #ended: Promise<string>;
 
   private constructor(webSocket: LinkSocket, events: ControlLinkEvents) {
     this.#webSocket = webSocket;
-    this.#isHurried = () => events.isHurried?.() === true;
+    this.#events = events;
     this.#timer = setInterval(() => this.#check(), CHECK_INTERVAL_MS);
     this.#ended = new Promise((resolve) => {
       let reason = 'closed by the appliance';
@@ -128,18 +133,21 @@ export class ControlLink {
   #check(): void {
     const nowMs = Date.now();
     const silentMs = nowMs - this.#heardMs;
-    const isHurried = this.#isHurried();
+    const { pingMs, limitMs } = this.#patience();
     // This machine slept, or was stopped itself: what came meanwhile was not read yet.
     const isLate = nowMs - this.#checkedMs > LATE_CHECK_MS;
     this.#checkedMs = nowMs;
-    const limitMs = isHurried ? HURRIED_SILENCE_LIMIT_MS : CONTROL_SILENCE_LIMIT_MS;
     if ((silentMs >= limitMs && !isLate) || (!this.#greeted && nowMs - this.#openedMs >= ACCEPT_LIMIT_MS)) {
       this.#wasSilent = true;
       this.#webSocket.terminate();
-    } else if (
-      silentMs >= (isHurried ? HURRIED_PING_AFTER_MS : PING_AFTER_MS) &&
-      this.#webSocket.readyState === this.#webSocket.OPEN
-    )
-      this.#webSocket.ping();
+    } else if (silentMs >= pingMs && this.#webSocket.readyState === this.#webSocket.OPEN) this.#webSocket.ping();
+  }
+
+  /** After how long a silence the other end is asked, and given up. */
+  #patience(): { pingMs: number; limitMs: number } {
+    if (this.#events.isHurried?.() === true) return { pingMs: HURRIED_PING_AFTER_MS, limitMs: HURRIED_SILENCE_LIMIT_MS };
+    const beatMs = this.#events.beatMs?.();
+    if (beatMs === undefined) return { pingMs: PING_AFTER_MS, limitMs: CONTROL_SILENCE_LIMIT_MS };
+    return { pingMs: beatMs * BEATS_UNTIL_PING, limitMs: beatMs * BEATS_UNTIL_SILENT };
   }
 }

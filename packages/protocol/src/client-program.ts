@@ -122,5 +122,7 @@ export const clientSettings = z.object({
     .array(z.object({ host: reported(255), port: z.number().int().min(1).max(65_535) }))
     .max(4)
     .optional(),
+  /** With several addresses: the site says something at least this often on this link. Absent: it promises nothing. Not kept. */
+  beatMs: z.number().int().min(1000).max(60_000).optional(),
 });
 export type ClientSettings = z.infer<typeof clientSettings>;

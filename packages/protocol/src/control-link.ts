@@ -20,6 +20,8 @@ export const PROTOCOL_VERSIONS = [1] as const;
 export const CONTROL_MESSAGE_MAX_BYTES = 64 * 1024;
 /** Either side drops a link that was silent for this long; each side pings at a third of it. */
 export const CONTROL_SILENCE_LIMIT_MS = 90_000;
+/** In a pair the site says something at least this often, so that a client whose appliance hangs finds out (`settings.beatMs`). */
+export const CONTROL_BEAT_MS = 10_000;
 
 export const clientFacts = z.object({
   hostName: reported(255),

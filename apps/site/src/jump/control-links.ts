@@ -85,6 +85,8 @@ export class ControlLinks {
     appliance: string;
     version?: string;
     rehearsal?: LinksOfRehearsal | undefined;
+    /** Whether clients were promised signs of life between pings. */
+    beats(): boolean;
     log: Log;
     now: () => number;
   }) {
@@ -107,7 +109,10 @@ export class ControlLinks {
       request: (clientId, request, response) => this.#directory.request(clientId, request, response),
       refused: (event) => this.#directory.refused(event),
     });
-    this.#wheel = new LinkWheel(() => this.#onTick());
+    this.#wheel = new LinkWheel(
+      () => this.#onTick(),
+      () => options.beats(),
+    );
   }
 
   /** Takes over a connection whose first bytes (`head`) were read already; nothing of it was answered. */

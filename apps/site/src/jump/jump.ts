@@ -4,7 +4,7 @@ import type { Socket } from 'node:net';
 import { notFound } from '@bascule/errors/app-error.ts';
 import type { Log } from '@bascule/log/log.ts';
 import type { ClientSettings, ClientSoftware } from '@bascule/protocol/client-program.ts';
-import type { HeldSession, ToClient } from '@bascule/protocol/control-link.ts';
+import { CONTROL_BEAT_MS, type HeldSession, type ToClient } from '@bascule/protocol/control-link.ts';
 import type { JumpItem } from '@bascule/protocol/api/jump.ts';
 import { defineAuditEvent, type AuditEvent } from '@bascule/store/audit.ts';
 import { SYSTEM, type Context, type Store } from '@bascule/store/store.ts';
@@ -156,6 +156,7 @@ export class Jump {
       appliance: options.appliance,
       ...(options.version !== undefined && { version: options.version }),
       rehearsal: options.rehearsal,
+      beats: () => this.#isPair,
       log,
       now: this.#now,
     });
@@ -474,13 +475,18 @@ export class Jump {
     });
   }
 
+  /** Whether clients may find the site elsewhere. */
+  get #isPair(): boolean {
+    return this.#addresses().length > 1;
+  }
+
   /** The mode that an administrator chose, else the one it was installed with. */
   #settingsOf(clientId: string, software: ClientSoftware): ClientSettings {
     const row = rows.modeOf(this.#store, clientId);
     const mode = row === undefined || row.isReported === 0 ? software.mode : row.mode;
     const { checkInHours, toleratesDates } = this.#rules;
-    const addresses = this.#addresses();
-    return { mode, checkInHours, toleratesDates, ...(addresses.length > 1 && { addresses: addresses.slice(0, ADDRESSES_MAX) }) };
+    const pair = this.#isPair ? { addresses: this.#addresses().slice(0, ADDRESSES_MAX), beatMs: CONTROL_BEAT_MS } : {};
+    return { mode, checkInHours, toleratesDates, ...pair };
   }
 
   #tellSettings(clientId: string): void {

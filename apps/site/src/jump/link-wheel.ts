@@ -1,28 +1,34 @@
-import { CONTROL_SILENCE_LIMIT_MS } from '@bascule/protocol/control-link.ts';
+import { CONTROL_BEAT_MS, CONTROL_SILENCE_LIMIT_MS } from '@bascule/protocol/control-link.ts';
 
 const TICK_MS = 1000;
 /** wire 3.7: a ping every 30 s, for the other side gives up a link that is silent for 90 s; more often when the site gives up earlier. */
 export const LONGEST_ROUND_TICKS = CONTROL_SILENCE_LIMIT_MS / 3 / TICK_MS;
+const BEAT_TICKS = CONTROL_BEAT_MS / TICK_MS;
 
 export interface WheelLink {
   /** The tick at which something was last heard of it. */
   heardTick: number;
   slot: number;
   ping(): void;
+  /** A sign of life that wants no answer. */
+  beat(): void;
   /** Dropped for silence. */
   drop(): void;
 }
 
-/** One timer for the pings of all links: each link sits in one of 30 slots, and each second one slot is visited (wire 3.7). */
+/** One timer for the pings of all links: each link sits in one of 30 slots, and each second one slot is visited (wire 3.7); those of a pair have beats between their pings (3.15). */
 export class LinkWheel<Link extends WheelLink> {
   #slots = emptySlots<Link>(LONGEST_ROUND_TICKS);
   #silenceLimitTicks = CONTROL_SILENCE_LIMIT_MS / TICK_MS;
   #tick = 0;
-  #onTick: () => void;
-  #timer: NodeJS.Timeout;
+  readonly #onTick: () => void;
+  readonly #beats: () => boolean;
+  readonly #timer: NodeJS.Timeout;
 
-  constructor(onTick: () => void) {
+  /** `beats`: whether links are told that the site lives between their pings, too. */
+  constructor(onTick: () => void, beats: () => boolean) {
     this.#onTick = onTick;
+    this.#beats = beats;
     this.#timer = setInterval(() => this.#advance(), TICK_MS).unref();
   }
 
@@ -70,7 +76,15 @@ export class LinkWheel<Link extends WheelLink> {
       if (this.#tick - link.heardTick >= this.#silenceLimitTicks) link.drop();
       else link.ping();
     }
+    if (this.#beats()) this.#beat();
     this.#onTick();
+  }
+
+  /** Those that were visited so many ticks ago, or twice as many, and so on. */
+  #beat(): void {
+    const round = this.#slots.length;
+    for (let age = BEAT_TICKS; age < round; age += BEAT_TICKS)
+      for (const link of this.#slots[(this.#tick - age + round) % round]!) link.beat();
   }
 }
 

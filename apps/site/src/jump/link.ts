@@ -116,6 +116,11 @@ export class Link implements WheelLink {
     this.socket.ping();
   }
 
+  /** Nobody answers a pong. */
+  beat(): void {
+    this.socket.pong();
+  }
+
   drop(): void {
     this.socket.terminate();
   }

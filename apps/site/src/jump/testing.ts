@@ -36,6 +36,7 @@ export class TestSite {
       migrations?: Migration[];
       version?: string;
       rehearsal?: LinksOfRehearsal;
+      addresses?: () => { host: string; port: number }[];
     } = {},
   ): Promise<TestSite> {
     const directory = options.directory ?? memoryDirectory('bascule-jump-');
@@ -55,6 +56,7 @@ export class TestSite {
       appliance: 'test',
       ...(options.version !== undefined && { version: options.version }),
       ...(options.rehearsal !== undefined && { rehearsal: options.rehearsal }),
+      ...(options.addresses !== undefined && { addresses: options.addresses }),
       log,
       userName: (id) => options.users?.[id],
       now: options.now,
