@@ -8,7 +8,7 @@ import type { FailoverState } from '@bascule/protocol/api/failover.ts';
 import { TestBrowser } from '@bascule/testkit/browser.ts';
 import { CHECKOUT } from '@bascule/testkit/launch-appliance.ts';
 import { waitUntil } from '@bascule/testkit/wait-until.ts';
-import { backupState, previewOf, PRIMARY_URL, primaryState, SHARED_NAME, states } from './failover-fixture/answers.ts';
+import { backupState, previewOf, PRIMARY_URL, primaryState, SHARED_NAME, states, testOf } from './failover-fixture/answers.ts';
 import { FailoverServer, GENERATED_KEY, TOKEN_SECRET } from './failover-fixture/failover-server.ts';
 import { pageFaults } from './page-faults.ts';
 import { text } from './pages.ts';
@@ -82,6 +82,40 @@ describe('pages of a failover pair', { concurrency: false }, () => {
       assert.doesNotMatch(await page.locator('body').innerText(), RAW, `${name} (${pair.language})`);
     }
     await page.setViewportSize({ width: 1280, height: 800 });
+  });
+
+  it('a test of the standby is offered to whoever is chosen, and each page of it says what it is and leads out', async () => {
+    pair.state = primaryState();
+    let turn = 0;
+    for (const language of LANGUAGES) {
+      pair.language = language;
+      await page.emulateMedia({ colorScheme: turn % 2 === 0 ? 'light' : 'dark' });
+      await page.setViewportSize(turn % 2 === 0 ? { width: 1280, height: 800 } : { width: 420, height: 800 });
+      turn += 1;
+      for (const place of ['offered', 'inside'] as const) {
+        pair.test = testOf(place);
+        await page.goto(`${url}${place === 'inside' && turn > 2 ? '/console' : '/login/account'}`);
+        await page.locator('main').waitFor();
+        if (place === 'inside') await page.locator('a[href="/login/leave-test"]').waitFor();
+        assert.deepEqual(await pageFaults(page), [], `${place} (${language})`);
+        assert.doesNotMatch(await page.locator('body').innerText(), RAW, `${place} (${language})`);
+      }
+    }
+    await page.setViewportSize({ width: 1280, height: 800 });
+    pair.language = 'en';
+    pair.test = testOf('offered');
+    await page.goto(`${url}/login/account`);
+    await button('failover:rehearsal.enter').click();
+    const bar = page.getByText(text('shared:test.inside', { standby: 'bravo' }), { exact: true });
+    await bar.waitFor();
+    assert.deepEqual(bodiesOf('/failover/rehearsal/enter'), [{}]);
+    await page.getByRole('link', { name: text('shared:test.leave') }).waitFor();
+    // When it ends, whatever came from it goes.
+    const reloaded = page.waitForEvent('load');
+    pair.test = undefined;
+    await reloaded;
+    await page.locator('main').waitFor();
+    assert.equal(await bar.count(), 0);
   });
 
   it('nothing moves while the lag changes, and the headline is spoken when the state does', async () => {

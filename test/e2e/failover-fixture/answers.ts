@@ -273,10 +273,17 @@ export function states(nowMs = Date.now()): Record<string, FailoverState> {
           users: ['ann', 'bob'],
           clients: ['web-0001'],
           steps: [
-            { code: 'copy', outcome: 'passed', text: 'The scratch copy was made in 1.4 s.' },
-            { code: 'client', outcome: 'passed', text: 'web-0001 is connected to the scratch copy.' },
-            { code: 'session', outcome: 'running', text: 'A test session on web-0001.' },
+            { code: 'copy', outcome: 'passed', text: 'A scratch copy of the site is made' },
+            { code: 'open', outcome: 'passed', text: 'The copy opens as a site, and its migrations apply' },
+            {
+              code: 'name',
+              outcome: 'failed',
+              text: `The backup's certificate is not good for ${SHARED_NAME}: hand over the certificate too, or give the backup one.`,
+            },
+            { code: 'clients', outcome: 'passed', text: 'Connected to the scratch copy: web-0001.' },
+            { code: 'session', outcome: 'running', text: 'A recorded session to one of the chosen Jump Clients' },
           ],
+          canBegin: true,
         },
       },
       nowMs,
@@ -328,6 +335,11 @@ export function previewOf(red: readonly string[] = []): EstablishPreview {
 }
 
 /** The header that goes with `state`. */
+/** What the header says to whoever is chosen for a test of the standby. */
+export function testOf(place: 'offered' | 'inside', nowMs = Date.now()): ApplianceHeader['rehearsal'] {
+  return { place, standby: 'bravo', endsAtMs: nowMs + 28 * MINUTE_MS };
+}
+
 export function headerOf({ self, peer, peerState, broken, alarms, settings }: FailoverState): ApplianceHeader {
   const isHere = self.role === 'primary' || self.role === 'single';
   return {

@@ -1,7 +1,13 @@
 /** The site's pages on an appliance of a pair, in the state a test wants. */
-import type { ApiToken, EstablishPreview, FailoverState, PreSharedKeyState } from '@bascule/protocol/api/failover.ts';
+import type {
+  ApiToken,
+  ApplianceHeader,
+  EstablishPreview,
+  FailoverState,
+  PreSharedKeyState,
+} from '@bascule/protocol/api/failover.ts';
 import { FixtureServer } from '../updates-fixture/fixture-server.ts';
-import { headerOf, previewOf, primaryState } from './answers.ts';
+import { headerOf, previewOf, primaryState, testOf } from './answers.ts';
 
 const DAY_MS = 86_400_000;
 export const GENERATED_KEY = 'K7QF0-93MD5-2XWPA-T4HC8-8RNAB-5VYE2-J0K3M-PQRST';
@@ -15,6 +21,8 @@ const CLIENTS = ['web-0001', 'db-0007'].map((name, index) => ({
 
 export class FailoverServer extends FixtureServer {
   state: FailoverState = primaryState();
+  /** The test of the standby that the person is chosen for. */
+  test: ApplianceHeader['rehearsal'];
   preview: EstablishPreview = previewOf();
   key: PreSharedKeyState = { isSet: false, checkValue: null, changedAtMs: null };
   tokens: ApiToken[] = [];
@@ -22,7 +30,14 @@ export class FailoverServer extends FixtureServer {
   constructor(dist?: string) {
     super(dist);
     const say = (route: string, answer: (url: URL, body: unknown) => unknown) => this.answers.set(route, answer);
-    say('GET /whoami/appliance', () => headerOf(this.state));
+    say('GET /whoami/appliance', () => ({
+      ...headerOf(this.state),
+      ...(this.test !== undefined && { rehearsal: this.test }),
+    }));
+    say('POST /failover/rehearsal/enter', () => {
+      this.test = testOf('inside');
+      return { ok: true };
+    });
     say('GET /failover', () => ({ ...this.state, nowMs: Date.now() }));
     say('POST /failover/preview', () => this.preview);
     say('GET /failover/rehearsal/choices', () => ({ users: USERS, clients: CLIENTS }));
