@@ -8,6 +8,7 @@ import { after, before, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { freeze, powerOn } from '@bascule/testkit/pair-faults.ts';
 import { PairFaultScene } from '@bascule/testkit/pair-fault-scene.ts';
+import { missingAt } from '@bascule/testkit/pair-writer.ts';
 import type { PairSide } from '@bascule/testkit/pair-scene.ts';
 import { SeededRandom } from '@bascule/testkit/seeded-random.ts';
 import { PAIR_FAULT_POINTS, type PairFaultPoint } from '../../apps/site/src/failover/fault-points.ts';
@@ -46,8 +47,12 @@ type Fault =
   | { kind: 'moment'; operation: Operation; victim: (typeof VICTIMS)[number]; action: (typeof ACTIONS)[number] }
   | { kind: 'network'; operation: Operation; network: (typeof NETWORKS)[number] };
 
-/** Reached by other ways than these operations: with the shared certificate, with two histories, and by a plan. */
-const ELSEWHERE = ['establish/certificate-taken', 'sync/copy-archived', 'again/active', 'again/told', 'again/noted'];
+/** Reached by a plan (plans.proc.test.ts). */
+const ELSEWHERE = ['again/active', 'again/told', 'again/noted'];
+/** Of an establishing that hands the certificate of the shared name over. */
+const WITH_CERTIFICATE: PairFaultPoint = 'establish/certificate-taken';
+/** Those who write while they do not see each other differ by more than their clocks may. */
+const BEHIND_THE_MARGIN_MS = 2500;
 
 /** In which of the operations a point is reached. */
 function operationOf(point: PairFaultPoint): Operation {
@@ -120,12 +125,13 @@ function faultsOf(mode: (typeof MODES)[number]): void {
   });
 
   /** What a person does, to its end; how it ends is looked at afterwards. */
-  async function operate(operation: Operation): Promise<void> {
+  async function operate(operation: Operation, point?: PairFaultPoint): Promise<void> {
     const backup = begun.scene.other(primary);
     try {
       if (operation === 'swap') await backup.act('become-primary', { pullFirst: true });
       if (operation === 'break') await primary.act('break');
-      if (operation === 'establish') await primary.act('establish', begun.request(primary));
+      if (operation === 'establish')
+        await primary.act('establish', begun.request(primary, { withCertificate: point === WITH_CERTIFICATE }));
     } catch {
       // Refused, or cut off: both may be.
     }
@@ -186,7 +192,7 @@ function faultsOf(mode: (typeof MODES)[number]): void {
       // A swap that would leave output behind is refused: then its steps are not reached.
       if (fault.kind === 'step' && fault.operation === 'swap') await begun.scene.caughtUp(primary);
       if (fault.kind === 'step') begun.faults.arm(fault.point);
-      const operating = operate(fault.operation);
+      const operating = operate(fault.operation, fault.kind === 'step' ? fault.point : undefined);
       if (fault.kind === 'step') await begun.faults.untilFired();
       else await delay(random.below(MOMENT_WITHIN_MS));
       await hit(fault);
@@ -225,3 +231,36 @@ function faultsOf(mode: (typeof MODES)[number]): void {
     assert.deepEqual({ isLost, differences, isRecordingWhole }, { isLost: false, differences: [], isRecordingWhole: true });
   });
 }
+
+/** Two that have both written, one of which gives way: whatever hits it, what it had is archived, and what the other one answered for is there (I5). */
+describe('faults of a side that gives way', { skip: isAll ? false : 'only with `npm run faults`', concurrency: false }, () => {
+  for (const victim of VICTIMS)
+    it(`sync/copy-archived: kill ${victim}`, async () => {
+      await using begun = await PairFaultScene.start({ withWays: true, withoutSession: true });
+      const { ways, faults } = begun;
+      const { a, b } = begun.scene;
+      assert.ok(ways !== undefined);
+      for (const way of [ways.a, ways.b]) way.cut();
+      await b.until('sees that the primary is away', ({ peerState }) => peerState === 'unreachable');
+      const acceptedLoss = { changes: 1000, seconds: 1000 };
+      await b.act('become-primary', { pullFirst: false, acceptedLoss });
+      await b.until('is primary', ({ self }) => self.role === 'primary');
+      await delay(BEHIND_THE_MARGIN_MS);
+      for (const way of [ways.a, ways.b]) way.cut(false);
+      await a.until('stops', ({ self, readOnly }) => self.role === 'read-only' && readOnly === 'superseded');
+      faults.arm('sync/copy-archived');
+      const fixing = a.act('fix', { keep: 'south' }).catch(() => undefined);
+      await faults.untilFired();
+      const victims = victim === 'both' ? [a, b] : [victim === 'primary' ? b : a];
+      await Promise.all(victims.map(({ appliance }) => appliance.die()));
+      faults.goOn();
+      await Promise.all(victims.map(({ appliance }) => powerOn(appliance)));
+      await fixing;
+      await a.until('follows', ({ self, copy }) => self.role === 'backup' && copy?.state === 'following');
+      await begun.stopWriting();
+      await begun.scene.caughtUp(b);
+      const { archives } = await a.state();
+      assert.ok(archives.some(({ reason, changes }) => reason === 'discarded' && changes > 0));
+      assert.deepEqual(await missingAt(b, begun.acknowledgedAt('b')), []);
+    });
+});

@@ -90,11 +90,16 @@ export class PairFaultScene implements AsyncDisposable {
     return this.#writers.flatMap(({ acknowledged }) => acknowledged);
   }
 
+  /** What was answered for at one side. */
+  acknowledgedAt(name: PairSide['name']): string[] {
+    return this.acknowledged.filter((one) => one.startsWith(`at-${name}-`));
+  }
+
   /** What a person enters to establish the relationship with `primary`. */
-  request(primary: PairSide): EstablishRequest {
+  request(primary: PairSide, { withCertificate = false } = {}): EstablishRequest {
     const backup = this.scene.other(primary);
     const endpointOf = (side: PairSide) => this.ways?.[side.name].endpoint ?? side.endpoint;
-    return { backup: endpointOf(backup), primary: endpointOf(primary), withCertificate: false, mode: this.#mode };
+    return { backup: endpointOf(backup), primary: endpointOf(primary), withCertificate, mode: this.#mode };
   }
 
   async #begin(withoutSession: boolean): Promise<void> {
