@@ -133,6 +133,10 @@ export class AskingSide {
     const row = readJournal(store, id);
     if (row?.phase !== 'committed') return;
     const peer = JSON.parse(row.peer) as PairPeer;
+    const { relationship } = await this.#options.facts();
+    // A person has broken it since: then the other side stays what it is.
+    if (relationship?.keySha256 !== row.peerKey)
+      return await this.#giveUp(SYSTEM, id, peer, 'it was broken before the other side was told', open, 'committed');
     const line = open ?? (await EstablishLine.open({ key, preSharedKey, endpoint: peer.endpoint, expected: row.peerKey }));
     try {
       let outcome = await this.#sendCommit(line, id);
@@ -183,9 +187,16 @@ export class AskingSide {
   }
 
   /** Back to how it was; the other side is told if it can be, and finds out by itself if not. */
-  async #giveUp(context: Context, id: string, peer: PairPeer, why: string, open?: EstablishLine): Promise<void> {
+  async #giveUp(
+    context: Context,
+    id: string,
+    peer: PairPeer,
+    why: string,
+    open?: EstablishLine,
+    from: 'offered' | 'committed' = 'offered',
+  ): Promise<void> {
     const { store, key, preSharedKey } = this.#options;
-    if (readJournal(store, id)?.phase !== 'offered') return;
+    if (readJournal(store, id)?.phase !== from) return;
     store.transact(context, notEstablished({ peer: peer.name, why }), (tx) => writePhase(tx, id, 'cancelled', this.#now()));
     open?.close();
     try {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { test, type TestContext } from 'node:test';
 import { SeededRandom } from '@bascule/testkit/seeded-random.ts';
 import { ESTABLISH_STEPS, type EstablishStep } from './establish.ts';
 import { ADMINISTRATOR, PRE_SHARED, TestSide } from './pair-testing.ts';
@@ -86,9 +86,10 @@ test(`a cut at any step leaves both unpaired or both paired (seed ${random.seed}
       await t.test(`${who} cut at ${step}`, { timeout: 60_000 }, () => cutAt(step, VICTIMS[who] ?? [], templates));
 });
 
-test('whoever establishes anew does not wait for what an earlier one has left to be told', { timeout: 60_000 }, async (t) => {
+/** A primary that was cut when it had decided, and had not told the other side; and that one. */
+async function cutWhenDecided(t: TestContext): Promise<{ primary: TestSide; backup: TestSide }> {
   const cut = Promise.withResolvers<void>();
-  const primary = await TestSide.open({
+  const first = await TestSide.open({
     name: 'primary',
     preSharedKey: PRE_SHARED,
     onStep: async (step) => {
@@ -99,15 +100,31 @@ test('whoever establishes anew does not wait for what an earlier one has left to
   });
   const backup = await TestSide.open({ name: 'backup', preSharedKey: PRE_SHARED });
   t.after(() => backup.close());
-  void primary.establishing.establish(ADMINISTRATOR, request(primary, backup)).catch(() => undefined);
+  void first.establishing.establish(ADMINISTRATOR, request(first, backup)).catch(() => undefined);
   await cut.promise;
-  const { directory, port } = primary;
-  await primary.crash();
-  const again = await TestSide.open({ directory, name: 'primary', port });
-  t.after(() => again.close());
-  assert.equal(again.establishing.unfinished()?.phase, 'committed');
+  const { directory, port } = first;
+  await first.crash();
+  const primary = await TestSide.open({ directory, name: 'primary', port });
+  t.after(() => primary.close());
+  assert.equal(primary.establishing.unfinished()?.phase, 'committed');
+  return { primary, backup };
+}
+
+test('whoever establishes anew does not wait for what an earlier one has left to be told', { timeout: 60_000 }, async (t) => {
+  const { primary, backup } = await cutWhenDecided(t);
   // The two are a pair already, which is what speaks against it.
-  await assert.rejects(again.establishing.establish(ADMINISTRATOR, request(again, backup)), { code: 'FAILOVER_CHECKS_FAILED' });
-  assert.equal(again.establishing.unfinished(), null);
-  assert.equal(backup.peer?.keySha256, again.key.sha256);
+  const again = primary.establishing.establish(ADMINISTRATOR, request(primary, backup));
+  await assert.rejects(again, { code: 'FAILOVER_CHECKS_FAILED' });
+  assert.equal(primary.establishing.unfinished(), null);
+  assert.equal(backup.peer?.keySha256, primary.key.sha256);
+});
+
+test('what was broken before the other side was told of it is not done there afterwards', { timeout: 60_000 }, async (t) => {
+  const { primary, backup } = await cutWhenDecided(t);
+  const before = identityOf(backup);
+  primary.peer = undefined;
+  await primary.establishing.settle();
+  await backup.establishing.settle();
+  assert.deepEqual([primary.establishing.unfinished(), backup.establishing.unfinished()], [null, null]);
+  assert.deepEqual([backup.peer, identityOf(backup)], [undefined, before]);
 });
