@@ -63,7 +63,7 @@ async function becomePrimaryOf(pair: Pair, established: Established, context: Co
     note(tx);
   });
   pair.parts.gate.reset();
-  pair.parts.watch.forget();
+  pair.parts.watch.meet();
 }
 
 async function becomeBackupOf(
@@ -106,7 +106,7 @@ async function becomeBackupOf(
     note(tx);
   });
   faultPointNow('establish/backup-noted');
-  watch.forget();
+  watch.meet();
   await serving.start();
   pair.start();
 }

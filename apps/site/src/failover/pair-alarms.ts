@@ -9,6 +9,8 @@ import type { Pair } from './pair.ts';
 const LOOK_INTERVAL_MS = 1000;
 /** A backup that is not followed, or a peer that is silent, for a moment (a restart, a swap) is no alarm. */
 export const STOPPED_AFTER_MS = 30_000;
+/** From here on a copy counts as behind; it is an alarm when it has stayed so for the limit that people set. */
+const BEHIND_FROM_SECONDS = 1;
 /** Clocks that differ by more make times of the two sides unlike. */
 export const CLOCK_LIMIT_MS = 5000;
 /** Less on the backup's disk: the copy would stop soon. */
@@ -29,6 +31,8 @@ export class PairAlarms {
   readonly #timer: NodeJS.Timeout;
   /** Since when what may become an alarm is so. */
   readonly #since = new Map<Code, number>();
+  /** Since when the copy is behind, as it was seen here. */
+  #behindSinceMs: number | undefined;
   #raised: PairAlarm[];
 
   constructor(options: PairAlarmsOptions) {
@@ -46,6 +50,8 @@ export class PairAlarms {
     const { pair } = this.#options;
     const nowMs = pair.parts.now();
     const found = findAlarms(pair);
+    const lag = this.#lag(nowMs);
+    if (lag !== undefined) found.set('lag', { params: lag, afterMs: 0 });
     for (const code of this.#since.keys()) if (!found.has(code)) this.#since.delete(code);
     for (const code of found.keys()) if (!this.#since.has(code)) this.#since.set(code, nowMs);
     try {
@@ -68,6 +74,24 @@ export class PairAlarms {
 
   close(): void {
     clearInterval(this.#timer);
+  }
+
+  /**
+   * The copy is too far behind, and has been for as long as the limit says: changes that were made before this side was followed are old at once, but are copied in a moment. Before it
+   * has followed for the first time since the relationship was established, there is no copy that could be behind.
+   */
+  #lag(nowMs: number): Params | undefined {
+    const { pair } = this.#options;
+    const { records, source, sink, gate } = pair.parts;
+    const copy = copyOf(pair);
+    const wasWhole = (pair.copied.completedAtMs ?? 0) >= (records.peer?.sinceMs ?? 0);
+    const hasFollowed = records.serves ? source.isFollowed || gate.ackedSeq > 0 : sink.isFollowing || wasWhole;
+    const isBehind = copy !== null && hasFollowed && copy.lagSeconds >= BEHIND_FROM_SECONDS;
+    this.#behindSinceMs = isBehind ? (this.#behindSinceMs ?? nowMs) : undefined;
+    if (!isBehind || this.#behindSinceMs === undefined) return undefined;
+    const limit = records.settings.alarmLagSeconds;
+    if (copy.lagSeconds < limit || nowMs - this.#behindSinceMs < limit * 1000) return undefined;
+    return { seconds: Math.round(copy.lagSeconds), changes: copy.lagChanges };
   }
 
   #raise(alarm: PairAlarm): void {
@@ -95,8 +119,6 @@ function findAlarms(pair: Pair): Map<Code, { params: Params; afterMs: number }> 
   const { peer, settings } = records;
   if (peer?.state !== 'active') return found;
   const copy = copyOf(pair);
-  if (copy !== null && copy.lagSeconds >= settings.alarmLagSeconds)
-    found.set('lag', { params: { seconds: Math.round(copy.lagSeconds), changes: copy.lagChanges }, afterMs: 0 });
   const isStopped = records.serves ? !source.isFollowed : sink.state === 'stopped';
   if (isStopped) found.set('sync-stopped', { params: { reason: copy?.stopped?.text ?? '' }, afterMs: STOPPED_AFTER_MS });
   if (!watch.isReachable) found.set('peer-unreachable', { params: { peer: peer.name }, afterMs: STOPPED_AFTER_MS });

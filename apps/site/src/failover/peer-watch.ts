@@ -64,12 +64,12 @@ export class PeerWatch {
     clearInterval(this.#timer);
   }
 
-  /** Another peer, or none: what is known is forgotten. */
-  forget(): void {
+  /** Another peer, with which this side has just spoken to establish the relationship: what is known of an earlier one is forgotten, and it counts as reachable until it is silent. */
+  meet(): void {
     this.state = undefined;
     this.clockOffsetMs = null;
-    this.lastContactAtMs = null;
-    this.#lastAnswerMs = -Infinity;
+    this.lastContactAtMs = this.#options.now();
+    this.#lastAnswerMs = performance.now();
     this.#look();
   }
 
