@@ -1,15 +1,16 @@
 /** After a test of the standby: its recordings and its audit go into the archive (I5), everything else of the scratch copy is erased (docs/decisions/0252). */
-import { existsSync, renameSync } from 'node:fs';
+import { existsSync, renameSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { syncFolderSync, writeFileDurably } from '@bascule/core/durable-file.ts';
 import { sitePaths } from '@bascule/core/home.ts';
 import { uuidv7 } from '@bascule/core/ids.ts';
 import { makeArchiveFolder } from '@bascule/store/archive.ts';
 import { sizeOf } from './folder-size.ts';
+import { checkSpace } from './free-space.ts';
 import { addArchive } from './pair-store.ts';
 import type { PairParts } from './pair-parts.ts';
 import { RehearsalChild } from './rehearsal-child.ts';
-import { KEPT_RECORDINGS } from './rehearsal-collect.ts';
+import { KEPT_RECORDINGS, type Collected } from './rehearsal-collect.ts';
 import { copyTestEnded, copyTestSession, keepingBegun } from './rehearsal-events.ts';
 import { writeRehearsal, type RehearsalRecord } from './rehearsal-records.ts';
 import { eraseScratch, scratchStart, type RehearsalNames } from './rehearsal-scratch.ts';
@@ -46,16 +47,17 @@ async function keep(
   before: RehearsalRecord,
 ): Promise<{ record: RehearsalRecord; changes: number; bytes: number }> {
   const { records, config, now, log } = parts;
-  const folder = before.folder ?? makeArchiveFolder(config.paths.archive, REASON, now());
+  const known = before.folder !== null && existsSync(before.folder) ? before.folder : undefined;
+  const folder = known ?? makeArchiveFolder(config.paths.archive, REASON, now());
   const record = { ...before, folder };
-  if (before.folder === null) writeRehearsal(records.store, keepingBegun({ folder: basename(folder) }), record);
+  if (known === undefined) writeRehearsal(records.store, keepingBegun({ folder: basename(folder) }), record);
   const recordings = sitePaths(config.paths.rehearsal).recordings;
   const target = join(folder, KEPT_RECORDINGS);
   if (existsSync(recordings) && !existsSync(target)) {
     renameSync(recordings, target);
     syncFolderSync(folder);
   }
-  const { sessions, changes } = await collect(parts, record, folder);
+  const { sessions, changes } = await collectOrMove(parts, record, folder);
   const { rehearsal, by, users, clients, startedAtMs } = record;
   const note = {
     format: 'bascule-archive/1',
@@ -72,6 +74,22 @@ async function keep(
   await writeFileDurably(join(folder, 'about.json'), `${JSON.stringify(note, undefined, 2)}\n`);
   log.info({ folder: basename(folder), sessions: sessions.length }, 'failover.rehearsal-kept');
   return { record: { ...record, sessions }, changes, bytes: await sizeOf(folder) };
+}
+
+/** What cannot be read (a damaged copy) is kept as it is: a test that could not be settled would stand in the way of the next. Rejects when the disk is full. */
+async function collectOrMove(parts: PairParts, record: RehearsalRecord, folder: string): Promise<Collected> {
+  const { config, log } = parts;
+  const { database } = sitePaths(config.paths.rehearsal);
+  try {
+    if (existsSync(database)) return await collect(parts, record, folder);
+  } catch (error) {
+    await checkSpace(config.paths.site, statSync(database).size);
+    log.error({ err: error }, 'failover.rehearsal-not-collected');
+    for (const suffix of ['', '-wal'])
+      if (existsSync(`${database}${suffix}`)) renameSync(`${database}${suffix}`, join(folder, `${basename(database)}${suffix}`));
+    syncFolderSync(folder);
+  }
+  return { sessions: [], changes: 0 };
 }
 
 async function collect({ config, log }: PairParts, record: RehearsalRecord, folder: string) {

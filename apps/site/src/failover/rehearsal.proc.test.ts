@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { request, type IncomingMessage } from 'node:http';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
@@ -20,6 +20,8 @@ import { PREAMBLE_MAGIC } from '@bascule/protocol/base-site.ts';
 import { readAudit } from '@bascule/store/audit.ts';
 import { waitUntil } from '@bascule/testkit/wait-until.ts';
 import { archives } from './pair-store.ts';
+import { keepAndErase } from './rehearsal-keeping.ts';
+import { readRehearsal } from './rehearsal-records.ts';
 import { ADA, inSync, startPair, type TestAppliance } from './testing.ts';
 
 const CLIENT_MAIN = join(import.meta.dirname, '..', '..', '..', 'jump-client', 'src', 'main.ts');
@@ -215,6 +217,21 @@ test('the standby is started anew in the middle: what was held is kept then, and
   assert.ok(archives(other.pair.parts.records.store).some(({ id }) => id === archive));
   assert.equal(existsSync(other.config.paths.rehearsal), false);
   await inSync(one, other);
+});
+
+test("a copy that was damaged is kept as it is, and stands in nobody's way", async () => {
+  const { parts } = other.pair;
+  const { rehearsal: scratch, generation } = other.config.paths;
+  mkdirSync(join(scratch, 'keys'), { recursive: true });
+  writeFileSync(join(scratch, 'keys', 'site.key'), 'a copy of a key');
+  writeFileSync(join(scratch, 'site.db'), 'no database any more');
+  copyFileSync(generation, join(scratch, 'generation'));
+  const record = readRehearsal(parts.records.store)!;
+  const left = { ...record, rehearsal: randomBytes(16).toString('hex'), state: 'ending', folder: null } as const;
+  const { folder, sessions } = await keepAndErase(parts, left);
+  assert.deepEqual([readFileSync(join(folder!, 'site.db'), 'utf8'), sessions], ['no database any more', []]);
+  assert.equal(existsSync(join(folder!, 'keys')), false);
+  assert.equal(existsSync(scratch), false);
 });
 
 test('the standby takes over in the middle: the test is ended first, at once', async () => {
