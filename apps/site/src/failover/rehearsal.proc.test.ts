@@ -1,6 +1,6 @@
 /** A test of the standby at the backup, with the program of the scratch copy and a real Jump Client: what serves, what is kept, and how it ends (B133). */
 import assert from 'node:assert/strict';
-import { spawn, type ChildProcess } from 'node:child_process';
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { request, type IncomingMessage } from 'node:http';
@@ -167,6 +167,10 @@ test('a chosen client gets a recorded session in the scratch copy, a person thei
   assert.equal(await sha256OfFile(join(kept, 'recordings', `${held?.session}.bsr`)), held?.recordingSha256);
   const audit = readFileSync(join(kept, 'audit.jsonl'), 'utf8');
   for (const code of ['REHEARSAL_OPENED', 'ACCESS_SESSION_ENDED', 'LOGGED_IN']) assert.match(audit, new RegExp(code), code);
+  for (const file of ['audit.jsonl', join('recordings', `${held?.session}.bsr`)]) {
+    const verified = spawnSync(process.execPath, [other.config.verifyTool, join(kept, file)], { encoding: 'utf8' });
+    assert.equal(verified.status, 0, verified.stdout + verified.stderr);
+  }
   assert.equal(existsSync(other.config.paths.rehearsal), false);
   assert.equal(programPid(), undefined);
   for (const code of ['REHEARSAL_COPY_MADE', 'REHEARSAL_COPY_SERVES', 'REHEARSAL_COPY_SESSION', 'REHEARSAL_COPY_ENDED'])
