@@ -10,7 +10,8 @@ export function failoverStateOf(failover: Failover, pair: Pair, conflict: PairCo
   const { records, watch, now, config } = pair.parts;
   const { peer, self } = records;
   const liveSessions = failover.served?.liveSessions?.();
-  const here = failover.served?.clientsHere?.();
+  // A change of roles sends clients here, too: only who came after the last contact may have lost the other side.
+  const here = failover.served?.clientsHere?.(watch.lastContactAtMs ?? 0);
   const apart = apartOf(pair);
   return {
     self: sideOf(pair),

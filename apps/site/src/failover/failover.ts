@@ -78,8 +78,8 @@ export interface ServedParts {
   relayOrder(): void;
   /** Rows of these tables of site.db were changed by the primary. */
   applied?(tables: readonly string[]): void;
-  /** Clients that came to this backup lately, because they had lost the primary. */
-  clientsHere?(): { count: number; newestAtMs: number | null };
+  /** Clients that came to this backup since `fromMs`. */
+  clientsHere?(fromMs: number): { count: number; newestAtMs: number | null };
   /** An alarm, to whoever gets mail. */
   mail?(text: string): void;
   /** Of a site: its clients may find it at other addresses now. */

@@ -4,14 +4,16 @@ export class LatelyCame {
   /** The newest is last. */
   readonly #who = new Map<string, number>();
 
-  /** At most `limit` are remembered; who comes beyond them is not counted. */
+  /** At most `limit` are remembered: those that came last. */
   constructor(limit: number) {
     this.#limit = limit;
   }
 
   came(who: string, atMs: number): void {
     this.#who.delete(who);
-    if (this.#who.size < this.#limit) this.#who.set(who, atMs);
+    const [oldest] = this.#who.keys();
+    if (oldest !== undefined && this.#who.size >= this.#limit) this.#who.delete(oldest);
+    this.#who.set(who, atMs);
   }
 
   /** How many came since `fromMs`, and when the newest did; who came before is forgotten. */

@@ -55,9 +55,9 @@ export class TurnedAwayLinks {
     return { ...this.#leaf.tls, ticketKeys: this.#dataTicketKeys };
   }
 
-  /** How many clients came here in the last `withinMs`, and when the newest did: they may have lost the primary. */
-  cameHere(withinMs: number): { count: number; newestAtMs: number | null } {
-    return this.#lately.since(this.#now() - withinMs);
+  /** How many clients came here since `fromMs`, and when the newest did; who came before is forgotten. */
+  cameHere(fromMs: number): { count: number; newestAtMs: number | null } {
+    return this.#lately.since(fromMs);
   }
 
   acceptLink(socket: Socket, head: Uint8Array): void {

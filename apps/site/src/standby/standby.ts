@@ -20,9 +20,6 @@ import { DEFAULT_SECURITY_SETTINGS, Settings } from '../settings/settings.ts';
 import { backupReports } from './backup-reports.ts';
 import { standbyAccountRoutes, standbyStatusRoutes } from './standby-routes.ts';
 
-/** Clients that came within this count as having lost the primary lately. */
-const CAME_HERE_WITHIN_MS = 60_000;
-
 /** Requests that are under way when roles change are answered within this. */
 const ANSWER_LIMIT_MS = 1000;
 
@@ -92,7 +89,7 @@ export class Standby {
         if (tables.includes('settings')) current = settings();
       },
       mail: (what) => mail.tell({ kind: 'needs-attention', what, advice: PAIR_ADVICE, page: failover.pageUrl() }),
-      clientsHere: () => links.cameHere(CAME_HERE_WITHIN_MS),
+      clientsHere: (fromMs) => links.cameHere(fromMs),
     });
     return new Standby({ accounts, links, relay, http, events, mail }, disconnect);
   }
