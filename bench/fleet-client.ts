@@ -7,6 +7,7 @@ import { ControlLink } from '@bascule/client/control-link.ts';
 import { dial } from '@bascule/client/dial.ts';
 import { enrolVerified } from '@bascule/client/enrol.ts';
 import { LinkPace } from '@bascule/client/link-pace.ts';
+import { NextDial, type LinkEnd } from '@bascule/client/next-dial.ts';
 import { SiteAddresses } from '@bascule/client/site-addresses.ts';
 
 /** Source addresses are spread, for the appliance counts handshakes per address. */
@@ -14,8 +15,6 @@ const SOURCE_ADDRESSES = 200;
 /** wire 3.8 */
 const BACK_OFF_FIRST_MS = 1000;
 const BACK_OFF_MAX_MS = 60_000;
-/** A candidate waits no longer (link-pace.ts). */
-const TRIAL_BACK_OFF_MAX_MS = 2000;
 /** The window of the first connects, when no `accepted` has named one yet. */
 const FIRST_WINDOW_MS = 30_000;
 /** A real client unpacks, checks, stops and starts again within about this. */
@@ -24,8 +23,7 @@ const RESTART_MS = { least: 1000, most: 2000 };
 const PROVED_AFTER_MS = 5300;
 const PROGRESS_EVERY_MS = 2000;
 const DOWNLOAD_TRIES = 6;
-/** As in connected-client.ts: TCP finds out that a connection is dead, when the site may be elsewhere. */
-const ALIVE_EVERY_MS = 5000;
+const DOWNLOAD_BACK_OFF_MAX_MS = 2000;
 const FREE_BYTES = 50_000_000_000;
 
 /** What came of all clients of one process. */
@@ -56,7 +54,8 @@ export interface SimulatedClientOptions {
 export class SimulatedClient {
   readonly #tally: FleetTally;
   readonly #addresses: SiteAddresses;
-  readonly #pace = new LinkPace(false);
+  /** Of this start of the program. */
+  #pace = new LinkPace(false);
   readonly #facts: ClientFacts;
   readonly #authority: string;
   readonly #key: KeyObject;
@@ -66,17 +65,11 @@ export class SimulatedClient {
   #record: string | undefined;
   #instance = randomBytes(16).toString('hex');
   #session: Buffer | undefined;
-  #windowMs = FIRST_WINDOW_MS;
-  #comeBack: Extract<ToClient, { kind: 'come-back' }> | undefined;
   #connected = false;
   #told: ClientSettings['addresses'];
   #beatMs: number | undefined;
   #refused: Extract<ToClient, { kind: 'refused' }> | undefined;
-  #wasSilent = false;
-  #wasReached = false;
   #link: ControlLink | undefined;
-  #backOff = new BackOff(BACK_OFF_FIRST_MS, BACK_OFF_MAX_MS);
-  #trialBackOff = new BackOff(BACK_OFF_FIRST_MS, TRIAL_BACK_OFF_MAX_MS);
   #work: { order: UpgradeOrder; abort: AbortController } | undefined;
   #report: UpgradeReport | undefined;
   #isRestarting = false;
@@ -121,6 +114,7 @@ export class SimulatedClient {
       name: undefined,
       facts: this.#facts,
     };
+    const backOff = new BackOff(BACK_OFF_FIRST_MS, BACK_OFF_MAX_MS);
     for (;;) {
       try {
         this.#certificate = (await enrolVerified(how)).certificate;
@@ -128,41 +122,29 @@ export class SimulatedClient {
         return;
       } catch {
         this.#tally.failures += 1;
-        await pause(this.#backOff.next());
+        await pause(backOff.next());
       }
     }
   }
 
   /** Keeps a link from now on. */
   async run(): Promise<never> {
-    let waitMs = Math.random() * this.#windowMs;
+    let waitMs = Math.random() * FIRST_WINDOW_MS;
     for (;;) {
       await pause(waitMs);
       waitMs = this.#waitMs(await this.#connectOnce());
     }
   }
 
-  #waitMs(wasAccepted: boolean): number {
-    const comeBack = this.#comeBack;
-    this.#comeBack = undefined;
-    if (this.#isRestarting) {
-      this.#isRestarting = false;
-      return RESTART_MS.least + Math.random() * (RESTART_MS.most - RESTART_MS.least);
-    }
-    const refused = this.#refused;
-    const isElsewhere = wasAccepted ? this.#wasSilent : refused === undefined || refused.elsewhere === true;
-    if (isElsewhere && this.#addresses.areSeveral && this.#addresses.failed(this.#wasReached))
-      return this.#pace.otherAddressMs(false);
-    if (refused?.retryAfterMs !== undefined) return refused.retryAfterMs * (0.5 + Math.random() / 2) + this.#backOff.next();
-    if (comeBack !== undefined) return comeBack.afterMs + Math.random() * comeBack.withinMs;
-    if (this.#software.trial) return this.#trialBackOff.next();
-    return Math.max(wasAccepted ? Math.random() * this.#windowMs : this.#backOff.next(), this.#addresses.restMs);
+  #waitMs(end: LinkEnd): number {
+    if (!this.#isRestarting) return new NextDial(this.#addresses, this.#pace).waitMs(end, false);
+    this.#isRestarting = false;
+    this.#pace = new LinkPace(true);
+    return RESTART_MS.least + Math.random() * (RESTART_MS.most - RESTART_MS.least);
   }
 
-  async #connectOnce(): Promise<boolean> {
-    const limits = this.#addresses.areSeveral
-      ? { limitMs: this.#addresses.dialLimitMs(false), aliveEveryMs: ALIVE_EVERY_MS }
-      : {};
+  async #connectOnce(): Promise<LinkEnd> {
+    const limits = new NextDial(this.#addresses, this.#pace).limits('link', false);
     const tls = { ...this.#tls(), ...limits, session: this.#session, onSession: (made: Buffer) => (this.#session = made) };
     this.#refused = undefined;
     this.#beatMs = undefined;
@@ -178,14 +160,12 @@ export class SimulatedClient {
       this.#tally.failures += 1;
       this.#session = undefined;
     }
-    this.#wasSilent = this.#link?.wasSilent === true;
-    this.#wasReached = this.#link !== undefined && !this.#wasSilent;
+    const end = { link: this.#link, accepted: this.#connected, refused: this.#refused };
     this.#link = undefined;
     clearTimeout(this.#proving);
-    const wasAccepted = this.#connected;
-    if (wasAccepted) this.#tally.connected -= 1;
+    if (this.#connected) this.#tally.connected -= 1;
     this.#connected = false;
-    return wasAccepted;
+    return end;
   }
 
   #tls(): { authority: string; key: string; certificate: string } {
@@ -211,7 +191,7 @@ export class SimulatedClient {
         this.#accepted(message);
         break;
       case 'come-back':
-        this.#comeBack = message;
+        this.#pace.comeBack(message);
         break;
       case 'refused':
         this.#refused = message;
@@ -245,8 +225,7 @@ export class SimulatedClient {
     if (this.#connected) return;
     this.#connected = true;
     this.#tally.connected += 1;
-    this.#windowMs = message.reconnect.windowMs;
-    this.#backOff.reset();
+    this.#pace.accepted(message.reconnect);
     if (this.#software.trial) this.#proving = setTimeout(() => this.#proved(), PROVED_AFTER_MS);
   }
 
@@ -277,7 +256,6 @@ export class SimulatedClient {
     // The next program knows nothing but what is on the disk.
     this.#instance = randomBytes(16).toString('hex');
     this.#session = undefined;
-    this.#trialBackOff.reset();
     const { version, revision, sha256: bundle, runtime } = order;
     this.#software = {
       ...this.#software,
@@ -296,6 +274,7 @@ export class SimulatedClient {
   #proved(): void {
     const order = this.#work!.order;
     this.#software = { ...this.#software, trial: false };
+    this.#pace.committed();
     this.#forget();
     this.#tell(order, 'done');
   }
@@ -318,6 +297,7 @@ export class SimulatedClient {
     const hash = createHash('sha256');
     let received = 0;
     let toldMs = performance.now();
+    const backOff = new BackOff(BACK_OFF_FIRST_MS, DOWNLOAD_BACK_OFF_MAX_MS);
     const take = (piece: Buffer) => {
       hash.update(piece);
       received += piece.length;
@@ -328,7 +308,7 @@ export class SimulatedClient {
     };
     for (let tries = 0; received < parcel.bytes; tries += 1) {
       if (tries === DOWNLOAD_TRIES) throw new Error(`${received} of ${parcel.bytes} bytes came`);
-      if (tries > 0) await pause(this.#trialBackOff.next());
+      if (tries > 0) await pause(backOff.next());
       await this.#fetchOnce(parcel, received, take, signal).catch(() => undefined);
       signal.throwIfAborted();
     }

@@ -13,6 +13,7 @@ import type { Face, FaceSessions, SessionMessage } from './face.ts';
 import { KeptSettings } from './kept-settings.ts';
 import { LinkPace } from './link-pace.ts';
 import { LinkTrust } from './link-trust.ts';
+import { NextDial, type LinkEnd } from './next-dial.ts';
 import type { ClientOptions } from './options.ts';
 import { Rehearsals, type RehearsalStatus } from './rehearsals.ts';
 import { SiteAddresses } from './site-addresses.ts';
@@ -29,9 +30,6 @@ const STOP_LIMIT_MS = 2000;
 const REFUSAL_SAID_EVERY_MS = 60 * 60_000;
 /** Messages for sessions that wait until this candidate is the current program; what comes beyond is given again by the site at the next connect. */
 const HELD_MESSAGES_LIMIT = 64;
-/** With several addresses: after so long a silence the system asks the other end. Costs neither side anything but a packet. */
-const ALIVE_EVERY_MS = 5_000;
-const SESSION_ALIVE_EVERY_MS = 1_000;
 /** After `uninstalling` the link is closed within this. */
 const LAST_WORD_LIMIT_MS = 2000;
 
@@ -79,6 +77,7 @@ export class ConnectedClient {
   readonly #checkIns = new CheckInClock();
   readonly #pace: LinkPace;
   readonly #addresses: SiteAddresses;
+  readonly #nextDial: NextDial;
   readonly #rehearsals: Rehearsals;
   #health: TrialHealth | undefined;
   #stopping = new AbortController();
@@ -97,11 +96,7 @@ export class ConnectedClient {
   #heldMessages: SessionMessage[] | undefined;
   /** The site has nothing (more) for this passive client. */
   #isCheckInOver = false;
-  /** The last link was given up because nothing was heard. */
-  #wasSilent = false;
-  /** Somebody answered the last dial, and went on answering. */
-  #wasReached = false;
-  /** Since it was last accepted. */
+  /** A link was given up because nothing was heard, since this client was last accepted. */
   #fellSilent = false;
   #idleWaiters: (() => void)[] = [];
   #uninstallAsked = false;
@@ -117,9 +112,10 @@ export class ConnectedClient {
     this.#versionGate = new SiteVersionGate(options.folder);
     this.#pace = new LinkPace(options.trial);
     this.#addresses = new SiteAddresses(options, () => this.#settings.now.addresses);
+    this.#nextDial = new NextDial(this.#addresses, this.#pace);
     this.#sessions = face.sessions({
       target: () => this.#addresses.now,
-      tls: () => ({ ...this.#trust.forDataLink(), ...this.#dialLimits(SESSION_ALIVE_EVERY_MS) }),
+      tls: () => ({ ...this.#trust.forDataLink(), ...this.#nextDial.limits('session', this.#sessions.size > 0) }),
       send: (message) => this.#link?.send(message) ?? false,
       log,
     });
@@ -133,10 +129,10 @@ export class ConnectedClient {
   async run(): Promise<'stopped' | 'uninstall'> {
     this.#trust.identity = this.#home.identity() ?? (await this.#enrol());
     while (!this.#stopping.signal.aborted && !this.#options.enrolOnly && this.#trust.identity !== undefined) {
-      const reached = await this.#connectOnce();
+      const end = await this.#connectOnce();
       if (this.#options.once) break;
       if (this.#isCheckInOver) await this.#restUntilCheckIn();
-      else await this.#pause(this.#waitMs(reached));
+      else await this.#pause(this.#nextDial.waitMs(end, this.#sessions.size > 0));
     }
     return this.#uninstallAsked ? 'uninstall' : 'stopped';
   }
@@ -265,8 +261,8 @@ export class ConnectedClient {
     return this.#refused?.message;
   }
 
-  /** One link from dialling to its end; whether the appliance accepted or refused (so was reached). */
-  async #connectOnce(): Promise<boolean> {
+  /** One link from dialling to its end. */
+  async #connectOnce(): Promise<LinkEnd> {
     this.#accepted = false;
     this.#refused = undefined;
     this.#beatMs = undefined;
@@ -279,7 +275,7 @@ export class ConnectedClient {
         isHurried: () => this.#addresses.areSeveral && this.#sessions.size > 0,
         beatMs: () => (this.#addresses.areSeveral ? this.#beatMs : undefined),
       };
-      const tls = { ...this.#trust.forControlLink(), ...this.#dialLimits(ALIVE_EVERY_MS) };
+      const tls = { ...this.#trust.forControlLink(), ...this.#nextDial.limits('link', this.#sessions.size > 0) };
       this.#link = await ControlLink.open(this.#addresses.now, tls, events, this.#stopping.signal);
       reason = await this.#link.ended;
       const isExpected = this.#stopping.signal.aborted || this.#refused !== undefined || this.#isCheckInOver;
@@ -289,13 +285,12 @@ export class ConnectedClient {
       reason = (error as Error).message;
       if (!this.#stopping.signal.aborted) this.#log.warn({ reason }, 'link-failed');
     }
-    this.#wasSilent = this.#link?.wasSilent === true;
-    this.#wasReached = this.#link !== undefined && !this.#wasSilent;
-    this.#fellSilent ||= this.#wasSilent;
+    const end = { link: this.#link, accepted: this.#accepted, refused: this.#refused };
+    this.#fellSilent ||= this.#link?.wasSilent === true;
     this.#link = undefined;
     this.#sessions.linkEnded();
     this.#health?.unlinked(this.#refusal() ?? reason);
-    return this.#accepted;
+    return end;
   }
 
   /** Undefined for a site that this client was installed ahead of. */
@@ -462,23 +457,6 @@ export class ConnectedClient {
       this.#idleWaiters.push(resolve);
       signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
     });
-  }
-
-  /** Where nobody takes the client, or nothing is heard, the next address has its turn before there is a longer pause. */
-  #waitMs(accepted: boolean): number {
-    const withSessions = this.#sessions.size > 0;
-    const refused = this.#refused;
-    const isElsewhere = accepted ? this.#wasSilent : refused === undefined || refused.elsewhere === true;
-    const goesOn = isElsewhere && this.#addresses.areSeveral && this.#addresses.failed(this.#wasReached);
-    if (goesOn) return this.#pace.otherAddressMs(withSessions);
-    // One who is nowhere yet goes on looking for the sake of its sessions.
-    const retryAfterMs = refused?.elsewhere === true && withSessions ? undefined : refused?.retryAfterMs;
-    return Math.max(this.#pace.waitMs({ accepted, retryAfterMs, withSessions }), this.#addresses.restMs);
-  }
-
-  /** With several addresses a connection that is dead without a word is given up in seconds, and so is a dial. */
-  #dialLimits(aliveEveryMs: number): { limitMs?: number | undefined; aliveEveryMs?: number } {
-    return this.#addresses.areSeveral ? { limitMs: this.#addresses.dialLimitMs(this.#sessions.size > 0), aliveEveryMs } : {};
   }
 
   async #pause(waitMs: number): Promise<void> {

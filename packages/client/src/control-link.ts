@@ -54,6 +54,8 @@ export class ControlLink {
   #heardMs = Date.now();
   #openedMs = Date.now();
   #checkedMs = Date.now();
+  /** The other end was asked for a sign of life since it was last heard. */
+  #isAsked = false;
   #greeted = false;
   #wasSilent = false;
   #wasClosed = false;
@@ -74,8 +76,8 @@ export class ControlLink {
         resolve(code === NO_CLOSE_CODE || code === 1005 ? reason : `${reason} (${code})`);
       });
     });
-    webSocket.on('ping', () => (this.#heardMs = Date.now()));
-    webSocket.on('pong', () => (this.#heardMs = Date.now()));
+    webSocket.on('ping', () => this.#heard());
+    webSocket.on('pong', () => this.#heard());
     webSocket.on('message', (data: Buffer) => this.#received(data, events));
   }
 
@@ -115,8 +117,13 @@ export class ControlLink {
     this.#webSocket.close();
   }
 
-  #received(data: Buffer, events: ControlLinkEvents): void {
+  #heard(): void {
     this.#heardMs = Date.now();
+    this.#isAsked = false;
+  }
+
+  #received(data: Buffer, events: ControlLinkEvents): void {
+    this.#heard();
     const message = parseToClient(data);
     // A message of a later version: an old client passes over it.
     if (message === undefined) return;
@@ -137,10 +144,15 @@ export class ControlLink {
     // This machine slept, or was stopped itself: what came meanwhile was not read yet.
     const isLate = nowMs - this.#checkedMs > LATE_CHECK_MS;
     this.#checkedMs = nowMs;
-    if ((silentMs >= limitMs && !isLate) || (!this.#greeted && nowMs - this.#openedMs >= ACCEPT_LIMIT_MS)) {
+    const isOpen = this.#webSocket.readyState === this.#webSocket.OPEN;
+    const isSilent = silentMs >= limitMs && (this.#isAsked || !isOpen) && !isLate;
+    if (isSilent || (!this.#greeted && nowMs - this.#openedMs >= ACCEPT_LIMIT_MS)) {
       this.#wasSilent = true;
       this.#webSocket.terminate();
-    } else if (silentMs >= pingMs && this.#webSocket.readyState === this.#webSocket.OPEN) this.#webSocket.ping();
+    } else if (silentMs >= pingMs && isOpen) {
+      this.#isAsked = true;
+      this.#webSocket.ping();
+    }
   }
 
   /** After how long a silence the other end is asked, and given up. */

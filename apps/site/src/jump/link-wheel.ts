@@ -4,13 +4,15 @@ const TICK_MS = 1000;
 /** wire 3.7: a ping every 30 s, for the other side gives up a link that is silent for 90 s; more often when the site gives up earlier. */
 export const LONGEST_ROUND_TICKS = CONTROL_SILENCE_LIMIT_MS / 3 / TICK_MS;
 const BEAT_TICKS = CONTROL_BEAT_MS / TICK_MS;
+/** Then other work has its turn: each costs about 20 microseconds. */
+const BEATS_AT_ONCE = 200;
 
 export interface WheelLink {
   /** The tick at which something was last heard of it. */
   heardTick: number;
   slot: number;
   ping(): void;
-  /** A sign of life that wants no answer. */
+  /** A sign of life that wants no answer; harmless when the link is closed. */
   beat(): void;
   /** Dropped for silence. */
   drop(): void;
@@ -83,9 +85,16 @@ export class LinkWheel<Link extends WheelLink> {
   /** Those that were visited so many ticks ago, or twice as many, and so on. */
   #beat(): void {
     const round = this.#slots.length;
-    for (let age = BEAT_TICKS; age < round; age += BEAT_TICKS)
-      for (const link of this.#slots[(this.#tick - age + round) % round]!) link.beat();
+    const links: Link[] = [];
+    for (let age = BEAT_TICKS; age < round; age += BEAT_TICKS) links.push(...this.#slots[(this.#tick - age + round) % round]!);
+    beatSome(links, 0);
   }
+}
+
+function beatSome(links: readonly WheelLink[], from: number): void {
+  const to = from + BEATS_AT_ONCE;
+  for (const link of links.slice(from, to)) link.beat();
+  if (to < links.length) setImmediate(() => beatSome(links, to));
 }
 
 function emptySlots<Link>(count: number): Set<Link>[] {
