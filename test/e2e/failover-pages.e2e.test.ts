@@ -94,7 +94,7 @@ describe('pages of a failover pair', { concurrency: false }, () => {
       turn += 1;
       for (const place of ['offered', 'inside'] as const) {
         pair.test = testOf(place);
-        await page.goto(`${url}${place === 'inside' && turn > 2 ? '/console' : '/login/account'}`);
+        await page.goto(`${url}/login/account`);
         await page.locator('main').waitFor();
         if (place === 'inside') await page.locator('a[href="/login/leave-test"]').waitFor();
         assert.deepEqual(await pageFaults(page), [], `${place} (${language})`);

@@ -1,6 +1,6 @@
 /** A picture of each state of a failover pair; a real one is in most of them for a moment only. */
 import type { Page } from 'playwright-core';
-import { backupState, previewOf, states } from '../../test/e2e/failover-fixture/answers.ts';
+import { backupState, previewOf, primaryState, states, testOf } from '../../test/e2e/failover-fixture/answers.ts';
 import { FailoverServer } from '../../test/e2e/failover-fixture/failover-server.ts';
 import { text } from '../../test/e2e/pages.ts';
 
@@ -35,6 +35,16 @@ export async function takeFailover(
       await open(state);
       await shoot(own, name, false);
     }
+    await open('rehearsal');
+    await own.getByRole('heading', { name: text('failover:rehearsal.title'), exact: true }).scrollIntoViewIfNeeded();
+    await own.locator('section', { has: own.locator('ol') }).evaluate((section) => section.scrollIntoView({ block: 'center' }));
+    await shoot(own, 'failover-rehearsal', false);
+    server.state = primaryState();
+    server.test = testOf('inside');
+    await own.goto(`${url}/login/account`);
+    await own.getByRole('link', { name: text('shared:test.leave') }).waitFor();
+    await shoot(own, 'failover-rehearsal-inside', false);
+    server.test = undefined;
     await open('primary-unreachable');
     await button(own, 'failover:action.becomePrimary').click();
     await shoot(own, 'failover-become-primary', false);

@@ -1,7 +1,7 @@
 /** Whether the backup would serve the shared name as people's browsers want it, looked at by asking its own front door (B133). */
 import { X509Certificate, createHash } from 'node:crypto';
 import { isIP } from 'node:net';
-import { checkServerIdentity, connect, type TLSSocket } from 'node:tls';
+import { checkServerIdentity, connect, getCACertificates, type TLSSocket } from 'node:tls';
 import type { Endpoint } from '@bascule/protocol/api/failover.ts';
 import { sayWhy } from './pair-dial-connection.ts';
 
@@ -55,7 +55,8 @@ function dial({ host, port }: Endpoint, sharedName: string): Promise<TLSSocket> 
       ...(isIP(sharedName) === 0 && { servername: sharedName }),
       ALPNProtocols: ['http/1.1'],
       minVersion: 'TLSv1.2',
-      // What it shows is looked at, whoever signed it.
+      // What it shows is looked at, whoever signed it; an organisation's own roots are those of the machine.
+      ca: [...getCACertificates('default'), ...getCACertificates('system')],
       rejectUnauthorized: false,
     });
     const fail = (error: Error) => {

@@ -98,7 +98,13 @@ test('step by step, and nobody may enter before the last one is done; a person e
   assert.deepEqual(scene.outcomes, ['copy passed', 'open passed', 'name passed', 'clients passed', 'session passed']);
   assert.deepEqual(scene.events, ['tested: undefined', 'opened']);
   assert.deepEqual([scene.run.state.state, scene.run.endsAtMs], ['open', 61_000]);
+  // Whoever comes back to the primary is told again, and nobody else.
+  scene.run.clientCame('jc_2');
+  scene.run.clientCame('jc_of-nobody');
+  assert.deepEqual(scene.told, ['jc_1', 'jc_2', 'jc_2']);
   scene.run.end('ann ended it.');
+  scene.run.clientCame('jc_2');
+  assert.equal(scene.told.length, 3);
   assert.equal(scene.run.isOpen, false, 'at once');
   assert.equal(await scene.ended, 'ann ended it.');
   assert.equal(scene.run.state.state, 'closed');

@@ -105,6 +105,12 @@ export class RehearsalRun {
     };
   }
 
+  /** A client came back to the primary: it is told again, which changes nothing where it was told before. */
+  clientCame(clientId: string): void {
+    if (!this.#steps.has('clients') || this.#ending !== undefined) return;
+    if (this.#options.clients.some(({ id }) => id === clientId)) this.#options.tellClient(clientId);
+  }
+
   /** A client says whether its second link stands. */
   clientSaid(clientId: string, isConnected: boolean, reason: string | undefined): void {
     if (isConnected || reason === undefined) this.#reasons.delete(clientId);

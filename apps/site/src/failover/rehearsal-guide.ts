@@ -234,6 +234,11 @@ export class RehearsalGuide {
     this.#people.loginSessionsEnded(ids);
   }
 
+  /** A client's link to the primary came: one that is in the test hears of it again. */
+  clientCame(clientId: string): void {
+    this.#run?.clientCame(clientId);
+  }
+
   /** A client says whether its second link stands. */
   clientSaid(clientId: string, said: { rehearsal: string; connected: boolean; reason?: string | undefined }): void {
     if (said.rehearsal === this.#run?.id) this.#run.clientSaid(clientId, said.connected, said.reason);

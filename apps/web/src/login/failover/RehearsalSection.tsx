@@ -72,7 +72,7 @@ function RehearsalPanel({ rehearsal, sharedName }: { rehearsal: RehearsalState; 
           t('failover:rehearsal.who', { users: users.join(', '), clients: clients.join(', ') })}
       </p>
       {state === 'open' && (
-        <Alert role="status" py="xs" mb="sm">
+        <Alert role="status" py="xs" my="sm">
           {t('failover:rehearsal.how', { shared: sharedName })}
         </Alert>
       )}
