@@ -43,9 +43,10 @@ export function Facts({ rows }: { rows: [label: string, content: ReactNode][] })
 }
 
 const MARKS = { ok: '●', warn: '▲', bad: '■', off: '○' } as const;
+export type Tone = keyof typeof MARKS;
 
 /** A state in words with a mark whose shape says it, too, not only its colour. */
-export function StateMark({ tone, children }: { tone: keyof typeof MARKS; children: ReactNode }) {
+export function StateMark({ tone, children }: { tone: Tone; children: ReactNode }) {
   return (
     <span className={classes['state']} data-tone={tone}>
       <span aria-hidden="true">{MARKS[tone]}</span> {children}

@@ -30,14 +30,16 @@ export function ChooseKind({ unavailable }: { unavailable: PlansState['unavailab
         {orderedKinds(unavailable).map((kind) => {
           const reason = unavailable[kind];
           return (
-            <li key={kind} data-unavailable={reason !== undefined}>
+            <li key={kind} className="b-panel" data-unavailable={reason !== undefined}>
               <h3>{t(`plans:kind.${kind}`)}</h3>
               <p>{t(`plans:what.${kind}`)}</p>
               <p>
-                <span className={classes['for']}>+</span> {t(`plans:for.${kind}`)}
+                <span className={classes['for']}>+ </span>
+                {t(`plans:for.${kind}`)}
               </p>
               <p>
-                <span className={classes['against']}>−</span> {t(`plans:against.${kind}`)}
+                <span className={classes['against']}>− </span>
+                {t(`plans:against.${kind}`)}
               </p>
               {reason !== undefined && <p className={classes['reason']}>{unavailableText(reason)}</p>}
               <Button

@@ -4,12 +4,12 @@ import { QueryFailure } from '../../shared/QueryFailure.tsx';
 import { ApiError, isAnswered } from '../../shared/api-client.ts';
 import { AvailableUpdates } from './AvailableUpdates.tsx';
 import { EndedNotice } from './EndedNotice.tsx';
-import { Headline } from './Headline.tsx';
 import { InstalledSection } from './InstalledSection.tsx';
 import { ManualInstallation } from './ManualInstallation.tsx';
 import { ProgressSection } from './ProgressSection.tsx';
 import { RolledBackBanner } from './RolledBackBanner.tsx';
 import { TrustToConfirm } from './TrustPanel.tsx';
+import { UpdatesHeadline } from './UpdatesHeadline.tsx';
 import { VerificationSection } from './VerificationSection.tsx';
 import { isTrustToConfirm } from './updates-model.ts';
 import { useUpdatesState } from './updates-queries.ts';
@@ -31,7 +31,7 @@ export function UpdatesPage() {
   const isSilent = state.isError && !isRefused;
   return (
     <>
-      <Headline state={data} isSilent={isSilent} />
+      <UpdatesHeadline state={data} isSilent={isSilent} />
       {isRefused && <QueryFailure query={state} />}
       <EndedNotice running={data.running} />
       {data.rolledBack !== null && <RolledBackBanner rolledBack={data.rolledBack} />}

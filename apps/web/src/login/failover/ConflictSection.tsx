@@ -2,6 +2,7 @@ import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Alert, Button, Checkbox, Radio } from '@mantine/core';
 import type { FailoverState, PairConflict } from '@bascule/protocol/api/failover.ts';
+import { HeadlineNote } from '../../shared/Headline.tsx';
 import { formatBytes, formatCount, formatInstant } from '../../shared/format.ts';
 import { DangerDialog, Whom } from './DangerDialog.tsx';
 import { useFailoverAct } from './failover-queries.ts';
@@ -13,7 +14,7 @@ export function ConflictSection({ conflict, state }: { conflict: PairConflict; s
   const [isAsking, setAsking] = useState(false);
   return (
     <div className={classes['conflict']}>
-      <p className={classes['headlineNote']}>{t('failover:since', { at: formatInstant(conflict.sinceMs) })}</p>
+      <HeadlineNote>{t('failover:since', { at: formatInstant(conflict.sinceMs) })}</HeadlineNote>
       <div className={classes['panels']}>
         {conflict.sides.map((side) => (
           <SideHistory key={side.appliance} side={side} isRecommended={side.appliance === conflict.recommended} />

@@ -10,7 +10,7 @@ export function RolloutProgress({ rollout }: { rollout: Rollout }) {
   const { t } = useTranslation();
   const { counts, version } = rollout;
   return (
-    <div className={classes['panel']}>
+    <div className="b-panel">
       <p className={classes['share']}>
         <strong>{t('fleet:progress.percent', { percent: percentCurrent(counts) })}</strong>{' '}
         {t('fleet:progress.share', { current: formatCount(counts.current), total: formatCount(counts.total), version })}

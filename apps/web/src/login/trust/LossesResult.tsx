@@ -2,6 +2,7 @@ import { useMemo } from 'react';
 import { useTranslation } from 'react-i18next';
 import { LOSSES_LISTED_MAX, type Losses } from '@bascule/protocol/losses.ts';
 import { DataTable, type Column } from '../../shared/DataTable.tsx';
+import { Headline, HeadlineNote } from '../../shared/Headline.tsx';
 import { StateMark } from '../../shared/Section.tsx';
 import { formatCount, formatMinute } from '../../shared/format.ts';
 import { worstFirst } from './trust-model.ts';
@@ -20,22 +21,19 @@ export function LossesResult({ losses, isShort = false }: { losses: Losses; isSh
   const allColumns = useLossColumns();
   const columns = useMemo(() => allColumns.filter(({ key }) => !isShort || !WIDE_COLUMNS.has(key)), [allColumns, isShort]);
   const looked = { connected: formatCount(connected), seen: formatCount(seenLately) };
+  const ofBoth = [
+    t('trust:losses.lost', { count: lost, number: formatCount(lost) }),
+    t('trust:losses.trouble', { count: trouble, number: formatCount(trouble) }),
+  ];
   const tone = lost > 0 ? 'bad' : trouble > 0 ? 'warn' : 'ok';
   return (
     <div className={classes['result']}>
-      <div className={classes['headline']} data-tone={tone} role="status">
-        <p className={classes['headlineText']}>
-          <StateMark tone={tone}>
-            {lost + trouble === 0
-              ? t('trust:losses.nobody')
-              : `${t('trust:losses.lost', { count: lost, number: formatCount(lost) })} · ${t('trust:losses.trouble', { count: trouble, number: formatCount(trouble) })}`}
-          </StateMark>
-        </p>
-        <p className={classes['headlineNote']}>{t('trust:losses.looked', looked)}</p>
-      </div>
+      <Headline tone={tone} text={lost + trouble === 0 ? t('trust:losses.nobody') : ofBoth.join(' · ')}>
+        <HeadlineNote>{t('trust:losses.looked', looked)}</HeadlineNote>
+      </Headline>
       {rows.length > 0 && <DataTable label={t('trust:losses.list')} rows={rows} rowKey={rowKey} columns={columns} empty="" />}
       {lost + trouble > rows.length && (
-        <p className={classes['headlineNote']}>{t('trust:losses.cut', { shown: formatCount(LOSSES_LISTED_MAX) })}</p>
+        <HeadlineNote>{t('trust:losses.cut', { shown: formatCount(LOSSES_LISTED_MAX) })}</HeadlineNote>
       )}
     </div>
   );

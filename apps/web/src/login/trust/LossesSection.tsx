@@ -29,7 +29,7 @@ export function LossesSection() {
   };
   return (
     <Section title={t('trust:losses.title')} note={t('trust:losses.note')}>
-      <form onSubmit={submit} className={classes['panel']}>
+      <form onSubmit={submit} className="b-panel">
         <Stack gap="sm" className={classes['form']}>
           <Select
             label={t('trust:losses.change')}

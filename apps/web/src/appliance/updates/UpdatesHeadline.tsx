@@ -2,13 +2,13 @@ import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Button } from '@mantine/core';
 import type { UpdatesState } from '@bascule/protocol/api/updates.ts';
-import { StateMark } from '../../shared/Section.tsx';
+import { Headline, HeadlineNote } from '../../shared/Headline.tsx';
 import { operationText, packageName } from './update-texts.ts';
 import { headlineOf, wentBackTo } from './updates-model.ts';
 import classes from './updates.module.css';
 
-/** The state in one sentence. Its height never changes, so nothing below it jumps while base is replaced. */
-export function Headline({ state, isSilent }: { state: UpdatesState; isSilent: boolean }) {
+/** The state of updates in one sentence. */
+export function UpdatesHeadline({ state, isSilent }: { state: UpdatesState; isSilent: boolean }) {
   const { t } = useTranslation();
   const { kind, tone, count } = headlineOf(state, isSilent);
   const subject = state.running ?? state.rolledBack;
@@ -20,12 +20,11 @@ export function Headline({ state, isSilent }: { state: UpdatesState; isSilent: b
     name: subject === null ? goneName : packageName(t, subject.kind, subject.toVersion),
   };
   return (
-    <div className={classes['headline']} data-tone={tone}>
-      <p role="status" className={classes['headlineText']}>
-        <StateMark tone={tone}>{t(`updates:headline.${kind}`, values)}</StateMark>
-      </p>
-      <p className={classes['headlineNote']}>{t(`updates:headlineNote.${kind}`)}</p>
-      <OlderPageHint state={state} />
+    <div className={classes['headline']}>
+      <Headline tone={tone} text={t(`updates:headline.${kind}`, values)}>
+        <HeadlineNote>{t(`updates:headlineNote.${kind}`)}</HeadlineNote>
+        <OlderPageHint state={state} />
+      </Headline>
     </div>
   );
 }
