@@ -27,7 +27,13 @@ export function ConsoleOnBackup({ children }: { children: ReactNode }) {
       <main className="b-page">
         <Alert role="status" title={t('login:standby.title.backup', { name: header?.appliance ?? '' })}>
           <Text mb="xs">{t(href === undefined ? 'login:standby.noPrimary' : 'login:standby.text')}</Text>
-          <Group>{href !== undefined && <Anchor href={href}>{t('login:standby.open')}</Anchor>}</Group>
+          <Group>
+            {href !== undefined && (
+              <Anchor href={href} underline="always">
+                {t('login:standby.open')}
+              </Anchor>
+            )}
+          </Group>
         </Alert>
       </main>
     </>

@@ -21,7 +21,11 @@ export function NotOnBackup({ header }: { header: ApplianceHeader }) {
     >
       <Text mb="xs">{t(href === undefined ? 'login:standby.noPrimary' : 'login:standby.text')}</Text>
       <Group gap="md">
-        {href !== undefined && <Anchor href={href}>{t('login:standby.open')}</Anchor>}
+        {href !== undefined && (
+          <Anchor href={href} underline="always">
+            {t('login:standby.open')}
+          </Anchor>
+        )}
         <Link to={home}>{t(administrator ? 'login:standby.toFailover' : 'login:standby.toAccount')}</Link>
       </Group>
     </Alert>

@@ -52,7 +52,8 @@ export function EstablishPreviewPanel({ preview, isCurrent }: { preview: Establi
 }
 
 /** What the backup has now and would archive. */
-export function replacedText(t: ReturnType<typeof useTranslation>['t'], { replaced }: EstablishPreview): string {
+export function replacedText(t: ReturnType<typeof useTranslation>['t'], { peer, replaced }: EstablishPreview): string {
+  if (peer === null) return t('failover:preview.replacedUnknown');
   if (replaced === null) return t('shared:none');
   return t('failover:preview.replacedText', {
     users: formatCount(replaced.users),

@@ -115,13 +115,14 @@ export function EstablishSection({ state }: { state: FailoverState }) {
   );
 }
 
-/** What is known: after a break the former addresses, otherwise how this page reached the appliance, unless that is the shared name. */
+/** What is known: after a break the former addresses, otherwise how this page reached the appliance, unless that is the shared name; the other one is likely to have the same port. */
 function firstRequest({ self, broken, sharedName, settings }: FailoverState): EstablishRequest {
   const { hostname, port } = window.location;
   const here = hostname.toLowerCase() === sharedName.toLowerCase() ? '' : hostname;
+  const ownPort = port === '' ? DEFAULT_PORT : Number(port);
   return {
-    backup: broken?.endpoint ?? { host: '', port: DEFAULT_PORT },
-    primary: self.endpoint ?? { host: here, port: port === '' ? DEFAULT_PORT : Number(port) },
+    backup: broken?.endpoint ?? { host: '', port: ownPort },
+    primary: self.endpoint ?? { host: here, port: ownPort },
     withCertificate: true,
     mode: settings.mode,
   };
@@ -139,7 +140,7 @@ function OtherWay({ broken }: { broken: NonNullable<FailoverState['broken']> }) 
     <Alert color="red" role="note" py="xs">
       {t('failover:establish.otherWay', { peer: broken.peer })}{' '}
       {href !== undefined && (
-        <Anchor href={href} inherit>
+        <Anchor href={href} inherit underline="always">
           {t('failover:establish.otherWayOpen', { peer: broken.peer })}
         </Anchor>
       )}

@@ -6,7 +6,7 @@ import type { FailoverState } from '@bascule/protocol/api/failover.ts';
 import { notifyDone, notifyFailure } from '../../shared/notify.ts';
 import { BecomePrimaryDialog } from './BecomePrimaryDialog.tsx';
 import { BecomeBackupDialog, BreakDialog, SplitDialog } from './RoleDialogs.tsx';
-import type { PageKind } from './failover-model.ts';
+import { recommendationOf, type PageKind } from './failover-model.ts';
 import { useFailoverAct } from './failover-queries.ts';
 
 type Action = 'sync' | 'refresh' | 'becomePrimary' | 'becomeBackup' | 'break' | 'split';
@@ -36,9 +36,10 @@ const DIALOGS = {
 type Asked = keyof typeof DIALOGS;
 
 /** The buttons of the state; what people would notice asks first. */
-export function FailoverActions({ state, kind }: { state: FailoverState; kind: PageKind }) {
+export function FailoverActions({ state, kind, nowMs }: { state: FailoverState; kind: PageKind; nowMs: number }) {
   const { t } = useTranslation();
   const [asked, setAsked] = useState<Asked>();
+  const isRecommended = kind === 'primary-unreachable' && recommendationOf(state, nowMs) === 'become-primary';
   const Dialog = asked === undefined ? undefined : DIALOGS[asked];
   return (
     <>
@@ -48,7 +49,7 @@ export function FailoverActions({ state, kind }: { state: FailoverState; kind: P
         ) : (
           <Button
             key={action}
-            variant={action === 'becomePrimary' && kind === 'primary-unreachable' ? 'filled' : 'default'}
+            variant={action === 'becomePrimary' && isRecommended ? 'filled' : 'default'}
             disabled={state.busy !== null}
             onClick={() => setAsked(action)}
           >

@@ -46,7 +46,7 @@ function FailoverView({ state, readAtMs, isStale }: { state: FailoverState; read
   useEffect(() => void refreshHeader(), [refreshHeader, state.self.role, state.peerState]);
   return (
     <>
-      <Section title={t(`failover:title.${titleOf(kind)}`)} actions={<FailoverActions state={state} kind={kind} />}>
+      <Section title={t(`failover:title.${titleOf(kind)}`)} actions={<FailoverActions state={state} kind={kind} nowMs={nowMs} />}>
         <FailoverHeadline state={state} kind={kind} nowMs={nowMs} />
         {isStale && (
           <Alert color="yellow" role="status" py="xs" mb="sm">

@@ -47,14 +47,19 @@ export function WitnessSection({ state }: { state: FailoverState }) {
   );
   return (
     <Section title={t('failover:witness.title')} note={t('failover:witness.note')} actions={actions}>
-      {witness === null ? <p className={classes['line']}>{t('failover:witness.none')}</p> : <WitnessFacts witness={witness} />}
+      {witness === null ? (
+        <p className={classes['line']}>{t('failover:witness.none')}</p>
+      ) : (
+        <WitnessFacts witness={witness} isAutomatic={settings.automatic} />
+      )}
       {isAppointing && <AppointDialog endpoint={witness?.endpoint} onClose={() => setAppointing(false)} />}
       {dialog}
     </Section>
   );
 }
 
-function WitnessFacts({ witness }: { witness: WitnessState }) {
+/** What the witness says; who may take over it knows only while automatic failover is on. */
+function WitnessFacts({ witness, isAutomatic }: { witness: WitnessState; isAutomatic: boolean }) {
   const { t, i18n } = useTranslation();
   const left = witness.leaseLeftMs;
   return (
@@ -82,8 +87,8 @@ function WitnessFacts({ witness }: { witness: WitnessState }) {
         ],
         [
           t('failover:witness.inSync'),
-          <StateMark key="sync" tone={witness.peerInSync ? 'ok' : 'warn'}>
-            {t(witness.peerInSync ? 'failover:witness.inSyncYes' : 'failover:witness.inSyncNo')}
+          <StateMark key="sync" tone={!isAutomatic ? 'off' : witness.peerInSync ? 'ok' : 'warn'}>
+            {t(`failover:witness.inSync${!isAutomatic ? 'Off' : witness.peerInSync ? 'Yes' : 'No'}`)}
           </StateMark>,
         ],
       ]}
