@@ -35,6 +35,13 @@ export class Conflicts {
     return { kind: since.kind, sinceMs: since.atMs, sides, recommended };
   }
 
+  /** What is discarded when the changes of `side` give way: as many as the page named; null: none, or the other side cannot be asked. */
+  async discardedOf(side: 'self' | 'peer'): Promise<{ changes: number; seconds: number } | null> {
+    const { changes = 0, sinceMs = null } = (await this.#sides())[side === 'self' ? 0 : 1] ?? {};
+    const seconds = sinceMs === null ? 0 : Math.max(0, this.#pair.parts.now() - sinceMs) / 1000;
+    return changes === 0 ? null : { changes, seconds };
+  }
+
   /** Whether the two disagree at this moment, be it for long or not. */
   get isApart(): boolean {
     return this.#kind() !== undefined;

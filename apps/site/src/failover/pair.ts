@@ -189,6 +189,7 @@ export class Pair {
       lease: this.lease,
       exposure: () => this.exposure(),
       isInConflict: () => this.#conflicts.isApart,
+      discardedOf: (side) => this.#conflicts.discardedOf(side),
       settling: this.settling,
       highestEpoch: () => this.#highestEpoch(),
       holdWriting: (isHeld) => this.holdWriting(isHeld),

@@ -47,10 +47,22 @@ test('Fix keeps the side on which it is pressed, also when the other one serves 
   await using pair = await startPair();
   const { one, other } = pair;
   await bothWrite(pair);
+  const discarded = (await one.program.failover.state()).conflict?.sides[1]?.changes ?? 0;
+  assert.ok(discarded > 0);
   const { done } = await one.pair.fix(ADA, 'alpha');
   await done;
   await inSync(one, other);
   assert.deepEqual([one.role, one.pair.parts.records.self.epoch], ['primary', 3]);
+  const [kept, gaveWay] = await Promise.all([one, other].map((side) => side.program.failover.state()));
+  assert.deepEqual(
+    [kept, gaveWay].map((state) => [state?.roles[0]?.role, state?.roles[0]?.reason, state?.roles[0]?.lost?.changes]),
+    [
+      ['primary', 'fixed', discarded],
+      ['backup', 'fixed', discarded],
+    ],
+    'the history of both says what was said before',
+  );
+  assert.equal(gaveWay?.archives[0]?.changes, discarded);
 });
 
 test('after a break the other side is shut out: it is told how this one is, and nothing that it says or signs counts', async () => {

@@ -10,6 +10,7 @@ import * as errors from './failover-errors.ts';
 import { relationshipBroken, roleChanged } from './failover-events.ts';
 import { faultPoint, faultPointNow } from './fault-points.ts';
 import type { PairParts } from './pair-parts.ts';
+import type { RoleStep } from './pair-records.ts';
 import { writeValue, type PeerRecord } from './pair-store.ts';
 import type { RelaySettling } from './relay-settling.ts';
 import type { RoleChange } from './role-change.ts';
@@ -17,6 +18,8 @@ import { checkGivesWay, checkTrusted } from './role-checks.ts';
 
 /** The other side answers an order that makes it change roles. */
 const ORDER_LIMIT_MS = 30_000;
+
+type Loss = NonNullable<RoleStep['lost']>;
 
 /** What the lease does in a change of roles, when automatic failover is on. */
 export interface LeaseOfRoles {
@@ -41,6 +44,8 @@ export interface RolesOptions {
   exposure(): Exposure | null;
   /** Whether the two sides have to be brought together by a person. */
   isInConflict(): boolean;
+  /** What Fix discards when the changes of `side`, which the other one lacks, give way; null: nothing, or it cannot be told. */
+  discardedOf(side: 'self' | 'peer'): Promise<Loss | null>;
   /** The relay's part before a planned swap. */
   settling: RelaySettling;
   /** The highest epoch that anybody told of. */
@@ -117,7 +122,10 @@ export class Roles {
 
   /** A person has chosen this side as the primary of two backups (Fix): nobody is asked, for nobody writes. */
   async becomePrimaryByFix(context: Context): Promise<void> {
-    await this.#options.exclusive.run('fix', (step) => this.#force(context, context.actor.name, step));
+    await this.#options.exclusive.run('fix', async (step) => {
+      const lost = await this.#options.discardedOf('peer');
+      await this.#force(context, context.actor.name, step, { reason: 'fixed', lost });
+    });
   }
 
   /** The other side is primary by `statement`, and what this one has of its own gives way (Fix). */
@@ -155,7 +163,7 @@ export class Roles {
 
   /** Ends serving here. Without another's statement: by a person's word, by a lost lease, or because the other side has a newer one. */
   async stepDown(
-    step: { by: string; reason: string; context?: Context },
+    step: { by: string; reason: string; lost?: Loss | null; context?: Context },
     role: 'backup' | 'read-only',
     next: { statement?: SignedStatement; epoch?: number; readOnly?: 'superseded' | 'broken' | 'restored' | null } = {},
   ): Promise<void> {
@@ -322,10 +330,14 @@ export class Roles {
     }
   }
 
-  /** The other side cannot be asked: by a person's word. */
-  async #force(context: Context, by: string, step: (name: string) => void): Promise<void> {
+  /** The other side is not asked: by a person's word. */
+  async #force(
+    context: Context,
+    by: string,
+    step: (name: string) => void,
+    { reason, lost }: { reason: string; lost: Loss | null } = { reason: 'took-over', lost: this.#loss() },
+  ): Promise<void> {
     const { records, statements, config, key, now } = this.#parts;
-    const lost = this.#loss();
     step('promoting');
     const claimed = await this.#options.lease.claim({ forcedBy: by });
     const epoch = this.#options.highestEpoch() + 1;
@@ -334,7 +346,7 @@ export class Roles {
     const statement =
       claimed?.statement ??
       (await statements.sign({ history: records.self.history, epoch, ...holder, predecessor, atMs: now() }));
-    await promoteByLease(this.#options, claimed, { context, by, reason: 'took-over', epoch, statement, lost });
+    await promoteByLease(this.#options, claimed, { context, by, reason, epoch, statement, lost });
   }
 
   /** The other side is primary by `signed`, and this one follows it: what it holds of its own gives way. */
@@ -358,6 +370,7 @@ export class Roles {
     await this.#options.exclusive.idle(ORDER_LIMIT_MS);
     const { apart: _over, ...again } = peer;
     await this.#options.exclusive.run('become-backup', async () => {
+      const lost = reason === 'fixed' ? await this.#options.discardedOf('self') : null;
       records.store.transact(byPeer(by), roleChanged({ role: 'backup', epoch: statement.epoch, by, reason }), (tx) => {
         writeValue(tx, 'giveWay', { by, atMs: now(), reason });
         records.setPeer(tx, { ...again, state: 'active', sinceMs: now(), by });
@@ -367,7 +380,7 @@ export class Roles {
       faultPointNow('again/noted');
       await sink.stop();
       const next = { statement: signed, epoch: statement.epoch, readOnly: null, history: statement.history };
-      await this.stepDown({ by, reason, context: byPeer(by) }, 'backup', next);
+      await this.stepDown({ by, reason, lost, context: byPeer(by) }, 'backup', next);
     });
     return { ok: true, role: 'backup' };
   }
@@ -390,7 +403,7 @@ export class Roles {
     return role === 'primary' || role === 'single';
   }
 
-  #loss(): { changes: number; seconds: number } | null {
+  #loss(): Loss | null {
     const loss = this.#options.exposure();
     return loss === null ? null : { changes: loss.changes, seconds: loss.seconds };
   }
