@@ -105,7 +105,7 @@ describe('pages of a failover pair', { concurrency: false }, () => {
     pair.language = 'en';
     pair.test = testOf('offered');
     await page.goto(`${url}/login/account`);
-    await button('failover:rehearsal.enter').click();
+    await button('shared:test.enter').click();
     const bar = page.getByText(text('shared:test.inside', { standby: 'bravo' }), { exact: true });
     await bar.waitFor();
     assert.deepEqual(bodiesOf('/failover/rehearsal/enter'), [{}]);

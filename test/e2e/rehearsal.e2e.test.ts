@@ -141,11 +141,11 @@ describe('the standby is tried by people', { concurrency: false }, () => {
   it(
     'the chosen person opens it under the shared name, with the login that they have; each page says what it is',
     withLogs(async () => {
-      const offer = browser.page.getByRole('status').filter({ hasText: text('failover:rehearsal.offeredNote') });
+      const offer = browser.page.getByRole('status').filter({ hasText: text('shared:test.offeredNote') });
       await offer.waitFor();
       await picture('03-offered');
       const loaded = browser.page.waitForEvent('load');
-      await offer.getByRole('button', { name: text('failover:rehearsal.enter'), exact: true }).click();
+      await offer.getByRole('button', { name: text('shared:test.enter'), exact: true }).click();
       await loaded;
       await testBar().waitFor();
       assert.equal(new URL(browser.page.url()).origin, sharedUrl);
@@ -210,7 +210,7 @@ describe('the standby is tried by people', { concurrency: false }, () => {
       await testBar()
         .getByRole('link', { name: text('shared:test.leave') })
         .click();
-      await browser.page.getByRole('button', { name: text('failover:rehearsal.enter'), exact: true }).waitFor();
+      await browser.page.getByRole('button', { name: text('shared:test.enter'), exact: true }).waitFor();
       assert.equal(await testBar().count(), 0);
       const { groups: known } = await scene.a.call('GET', 'jump/groups', groups);
       assert.ok(!known.some(({ name }) => name === ONLY_IN_TEST));

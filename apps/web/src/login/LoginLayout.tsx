@@ -8,7 +8,6 @@ import { useLoggedIn } from '../shared/login-state.ts';
 import { pagePaths } from '../shared/paths.ts';
 import { NotOnBackup } from './NotOnBackup.tsx';
 import { FailoverBanner } from './failover/FailoverBanner.tsx';
-import { TestOfferBanner } from './failover/TestOfferBanner.tsx';
 import { loginPaths } from './login-paths.ts';
 import { useSiteStatus } from './status/site-status.ts';
 
@@ -42,14 +41,7 @@ export function LoginLayout() {
       label={{ main: t('login:tab.main'), pages: t('login:tab.pages') }}
       tabs={tabs}
       below={below}
-      banner={
-        header && (
-          <>
-            <TestOfferBanner header={header} />
-            {isAlarmed && <FailoverBanner header={header} />}
-          </>
-        )
-      }
+      banner={isAlarmed && header && <FailoverBanner header={header} />}
       instead={isAwaited ? <></> : isHere || header === undefined ? undefined : <NotOnBackup header={header} />}
     />
   );

@@ -15,15 +15,16 @@ export function useApplianceHeader(): ApplianceHeader | undefined {
   return useHeaderQuery().data;
 }
 
-/** The test of the standby that this page is in; null: in none; undefined: not known. */
+/** The test of the standby that this page is in, or that the person is chosen for; null: none; undefined: not known. */
 export function useTestOfStandby(): ApplianceHeader['rehearsal'] | null {
   const { data, error } = useHeaderQuery();
   const isRefused = error instanceof ApiError && error.status === 401;
-  const test = data?.rehearsal?.place === 'inside' && !isRefused ? data.rehearsal : undefined;
+  const test = isRefused ? undefined : data?.rehearsal;
   const isKnown = data !== undefined || isRefused;
+  const isInside = test?.place === 'inside';
   useEffect(() => {
-    if (isKnown) rememberTest(test !== undefined);
-  }, [isKnown, test]);
+    if (isKnown) rememberTest(isInside);
+  }, [isKnown, isInside]);
   return isKnown ? (test ?? null) : undefined;
 }
 
