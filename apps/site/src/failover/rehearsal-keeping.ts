@@ -83,7 +83,7 @@ async function collectOrMove(parts: PairParts, record: RehearsalRecord, folder: 
   try {
     if (existsSync(database)) return await collect(parts, record, folder);
   } catch (error) {
-    await checkSpace(config.paths.site, statSync(database).size);
+    await checkSpace(config.paths.site, existsSync(database) ? statSync(database).size : 0);
     log.error({ err: error }, 'failover.rehearsal-not-collected');
     for (const suffix of ['', '-wal'])
       if (existsSync(`${database}${suffix}`)) renameSync(`${database}${suffix}`, join(folder, `${basename(database)}${suffix}`));

@@ -75,10 +75,15 @@ async function ask(order: RehearsalOrder): Promise<RehearsalReport> {
   return answer.report!;
 }
 
-async function begin(clients = [chosen]): Promise<string> {
+async function order(clients: { id: string; name: string }[]): Promise<string> {
   const rehearsal = randomBytes(16).toString('hex');
   const names = { publicHost: 'bascule.example', publicPort: 8443, hosts: ['localhost'] };
   await ask({ kind: 'begin', rehearsal, users: [SOMEBODY], clients, lifeMs: LIFE_MS, names, by: 'ada' });
+  return rehearsal;
+}
+
+async function begin(clients = [chosen]): Promise<string> {
+  const rehearsal = await order(clients);
   await until(rehearsal, ({ state }) => state === 'open');
   return rehearsal;
 }
@@ -97,7 +102,7 @@ async function until(rehearsal: string, wanted: (report: RehearsalReport) => boo
 
 const isOver = ({ state }: RehearsalReport) => state === 'closed' || state === 'failed';
 
-function order(rehearsal: string): void {
+function tellClient(rehearsal: string): void {
   const { jump } = one.program.site!.parts;
   assert.ok(jump.rehearse(chosen.id, { kind: 'rehearse', rehearsal, ...other.endpoint, lifeMs: LIFE_MS }));
 }
@@ -136,7 +141,7 @@ const auditCodes = () => readAudit(other.pair.parts.records.store, { limit: 100 
 test('a chosen client gets a recorded session in the scratch copy, a person their login; what is kept is in the archive, the rest is gone', async () => {
   const before = one.program.failover.store!.head().seq;
   const rehearsal = await begin();
-  order(rehearsal);
+  tellClient(rehearsal);
   await until(rehearsal, ({ clients }) => clients.every(({ connected }) => connected));
   await ask({ kind: 'test-session', rehearsal });
   const { steps } = await until(rehearsal, (report) =>
@@ -185,7 +190,7 @@ test('a chosen client gets a recorded session in the scratch copy, a person thei
 test('a client that was not chosen is not let in; a test that the primary does not look after ends by itself', async () => {
   const rehearsal = await begin([{ id: newId('jumpClient'), name: 'another' }]);
   said.length = 0;
-  order(rehearsal);
+  tellClient(rehearsal);
   const refused = await waitUntil('the client is refused', () => said.find(({ connected }) => !connected), LIMIT_MS);
   assert.match(refused.reason ?? '', /other Jump Clients/);
   await waitUntil('it has ended', () => other.program.failover.rehearsal.state.state === 'closed', LIMIT_MS);
@@ -221,6 +226,16 @@ test('the standby is started anew in the middle: what was held is kept then, and
   assert.ok(archives(other.pair.parts.records.store).some(({ id }) => id === archive));
   assert.equal(existsSync(other.config.paths.rehearsal), false);
   await inSync(one, other);
+});
+
+test('one that is ended before it is open leaves nothing, and the next may begin at once', async () => {
+  const rehearsal = await order([chosen]);
+  const { state } = await ask({ kind: 'end', rehearsal, by: 'ada' });
+  assert.ok(state === 'ending' || state === 'closed', state);
+  const next = await order([chosen]);
+  await ask({ kind: 'end', rehearsal: next, by: 'ada' });
+  assert.equal((await until(next, isOver)).state, 'closed');
+  assert.equal(existsSync(other.config.paths.rehearsal), false);
 });
 
 test("a copy that was damaged is kept as it is, and stands in nobody's way", async () => {

@@ -53,8 +53,10 @@ export class Rehearsal {
   #run: RehearsalRun | undefined;
   /** Of the newest that is over, of this process. */
   #lastState: RehearsalState = NO_REHEARSAL;
+  #lastReport: RehearsalReport = NO_REPORT;
   /** What an ended one left is kept, and erased. */
   #settling: Promise<void> = Promise.resolve();
+  #toSettle = 0;
   #trying: Promise<void> | undefined;
   #life: NodeJS.Timeout | undefined;
   #watch: NodeJS.Timeout | undefined;
@@ -157,6 +159,7 @@ export class Rehearsal {
     try {
       await this.#settling;
       await this.#settleLeft();
+      if (run.isEnding) return;
       const { by, users, clients, rehearsal } = run.order;
       const names = (all: { name: string }[]) => all.map(({ name }) => name).join(', ');
       writeRehearsal(
@@ -187,6 +190,7 @@ export class Rehearsal {
     try {
       await this.#settling;
       await this.#settleLeft();
+      if (run.isEnding) throw new Error(run.reason);
       const preparing = run.prepare(this.#parts);
       run.prepared = preparing.catch(() => undefined);
       await preparing;
@@ -259,13 +263,17 @@ export class Rehearsal {
   }
 
   #settle(work: () => Promise<void>): void {
-    this.#settling = this.#settling.then(work).catch((error: unknown) => {
-      // The next start goes on with it.
-      if (this.#isClosed) return;
-      this.#options.log.error({ err: error }, 'failover.rehearsal-not-settled');
-      this.#options.ended(`What is to be kept of a test could not be archived: ${messageOf(error)}`);
-      eraseScratchKeys(this.#parts.config);
-    });
+    this.#toSettle += 1;
+    this.#settling = this.#settling
+      .then(work)
+      .catch((error: unknown) => {
+        // The next start goes on with it.
+        if (this.#isClosed) return;
+        this.#options.log.error({ err: error }, 'failover.rehearsal-not-settled');
+        this.#options.ended(`What is to be kept of a test could not be archived: ${messageOf(error)}`);
+        eraseScratchKeys(this.#parts.config);
+      })
+      .finally(() => (this.#toSettle -= 1));
   }
 
   async #settleRun(run: RehearsalRun): Promise<void> {
@@ -285,6 +293,7 @@ export class Rehearsal {
       else if (run.wasOpened) this.#options.ended(undefined);
     } finally {
       this.#lastState = stateOfRun(run);
+      this.#lastReport = { ...reportOfRun(run), state: run.hasFailed ? 'failed' : 'closed' };
       if (this.#run === run) this.#run = undefined;
       this.#options.changed();
     }
@@ -305,7 +314,10 @@ export class Rehearsal {
   #report(rehearsal: string): RehearsalReport {
     if (this.#run?.order.rehearsal === rehearsal) return reportOfRun(this.#run);
     const record = readRehearsal(this.#parts.records.store);
-    return record?.rehearsal === rehearsal ? reportOfRecord(record) : NO_REPORT;
+    // It is over when the rest of it is erased.
+    if (record?.rehearsal === rehearsal) return { ...reportOfRecord(record), ...(this.#toSettle > 0 && { state: 'ending' }) };
+    // One that ended before anything of it was made.
+    return this.#lastReport.rehearsal === rehearsal ? this.#lastReport : NO_REPORT;
   }
 }
 
