@@ -175,7 +175,8 @@ describe('pages of a failover pair', { concurrency: false }, () => {
     await inDialog('failover:action.establish').click();
     await untilAsked('/failover/establish');
     const [sent] = bodiesOf('/failover/establish') as { backup: unknown; withCertificate: boolean }[];
-    assert.deepEqual([sent?.backup, sent?.withCertificate], [{ host: '192.0.2.12', port: 443 }, false]);
+    const ownPort = Number(new URL(url).port);
+    assert.deepEqual([sent?.backup, sent?.withCertificate], [{ host: '192.0.2.12', port: ownPort }, false], 'the same port');
   });
 
   it('a backup has what a backup has; the rest leads to the primary, and so does a refused change', async () => {
