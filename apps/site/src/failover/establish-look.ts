@@ -52,7 +52,11 @@ export async function lookAtPeer(options: EstablishingOptions, request: Establis
   } catch (error) {
     line.close();
     if (!(error instanceof AppError)) throw error;
-    const broken = check('peer-answers', ['red', `The connection did not last: ${error.message}`, error.params]);
+    const broken = check('peer-answers', [
+      'red',
+      `The connection did not last: ${error.message}`,
+      { ...request.backup, ...error.params },
+    ]);
     return { checks: [broken, ...opened.checks.filter(({ code }) => code !== 'peer-answers'), shared, ownAddress], own };
   }
 }

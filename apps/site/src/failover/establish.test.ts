@@ -68,8 +68,15 @@ test('what a person may have got wrong is said, and nothing is changed', async (
   const always = { packages: 'amber', clock: 'red', 'free-space': 'red', 'certificate-name': 'red' };
   assert.deepEqual(await look({ withCertificate: false }), always);
   const closed = { host: '127.0.0.1', port: 1 };
+  const reasonAt = async (endpoint: typeof closed) => {
+    const { checks } = await primary.establishing.preview({ ...request, backup: endpoint });
+    const { outcome, params } = checks.find(({ code }) => code === 'peer-answers') ?? assert.fail();
+    return [outcome, params];
+  };
+  assert.deepEqual(await reasonAt(closed), ['red', { ...closed, why: 'refused' }]);
+  const unknown = { host: 'no-such-name.invalid', port: 443 };
+  assert.deepEqual(await reasonAt(unknown), ['red', { ...unknown, why: 'name' }]);
   assert.deepEqual(await look({ backup: closed }), { 'peer-answers': 'red' });
-  assert.deepEqual(await look({ backup: { host: 'no-such-name.invalid', port: 443 } }), { 'peer-answers': 'red' });
   assert.deepEqual(await look({ backup: primary.endpoint }), { 'not-itself': 'red' });
   assert.deepEqual(await look({ primary: closed }), { ...always, 'reverse-connection': 'red' });
   assert.deepEqual(

@@ -63,9 +63,19 @@ export function replacedText(t: ReturnType<typeof useTranslation>['t'], { peer, 
   });
 }
 
+/** Checks that say why somebody cannot be reached. */
+const OF_REACHING = new Set(['peer-answers', 'reverse-connection']);
+
 function checkText({ code, outcome, text, params }: PairCheck): string {
   const key = `failover:check.${code}.${outcome}`;
-  const translated = i18next.exists(key) ? i18next.t(key, params) : text;
+  const said = i18next.exists(key) ? i18next.t(key, params) : text;
+  const translated = outcome === 'red' && OF_REACHING.has(code) ? `${said} ${unreachedText(params['why'])}` : said;
   // A check of which the appliance says less, or more, than this page knows: its own sentence is whole.
   return translated.includes('{{') ? text : translated;
+}
+
+/** What a person looks at first, by what came of asking. */
+function unreachedText(why: PairCheck['params'][string] | undefined): string {
+  const key = `failover:unreached.${why}`;
+  return i18next.t(i18next.exists(key) ? key : 'failover:unreached.unknown');
 }
