@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { createConnection } from 'node:net';
 import { connect } from 'node:tls';
 import { test } from 'node:test';
 import { LINK_ALPN } from '@bascule/protocol/control-link.ts';
@@ -25,7 +26,8 @@ test(
 
 /** A client without a key, known by its address: asks for a control link, and is answered. */
 async function comeTo({ endpoint }: TestAppliance, localAddress: string): Promise<void> {
-  const socket = connect({ ...endpoint, localAddress, ALPNProtocols: [LINK_ALPN], rejectUnauthorized: false });
+  const from = createConnection({ ...endpoint, localAddress });
+  const socket = connect({ socket: from, ALPNProtocols: [LINK_ALPN], rejectUnauthorized: false });
   await once(socket, 'secureConnect');
   socket.write(
     'GET /link HTTP/1.1\r\nHost: site\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n',
