@@ -12,6 +12,7 @@ import { PREAMBLE_MAGIC } from '@bascule/protocol/base-site.ts';
 import type { RehearsalTunnelQuery } from '@bascule/protocol/rehearsal.ts';
 import { carriedAnswerHeaders, carriedRequestHeaders } from './rehearsal-door-headers.ts';
 import { answerTestAway } from './rehearsal-door-page.ts';
+import { Turns } from './rehearsal-door-turns.ts';
 import { CARRIED_PER_VISIT_MAX, type Visit } from './rehearsal-guide-people.ts';
 
 /** A request's body; what people send in a test is forms. */
@@ -20,6 +21,9 @@ export const CARRIED_BODY_MAX_BYTES = 1024 * 1024;
 export const CARRIED_SILENCE_LIMIT_MS = 80_000;
 /** Requests of one visit from one address under way; a browser makes six. */
 const REQUESTS_MAX = 24;
+/** Tunnels that are opened at one time: the peer lets so many handshakes of one address begin, and its own questions come from here, too. Whoever waits does so for less than a second. */
+const OPENINGS_MAX = 8;
+const OPENINGS_WAITING_MAX = 400;
 /** A tunnel that nobody uses is kept so long for the next request. */
 const TUNNEL_KEPT_MS = 20_000;
 /** What may be asked twice when an answer was lost (RFC 9110, 9.2.2). */
@@ -38,6 +42,7 @@ export interface CarrierOptions {
 
 export class RehearsalCarrier {
   readonly #options: CarrierOptions;
+  readonly #opening = new Turns({ max: OPENINGS_MAX, waitingMax: OPENINGS_WAITING_MAX });
   /** Of each visit, by address and end: the preamble names one address. */
   readonly #agents = new WeakMap<Visit, Map<string, Agent>>();
 
@@ -173,7 +178,7 @@ export class RehearsalCarrier {
   async #open(visit: Visit, { address, port }: Peer, to: TunnelEnd): Promise<Duplex> {
     if (visit.carried.size >= CARRIED_PER_VISIT_MAX)
       throw new AppError('limited', 'REHEARSAL_TUNNELS_LIMIT', 'Too much is under way for one person.');
-    const socket = await this.#options.tunnel(to);
+    const socket = await this.#opening.take(async () => await this.#options.tunnel(to));
     if (visit.isOver || visit.carried.size >= CARRIED_PER_VISIT_MAX) {
       socket.destroy();
       throw new Error('the visit is over');

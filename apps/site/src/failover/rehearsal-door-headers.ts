@@ -19,6 +19,15 @@ const HOP_HEADERS = new Set([
   'content-length',
   'expect',
 ]);
+/** What an answer could change in a browser for longer than the test lasts. */
+const KEPT_BACK = new Set([
+  'set-cookie',
+  'set-cookie2',
+  'strict-transport-security',
+  'clear-site-data',
+  'alt-svc',
+  'public-key-pins',
+]);
 const COOKIE_VALUE = /^[A-Za-z0-9_-]{1,200}$/;
 
 /** Whether a `cookie` header has the cookie of the test, valid or not, once or several times. */
@@ -42,7 +51,7 @@ export function carriedRequestHeaders(rawHeaders: readonly string[], cookie: str
 export function carriedAnswerHeaders(rawHeaders: readonly string[], visit: Visit): string[] {
   for (let i = 0; i + 1 < rawHeaders.length; i += 2)
     if (rawHeaders[i]?.toLowerCase() === 'set-cookie') noteLogin(rawHeaders[i + 1] ?? '', visit);
-  return keep(rawHeaders, (name) => name !== 'set-cookie' && name !== 'strict-transport-security');
+  return keep(rawHeaders, (name) => !KEPT_BACK.has(name));
 }
 
 function noteLogin(setCookie: string, visit: Visit): void {

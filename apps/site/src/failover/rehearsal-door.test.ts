@@ -17,6 +17,7 @@ import { waitUntil } from '@bascule/testkit/wait-until.ts';
 import { SITE_COOKIE } from '../identity/identity.ts';
 import { CARRIED_BODY_MAX_BYTES } from './rehearsal-door-carry.ts';
 import { RehearsalDoor } from './rehearsal-door.ts';
+import { Turns } from './rehearsal-door-turns.ts';
 import { rehearsalCookieOf } from './rehearsal-door-headers.ts';
 import { CARRIED_PER_VISIT_MAX, RehearsalPeople, VISITS_PER_PERSON_MAX, type Visitor } from './rehearsal-guide-people.ts';
 
@@ -257,10 +258,10 @@ test('the scratch copy sets no cookie in the browser; its own login is kept here
   const cookie = scene.enter();
   scene.copy.answer = (_request, response) => {
     response.setHeader('set-cookie', [`${SITE_COOKIE}=of-the-copy; Path=/; Secure`, 'other=1']);
-    response.setHeader('strict-transport-security', 'max-age=1').setHeader('keep-alive', 'timeout=1').end('set');
+    response.setHeader('strict-transport-security', 'max-age=1').setHeader('clear-site-data', '"*"').end('set');
   };
   const answer = await scene.ask('/api/auth/login', cookie, { method: 'POST' });
-  assert.deepEqual([answer.headers.get('set-cookie'), answer.headers.get('strict-transport-security')], [null, null]);
+  for (const name of ['set-cookie', 'strict-transport-security', 'clear-site-data']) assert.equal(answer.headers.get(name), null);
   scene.copy.answer = (_request, response) => void response.setHeader('set-cookie', `${SITE_COOKIE}=; Max-Age=0`).end();
   await scene.ask('/api/auth/logout', cookie, { method: 'POST' });
   assert.equal(scene.copy.lastHeaders['cookie'], `${SITE_COOKIE}=of-the-copy`);
@@ -377,6 +378,32 @@ test('an upgrade is carried both ways, its answer written anew, and cut when its
   stranger.write(`${head}Cookie: ${cookie}\r\n\r\n`);
   assert.match(await readUntil(stranger, undefined), /^HTTP\/1\.1 503 .*Set-Cookie: __Host-bascule-standby-test=; .*Max-Age=0/s);
   assert.equal(scene.copy.seen.length, 1);
+});
+
+test('few tunnels are opened at one time; who waits gets a turn, in order, also after one that failed', async () => {
+  const turns = new Turns({ max: 2, waitingMax: 3 });
+  const done: string[] = [];
+  const gates = new Map<string, PromiseWithResolvers<void>>();
+  const begun: string[] = [];
+  const go = (name: string) => {
+    const gate = Promise.withResolvers<void>();
+    gates.set(name, gate);
+    return turns.take(async () => {
+      begun.push(name);
+      await gate.promise;
+      done.push(name);
+    });
+  };
+  const all = ['a', 'b', 'c', 'd', 'e'].map(go);
+  await assert.rejects(go('f'), { code: 'REHEARSAL_TUNNELS_LIMIT' });
+  assert.deepEqual(begun, ['a', 'b']);
+  gates.get('a')?.reject(new Error('no tunnel'));
+  await assert.rejects(all[0]!, /no tunnel/);
+  await waitUntil('the next has begun', () => begun.length === 3);
+  assert.equal(begun[2], 'c');
+  for (const gate of gates.values()) gate.resolve();
+  await Promise.all(all.slice(1));
+  assert.deepEqual([begun.length, done.length], [5, 4]);
 });
 
 test('an event stream ends with the visit; one person holds so many tunnels, and no more', async () => {
