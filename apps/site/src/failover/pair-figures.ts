@@ -84,14 +84,20 @@ export function exposureOf(pair: Pair): Exposure | null {
 
 /** How far the copy on the backup is; null without a relationship. */
 export function copyOf(pair: Pair): CopyState | null {
-  const { records } = pair.parts;
+  const { records, watch } = pair.parts;
   if (!records.isActive) return null;
   const state = records.serves ? givenCopyOf(pair) : takenCopyOf(pair);
   const left = state.recordingBytesLeft + state.fileBytesLeft + state.databaseBytesLeft;
   const secondsLeft = left === 0 ? 0 : state.bytesPerSecond > 0 ? left / state.bytesPerSecond : null;
   const lagChanges = state.newestChange - state.copiedChange;
   const isBehind = state.state === 'following' && lagChanges > CATCHING_UP_CHANGES;
-  return { ...state, state: isBehind ? 'catching-up' : state.state, lagChanges, secondsLeft };
+  return {
+    ...state,
+    state: isBehind ? 'catching-up' : state.state,
+    lagChanges,
+    secondsLeft,
+    ...(!watch.isReachable && { leftAsOfMs: watch.lastContactAtMs }),
+  };
 }
 
 /** What the one that serves has and the other has not pulled, while an upgrade plan keeps them apart; undefined when they are not, or nothing was heard of the other. */
@@ -105,7 +111,7 @@ export function apartOf(pair: Pair): FailoverState['apart'] {
   return { lagChanges, lagSeconds: records.serves ? secondsSince(pair, seq) : Math.max(0, now() - newestAtMs(pair)) / 1000 };
 }
 
-type Figures = Omit<CopyState, 'lagChanges' | 'secondsLeft'>;
+type Figures = Omit<CopyState, 'lagChanges' | 'secondsLeft' | 'leftAsOfMs'>;
 
 /** As the primary knows it: what was acknowledged, and what the backup says of itself. */
 function givenCopyOf(pair: Pair): Figures {

@@ -98,6 +98,8 @@ export const copyState = z.object({
   databaseBytesLeft: byteCount,
   recordingBytesLeft: byteCount,
   fileBytesLeft: byteCount,
+  /** As of when that is what is still to copy, while the other side cannot be reached: what is written since is not in it; null: nothing was heard since the start. Absent: now. */
+  leftAsOfMs: instantMs.nullable().optional(),
   bytesPerSecond: z.number().nonnegative(),
   secondsLeft: z.number().nullable(),
   /** B154: when everything that was there had been copied. */

@@ -49,12 +49,14 @@ function stoppedText({ code, text }: NonNullable<CopyState['stopped']>): string 
 function CopyPanel({ copy, isBackup }: { copy: CopyState; isBackup: boolean }) {
   const { t, i18n } = useTranslation();
   const seconds = formatSeconds(copy.lagSeconds, i18n.language);
+  const { leftAsOfMs } = copy;
+  const bytesLeft = (bytes: number) => (leftAsOfMs === null ? '–' : formatBytes(bytes));
   const facts: [string, string][] = [
     ['lagChanges', formatCount(copy.lagChanges)],
     ['lagSeconds', t('failover:copy.inSeconds', { seconds })],
-    ['database', formatBytes(copy.databaseBytesLeft)],
-    ['recordings', formatBytes(copy.recordingBytesLeft)],
-    ['files', formatBytes(copy.fileBytesLeft)],
+    ['database', bytesLeft(copy.databaseBytesLeft)],
+    ['recordings', bytesLeft(copy.recordingBytesLeft)],
+    ['files', bytesLeft(copy.fileBytesLeft)],
     ['speed', t('failover:copy.perSecond', { bytes: formatBytes(copy.bytesPerSecond) })],
     [
       'left',
@@ -83,6 +85,11 @@ function CopyPanel({ copy, isBackup }: { copy: CopyState; isBackup: boolean }) {
         </Progress.Root>
       )}
       <Figures facts={facts.map(([name, value]) => [t(`failover:copy.${name}`), value])} />
+      {leftAsOfMs !== undefined && (
+        <p className={classes['pulled']}>
+          {leftAsOfMs === null ? t('failover:copy.leftUnknown') : t('failover:copy.leftAsOf', { at: formatInstant(leftAsOfMs) })}
+        </p>
+      )}
       <p className={classes['pulled']}>
         {copy.lastCompletedAtMs === null
           ? t('failover:copy.neverPulled')
