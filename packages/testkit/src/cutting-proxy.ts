@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { createConnection, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { resetSocket } from './reset-socket.ts';
 
 /** A network that breaks: passes TCP connections on, and cuts or holds them when told to. */
 export class CuttingProxy implements AsyncDisposable {
@@ -34,7 +35,7 @@ export class CuttingProxy implements AsyncDisposable {
 
   /** Cuts every connection; new ones are let through. */
   cut(): void {
-    for (const socket of this.#sockets) socket.resetAndDestroy();
+    for (const socket of this.#sockets) resetSocket(socket);
   }
 
   /** Nothing moves any more, and nobody is told: a network that swallows. */

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createConnection, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { passOn } from './pass-on.ts';
+import { resetSocket } from './reset-socket.ts';
 
 /** The ALPN names of the pair link begin so; they stand in the open in the first bytes of a connection. */
 const PAIR_ALPN = 'bascule-pair';
@@ -38,7 +39,7 @@ export class PairLine implements AsyncDisposable {
   /** From now on the other appliance does not come through, nor does what it has open here. */
   cut(): void {
     this.#isCut = true;
-    for (const socket of this.#ofPair) socket.resetAndDestroy();
+    for (const socket of this.#ofPair) resetSocket(socket);
   }
 
   mend(): void {
@@ -47,7 +48,7 @@ export class PairLine implements AsyncDisposable {
 
   #take(near: Socket, hello: Buffer): void {
     const isOfPair = hello.includes(PAIR_ALPN);
-    if (isOfPair && this.#isCut) return void near.resetAndDestroy();
+    if (isOfPair && this.#isCut) return void resetSocket(near);
     const far = createConnection({ host: this.#target.address, port: this.#target.port });
     far.write(hello);
     passOn(near, far, this.#sockets, ...(isOfPair ? [this.#ofPair] : []));

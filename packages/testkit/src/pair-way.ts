@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { createConnection, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { resetSocket } from './reset-socket.ts';
 
 /**
  * What may become of bytes on their way: they pass; they stay on the way until another state, and nobody is told (`held`); each piece comes late (`slow`); one bit of the next piece is
@@ -25,7 +26,7 @@ export class PairWay implements AsyncDisposable {
   private constructor(address: string, target: { address: string; port: number }) {
     this.#address = address;
     this.#server = createServer((near) => {
-      if (this.#isCut) return void near.resetAndDestroy();
+      if (this.#isCut) return void resetSocket(near);
       const far = createConnection({ host: target.address, port: target.port });
       this.#pass(near, far, 'there');
       this.#pass(far, near, 'back');
@@ -52,7 +53,7 @@ export class PairWay implements AsyncDisposable {
   /** Connections are cut, and refused, or let through again. */
   cut(isCut = true): void {
     this.#isCut = isCut;
-    if (isCut) for (const socket of this.#sockets) socket.resetAndDestroy();
+    if (isCut) for (const socket of this.#sockets) resetSocket(socket);
   }
 
   /** From now on this becomes of bytes to the target (`there`) and from it (`back`). */

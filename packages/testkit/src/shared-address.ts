@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createConnection, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { passOn } from './pass-on.ts';
+import { resetSocket } from './reset-socket.ts';
 
 /** What a load balancer, a moved address or a changed DNS entry does: new connections go to one appliance, and to another from some moment on. */
 export class SharedAddress implements AsyncDisposable {
@@ -33,12 +34,12 @@ export class SharedAddress implements AsyncDisposable {
   /** From now on new connections go there, and those that stand are cut, as when an address moves. */
   moveTo(target: { address: string; port: number } | undefined): void {
     this.#target = target;
-    for (const socket of this.#sockets) socket.resetAndDestroy();
+    for (const socket of this.#sockets) resetSocket(socket);
   }
 
   #take(near: Socket): void {
     const target = this.#target;
-    if (target === undefined) return void near.resetAndDestroy();
+    if (target === undefined) return void resetSocket(near);
     const far = createConnection({ host: target.address, port: target.port });
     passOn(near, far, this.#sockets);
   }
