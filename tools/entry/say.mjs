@@ -23,10 +23,20 @@ export function plain(text) {
 }
 
 /**
+ * Nobody reads on: `… | head` has what it wanted.
+ * @param {NodeJS.ErrnoException} error
+ */
+function leaveQuietly(error) {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit();
+}
+
+/**
  * Runs an entry script's main function: a `Stop` prints its sentence and sets the exit code, anything else is our own bug and keeps its stack.
  * @param {() => Promise<number | void>} main
  */
 export async function runMain(main) {
+  process.stdout.on('error', leaveQuietly);
   try {
     process.exitCode = (await main()) ?? 0;
   } catch (error) {
