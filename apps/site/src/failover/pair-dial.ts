@@ -21,9 +21,6 @@ const DOWNLOAD_STALL_LIMIT_MS = 15_000;
 const REQUEST_DEFAULT_LIMIT_MS = 10_000;
 /** From the end of the handshake to the answer: whoever waits for it is a person with a page. */
 const TUNNEL_OPEN_LIMIT_MS = 10_000;
-/** Tunnels that are being opened at one time, fewer than the handshakes that the other side allows an address (pair 2.1); and those that wait for their turn. */
-const TUNNELS_OPENING_MAX = 8;
-const TUNNELS_WAITING_MAX = 200;
 
 export interface PairDialOptions {
   key: PairKey;
@@ -56,8 +53,6 @@ export class PairDial {
   readonly #options: PairDialOptions;
   #agent: { name: string; agent: Agent } | undefined;
   #isClosed = false;
-  #tunnelsOpening = 0;
-  readonly #tunnelsWaiting: (() => void)[] = [];
 
   constructor(options: PairDialOptions) {
     this.#options = options;
@@ -135,23 +130,9 @@ export class PairDial {
 
   /**
    * Opens `path` as a tunnel of `protocol`, on a connection of its own: the bytes of both ends when it resolves. Throws as `request`, and `PAIR_TUNNEL_REFUSED`
-   * (`params.status`) when the peer answers anything but 101, or too many wait to be opened.
+   * (`params.status`) when the peer answers anything but 101.
    */
   async tunnel(path: string, protocol: string): Promise<Duplex> {
-    if (this.#tunnelsWaiting.length >= TUNNELS_WAITING_MAX) throw refused();
-    if (this.#tunnelsOpening >= TUNNELS_OPENING_MAX) await new Promise<void>((resolve) => this.#tunnelsWaiting.push(resolve));
-    else this.#tunnelsOpening += 1;
-    try {
-      return await this.#openTunnel(path, protocol);
-    } finally {
-      // Whoever waits longest takes over the place.
-      const next = this.#tunnelsWaiting.shift();
-      if (next === undefined) this.#tunnelsOpening -= 1;
-      else next();
-    }
-  }
-
-  async #openTunnel(path: string, protocol: string): Promise<Duplex> {
     const socket = await this.#connect();
     return await new Promise<Duplex>((resolve, reject) => {
       const fail = (error: Error) => {
