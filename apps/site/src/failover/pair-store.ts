@@ -88,7 +88,7 @@ const VALUES = {
   /** Archives whose history the primary is to take. */
   offers: z.array(z.object({ id: z.string(), file: z.string(), bytes: z.number(), sha256: z.string() })),
   /** A test of the standby that this side led as primary, and that has no end in the audit yet. */
-  ledRehearsal: z.object({ id: rehearsalId, standby: z.string().max(100) }),
+  ledRehearsal: z.object({ id: rehearsalId, standby: z.string().max(100), reason: z.string().max(500).optional() }),
   /** The witness, as a person enrolled this appliance there. */
   witness: z.object({ endpoint, keySha256: z.string().length(64), site: z.string().max(64), enrolledAtMs: z.number() }),
 } as const;

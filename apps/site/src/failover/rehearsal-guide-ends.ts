@@ -7,7 +7,7 @@ import { rehearsalEnded, rehearsalNoted, rehearsalSessionHeld } from './rehearsa
 import type { Pair } from './pair.ts';
 import { readValue, removeValue, writeValue, type OpenRehearsal } from './pair-store.ts';
 
-/** The backup ends sessions, writes down what is kept, and throws the copy away. */
+/** The backup ends sessions, writes down what is kept, and throws the copy away. When that takes longer (its disk is full), its own audit alone says what was held. */
 const SETTLE_LIMIT_MS = 60_000;
 const SETTLE_LOOK_MS = 500;
 /** A test that an earlier start left is looked after this often, until the backup has said what it came to. */
@@ -43,9 +43,9 @@ export class RehearsalEnds {
   }
 
   /** From now on there is this test, whatever happens to this program. */
-  note(open: OpenRehearsal): void {
+  note(open: OpenRehearsal, what = 'begun'): void {
     const store = this.#options.pair()?.parts.records.store;
-    store?.transact(SYSTEM, rehearsalNoted({ rehearsal: open.id, what: 'begun' }), (tx) => writeValue(tx, 'ledRehearsal', open));
+    store?.transact(SYSTEM, rehearsalNoted({ rehearsal: open.id, what }), (tx) => writeValue(tx, 'ledRehearsal', open));
   }
 
   /** Whether a test has no end in the audit yet. */
@@ -62,6 +62,8 @@ export class RehearsalEnds {
   async #settle(context: Context, reason: string): Promise<void> {
     const open = this.#open();
     if (open === undefined || this.#isClosed) return;
+    // Why it ended stays known when the backup does not answer now.
+    if (open.reason === undefined) this.note({ ...open, reason: reason.slice(0, 500) }, 'ending');
     const endMs = performance.now() + SETTLE_LIMIT_MS;
     let report = await this.#options.say({ kind: 'end', rehearsal: open.id, by: context.actor.name });
     while (report?.rehearsal === open.id && isUnderWay(report) && performance.now() < endMs) {
@@ -69,7 +71,8 @@ export class RehearsalEnds {
       report = await this.#options.say({ kind: 'look', rehearsal: open.id, steps: [] });
     }
     if (!this.#options.canAudit() || this.#isClosed) return;
-    this.#write(context, open, reason, report?.rehearsal === open.id ? report : undefined);
+    const isWhole = report?.rehearsal === open.id && !isUnderWay(report);
+    this.#write(context, open, reason, isWhole ? report : undefined);
   }
 
   #write(context: Context, open: OpenRehearsal, reason: string, report: RehearsalReport | undefined): void {
@@ -102,9 +105,10 @@ export class RehearsalEnds {
     const { pair, canAudit, isRunning, log } = this.#options;
     const parts = pair()?.parts;
     if (isRunning() || !canAudit() || parts === undefined || !parts.records.isActive || !parts.watch.isReachable) return;
-    if (this.#open() === undefined) return;
+    const open = this.#open();
+    if (open === undefined) return;
     try {
-      await this.settle(SYSTEM, LEFT_REASON);
+      await this.settle(SYSTEM, open.reason ?? LEFT_REASON);
     } catch (error) {
       log.info({ err: error }, 'failover.rehearsal-not-settled');
     }
