@@ -69,6 +69,29 @@ describe('upgrade plans', { concurrency: false }, () => {
     assert.deepEqual(orders()[0]?.body, { through: true, overrule: [] });
   });
 
+  it('names the licence agreements that nobody has accepted before it can be run, and has them accepted there', async () => {
+    const target = 'site/bascule-site-0.2.0.tar.zst';
+    const shown = must(stateOfPlans(shownRecord('asynchronous')).current, 'a plan');
+    state = { ...stateOfPlans(undefined), current: { ...shown, agreements: [{ target, kind: 'site', version: '0.2.0' }] } };
+    fixture.answers.set('GET /updates/eula', () => ({ target, sha256: 'a'.repeat(64), text: 'You may use it.' }));
+    fixture.answers.set('POST /updates/eula', () => {
+      state = { ...state, current: shown };
+      return { ok: true };
+    });
+    await open();
+    const name = `${text('appliance:packages.kinds.site')} 0.2.0`;
+    await button('plans:agreements.read', { name }).waitFor();
+    assert.ok(await button('plans:action.run-through').isDisabled());
+    await button('plans:agreements.read', { name }).click();
+    await page.getByText('You may use it.').waitFor();
+    await page.getByLabel(text('updates:eula.name')).fill('Ada Lovelace');
+    await button('updates:eula.accept').click();
+    await waitUntil('it can be run', () => button('plans:action.run-through').isEnabled());
+    const accepted = fixture.asked.find(({ path, method }) => path === '/updates/eula' && method === 'POST');
+    assert.deepEqual(accepted?.body, { target, sha256: 'a'.repeat(64), name: 'Ada Lovelace' });
+    assert.equal(await page.getByRole('dialog').count(), 0);
+  });
+
   it('waits for a person where it has to be looked, and says what was found', async () => {
     const found = {
       kind: 'look' as const,

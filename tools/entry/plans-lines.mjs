@@ -59,10 +59,14 @@ function progressText({ done, total, text }) {
 
 /** What is known beforehand, and how it is undone. @param {any} plan plan of the API  @returns {string[]} */
 export function planLines(plan) {
-  const { kind, id, runner, state, by, steps, windows, consumersByAddress, isUndoing } = plan;
+  const { kind, id, runner, state, by, steps, windows, consumersByAddress, isUndoing, agreements = [] } = plan;
   const noReturn = steps.find((/** @type {any} */ { undo }) => undo === 'impossible');
   return [
     `${kind} upgrade plan ${id} on ${runner}, by ${by}: ${isUndoing ? 'being taken back' : state}`,
+    ...agreements.map(
+      (/** @type {any} */ one) =>
+        `  Before it can be run somebody has to accept the licence agreement of ${one.kind} ${one.version}: /appliance > Updates > Upgrade plans`,
+    ),
     ...steps.map(planStepLine),
     ...windows.map(
       (/** @type {any} */ { number, expectedSeconds, proposedAtMs }) =>

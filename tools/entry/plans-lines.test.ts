@@ -34,11 +34,13 @@ describe('lines about upgrade plans', () => {
       state: 'shown',
       isUndoing: false,
       steps: [STEP, { ...STEP, number: 12, kind: 'migrate', undo: 'impossible', params: {} }],
+      agreements: [{ target: 'site/bascule-site-0.2.0.tar.zst', kind: 'site', version: '0.2.0' }],
       windows: [{ number: 1, expectedSeconds: 600, proposedAtMs: null }],
       consumersByAddress: [{ name: 'reporter/1', address: '10.0.0.7' }],
     };
     const text = planLines(plan).join('\n');
     assert.match(text, /rolling upgrade plan pln_1 on alpha, by Ada: shown/);
+    assert.match(text, /accept the licence agreement of site 0\.2\.0:/);
     assert.match(text, /Window 1: about 10 min$/m);
     assert.match(text, /by IP address.*reporter\/1 at 10\.0\.0\.7/);
     assert.match(text, /until step 12 \(migrate\)/);

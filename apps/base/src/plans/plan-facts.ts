@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { AppError } from '@bascule/errors/app-error.ts';
 import type { PairRole } from '@bascule/protocol/api/failover.ts';
-import type { PlanKind, PlanSide } from '@bascule/protocol/api/plans.ts';
+import type { OpenAgreement, PlanKind, PlanSide } from '@bascule/protocol/api/plans.ts';
 import { NOTHING_MEASURED, type PlanRecord } from './plan-contract.ts';
 import { newCore } from './plan-state.ts';
 import type { PlanJournal } from './plan-journal.ts';
@@ -80,11 +80,23 @@ export async function newRecord(options: FactsOptions): Promise<PlanRecord> {
 }
 
 /** Who accepted which agreement, on either side: one person's yes is taken to the other appliance, by name. */
-export function acceptedBy(...sides: (SideSoftware | undefined)[]): Record<string, string> {
+export function acceptedBy(...sides: (Pick<SideSoftware, 'installable'> | undefined)[]): Record<string, string> {
   const accepted: Record<string, string> = {};
   for (const { target, eulaAcceptedBy } of sides.flatMap((side) => side?.installable ?? []))
     if (eulaAcceptedBy !== null) accepted[target] = eulaAcceptedBy;
   return accepted;
+}
+
+/** Packages that the plan installs and whose licence agreement nobody has accepted: neither when it was made, nor of `own` software by now. */
+export function openAgreements(record: PlanRecord, own: Pick<SideSoftware, 'installable'>): OpenAgreement[] {
+  const accepted = { ...record.acceptedBy, ...acceptedBy(own) };
+  const open = new Map<string, OpenAgreement>();
+  for (const { kind, target, params } of record.core.steps) {
+    const installed = kind === 'install-base' ? 'base' : kind === 'install-site' ? 'site' : undefined;
+    if (installed === undefined || target === null || accepted[target] !== undefined) continue;
+    open.set(target, { target, kind: installed, version: String(params['to'] ?? '') });
+  }
+  return [...open.values()];
 }
 
 async function nameOfPeer({ ports, plan }: FactsOptions, { role }: SideSoftware): Promise<string | undefined> {

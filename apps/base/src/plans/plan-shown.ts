@@ -1,14 +1,15 @@
 /** A plan as the interfaces show it, and the other appliance's as it was shown last. */
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { z } from 'zod';
-import { plan as planShape, type Plan } from '@bascule/protocol/api/plans.ts';
+import { plan as planShape, type OpenAgreement, type Plan } from '@bascule/protocol/api/plans.ts';
 import type { CoreStep, PlanRecord } from './plan-contract.ts';
 import { isUndoing, mayCancel, shownState } from './plan-state.ts';
 
 /** What the peer showed is old after this: it shows its plan every few seconds. */
 export const SHOWN_LIFE_MS = 10 * 60_000;
 
-export function shownPlan(id: string, runner: string, record: PlanRecord): Plan {
+/** `agreements`: those that are open, of a plan that was not started yet. */
+export function shownPlan(id: string, runner: string, record: PlanRecord, agreements: OpenAgreement[] = []): Plan {
   const { core, kind, createdAtMs, startedAtMs, endedAtMs, by, sides, windows, consumersByAddress, report } = record;
   return {
     id,
@@ -27,6 +28,7 @@ export function shownPlan(id: string, runner: string, record: PlanRecord): Plan 
     windows,
     consumersByAddress,
     report,
+    agreements,
   };
 }
 

@@ -13,7 +13,7 @@ import { planControlVerbs, type PlanControlVerbs } from './plan-control.ts';
 import type { Input, PlanRecord } from './plan-contract.ts';
 import { isOver } from './plan-state.ts';
 import { planEnded, planMade } from './plan-events.ts';
-import { acceptedBy, newRecord } from './plan-facts.ts';
+import { acceptedBy, newRecord, openAgreements } from './plan-facts.ts';
 import { PlanJournal } from './plan-journal.ts';
 import { mayServe, softwareOf, type PlanPorts } from './plan-ports.ts';
 import { isOwnAddress } from './own-address.ts';
@@ -252,17 +252,15 @@ export class Plans extends EventEmitter<{ change: [] }> {
       throw new AppError('conflict', 'PLAN_BEING_MADE', 'A plan is being made just now; wait a moment.');
   }
 
-  async #assertAgreed({ core, acceptedBy: accepted }: PlanRecord): Promise<void> {
-    const targets = [
-      ...new Set(core.steps.flatMap(({ kind, target }) => (kind.startsWith('install-') && target !== null ? [target] : []))),
-    ];
-    Object.assign(accepted, acceptedBy(await softwareOf(this.#ports, 'self')));
-    const open = targets.filter((target) => accepted[target] === undefined);
+  async #assertAgreed(record: PlanRecord): Promise<void> {
+    const own = await softwareOf(this.#ports, 'self');
+    Object.assign(record.acceptedBy, acceptedBy(own));
+    const open = openAgreements(record, own).map(({ kind, version }) => `${kind} ${version}`);
     if (open.length > 0)
       throw new AppError(
         'conflict',
         'PLAN_AGREEMENT',
-        `Accept the licence agreement of ${open.join(' and ')} first: /appliance > Updates.`,
+        `Accept the licence agreement of ${open.join(' and ')} first: /appliance > Updates > Upgrade plans shows it.`,
         { params: { targets: open.join(', ') } },
       );
   }
@@ -322,7 +320,8 @@ export class Plans extends EventEmitter<{ change: [] }> {
   }
 
   #shown(id: string, record: PlanRecord): Plan {
-    return shownPlan(id, this.#options.applianceName, record);
+    const open = record.core.mode === 'shown' ? openAgreements(record, { installable: this.#options.software.next() }) : [];
+    return shownPlan(id, this.#options.applianceName, record, open);
   }
 }
 

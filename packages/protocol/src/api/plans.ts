@@ -105,6 +105,10 @@ export type PlanReport = z.infer<typeof planReport>;
 export const signedPlanReport = z.object({ statement: z.string(), signature: z.string(), certificate: z.string() });
 export type SignedPlanReport = z.infer<typeof signedPlanReport>;
 
+/** A package of a plan whose licence agreement somebody has to accept, by its TUF target. */
+export const openAgreement = z.object({ target: z.string(), kind: z.enum(['base', 'site']), version: z.string() });
+export type OpenAgreement = z.infer<typeof openAgreement>;
+
 export const plan = z.object({
   id: id('upgradePlan'),
   kind: planKind,
@@ -136,6 +140,8 @@ export const plan = z.object({
   /** Consumers that connect by IP address (B135). */
   consumersByAddress: z.array(z.object({ name: z.string(), address: z.string() })).max(100),
   report: signedPlanReport.nullable(),
+  /** Before it is started: packages whose licence agreement nobody has accepted yet (B62), in the order of installation. Absent: an older base. */
+  agreements: z.array(openAgreement).max(4).optional(),
 });
 export type Plan = z.infer<typeof plan>;
 

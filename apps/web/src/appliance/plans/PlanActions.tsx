@@ -12,6 +12,8 @@ import { actionsOf, amberCodes, isOver, personStep, type PlanAction } from './pl
 import { useRefreshPlans } from './plans-queries.ts';
 
 const DANGEROUS: readonly PlanAction[] = ['cancel', 'give-up'];
+/** Not before the licence agreements are accepted. */
+const BEGINNING: readonly PlanAction[] = ['run-through', 'next-step'];
 
 interface PlanActionsProps {
   plan: Plan;
@@ -48,6 +50,7 @@ export function PlanActions({ plan, applianceName, isSilent }: PlanActionsProps)
   if (actions.length === 0 && !isOver(plan) && plan.runner !== applianceName)
     return <Text className="b-quiet">{t('plans:elsewhere', { runner: plan.runner })}</Text>;
   const step = personStep(plan);
+  const isAwaited = (plan.agreements ?? []).length > 0;
   return (
     <>
       {step !== undefined && actions.includes('confirm') && <Text mb="xs">{t(`plans:look.${step.kind}`)}</Text>}
@@ -65,7 +68,7 @@ export function PlanActions({ plan, applianceName, isSilent }: PlanActionsProps)
           <Button
             key={action}
             variant={index === 0 ? 'filled' : 'default'}
-            disabled={isSilent || run.isPending}
+            disabled={isSilent || run.isPending || (isAwaited && BEGINNING.includes(action))}
             loading={run.isPending && run.variables === action}
             onClick={() => begin(action)}
           >

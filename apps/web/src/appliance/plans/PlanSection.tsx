@@ -4,6 +4,7 @@ import { Section, StateMark } from '../../shared/Section.tsx';
 import { formatDuration, formatInstant } from '../../shared/format.ts';
 import { useTickingNow } from '../updates/use-ticking-now.ts';
 import { PlanActions } from './PlanActions.tsx';
+import { PlanAgreements } from './PlanAgreements.tsx';
 import { PlanReportPanel } from './PlanReportPanel.tsx';
 import { PlanSteps } from './PlanSteps.tsx';
 import { expectedMs, isOver, toneOf } from './plans-model.ts';
@@ -42,6 +43,7 @@ export function PlanSection({ plan, applianceName, nowMs, isSilent }: PlanSectio
           </p>
           <p className="b-quiet">{timeText}</p>
         </div>
+        {plan.runner === applianceName && <PlanAgreements agreements={plan.agreements ?? []} />}
         <PlanActions plan={plan} applianceName={applianceName} isSilent={isSilent} />
         {plan.report !== null && <PlanReportPanel plan={plan.id} signed={plan.report} />}
         {!isOver(plan) && <Sides plan={plan} />}

@@ -2,7 +2,7 @@ import { useState, type SubmitEvent } from 'react';
 import { useMutation, useQuery } from '@tanstack/react-query';
 import { useTranslation } from 'react-i18next';
 import { Button, Group, Skeleton, Stack, Text, TextInput } from '@mantine/core';
-import { eulaText, type Offer } from '@bascule/protocol/api/updates.ts';
+import { eulaText } from '@bascule/protocol/api/updates.ts';
 import { FormFailure } from '../../shared/FormFailure.tsx';
 import { QueryFailure } from '../../shared/QueryFailure.tsx';
 import { anyAnswer } from '../../shared/api-client.ts';
@@ -15,18 +15,18 @@ const NAME_MAX_CHARACTERS = 200;
 const SKELETON_HEIGHT_PX = 260;
 
 /** The licence agreement, accepted by typing one's name (B62). The name is kept with the agreement's SHA-256. */
-export function EulaForm({ offer, onAccepted, onClose }: { offer: Offer; onAccepted: () => void; onClose: () => void }) {
+export function EulaForm({ target, onAccepted, onClose }: { target: string; onAccepted: () => void; onClose: () => void }) {
   const { t } = useTranslation();
   const api = useApi();
   const refresh = useRefreshUpdates();
   const [name, setName] = useState('');
   const eula = useQuery({
-    queryKey: ['updates-eula', offer.target],
-    queryFn: ({ signal }) => api.get(apiPaths.updatesEula, eulaText, { target: offer.target }, signal),
+    queryKey: ['updates-eula', target],
+    queryFn: ({ signal }) => api.get(apiPaths.updatesEula, eulaText, { target }, signal),
   });
   const accept = useMutation({
     mutationFn: async (sha256: string) => {
-      await api.post(apiPaths.updatesAction('eula'), anyAnswer, { target: offer.target, sha256, name: name.trim() });
+      await api.post(apiPaths.updatesAction('eula'), anyAnswer, { target, sha256, name: name.trim() });
       await refresh();
     },
     onSuccess: onAccepted,

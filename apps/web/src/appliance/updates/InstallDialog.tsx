@@ -28,7 +28,7 @@ export function InstallDialog({ intent, onClose }: { intent: Intent; onClose: ()
       closeButtonProps={{ 'aria-label': t('shared:close') }}
     >
       {needsEula ? (
-        <EulaForm offer={offer} onAccepted={() => setAccepted(true)} onClose={onClose} />
+        <EulaForm target={offer.target} onAccepted={() => setAccepted(true)} onClose={onClose} />
       ) : (
         <ConfirmInstallation intent={intent} onClose={onClose} />
       )}
