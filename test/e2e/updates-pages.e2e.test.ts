@@ -113,6 +113,24 @@ describe('updates', { concurrency: false }, () => {
     assert.ok(await button('updates:install.confirm.install').isDisabled());
   });
 
+  it('says on an appliance of a pair that there are upgrade plans for both', async () => {
+    fixture.updates = stateWithOffers();
+    const peer = { name: 'bravo', state: 'reachable' };
+    fixture.answers.set('GET /whoami/appliance', () => ({
+      appliance: 'alpha',
+      role: 'primary',
+      peer,
+      primaryUrl: null,
+      alarms: [],
+    }));
+    await open();
+    await button('updates:offer.installName', { name: 'Base 0.3.0' }).click();
+    const dialog = page.getByRole('dialog');
+    await dialog.getByText(text('updates:install.pair', { name: 'bravo' })).waitFor();
+    await dialog.getByRole('link', { name: text('appliance:tab.upgradePlans') }).click();
+    await page.waitForURL('**/updates/plans');
+  });
+
   it('shows the same progress after a reload, with the point of no return, and cancels before it', async () => {
     const progress = { done: 6 * MIB, total: 18 * MIB, unit: 'bytes' as const, perSecond: 4 * MIB, secondsLeft: 3 };
     fixture.updates = stateWithOffers({ running: installationAt('download', {}, progress) });

@@ -1,5 +1,6 @@
 import { useState } from 'react';
 import { useMutation, useQuery } from '@tanstack/react-query';
+import { Link } from '@tanstack/react-router';
 import { useTranslation } from 'react-i18next';
 import { z } from 'zod';
 import { Alert, Button, Group, Skeleton, Stack, Text } from '@mantine/core';
@@ -9,7 +10,9 @@ import { QueryFailure } from '../../shared/QueryFailure.tsx';
 import { LONG_TIMEOUT_MS } from '../../shared/api-client.ts';
 import { useApi } from '../../shared/api-context.tsx';
 import { formatBytes } from '../../shared/format.ts';
+import { useApplianceHeader } from '../../shared/appliance-header.ts';
 import { apiPaths } from '../../shared/paths.ts';
+import { appliancePaths } from '../appliance-paths.ts';
 import type { Intent } from './InstallDialog.tsx';
 import { PreflightList } from './PreflightList.tsx';
 import { effectsOf, mayBegin } from './updates-model.ts';
@@ -53,6 +56,7 @@ export function ConfirmInstallation({ intent: { operation, offer }, onClose }: {
   const isReady = !isChecked || (lines !== undefined && !preflight.isFetching && mayBegin(lines, ticked));
   return (
     <Stack gap="sm">
+      {operation === 'install' && offer.manifest.kind !== 'licence' && <PairAdvice />}
       {operation !== 'preflight' && <WhatHappens intent={{ operation, offer }} />}
       {preflight.isError && <QueryFailure query={preflight} />}
       {isChecked && preflight.isFetching && <Checking />}
@@ -89,6 +93,19 @@ export function ConfirmInstallation({ intent: { operation, offer }, onClose }: {
         )}
       </Group>
     </Stack>
+  );
+}
+
+/** Whoever installs on one appliance of a pair hears that there is a way for both. */
+function PairAdvice() {
+  const { t } = useTranslation();
+  const peer = useApplianceHeader()?.peer;
+  if (peer === null || peer === undefined) return null;
+  return (
+    <Alert color="yellow" py="xs">
+      {t('updates:install.pair', { name: peer.name })}{' '}
+      <Link to={appliancePaths.upgradePlans}>{t('appliance:tab.upgradePlans')}</Link>
+    </Alert>
   );
 }
 
