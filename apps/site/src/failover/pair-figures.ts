@@ -96,7 +96,7 @@ export function copyOf(pair: Pair): CopyState | null {
     state: isBehind ? 'catching-up' : state.state,
     lagChanges,
     secondsLeft,
-    ...(!watch.isReachable && { leftAsOfMs: watch.lastContactAtMs }),
+    ...(!watch.isReachable && { leftAsOfMs: watch.lastContactAtMs, secondsLeft: null }),
   };
 }
 
