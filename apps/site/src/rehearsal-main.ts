@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import { AppError } from '@bascule/errors/app-error.ts';
 import { createLog } from '@bascule/log/log.ts';
 import { rehearsalStart, toRehearsal, type FromRehearsal, type RehearsalStart } from '@bascule/protocol/rehearsal.ts';
-import type { ScratchSite } from './failover/rehearsal-site.ts';
+import type { ScratchSite } from './failover/rehearsal/rehearsal-site.ts';
 
 /** So long after its time it ends by itself, if whoever started it has not ended it. */
 const OVERTIME_MS = 60_000;
@@ -28,7 +28,7 @@ try {
 async function main(start: RehearsalStart): Promise<void> {
   if (start.mode === 'collect') {
     // Of the two each start needs one, and loading a site takes longer than collecting.
-    const { collectKept } = await import('./failover/rehearsal-collect.ts');
+    const { collectKept } = await import('./failover/rehearsal/rehearsal-collect.ts');
     const collected = await collectKept(start, log);
     return tell({ kind: 'collected', ...collected }, () => process.exit(0));
   }
@@ -36,7 +36,7 @@ async function main(start: RehearsalStart): Promise<void> {
   setTimeout(() => process.exit(0), Math.max(OVERTIME_MS, overtimeMs)).unref();
   process.on('message', (value: unknown, handle: unknown) => hear(value, handle as Socket | undefined));
   const startedMs = performance.now();
-  const { ScratchSite } = await import('./failover/rehearsal-site.ts');
+  const { ScratchSite } = await import('./failover/rehearsal/rehearsal-site.ts');
   rehearsal = await ScratchSite.open({
     start,
     log,

@@ -20,6 +20,8 @@ test(
     await waitUntil('roles are swapped', () => other.role === 'primary' && one.role === 'backup');
     assert.equal(other.pair.parts.watch.state?.side.role, 'primary', 'what it knows is of before');
     assert.equal(other.pair.isInConflict, false);
+    const { self, peer } = await other.program.failover.state();
+    assert.deepEqual([self.role, peer?.role], ['primary', 'backup'], 'and nobody is shown two primaries');
     await delay(LONG_ENOUGH_MS);
     assert.equal(other.pair.isInConflict, false);
     other.pair.start();

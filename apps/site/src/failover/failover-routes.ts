@@ -10,7 +10,7 @@ import { witnessSilent } from './failover-errors.ts';
 import { copyOf } from './pair-figures.ts';
 import type { Pair } from './pair.ts';
 import { generatePreSharedKey } from './pre-shared-key.ts';
-import { rehearsalGuideRoutes } from './rehearsal-guide-routes.ts';
+import { rehearsalGuideRoutes } from './rehearsal/rehearsal-guide-routes.ts';
 
 const READ = 'failover.read';
 const MANAGE = 'failover.manage';

@@ -4,7 +4,7 @@ import type { Failover } from './failover.ts';
 import { apartOf, copyOf, exposureOf, peerSideOf, sideOf } from './pair-figures.ts';
 import type { Pair } from './pair.ts';
 import { alarms, archives, roleChanges } from './pair-store.ts';
-import { rehearsalStateOf } from './rehearsal-guide-state.ts';
+import { rehearsalStateOf } from './rehearsal/rehearsal-guide-state.ts';
 
 export function failoverStateOf(failover: Failover, pair: Pair, conflict: PairConflict | null): FailoverState {
   const { records, watch, now, config } = pair.parts;

@@ -26,10 +26,10 @@ import { DEFAULT_PAIR_SETTINGS, hasPairStore, openPairStore } from './pair-store
 import { Pair } from './pair.ts';
 import type { PairTiming } from './peer-watch.ts';
 import { pairStateMessage } from './pair-state-message.ts';
-import { Rehearsal } from './rehearsal.ts';
-import { RehearsalAnswering } from './rehearsal-answering.ts';
-import { RehearsalGuide, type RehearsalSite } from './rehearsal-guide.ts';
-import type { RehearsalTiming } from './rehearsal-guide-run.ts';
+import { Rehearsal } from './rehearsal/rehearsal.ts';
+import { RehearsalAnswering } from './rehearsal/rehearsal-answering.ts';
+import { RehearsalGuide, type RehearsalSite } from './rehearsal/rehearsal-guide.ts';
+import type { RehearsalTiming } from './rehearsal/rehearsal-guide-run.ts';
 import { relayOrder } from './relay-order.ts';
 import { SiteDatabase } from './site-database.ts';
 
@@ -57,7 +57,7 @@ export interface FailoverOptions {
 }
 
 export type { PairTiming } from './peer-watch.ts';
-export type { RehearsalTiming } from './rehearsal-guide-run.ts';
+export type { RehearsalTiming } from './rehearsal/rehearsal-guide-run.ts';
 
 /** In mail about alarms. */
 export const PAIR_ADVICE = 'Look at Management > Failover of both appliances.';

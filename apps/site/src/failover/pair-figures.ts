@@ -1,7 +1,8 @@
 /** What the page shows of a pair: the sides, how far the copy is, what would be lost now. Derived from what everybody knows already; nothing is asked for it. */
 import { statfsSync } from 'node:fs';
-import type { CopyState, Exposure, FailoverState, SideState } from '@bascule/protocol/api/failover.ts';
+import type { CopyState, Exposure, FailoverState, PairRole, SideState } from '@bascule/protocol/api/failover.ts';
 import type { Store } from '@bascule/store/store.ts';
+import { CONFLICT_AFTER_MS } from './conflicts.ts';
 import { servesAs } from './pair-records.ts';
 import type { Pair } from './pair.ts';
 
@@ -35,7 +36,8 @@ export function peerSideOf(pair: Pair): SideState | null {
   const { peer } = records;
   if (peer === undefined) return null;
   const { state } = watch;
-  if (state !== undefined) return { ...state.side, endpoint: peer.endpoint, clockOffsetMs: watch.clockOffsetMs };
+  if (state !== undefined)
+    return { ...state.side, role: peerRoleOf(pair, state.side.role), endpoint: peer.endpoint, clockOffsetMs: watch.clockOffsetMs };
   return {
     appliance: peer.name,
     keySha256: peer.keySha256,
@@ -50,6 +52,15 @@ export function peerSideOf(pair: Pair): SideState | null {
     freeBytes: null,
     clockOffsetMs: null,
   };
+}
+
+/** What the other side is; right after this one has changed, what it said before, or in the middle of a swap, is not so any more. */
+function peerRoleOf(pair: Pair, said: PairRole): PairRole {
+  const { records, watch } = pair.parts;
+  const isLately = performance.now() - records.becameMs < CONFLICT_AFTER_MS;
+  const isPassing = records.isActive && watch.isReachable && isLately && !pair.isInConflict;
+  if (!isPassing || servesAs(said) !== records.serves) return said;
+  return records.serves ? 'backup' : 'primary';
 }
 
 export function exposureOf(pair: Pair): Exposure | null {

@@ -45,7 +45,7 @@ import { PeerWork } from './peer-work.ts';
 import { PeerGate } from './peer-gate.ts';
 import { PeerWatch, type PairTiming } from './peer-watch.ts';
 import { PreSharedKey } from './pre-shared-key.ts';
-import type { RehearsalAnswering } from './rehearsal-answering.ts';
+import type { RehearsalAnswering } from './rehearsal/rehearsal-answering.ts';
 import { RelaySettling } from './relay-settling.ts';
 import { RoleChange } from './role-change.ts';
 import { byPeer, Roles } from './roles.ts';

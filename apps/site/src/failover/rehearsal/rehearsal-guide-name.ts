@@ -3,7 +3,7 @@ import { X509Certificate, createHash } from 'node:crypto';
 import { isIP } from 'node:net';
 import { checkServerIdentity, connect, getCACertificates, type TLSSocket } from 'node:tls';
 import type { Endpoint } from '@bascule/protocol/api/failover.ts';
-import { sayWhy } from './pair-dial-connection.ts';
+import { sayWhy } from '../pair-dial-connection.ts';
 
 const LOOK_LIMIT_MS = 5_000;
 

@@ -3,9 +3,9 @@ import { existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } f
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
 import type { Store } from '@bascule/store/store.ts';
-import type { SiteConfig } from '../config/config.ts';
-import { testSiteConfig } from '../testing.ts';
-import { PAIR_KEY_FILE } from './pair-key.ts';
+import type { SiteConfig } from '../../config/config.ts';
+import { testSiteConfig } from '../../testing.ts';
+import { PAIR_KEY_FILE } from '../pair-key.ts';
 import { eraseScratch, makeScratch, scratchPaths, scratchStart } from './rehearsal-scratch.ts';
 
 const NAMES = { publicHost: 'primary.example', publicPort: 443, hosts: ['other.example'] };

@@ -10,10 +10,10 @@ import { sha256OfFile } from '@bascule/package-format/file-hash.ts';
 import { REHEARSAL_SESSIONS_MAX, type RehearsalSession, type RehearsalStart } from '@bascule/protocol/rehearsal.ts';
 import { exportAudit } from '@bascule/store/audit.ts';
 import type { Store } from '@bascule/store/store.ts';
-import { sessionsAfterRow, type SessionRow } from '../access-session/access-session-store.ts';
-import { completeConfig } from '../config/config.ts';
-import { SiteIdentity } from '../jump/jump.ts';
-import { openSiteStore } from '../site-store.ts';
+import { sessionsAfterRow, type SessionRow } from '../../access-session/access-session-store.ts';
+import { completeConfig } from '../../config/config.ts';
+import { SiteIdentity } from '../../jump/jump.ts';
+import { openSiteStore } from '../../site-store.ts';
 
 /** Beside the recordings in the archive. */
 export const KEPT_AUDIT_FILE = 'audit.jsonl';

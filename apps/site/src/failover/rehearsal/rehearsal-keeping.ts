@@ -5,10 +5,10 @@ import { syncFolderSync, writeFileDurably } from '@bascule/core/durable-file.ts'
 import { sitePaths } from '@bascule/core/home.ts';
 import { uuidv7 } from '@bascule/core/ids.ts';
 import { makeArchiveFolder } from '@bascule/store/archive.ts';
-import { sizeOf } from './folder-size.ts';
-import { checkSpace } from './free-space.ts';
-import { addArchive } from './pair-store.ts';
-import type { PairParts } from './pair-parts.ts';
+import { sizeOf } from '../folder-size.ts';
+import { checkSpace } from '../free-space.ts';
+import { addArchive } from '../pair-store.ts';
+import type { PairParts } from '../pair-parts.ts';
 import { RehearsalChild } from './rehearsal-child.ts';
 import { KEPT_RECORDINGS, type Collected } from './rehearsal-collect.ts';
 import { copyTestEnded, copyTestSession, keepingBegun } from './rehearsal-events.ts';

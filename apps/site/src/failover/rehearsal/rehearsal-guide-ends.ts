@@ -4,8 +4,8 @@ import type { Log } from '@bascule/log/log.ts';
 import type { RehearsalOrder, RehearsalReport } from '@bascule/protocol/rehearsal.ts';
 import { SYSTEM, type AuditEvent, type Context } from '@bascule/store/store.ts';
 import { rehearsalEnded, rehearsalNoted, rehearsalSessionHeld } from './rehearsal-guide-events.ts';
-import type { Pair } from './pair.ts';
-import { readValue, removeValue, writeValue, type OpenRehearsal } from './pair-store.ts';
+import type { Pair } from '../pair.ts';
+import { readValue, removeValue, writeValue, type OpenRehearsal } from '../pair-store.ts';
 
 /** The backup ends sessions, writes down what is kept, and throws the copy away. When that takes longer (its disk is full), its own audit alone says what was held. */
 const SETTLE_LIMIT_MS = 60_000;

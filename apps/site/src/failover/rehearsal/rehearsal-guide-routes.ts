@@ -4,7 +4,7 @@ import * as api from '@bascule/protocol/api/failover.ts';
 import { ok } from '@bascule/protocol/api/common.ts';
 import { LEAVE_REHEARSAL_PATH } from '@bascule/protocol/rehearsal.ts';
 import { z } from 'zod';
-import type { Failover } from './failover.ts';
+import type { Failover } from '../failover.ts';
 import { CLEARED_REHEARSAL_COOKIE } from './rehearsal-guide-people.ts';
 
 const MANAGE = 'failover.manage';

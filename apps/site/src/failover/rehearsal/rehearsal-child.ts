@@ -6,7 +6,7 @@ import { AppError } from '@bascule/errors/app-error.ts';
 import type { Log } from '@bascule/log/log.ts';
 import { fromRehearsal, type FromRehearsal, type RehearsalStart, type ToRehearsal } from '@bascule/protocol/rehearsal.ts';
 
-const PROGRAM = join(import.meta.dirname, '..', 'rehearsal-main.ts');
+const PROGRAM = join(import.meta.dirname, '..', '..', 'rehearsal-main.ts');
 /** The heap of the program; it dies above it, and the standby does not notice. */
 export const REHEARSAL_HEAP_MAX_MIB = 1024;
 /** Clients' connections that the program has not taken yet; whoever comes above it is cut, and comes back. */

@@ -4,7 +4,7 @@ import { instantMs } from '@bascule/protocol/text.ts';
 import { rehearsalId, rehearsalSession, rehearsalStep, REHEARSAL_SESSIONS_MAX } from '@bascule/protocol/rehearsal.ts';
 import type { AuditEvent, Store, Tx } from '@bascule/store/store.ts';
 import { SYSTEM } from '@bascule/store/store.ts';
-import { readForeignValue, writeForeignValue } from './pair-store.ts';
+import { readForeignValue, writeForeignValue } from '../pair-store.ts';
 
 const NAME = 'rehearsal';
 const named = z.object({ id: z.string(), name: z.string() });

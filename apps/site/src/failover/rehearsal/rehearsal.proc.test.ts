@@ -19,12 +19,12 @@ import {
 import { PREAMBLE_MAGIC } from '@bascule/protocol/base-site.ts';
 import { readAudit } from '@bascule/store/audit.ts';
 import { waitUntil } from '@bascule/testkit/wait-until.ts';
-import { archives } from './pair-store.ts';
+import { archives } from '../pair-store.ts';
 import { keepAndErase } from './rehearsal-keeping.ts';
 import { readRehearsal } from './rehearsal-records.ts';
-import { ADA, inSync, startPair, type TestAppliance } from './testing.ts';
+import { ADA, inSync, startPair, type TestAppliance } from '../testing.ts';
 
-const CLIENT_MAIN = join(import.meta.dirname, '..', '..', '..', 'jump-client', 'src', 'main.ts');
+const CLIENT_MAIN = join(import.meta.dirname, '..', '..', '..', '..', 'jump-client', 'src', 'main.ts');
 const LIMIT_MS = 60_000;
 const LIFE_MS = 600_000;
 const SOMEBODY = { id: newId('user'), name: 'ada' };

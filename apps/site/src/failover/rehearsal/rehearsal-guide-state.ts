@@ -1,6 +1,6 @@
 import type { RehearsalState } from '@bascule/protocol/api/failover.ts';
 import { REHEARSAL_STEPS } from '@bascule/protocol/rehearsal.ts';
-import type { Failover } from './failover.ts';
+import type { Failover } from '../failover.ts';
 
 /** The test of the standby as the page of this side shows it: at the primary what it leads, at a backup what its own part has come to. */
 export function rehearsalStateOf(failover: Failover): RehearsalState {

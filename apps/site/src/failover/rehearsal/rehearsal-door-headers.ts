@@ -1,7 +1,7 @@
 /** What of a request and its answer passes between a browser and the scratch copy: each header is written anew, and what belongs to one hop stays behind. */
 import { readCookie } from '@bascule/http/login-cookie.ts';
 import { REHEARSAL_COOKIE } from '@bascule/protocol/rehearsal.ts';
-import { SITE_COOKIE } from '../identity/identity.ts';
+import { SITE_COOKIE } from '../../identity/identity.ts';
 import type { Visit } from './rehearsal-guide-people.ts';
 
 /** RFC 9110, 7.6.1, and what frames a message: each side of the tunnel has its own. */

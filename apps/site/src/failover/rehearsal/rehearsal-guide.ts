@@ -20,9 +20,9 @@ import {
   type RehearsalReport,
 } from '@bascule/protocol/rehearsal.ts';
 import { SYSTEM, type AuditEvent, type Context } from '@bascule/store/store.ts';
-import { SITE_COOKIE } from '../identity/identity.ts';
-import type { RehearsalMessage } from '../jump/jump.ts';
-import { changeAtPrimary, noPair, peerRefused, peerUnreachable } from './failover-errors.ts';
+import { SITE_COOKIE } from '../../identity/identity.ts';
+import type { RehearsalMessage } from '../../jump/jump.ts';
+import { changeAtPrimary, noPair, peerRefused, peerUnreachable } from '../failover-errors.ts';
 import { RehearsalDoor } from './rehearsal-door.ts';
 import { rehearsalCookieOf } from './rehearsal-door-headers.ts';
 import { RehearsalEnds } from './rehearsal-guide-ends.ts';
@@ -31,7 +31,7 @@ import { rehearsalBegun, rehearsalEntered, rehearsalLeft } from './rehearsal-gui
 import { lookAtName } from './rehearsal-guide-name.ts';
 import { RehearsalPeople, type Visit, type Visitor } from './rehearsal-guide-people.ts';
 import { RehearsalRun, type Chosen, type RehearsalTiming } from './rehearsal-guide-run.ts';
-import type { Pair } from './pair.ts';
+import type { Pair } from '../pair.ts';
 
 const ID_BYTES = 16;
 const ORDER_LIMIT_MS = 10_000;

@@ -2,7 +2,7 @@
 import type { RehearsalReport, RehearsalStart, RehearsalStep } from '@bascule/protocol/rehearsal.ts';
 import { REHEARSAL_STEPS } from '@bascule/protocol/rehearsal.ts';
 import type { Log } from '@bascule/log/log.ts';
-import type { PairParts } from './pair-parts.ts';
+import type { PairParts } from '../pair-parts.ts';
 import { RehearsalChild } from './rehearsal-child.ts';
 import { makeScratch, scratchStart, type RehearsalNames } from './rehearsal-scratch.ts';
 

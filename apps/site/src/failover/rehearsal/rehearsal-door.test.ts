@@ -14,7 +14,7 @@ import { readCookie } from '@bascule/http/login-cookie.ts';
 import { LEAVE_REHEARSAL_PATH, REHEARSAL_COOKIE } from '@bascule/protocol/rehearsal.ts';
 import { acceptWithPreamble } from '@bascule/wire/preamble.ts';
 import { waitUntil } from '@bascule/testkit/wait-until.ts';
-import { SITE_COOKIE } from '../identity/identity.ts';
+import { SITE_COOKIE } from '../../identity/identity.ts';
 import { CARRIED_BODY_MAX_BYTES } from './rehearsal-door-carry.ts';
 import { RehearsalDoor } from './rehearsal-door.ts';
 import { Turns } from './rehearsal-door-turns.ts';

@@ -7,9 +7,9 @@ import type { SiteStart } from '@bascule/protocol/base-site.ts';
 import type { RehearsalOrder } from '@bascule/protocol/rehearsal.ts';
 import { readGeneration } from '@bascule/store/generation-file.ts';
 import type { Store } from '@bascule/store/store.ts';
-import type { SiteConfig } from '../config/config.ts';
-import { checkSpace } from './free-space.ts';
-import { archiveKeys } from './key-archive.ts';
+import type { SiteConfig } from '../../config/config.ts';
+import { checkSpace } from '../free-space.ts';
+import { archiveKeys } from '../key-archive.ts';
 
 /** The copy itself, and what comes to it: its migrations, and the export of its audit. */
 const COPIES_OF_DATABASE = 2;

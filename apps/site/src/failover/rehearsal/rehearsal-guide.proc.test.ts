@@ -14,10 +14,10 @@ import { LEAVE_REHEARSAL_PATH, REHEARSAL_COOKIE } from '@bascule/protocol/rehear
 import { readAudit } from '@bascule/store/audit.ts';
 import { connectWithPreamble } from '@bascule/wire/preamble.ts';
 import { waitUntil } from '@bascule/testkit/wait-until.ts';
-import { SITE_COOKIE } from '../identity/identity.ts';
-import { ADA, inSync, startPair, type TestAppliance } from './testing.ts';
+import { SITE_COOKIE } from '../../identity/identity.ts';
+import { ADA, inSync, startPair, type TestAppliance } from '../testing.ts';
 
-const CLIENT_MAIN = join(import.meta.dirname, '..', '..', '..', 'jump-client', 'src', 'main.ts');
+const CLIENT_MAIN = join(import.meta.dirname, '..', '..', '..', '..', 'jump-client', 'src', 'main.ts');
 const LIMIT_MS = 60_000;
 const ADDRESS = '198.51.100.7';
 

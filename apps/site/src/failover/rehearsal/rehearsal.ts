@@ -16,9 +16,9 @@ import {
   type RehearsalOrder,
   type RehearsalReport,
 } from '@bascule/protocol/rehearsal.ts';
-import { busy, noCopyYet, roleUnfit } from './failover-errors.ts';
-import type { Pair } from './pair.ts';
-import type { PairParts } from './pair-parts.ts';
+import { busy, noCopyYet, roleUnfit } from '../failover-errors.ts';
+import type { Pair } from '../pair.ts';
+import type { PairParts } from '../pair-parts.ts';
 import { copyTestBegun, copyTestServes, copyTestStopped } from './rehearsal-events.ts';
 import { keepAndErase } from './rehearsal-keeping.ts';
 import { readRehearsal, writeRehearsal, type RehearsalRecord } from './rehearsal-records.ts';

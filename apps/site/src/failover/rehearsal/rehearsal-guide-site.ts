@@ -1,6 +1,6 @@
 import type { Accounts } from '@bascule/accounts/accounts.ts';
 import type { Store } from '@bascule/store/store.ts';
-import type { Jump } from '../jump/jump.ts';
+import type { Jump } from '../../jump/jump.ts';
 import type { RehearsalSite } from './rehearsal-guide.ts';
 
 /** What a site gives to a test of its standby (B133). */

@@ -7,10 +7,10 @@ import type { Log } from '@bascule/log/log.ts';
 import { REHEARSAL_DATA_ALPN, type RehearsalStart } from '@bascule/protocol/rehearsal.ts';
 import { SYSTEM } from '@bascule/store/store.ts';
 import { acceptWithPreamble } from '@bascule/wire/preamble.ts';
-import { endCopiedSessions, lastRowNumber } from '../access-session/access-session-store.ts';
-import { Site } from '../compose.ts';
-import { completeConfig, type SiteConfig } from '../config/config.ts';
-import { openRelayDoors, type RelayDoors } from '../relay/relay-doors.ts';
+import { endCopiedSessions, lastRowNumber } from '../../access-session/access-session-store.ts';
+import { Site } from '../../compose.ts';
+import { completeConfig, type SiteConfig } from '../../config/config.ts';
+import { openRelayDoors, type RelayDoors } from '../../relay/relay-doors.ts';
 import { scratchOpened } from './rehearsal-events.ts';
 
 /** At the end each session's last output is taken and its record closed within this; a session that is slower is cut. */
