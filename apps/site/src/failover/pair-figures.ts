@@ -37,7 +37,12 @@ export function peerSideOf(pair: Pair): SideState | null {
   if (peer === undefined) return null;
   const { state } = watch;
   if (state !== undefined)
-    return { ...state.side, role: peerRoleOf(pair, state.side.role), endpoint: peer.endpoint, clockOffsetMs: watch.clockOffsetMs };
+    return {
+      ...state.side,
+      role: peerRoleOf(pair, state.side.role),
+      endpoint: peer.endpoint,
+      clockOffsetMs: watch.clockOffsetMs,
+    };
   return {
     appliance: peer.name,
     keySha256: peer.keySha256,
