@@ -84,6 +84,14 @@ describe('pages of a failover pair', { concurrency: false }, () => {
     await page.setViewportSize({ width: 1280, height: 800 });
   });
 
+  it('names in the header the appliance whose role stands beside it, also while another one begins to answer', async () => {
+    const { self, peer, ...rest } = primaryState();
+    pair.state = { ...rest, self: { ...self, appliance: 'bravo' }, peer: { ...(peer ?? self), appliance: 'alpha' } };
+    await open();
+    await page.getByText(text('shared:pair.peer.reachable', { name: 'alpha' })).waitFor();
+    assert.match(await page.locator('header').first().innerText(), /bravo/);
+  });
+
   it('a test of the standby is offered to whoever is chosen, and each page of it says what it is and leads out', async () => {
     pair.state = primaryState();
     let turn = 0;

@@ -3,7 +3,7 @@ import { useTranslation } from 'react-i18next';
 import markUrl from './bascule.svg';
 import { PairMark } from './PairMark.tsx';
 import { TestBar } from './TestBar.tsx';
-import { useApplianceHeader } from './appliance-header.ts';
+import { useApplianceHeader, useRefreshHeaderOfOther } from './appliance-header.ts';
 import { useApplianceState, type ConnectionState } from './appliance-state.ts';
 import classes from './PageHeader.module.css';
 
@@ -20,17 +20,21 @@ export function PageHeader({ interfaceName, children }: { interfaceName: string;
   const { t } = useTranslation();
   const { applianceName, connection } = useApplianceState();
   const pair = useApplianceHeader();
+  const shownPair = pair?.rehearsal?.place === 'inside' ? undefined : pair;
+  // Two questions, and in a change of roles two appliances may answer them: what stands side by side is of one answer.
+  const name = shownPair?.appliance ?? applianceName;
+  useRefreshHeaderOfOther(shownPair?.appliance, applianceName);
   return (
     <>
       <header className={classes['header']}>
         <img src={markUrl} alt="" width={22} height={22} />
         <span className={classes['product']}>Bascule</span>
-        {applianceName !== '' && (
-          <span className={classes['appliance']} title={applianceName}>
-            {applianceName}
+        {name !== '' && (
+          <span className={classes['appliance']} title={name}>
+            {name}
           </span>
         )}
-        {pair !== undefined && pair.rehearsal?.place !== 'inside' && <PairMark header={pair} />}
+        {shownPair !== undefined && <PairMark header={shownPair} />}
         <span className={classes['interface']}>{interfaceName}</span>
         <span className={classes['state']} data-tone={TONE[connection]} role="status" aria-live="polite">
           <span className={classes['dot']} aria-hidden="true" />

@@ -1,5 +1,5 @@
 import { useContext, useEffect } from 'react';
-import { useQuery } from '@tanstack/react-query';
+import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { applianceHeader, type ApplianceHeader } from '@bascule/protocol/api/failover.ts';
 import { ApiError } from './api-client.ts';
 import { useApi } from './api-context.tsx';
@@ -62,6 +62,15 @@ function useHeaderQuery() {
     enabled: isLoggedIn || isTestRemembered(),
     refetchInterval: HEADER_REFRESH_MS,
   });
+}
+
+/** Asks anew, once, when another appliance than the one that is shown (`shown`) has begun to answer. */
+export function useRefreshHeaderOfOther(shown: string | undefined, answering: string): void {
+  const client = useQueryClient();
+  useEffect(() => {
+    if (shown !== undefined && answering !== '' && shown !== answering)
+      void client.invalidateQueries({ queryKey: ['failover', 'header'] });
+  }, [client, shown, answering]);
 }
 
 /** Whether this side only has what a backup has: everything else is made and looked at on the primary. */
