@@ -2,7 +2,7 @@ import { useTranslation } from 'react-i18next';
 import type { FailoverState } from '@bascule/protocol/api/failover.ts';
 import { Headline, HeadlineNote } from '../../shared/Headline.tsx';
 import { formatDuration, formatInstant } from '../../shared/format.ts';
-import { isFirstCopy, isSplit, namesOf, toneOf, type PageKind } from './failover-model.ts';
+import { isFirstCopy, isNotFollowed, isSplit, namesOf, toneOf, type PageKind } from './failover-model.ts';
 
 interface FailoverHeadlineProps {
   state: FailoverState;
@@ -16,7 +16,7 @@ export function FailoverHeadline({ state, kind, nowMs }: FailoverHeadlineProps) 
   const tone = toneOf(kind, state);
   const isPaired = kind === 'primary' || kind === 'backup';
   const { broken } = state;
-  const said = isSplit(state) ? 'split' : kind;
+  const said = isSplit(state) ? 'split' : isNotFollowed(kind, state) ? 'not-followed' : kind;
   const names = namesOf(state);
   return (
     <Headline tone={tone} text={t(`failover:headline.${said}`, names)}>

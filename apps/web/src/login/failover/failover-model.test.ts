@@ -6,6 +6,7 @@ import {
   acceptedLossOf,
   addressFaults,
   clientsThatLostPeer,
+  isNotFollowed,
   isSplit,
   losesAnything,
   namesOf,
@@ -117,6 +118,15 @@ test('clients that came before the primary was last heard have not lost it', () 
   assert.deepEqual(clientsThatLostPeer({ peerSeenBy, lastContactAtMs: NOW - 2000 }), { count: 3, atMs: NOW - 1000 });
   assert.equal(clientsThatLostPeer({ peerSeenBy, lastContactAtMs: NOW }), undefined);
   assert.equal(clientsThatLostPeer({ lastContactAtMs: NOW }), undefined);
+});
+
+test('a primary whose backup is heard but does not follow, as right after a takeover, does not say that it follows', () => {
+  const copyIn = (state: string, lastCompletedAtMs: number | null = NOW) =>
+    stateOf({ copy: { state, lastCompletedAtMs } as FailoverState['copy'] });
+  assert.ok(isNotFollowed('primary', copyIn('stopped')));
+  assert.ok(!isNotFollowed('primary', copyIn('following')) && !isNotFollowed('primary', copyIn('catching-up')));
+  assert.ok(!isNotFollowed('primary', copyIn('stopped', null)), 'of the first copy something else is said');
+  assert.ok(!isNotFollowed('primary-alone', copyIn('stopped')));
 });
 
 test('what is accepted is what was shown; that time goes on changes nothing of it', () => {

@@ -67,6 +67,11 @@ export function isFirstCopy({ copy }: FailoverState): boolean {
   return copy !== null && copy.state !== 'following' && copy.lastCompletedAtMs === null;
 }
 
+/** Whether the backup can be heard, but does not follow: what the page of a primary says otherwise would not be so. */
+export function isNotFollowed(kind: PageKind, state: FailoverState): boolean {
+  return kind === 'primary' && !isFirstCopy(state) && (isStopped(state) || state.copy?.state === 'idle');
+}
+
 function isStopped({ copy }: FailoverState): boolean {
   return copy?.state === 'stopped';
 }
