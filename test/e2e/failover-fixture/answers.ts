@@ -208,6 +208,8 @@ export function states(nowMs = Date.now()): Record<string, FailoverState> {
           state: 'stopped',
           lagChanges: 214,
           lagSeconds: 95.2,
+          leftAsOfMs: nowMs - 95 * SECOND_MS,
+          secondsLeft: null,
           stopped: { code: 'unreachable', text: 'The link ended.' },
         },
         exposure: { ...lost, changes: 214, seconds: 95.2 },
@@ -221,7 +223,13 @@ export function states(nowMs = Date.now()): Record<string, FailoverState> {
         lastContactAtMs: nowMs - 50 * SECOND_MS,
         // The 50 s in which it was not heard are among them.
         exposure: { ...lost, seconds: 53.2 },
-        copy: { ...copying, state: 'stopped', stopped: { code: 'unreachable', text: 'The link ended.' } },
+        copy: {
+          ...copying,
+          state: 'stopped',
+          leftAsOfMs: nowMs - 50 * SECOND_MS,
+          secondsLeft: null,
+          stopped: { code: 'unreachable', text: 'The link ended.' },
+        },
         peerSeenBy: { witnessAtMs: nowMs - 49 * SECOND_MS, clientsHere: 37, clientsHereAtMs: nowMs - 4 * SECOND_MS },
         witness: {
           endpoint: { host: 'witness.example.org', port: 7443 },
