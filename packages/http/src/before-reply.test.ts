@@ -28,6 +28,7 @@ async function serve(beforeReply?: () => Promise<void>): Promise<HttpServer> {
     routes: [
       define('GET', '/read', () => ({ done: true })),
       define('POST', '/change', () => ({ done: true })),
+      { ...define('POST', '/here', () => ({ done: true })), changesHereAlone: true },
       define('POST', '/fail', () => {
         throw new AppError('conflict', 'TEST_CONFLICT', 'No.');
       }),
@@ -45,7 +46,7 @@ async function serve(beforeReply?: () => Promise<void>): Promise<HttpServer> {
 const ask = (server: HttpServer, method: 'GET' | 'POST', url: string) =>
   server.app.inject({ method, url: `/api${url}`, headers: { host: 'localhost', origin: 'https://localhost' } });
 
-test('replies of changing requests wait, also those of failed ones and of handlers that reply themselves; reading and streams do not', async () => {
+test('replies of changing requests wait, also those of failed ones and of handlers that reply themselves; reading, streams and changes of this appliance alone do not', async () => {
   let waited = 0;
   let release: () => void = () => {};
   const server = await serve(() => {
@@ -56,6 +57,7 @@ test('replies of changing requests wait, also those of failed ones and of handle
     ['GET', '/read'],
     ['POST', '/stream'],
     ['POST', '/missing'],
+    ['POST', '/here'],
   ] as const)
     await ask(server, method, url);
   assert.equal(waited, 0);

@@ -127,6 +127,8 @@ export class HttpServer {
   #isClosing = false;
   #isClosed = false;
   readonly #admitted = new WeakMap<FastifyRequest, Admitted>();
+  /** Admitted, and to be answered only after `beforeReply`. */
+  readonly #waiting = new WeakSet<FastifyRequest>();
 
   constructor(options: HttpServerOptions) {
     this.#options = options;
@@ -158,7 +160,7 @@ export class HttpServer {
     this.app.setNotFoundHandler((request, reply) => sendError(reply, notFound(), request.id));
     this.app.addHook('onRequest', async (request, reply) => this.#admitBasics(request, reply));
     if (options.beforeReply !== undefined)
-      awaitBeforeReplies(this.app, options.beforeReply, (request) => this.#admitted.has(request));
+      awaitBeforeReplies(this.app, options.beforeReply, (request) => this.#waiting.has(request));
     for (const definition of options.routes) this.#register(definition);
     registerPages(this.app, options);
     tables.set(
@@ -265,7 +267,10 @@ export class HttpServer {
       url: this.#urlOf(definition),
       ...(bodyLimitBytes !== undefined && { bodyLimit: bodyLimitBytes }),
       // Before the body is read: who may not call the route cannot make us read anything either.
-      onRequest: async (request, reply) => void this.#admitted.set(request, this.#admit(definition, request, reply)),
+      onRequest: async (request, reply) => {
+        this.#admitted.set(request, this.#admit(definition, request, reply));
+        if (definition.changesHereAlone !== true) this.#waiting.add(request);
+      },
       handler: (request, reply) => this.#answer(definition, request, reply),
     });
   }

@@ -71,6 +71,8 @@ export interface Route<B, Q, P, A extends string = string> {
   bodyLimitBytes?: number;
   /** The body is bytes (`application/octet-stream`) that the handler reads from `request.raw`, and limits, by itself; `body` must be absent. */
   bodyStream?: boolean;
+  /** What it changes is of this appliance alone, and nothing that another one of a pair has to have: its answer does not wait (`beforeReply`). */
+  changesHereAlone?: boolean;
   /** Part of the public API: it is in the OpenAPI document. */
   publicApi?: PublicApi;
   /** Returns the answer; throws `AppError`. */

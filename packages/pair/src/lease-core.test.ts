@@ -244,3 +244,14 @@ test('who gives the lease up holds nothing from that moment, also when the witne
   core.hear(110, { kind: 'link-down' });
   deepStrictEqual(core.kinds(), ['released']);
 });
+
+test('who became primary while the lease was off overrules a record of an older epoch by the word of whoever decided it, and no other record', () => {
+  const first = (epoch: number) =>
+    new Core('primary')
+      .hear(0, { kind: 'role', role: 'primary', history: 'h', epoch: 2, statement: STATEMENT, decidedBy: 'Ada' })
+      .hear(0, { kind: 'link-up' })
+      .answer(10, 'answer', { epoch, holder: epoch === 1 ? B : A, inSync: [B], leftMs: 0 }).sent;
+  const [older, same] = [first(1), first(2)];
+  ok(older?.kind === 'lease' && older.epoch === 2 && older.forcedBy === 'Ada');
+  ok(same?.kind === 'lease' && same.forcedBy === undefined, 'it may have been set back');
+});

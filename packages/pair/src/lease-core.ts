@@ -123,14 +123,19 @@ function ask(state: LeaseState, nowMs: number): LeaseStep {
 }
 
 function renew(state: LeaseState, nowMs: number): LeaseStep {
-  const { statement, enabledBy, leaseMs } = state;
+  const { statement, leaseMs } = state;
   if (statement === undefined) return ask(state, nowMs);
   // What holds for ever is given up by the word 'in sync': a lease that has a good while left has to be there first.
   const peerInSync = state.wish.inSync && (!state.isAlone || state.grantedUntilMs - nowMs >= leaseMs / 2);
   const before = peerInSync ? { ...state, isAlone: false, recordedVersion: -1 } : state;
-  const sent = sendLease(before, nowMs, { epoch: state.epoch, statement, leaseMs, peerInSync, forcedBy: enabledBy });
+  const sent = sendLease(before, nowMs, { epoch: state.epoch, statement, leaseMs, peerInSync, forcedBy: wordOf(state) });
   // Held back for want of a lease: said as soon as this is answered.
   return peerInSync === state.wish.inSync ? sent : only({ ...sent.state, nextSendMs: nowMs }, ...sent.effects);
+}
+
+/** Whose word overrules what is on record. A record of this very epoch is overruled by nobody: a machine that was set back would go on with less than it had. */
+function wordOf({ enabledBy, decidedBy, record, epoch }: LeaseState): string | undefined {
+  return enabledBy ?? (record !== undefined && record.epoch < epoch ? decidedBy : undefined);
 }
 
 function sendClaim(state: LeaseState, nowMs: number): LeaseStep {
@@ -241,6 +246,7 @@ function answeredStandby(state: LeaseState, { outstanding, outcome, record, nowM
   const won: LeaseState = {
     ...state,
     enabledBy: undefined,
+    decidedBy: undefined,
     role: 'primary',
     epoch: claim.epoch,
     statement: claim.statement,
@@ -312,12 +318,22 @@ function released(state: LeaseState, { peerInSync, nowMs }: Input<'release'>): L
   return sendRequest(idle, nowMs, { kind: 'release', nonce: state.nonce + 1, site, epoch, peerInSync, peer, seq, peerSeq });
 }
 
-function roleTaken(state: LeaseState, { role, history, epoch, statement, nowMs }: Input<'role'>): LeaseStep {
+function roleTaken(state: LeaseState, { role, history, epoch, statement, decidedBy, nowMs }: Input<'role'>): LeaseStep {
   const isSame = role === 'primary' && state.role === 'primary' && epoch === state.epoch && history === state.history;
-  if (isSame) return only({ ...state, statement });
+  if (isSame) return only({ ...state, statement, decidedBy });
   // What was promised to the peer as standby is over only when its time has passed; a primary by a person's order alone waits for it too.
   return tick(
-    { ...nothingHeld(state), role, history, epoch, statement, isReady: false, nextSendMs: nowMs, nextPeerAskMs: nowMs },
+    {
+      ...nothingHeld(state),
+      role,
+      history,
+      epoch,
+      statement,
+      decidedBy,
+      isReady: false,
+      nextSendMs: nowMs,
+      nextPeerAskMs: nowMs,
+    },
     nowMs,
   );
 }

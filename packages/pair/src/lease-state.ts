@@ -45,6 +45,8 @@ export interface LeaseState {
   readonly statement: SignedStatement | undefined;
   /** Who turned automatic failover on: the witness is told whose word made this side primary. Until the first lease. */
   readonly enabledBy: string | undefined;
+  /** As primary: who decided, without the witness, that this side is. */
+  readonly decidedBy: string | undefined;
 
   /** `greeting`: it stands, and nothing was answered on it; only questions are sent (docs/decisions/0180). */
   readonly link: 'down' | 'greeting' | 'ready';
@@ -87,6 +89,11 @@ export interface RoleFacts {
   history: string;
   epoch: number;
   statement: SignedStatement | undefined;
+  /**
+   * As primary: a person, or an upgrade plan, by whose word it is primary of `epoch`. Overrules a record of an older epoch: roles may have changed while automatic failover was
+   * off, as in a plan that breaks the relationship.
+   */
+  decidedBy?: string | undefined;
 }
 
 export type LeaseInput = { nowMs: number } & (
@@ -146,7 +153,7 @@ export interface LeaseOptions extends RoleFacts {
 
 /** The state after a start: nothing is held, and what a standby promised before is kept as if it had been promised just now. */
 export function openLease(options: LeaseOptions): LeaseState {
-  const { terms, site, self, peer, nowMs, role, history, epoch, statement, enabledBy } = options;
+  const { terms, site, self, peer, nowMs, role, history, epoch, statement, enabledBy, decidedBy } = options;
   return {
     terms,
     site,
@@ -157,6 +164,7 @@ export function openLease(options: LeaseOptions): LeaseState {
     epoch,
     statement,
     enabledBy,
+    decidedBy,
     link: 'down',
     nonce: nowMs,
     outstanding: undefined,

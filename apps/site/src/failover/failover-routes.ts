@@ -5,8 +5,7 @@ import * as api from '@bascule/protocol/api/failover.ts';
 import { ok } from '@bascule/protocol/api/common.ts';
 import type { Context } from '@bascule/store/store.ts';
 import type { Failover } from './failover.ts';
-import { noPair } from './failover-errors.ts';
-import { witnessSilent } from './failover-errors.ts';
+import { noPair, witnessSilent } from './failover-errors.ts';
 import { copyOf } from './pair-figures.ts';
 import type { Pair } from './pair.ts';
 import { generatePreSharedKey } from './pre-shared-key.ts';
@@ -18,14 +17,15 @@ const OK = { ok: true } as const;
 const NOTHING = z.strictObject({}).optional();
 
 export function failoverRoutes(failover: Failover): AnyRoute[] {
-  return [
+  const ofPairDatabase = [
     ...stateRoutes(failover),
     ...roleRoutes(failover),
     ...relationshipRoutes(failover),
     ...witnessRoutes(failover),
     ...keyRoutes(failover),
-    ...rehearsalGuideRoutes(failover),
   ];
+  // A side that has lost the lease, or its peer, still says what became of an order that may be the way out.
+  return [...ofPairDatabase.map((route) => ({ ...route, changesHereAlone: true })), ...rehearsalGuideRoutes(failover)];
 }
 
 function stateRoutes(failover: Failover): AnyRoute[] {

@@ -2,7 +2,8 @@
 import type { SignedStatement } from '@bascule/protocol/pair-link.ts';
 import type { FromWitness } from '@bascule/protocol/witness-link.ts';
 import type { LeaseTerms } from '@bascule/pair/lease-terms.ts';
-import type { LeaseRole, WitnessRecord } from '@bascule/pair/lease-state.ts';
+import type { WitnessRecord } from '@bascule/pair/lease-state.ts';
+import type { LeaseRoleFacts } from './lease-options.ts';
 import type { WitnessAccess } from './witness-dial.ts';
 
 /** Cells of the shared memory: 64-bit integers, instants by the boot clock. */
@@ -19,22 +20,18 @@ export const CELLS = {
 export const CELLS_BYTES = 5 * BigInt64Array.BYTES_PER_ELEMENT;
 export const HELD_FOR_EVER = 2n ** 62n;
 
-export interface LeaseThreadData {
+export interface LeaseThreadData extends LeaseRoleFacts {
   cells: SharedArrayBuffer;
   access: WitnessAccess;
   terms: LeaseTerms;
   site: string;
   self: string;
   peer: string;
-  role: LeaseRole;
-  history: string;
-  epoch: number;
-  statement: SignedStatement | undefined;
   enabledBy: string | undefined;
 }
 
 export type ToLeaseThread =
-  | { kind: 'role'; role: LeaseRole; history: string; epoch: number; statement: SignedStatement | undefined }
+  | ({ kind: 'role' } & LeaseRoleFacts)
   | { kind: 'wish'; inSync: boolean; version: number }
   | { kind: 'ready'; isReady: boolean }
   | { kind: 'signed'; epoch: number; statement: SignedStatement }

@@ -13,6 +13,8 @@ export interface LeaseRoleFacts {
   epoch: number;
   /** Of this epoch, as primary. */
   statement: SignedStatement | undefined;
+  /** As primary: by whose word, if not by the witness'. */
+  decidedBy?: string | undefined;
 }
 
 export interface LeaseConfig extends WitnessAccess, LeaseRoleFacts {

@@ -118,7 +118,7 @@ export class Lease {
     if (!isSame) this.#inSync = false;
     this.#config = { ...this.#config, ...facts };
     this.#isReleased = false;
-    this.#tell({ kind: 'role', role: facts.role, history: facts.history, epoch: facts.epoch, statement: facts.statement });
+    this.#tell({ kind: 'role', ...facts });
     this.#tellFit();
   }
 

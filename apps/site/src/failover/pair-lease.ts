@@ -8,7 +8,7 @@ import { SiteIdentity } from '../jump/jump.ts';
 import { noPair, roleUnfit } from './failover-errors.ts';
 import { Lease, type LeaseRoleFacts } from './lease.ts';
 import type { PairParts } from './pair-parts.ts';
-import { readValue, removeValue, writeValue } from './pair-store.ts';
+import { decidedBy, readValue, removeValue, writeValue } from './pair-store.ts';
 import type { LeaseOfRoles } from './roles.ts';
 import { ownStatement } from './statements.ts';
 import { enrolAtWitness, readWitnessCode } from './witness-enrolment.ts';
@@ -260,13 +260,15 @@ export class PairLease implements LeaseOfRoles {
   }
 
   #roleFacts(): LeaseRoleFacts {
-    const { self } = this.#options.parts.records;
+    const { records } = this.#options.parts;
+    const { self } = records;
     const role = self.role === 'primary' ? 'primary' : self.role === 'backup' ? 'standby' : 'none';
     return {
       role,
       history: self.history,
       epoch: self.epoch,
       statement: role === 'primary' ? (self.statement ?? undefined) : undefined,
+      ...(role === 'primary' && { decidedBy: decidedBy(records.store, records.appliance, self.epoch) }),
     };
   }
 

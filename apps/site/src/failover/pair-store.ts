@@ -25,6 +25,9 @@ import { failoverMigrations } from './failover-migrations.ts';
 /** Role changes, archives and so on that a page shows. */
 const LISTED_MAX = 100;
 
+/** In the history of roles, in the place of a person. */
+export const BY_WITNESS = 'witness';
+
 /** Who this side is. */
 export const pairSelf = z.object({
   role: pairRole,
@@ -168,6 +171,16 @@ export function roleChanges(reader: Reader): RoleChange[] {
       ...change,
       lost: lostChanges === null ? null : { changes: lostChanges, seconds: lostSeconds ?? 0 },
     }));
+}
+
+/** By whose word `appliance` is primary of `epoch`; undefined: by the witness', or it is not known. */
+export function decidedBy(reader: Reader, appliance: string, epoch: number): string | undefined {
+  const newest = reader.get<{ name: string }>(
+    `SELECT by_name AS name FROM role_changes WHERE role = 'primary' AND appliance = ? AND epoch = ? ORDER BY at_ms DESC, id DESC LIMIT 1`,
+    appliance,
+    epoch,
+  );
+  return newest === undefined || newest.name === BY_WITNESS ? undefined : newest.name;
 }
 
 export function alarms(reader: Reader): PairAlarm[] {

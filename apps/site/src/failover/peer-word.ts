@@ -10,6 +10,7 @@ import { byPeer } from './roles.ts';
 import { takeUsedCodes } from './used-codes.ts';
 import { findParting } from './side-changes.ts';
 import { CLOCK_MARGIN_MS, EPOCH_LEAP_MAX, isAbove, ownStatement } from './statements.ts';
+import { BY_WITNESS } from './pair-store.ts';
 
 /** Whoever lost the lease while something else was under way looks again after this, at the latest. */
 const LEASE_LOST_WAIT_MS = 1000;
@@ -110,7 +111,7 @@ export class PeerWord {
     while (this.#pair.exclusive.busy !== null) await this.#pair.exclusive.idle(LEASE_LOST_WAIT_MS);
     if (!this.#pair.parts.records.serves || this.#pair.lease.isHeld) return;
     await this.#pair.exclusive.run('step-down', () =>
-      this.#pair.roles.stepDown({ by: 'witness', reason: 'superseded' }, 'backup'),
+      this.#pair.roles.stepDown({ by: BY_WITNESS, reason: 'superseded' }, 'backup'),
     );
   }
 

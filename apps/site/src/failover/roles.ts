@@ -11,7 +11,7 @@ import { relationshipBroken, roleChanged } from './failover-events.ts';
 import { faultPoint, faultPointNow } from './fault-points.ts';
 import type { PairParts } from './pair-parts.ts';
 import type { RoleStep } from './pair-records.ts';
-import { writeValue, type PeerRecord } from './pair-store.ts';
+import { BY_WITNESS, writeValue, type PeerRecord } from './pair-store.ts';
 import type { RelaySettling } from './relay-settling.ts';
 import type { RoleChange } from './role-change.ts';
 import { checkGivesWay, checkTrusted } from './role-checks.ts';
@@ -102,7 +102,7 @@ export class Roles {
 
   /** By itself: the witness has given this side the lease. `forcedBy`: long ago, by a person's word, and this side ended before it heard of it. */
   async becomePrimaryByLease(won: { epoch: number; statement: SignedStatement; forcedBy?: string | undefined }): Promise<void> {
-    const { epoch, statement, forcedBy: by = 'witness' } = won;
+    const { epoch, statement, forcedBy: by = BY_WITNESS } = won;
     await this.#options.exclusive.run('become-primary', () =>
       this.#options.change.promote({ context: SYSTEM, by, reason: 'took-over', epoch, statement, lost: this.#loss() }),
     );
