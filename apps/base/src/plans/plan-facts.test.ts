@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { must } from '@bascule/core/must.ts';
 import { openAgreements } from './plan-facts.ts';
 import { shownPlan } from './plan-shown.ts';
+import { installProcedure } from './step-install.ts';
 import { PLAN, TwoAppliances } from './testing.ts';
 
 test('a plan names the packages whose licence agreement nobody has accepted, once each and as people know them', () => {
@@ -22,4 +24,17 @@ test('a plan names the packages whose licence agreement nobody has accepted, onc
   assert.deepEqual(shownPlan(PLAN, 'A', record, open).agreements, [base, site]);
   assert.deepEqual(openAgreements(record, { installable: [offer('site/0.2.0', 'Ada')] }), [base], 'accepted since');
   assert.deepEqual(openAgreements({ ...record, acceptedBy: { 'base/0.2.0': 'Bob' } }, { installable: [] }), [site]);
+});
+
+test('a step that waits for an agreement names its package as people know it', async () => {
+  const record = { ...TwoAppliances.record('rolling'), acceptedBy: {} };
+  const step = must(
+    record.core.steps.find(({ kind }) => kind === 'install-base'),
+    'an installation',
+  );
+  const precondition = must(installProcedure.precondition, 'a precondition');
+  const task = { plan: PLAN, record, step, part: 'precondition' as const, attempt: 1, waitedMs: 0 };
+  const outcome = await precondition(new TwoAppliances('rolling'), task);
+  assert.ok(outcome.kind === 'refused');
+  assert.deepEqual([outcome.note.code, outcome.note.params['target']], ['agreement', 'base 0.2.0']);
 });

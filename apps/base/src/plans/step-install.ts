@@ -15,17 +15,16 @@ export const installProcedure: StepProcedure = {
     if (versionIn(software, task) === step.params['to']) return DONE;
     if (software.running !== null) return wait(`${step.on} is installing something else.`);
     const offer = software.installable.find(({ target }) => target === step.target);
+    // As people know it, not the name of a file.
+    const named = { name: step.on, target: `${packageOf(task)} ${step.params['to'] ?? ''}` };
     if (offer === undefined)
       return refused(
         'not-offered',
-        `${step.on} cannot install ${step.target ?? ''} now: look for updates there, and see what its Updates page says.`,
-        { name: step.on, target: step.target ?? '' },
+        `${step.on} cannot install ${named.target} now: look for updates there, and see what its Updates page says.`,
+        named,
       );
     if (offer.eulaAcceptedBy === null && record.acceptedBy[step.target ?? ''] === undefined)
-      return refused('agreement', `Nobody has accepted the licence agreement of ${step.target ?? ''} yet.`, {
-        name: step.on,
-        target: step.target ?? '',
-      });
+      return refused('agreement', `Nobody has accepted the licence agreement of ${named.target} yet.`, named);
     return { ...DONE, measured: await measureBefore(ports, task) };
   },
 
