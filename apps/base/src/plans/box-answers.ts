@@ -8,6 +8,8 @@ import { planAsked, planInstallationNoted } from './plan-events.ts';
 
 /** Installations that are looked through for one that a crash left unnoted. */
 const HISTORY_LOOKED_AT = 50;
+/** What is said of a failure. */
+const ERROR_MAX_CHARACTERS = 500;
 
 /** The part of `Software` that answers. */
 export interface AnsweringSoftware {
@@ -31,7 +33,12 @@ export interface AnsweringSoftware {
 export interface AnsweringHost {
   readonly ready: boolean;
   readonly pairState: { role: PairRole } | undefined;
-  testSession(): Promise<{ outcome: 'passed' | 'failed' | 'no-client'; session?: string | undefined }>;
+  testSession(): Promise<{
+    outcome: 'passed' | 'failed' | 'no-client';
+    session?: string | undefined;
+    item?: string | undefined;
+    error?: string | undefined;
+  }>;
   sitePreflight(): Promise<{ sessions: { session: string }[]; clientsOnline: number }>;
   fleet(): Promise<{ total: number; current: number; pending: number; absent: number; failed: number }>;
 }
@@ -83,8 +90,11 @@ export class BoxAnswers {
         await software.snapshot(question.plan);
         return { ok: true };
       case 'test-session': {
-        const { outcome, session } = await host.testSession();
-        return { ok: true, testSession: { outcome, session: session ?? null } };
+        const { outcome, session, item, error } = await host.testSession();
+        return {
+          ok: true,
+          testSession: { outcome, session: session ?? null, item, error: error?.slice(0, ERROR_MAX_CHARACTERS) },
+        };
       }
       case 'sessions':
         return { ok: true, sessions: await this.#sessions() };

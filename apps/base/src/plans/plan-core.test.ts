@@ -178,6 +178,16 @@ describe('core of upgrade plans', () => {
     assertEnded(drive, 'asynchronous');
   });
 
+  it('says with which client a test session failed, and why', async () => {
+    const drive = new Drive('asynchronous');
+    drive.world.testSession = 'failed';
+    drive.run();
+    await drive.go();
+    const note = must(drive.core.steps[drive.core.at], 'the step').notes.find(({ code }) => code === 'session-failed');
+    assert.deepEqual([note?.params?.['item'], note?.params?.['error']], ['far', 'The shell did not answer within 15 s.']);
+    assert.match(note?.text ?? '', /far.*did not answer/);
+  });
+
   it('pauses with a plain reason when the peer does not answer, and goes on when it does', async () => {
     const drive = new Drive('rolling');
     drive.run();

@@ -72,13 +72,14 @@ async function trySession(ports: PlanPorts, task: Task): Promise<Tried> {
   const outcome = testSession?.outcome ?? 'failed';
   if (outcome !== 'passed' && task.waitedMs < CLIENT_BACK_MS)
     return { kind: 'wait', progress: { done: 0, total: null, text: 'A client is waited for, for a test session.' } };
+  const { session, item = '', error = '' } = testSession ?? {};
   const texts = {
-    passed: 'A session to a remote computer was made, recorded and ended.',
-    failed: 'A test session to a remote computer failed.',
+    passed: `A session to ${item} was made, recorded and ended.`,
+    failed: `A test session to ${item} failed: ${error}`,
     'no-client': 'No client is connected with which a session could be tried.',
   };
   const notes: Note[] = [
-    { code: `session-${outcome}`, text: texts[outcome], params: { name: step.on, session: testSession?.session ?? '' } },
+    { code: `session-${outcome}`, text: texts[outcome], params: { name: step.on, session: session ?? '', item, error } },
   ];
   const { sessions } = await answered(ports, step.party, { kind: 'sessions' });
   if (sessions?.clients != null) {
@@ -93,7 +94,7 @@ async function trySession(ports: PlanPorts, task: Task): Promise<Tried> {
     kind: 'look',
     isGreen: outcome === 'passed',
     notes,
-    measured: { testSession: { outcome, session: testSession?.session ?? null } },
+    measured: { testSession: { outcome, session: session ?? null } },
   };
 }
 

@@ -91,6 +91,16 @@ export class TwoAppliances implements PlanPorts {
     };
   }
 
+  #tested(): NonNullable<BoxAnswer['testSession']> {
+    const outcome = this.testSession;
+    return {
+      outcome,
+      session: null,
+      item: 'far',
+      ...(outcome === 'failed' && { error: 'The shell did not answer within 15 s.' }),
+    };
+  }
+
   get primaries(): string[] {
     return Object.values(this.sides)
       .filter(({ role }) => role === 'primary')
@@ -136,7 +146,7 @@ export class TwoAppliances implements PlanPorts {
       case 'installation':
         return { ok: true, installation: this.#look(side, question.id) };
       case 'test-session':
-        return { ok: true, testSession: { outcome: this.testSession, session: null } };
+        return { ok: true, testSession: this.#tested() };
       case 'sessions':
         return {
           ok: true,

@@ -243,7 +243,15 @@ export const boxAnswer = z.object({
     .optional(),
   installation: z.unknown().optional(),
   id: z.string().optional(),
-  testSession: z.object({ outcome: z.enum(['passed', 'failed', 'no-client']), session: z.string().nullable() }).optional(),
+  testSession: z
+    .object({
+      outcome: z.enum(['passed', 'failed', 'no-client']),
+      session: z.string().nullable(),
+      /** Where it was tried, and what went wrong, for people. */
+      item: z.string().max(255).optional(),
+      error: z.string().max(500).optional(),
+    })
+    .optional(),
   sessions: z
     .object({
       running: z.array(z.string()).max(1000),
