@@ -42,12 +42,15 @@ export class RehearsalTunnels {
     link.once('close', () => this.#open.delete(link));
     request.socket.setTimeout(TUNNEL_SILENCE_LIMIT_MS, () => link.destroy());
     const inner = connect(path);
-    inner.once('error', (error) => {
-      this.#options.log.debug({ err: error.message }, 'rehearsal.tunnel-not-opened');
-      refuse(link, 503);
+    let isThrough = false;
+    inner.on('error', (error) => {
+      this.#options.log.debug({ err: error.message }, 'rehearsal.tunnel-lost');
+      // Once it stands, what is said here would be taken for a part of what the copy says.
+      if (!isThrough) refuse(link, 503);
     });
     link.once('close', () => inner.destroy());
     inner.once('connect', () => {
+      isThrough = true;
       link.write(`HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${REHEARSAL_TUNNEL_PROTOCOL}\r\n\r\n`);
       if (head.length > 0) inner.write(head);
       link.pipe(inner).pipe(link);
