@@ -77,7 +77,7 @@ export interface HttpServerOptions {
   /** Page URL → directives that differ there. */
   contentSecurityPolicy?: Record<string, ContentSecurityPolicy>;
   limits?: { request?: typeof REQUEST_LIMIT; login?: typeof LOGIN_LIMIT };
-  /** Asked for each request that is for one of `hosts`, within its rate, before anything else. */
+  /** Asked for each request and upgrade that is for one of `hosts`, within its rate, before anything else. */
   door?: RequestDoor | undefined;
   /**
    * Awaited before a request that may have changed something is answered (never a GET, never a stream): what it committed may be told then. Whoever gives it limits the time. When it
@@ -155,7 +155,10 @@ export class HttpServer {
     });
     const { door } = options;
     if (door !== undefined)
-      this.app.server.on('upgrade', (request, socket, head) => door.upgrade(request, socket, head, this.#peerOf(request)));
+      this.app.server.on('upgrade', (request, socket, head) => {
+        if (this.#mayUpgrade(request)) door.upgrade(request, socket, head, this.#peerOf(request));
+        else socket.destroy();
+      });
     this.app.setErrorHandler((error, request, reply) => this.#fail(error, request, reply));
     this.app.setNotFoundHandler((request, reply) => sendError(reply, notFound(), request.id));
     this.app.addHook('onRequest', async (request, reply) => this.#admitBasics(request, reply));
@@ -240,8 +243,18 @@ export class HttpServer {
     if (this.#options.door?.take(request.raw, reply.raw, this.#peerOf(request.raw)) === true) reply.hijack();
   }
 
+  /** As `#admitBasics`, for what passes no route. */
+  #mayUpgrade(request: IncomingMessage): boolean {
+    const isOurs = siteOfHost(request.headers.host, this.#options.hosts()) !== undefined;
+    return isOurs && this.#waitSeconds('ordinary', request) === 0;
+  }
+
+  #waitSeconds(rate: RateClass, request: IncomingMessage): number {
+    return this.#limits[rate].take(addressKey(this.#peerOf(request).address));
+  }
+
   #take(rate: RateClass, request: FastifyRequest): void {
-    const retryAfterSeconds = this.#limits[rate].take(addressKey(this.#peerOf(request.raw).address));
+    const retryAfterSeconds = this.#waitSeconds(rate, request.raw);
     if (retryAfterSeconds > 0) throw tooManyRequests('address', retryAfterSeconds);
   }
 

@@ -16,6 +16,11 @@ export function readCookie(header: string | undefined, name: string): string | u
   return values.length === 1 ? values[0] : undefined;
 }
 
+/** Whether a Cookie header has a cookie of that name, whatever its value, once or several times. */
+export function hasCookie(header: string | undefined, name: string): boolean {
+  return header?.split(';').some((part) => part.trim().startsWith(`${name}=`)) === true;
+}
+
 /** The login cookie of one request; `set` and `clear` write the answer's header. A cookie without an end: login sessions end here, not in the browser. */
 export function loginCookie(name: string, header: string | undefined, reply: FastifyReply): LoginCookie {
   return {

@@ -1,3 +1,4 @@
+import { hasCookie } from '@bascule/http/login-cookie.ts';
 import { BACKGROUND_HEADER, CSRF_HEADER } from '@bascule/protocol/api/common.ts';
 import { REHEARSAL_COOKIE } from '@bascule/protocol/rehearsal.ts';
 
@@ -48,7 +49,7 @@ export function removeForged(headers: Record<string, unknown>): void {
 
 /** Whether a request has the cookie of a test of the standby, valid or not: main alone decides about it, also for what the relay would get (wire 2.4). */
 export function bearsRehearsalCookie({ cookie }: { cookie?: string | undefined }): boolean {
-  return cookie?.includes(`${REHEARSAL_COOKIE}=`) === true;
+  return hasCookie(cookie, REHEARSAL_COOKIE);
 }
 
 function keep(rawHeaders: readonly string[], wanted: (name: string) => boolean): string[] {

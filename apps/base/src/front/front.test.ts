@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import * as fc from 'fast-check';
+import { REHEARSAL_COOKIE } from '@bascule/protocol/rehearsal.ts';
 import { AddressCounts } from './front-address-counts.ts';
 import { readAlpn } from './front-alpn.ts';
-import { requestHeaders, responseHeaders } from './front-headers.ts';
+import { bearsRehearsalCookie, requestHeaders, responseHeaders } from './front-headers.ts';
 import { CLIENT_HELLO_MAX_BYTES, CLIENT_HELLO_MAX_RECORDS } from './front-limits.ts';
 import { preferredLanguage } from './front-progress-page.ts';
 import { clientHello } from '../../test/front-bench.ts';
@@ -33,6 +34,12 @@ describe('counting by address', () => {
 });
 
 describe('headers on their way', () => {
+  it('bear the cookie of a test by its whole name alone: a neighbour in the domain may set one that looks like it', () => {
+    assert.ok(bearsRehearsalCookie({ cookie: `a=1;${REHEARSAL_COOKIE}=` }));
+    for (const cookie of [`x${REHEARSAL_COOKIE}=1`, `x=${REHEARSAL_COOKIE}=1`, `${REHEARSAL_COOKIE}x=1`, undefined])
+      assert.equal(bearsRehearsalCookie({ cookie }), false);
+  });
+
   it('lose what belongs to a hop and what `connection` names', () => {
     const raw = [
       'Host',

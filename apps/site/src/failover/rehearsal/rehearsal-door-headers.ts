@@ -19,21 +19,28 @@ const HOP_HEADERS = new Set([
   'content-length',
   'expect',
 ]);
-/** What an answer could change in a browser for longer than the test lasts. */
-const KEPT_BACK = new Set([
-  'set-cookie',
-  'set-cookie2',
-  'strict-transport-security',
-  'clear-site-data',
-  'alt-svc',
-  'public-key-pins',
+/** Of an answer, besides what begins with `sec-websocket-`. Everything else stays behind: a browser keeps much of it under the name of the site for longer than the test lasts. */
+const ANSWERED = new Set([
+  'accept-ranges',
+  'content-disposition',
+  'content-encoding',
+  'content-language',
+  'content-range',
+  'content-security-policy',
+  'content-type',
+  'cross-origin-opener-policy',
+  'cross-origin-resource-policy',
+  'location',
+  'permissions-policy',
+  'referrer-policy',
+  'retry-after',
+  'vary',
+  'x-content-type-options',
+  'x-frame-options',
 ]);
+/** Nor is any of the pages and files kept: those of the copy may be of another version. */
+const KEPT_NOWHERE = ['Cache-Control', 'no-store'];
 const COOKIE_VALUE = /^[A-Za-z0-9_-]{1,200}$/;
-
-/** Whether a `cookie` header has the cookie of the test, valid or not, once or several times. */
-export function bearsRehearsalCookie(header: string | undefined): boolean {
-  return header?.includes(`${REHEARSAL_COOKIE}=`) === true;
-}
 
 /** The value of the cookie of the test; undefined when it is missing or there twice. */
 export function rehearsalCookieOf(header: string | undefined): string | undefined {
@@ -47,11 +54,11 @@ export function carriedRequestHeaders(rawHeaders: readonly string[], cookie: str
   return login === '' ? kept : [...kept, 'Cookie', `${SITE_COOKIE}=${login}`];
 }
 
-/** The headers of its answer. A cookie never gets to the browser: `visit` keeps the login of the scratch copy. */
+/** The headers of its answer. Nothing of it is kept by the browser, cookies least of all: `visit` keeps the login of the scratch copy. */
 export function carriedAnswerHeaders(rawHeaders: readonly string[], visit: Visit): string[] {
   for (let i = 0; i + 1 < rawHeaders.length; i += 2)
     if (rawHeaders[i]?.toLowerCase() === 'set-cookie') noteLogin(rawHeaders[i + 1] ?? '', visit);
-  return keep(rawHeaders, (name) => !KEPT_BACK.has(name));
+  return [...keep(rawHeaders, (name) => ANSWERED.has(name) || name.startsWith('sec-websocket-')), ...KEPT_NOWHERE];
 }
 
 function noteLogin(setCookie: string, visit: Visit): void {

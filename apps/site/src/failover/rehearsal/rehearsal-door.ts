@@ -2,10 +2,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Peer, RequestDoor } from '@bascule/http/http-server.ts';
+import { hasCookie } from '@bascule/http/login-cookie.ts';
 import type { Log } from '@bascule/log/log.ts';
-import { LEAVE_REHEARSAL_PATH } from '@bascule/protocol/rehearsal.ts';
+import { LEAVE_REHEARSAL_PATH, REHEARSAL_COOKIE } from '@bascule/protocol/rehearsal.ts';
 import { RehearsalCarrier, refuseUpgrade, type TunnelEnd } from './rehearsal-door-carry.ts';
-import { bearsRehearsalCookie } from './rehearsal-door-headers.ts';
+import { answerTestAway } from './rehearsal-door-page.ts';
 import { CLEARED_REHEARSAL_COOKIE, type Visit } from './rehearsal-guide-people.ts';
 
 /** Answered here also for people in the test: what the header of each page says, and the way out. */
@@ -32,20 +33,29 @@ export class RehearsalDoor implements RequestDoor {
   }
 
   take(request: IncomingMessage, response: ServerResponse, peer: Peer): boolean {
-    if (!bearsRehearsalCookie(request.headers.cookie)) return false;
+    if (!hasCookie(request.headers.cookie, REHEARSAL_COOKIE)) return false;
     const visit = this.#options.visitOf(request);
     if (visit === undefined) {
       response.setHeader('set-cookie', CLEARED_REHEARSAL_COOKIE);
       return false;
     }
     if (isAnsweredHere(request, visit)) return false;
-    this.#carrier.carry(request, response, peer, visit);
+    // A service worker would answer for the site long after the test.
+    if (request.headers['service-worker'] === undefined) this.#carrier.carry(request, response, peer, visit);
+    else answerTestAway(request, response, 'malformed');
     return true;
   }
 
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, peer: Peer): void {
     socket.on('error', () => socket.destroy());
-    const visit = this.#options.visitOf(request);
+    let visit: Visit | undefined;
+    try {
+      visit = this.#options.visitOf(request);
+    } catch (error) {
+      // No route is around an upgrade: nobody else would catch it.
+      this.#options.log.error({ err: error }, 'failover.rehearsal-upgrade-failed');
+      return refuseUpgrade(socket, 503);
+    }
     if (visit === undefined) refuseUpgrade(socket, 503, CLEARED_REHEARSAL_COOKIE);
     else this.#carrier.carryUpgrade(request, socket, head, peer, visit);
   }
