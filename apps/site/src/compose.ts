@@ -403,6 +403,7 @@ async function openParts(store: Store, { config, log, failover, rehearsal, now =
 /** Who is in a test of the standby leaves it with their login; what clients say of it is told. */
 function connectRehearsals({ guide }: Failover, { accounts, jump }: Pick<Parts, 'accounts' | 'jump'>): void {
   accounts.onLoginSessionsEnded(({ loginSessions }) => guide.loginSessionsEnded(loginSessions));
+  accounts.users.onRoleChanged(() => guide.rolesChanged());
   jump.onClientHello((client) => guide.clientCame(client));
   jump.onClientMessage((client, message) => {
     if (message.kind === 'rehearsal-link') guide.clientSaid(client, message);

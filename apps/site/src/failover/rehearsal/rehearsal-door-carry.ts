@@ -21,6 +21,8 @@ export const CARRIED_BODY_MAX_BYTES = 1024 * 1024;
 export const CARRIED_SILENCE_LIMIT_MS = 80_000;
 /** Requests of one visit from one address under way; a browser makes six. */
 const REQUESTS_MAX = 24;
+/** Addresses of one visit, of both ends, whose tunnels are used again; of more, the oldest is forgotten. */
+const ADDRESSES_MAX = 16;
 /** Tunnels that are opened at one time: the peer lets so many handshakes of one address begin, and its own questions come from here, too. Whoever waits does so for less than a second. */
 const OPENINGS_MAX = 8;
 const OPENINGS_WAITING_MAX = 400;
@@ -152,7 +154,10 @@ export class RehearsalCarrier {
     this.#agents.set(visit, agents);
     const name = `${to} ${peer.address}`;
     const agent = agents.get(name) ?? this.#newAgent(visit, peer, to, true);
+    agents.delete(name);
     agents.set(name, agent);
+    const [oldest] = agents.keys();
+    if (agents.size > ADDRESSES_MAX && oldest !== undefined) agents.delete(oldest);
     return agent;
   }
 
@@ -176,10 +181,11 @@ export class RehearsalCarrier {
   }
 
   async #open(visit: Visit, { address, port }: Peer, to: TunnelEnd): Promise<Duplex> {
-    if (visit.carried.size >= CARRIED_PER_VISIT_MAX)
+    if (visit.carried.size + visit.opening >= CARRIED_PER_VISIT_MAX)
       throw new AppError('limited', 'REHEARSAL_TUNNELS_LIMIT', 'Too much is under way for one person.');
-    const socket = await this.#opening.take(async () => await this.#options.tunnel(to));
-    if (visit.isOver || visit.carried.size >= CARRIED_PER_VISIT_MAX) {
+    visit.opening += 1;
+    const socket = await this.#opening.take(async () => await this.#options.tunnel(to)).finally(() => (visit.opening -= 1));
+    if (visit.isOver) {
       socket.destroy();
       throw new Error('the visit is over');
     }

@@ -1,6 +1,7 @@
 /** Who is in a test of the standby (B133): the chosen people, and their cookies, each bound to one login session. In memory alone: a restart ends the test. */
 import { createHash, randomBytes } from 'node:crypto';
 import type { Duplex } from 'node:stream';
+import type { Principal } from '@bascule/http/principal.ts';
 import { REHEARSAL_COOKIE, rehearsalCookieValue } from '@bascule/protocol/rehearsal.ts';
 
 const COOKIE_BYTES = 32;
@@ -21,42 +22,51 @@ export interface Visit {
   loginCookie: string | undefined;
   /** Tunnels that are open for it now; cut when the visit ends. */
   readonly carried: Set<Duplex>;
+  /** Tunnels that are being opened for it, or wait for their turn. */
+  opening: number;
   /** Nothing is carried for it any more. */
   isOver: boolean;
 }
 
 /** Of a request's person: what of a principal matters here. */
-export interface Visitor {
-  id: string;
-  name: string;
-  loginSession: string;
-}
+export type Visitor = Pick<Principal, 'id' | 'name' | 'role' | 'loginSession'>;
+type Role = Principal['role'] | undefined;
 
 export class RehearsalPeople {
   /** By the SHA-256 of the cookie's value; the oldest first. */
   readonly #visits = new Map<string, Visit>();
-  #chosen: ReadonlySet<string> = new Set();
+  /** With the role that each has in the scratch copy. */
+  #chosen: ReadonlyMap<string, Role> = new Map();
 
-  /** From now on these people may enter; nobody else may. */
-  admit(userIds: Iterable<string>): void {
+  /** From now on these people may enter, by id, for as long as they have this role; nobody else may. */
+  admit(chosen: ReadonlyMap<string, Role>): void {
     this.close();
-    this.#chosen = new Set(userIds);
+    this.#chosen = new Map(chosen);
   }
 
-  isChosen(userId: string): boolean {
-    return this.#chosen.has(userId);
+  isChosen({ id, role }: Pick<Visitor, 'id' | 'role'>): boolean {
+    return this.#chosen.get(id) === role;
   }
 
   /** The `set-cookie` with which `person` is in the test; undefined when they may not. */
-  enter({ id, name, loginSession }: Visitor): string | undefined {
-    if (!this.#chosen.has(id)) return undefined;
+  enter(person: Visitor): string | undefined {
+    if (!this.isChosen(person)) return undefined;
+    const { id, name, loginSession } = person;
     const mine = [...this.#visits].filter(([, visit]) => visit.userId === id);
     const others = mine.filter(([, visit]) => visit.loginSession !== loginSession);
     const surplus = others.slice(0, Math.max(0, others.length - VISITS_PER_PERSON_MAX + 1));
     for (const [hash, visit] of mine) if (visit.loginSession === loginSession) this.#end(hash);
     for (const [hash] of surplus) this.#end(hash);
     const value = randomBytes(COOKIE_BYTES).toString('base64url');
-    const visit: Visit = { userId: id, userName: name, loginSession, loginCookie: undefined, carried: new Set(), isOver: false };
+    const visit: Visit = {
+      userId: id,
+      userName: name,
+      loginSession,
+      loginCookie: undefined,
+      carried: new Set(),
+      opening: 0,
+      isOver: false,
+    };
     this.#visits.set(hashOf(value), visit);
     return `${REHEARSAL_COOKIE}=${value}; ${ATTRIBUTES}`;
   }
@@ -79,9 +89,15 @@ export class RehearsalPeople {
     for (const [hash, { loginSession }] of this.#visits) if (ids.includes(loginSession)) this.#end(hash);
   }
 
+  /** Roles may have changed. Who has another than in the scratch copy could do there what they may not do any more. */
+  rolesChanged(roleOf: (userId: string) => Role): void {
+    this.#chosen = new Map([...this.#chosen].filter(([id, role]) => roleOf(id) === role));
+    for (const [hash, { userId }] of this.#visits) if (!this.#chosen.has(userId)) this.#end(hash);
+  }
+
   /** Nobody is in the test any more, and nobody may enter. */
   close(): void {
-    this.#chosen = new Set();
+    this.#chosen = new Map();
     for (const hash of this.#visits.keys()) this.#end(hash);
   }
 

@@ -192,9 +192,10 @@ export class RehearsalGuide {
       const site = this.#options.site();
       if (site === undefined) throw changeAtPrimary(null);
       if (question.kind === 'ask-choices') return { ok: true, choices: choicesOf(site) };
-      // Who they are there was copied from here: what they may do is looked at here.
-      if (site.roleOf(question.by.id) !== 'administrator') throw notFound();
-      const context: Context = { actor: { kind: 'user', ...question.by }, address: '' };
+      // Who they are there was copied from here: what they may do, and how they are called, is looked at here.
+      const person = site.people().find(({ id }) => id === question.by.id);
+      if (person === undefined || site.roleOf(person.id) !== 'administrator') throw notFound();
+      const context: Context = { actor: { kind: 'user', id: person.id, name: person.name }, address: '' };
       if (question.kind === 'ask-end') await this.end(context);
       else await this.begin(context, { users: question.users, clients: question.clients });
       return { ok: true };
@@ -207,7 +208,7 @@ export class RehearsalGuide {
 
   /** Lets `person` in: gives the `set-cookie` with which they are. Throws NOT_FOUND, the same without a test and for whoever is not chosen. */
   enter(context: Context, person: Visitor): string {
-    if (this.#run?.isOpen !== true || !this.#people.isChosen(person.id)) throw notFound();
+    if (this.#run?.isOpen !== true || !this.#people.isChosen(person)) throw notFound();
     this.#options.site()?.audit(context, rehearsalEntered({ rehearsal: this.#run.id, standby: this.#standby }));
     const cookie = this.#people.enter(person);
     if (cookie === undefined) throw notFound();
@@ -224,9 +225,14 @@ export class RehearsalGuide {
 
   /** What the header of `person`'s pages says of a test that they are chosen for; undefined: nothing. */
   headerOf(person: Visitor, request: IncomingMessage): ApplianceHeader['rehearsal'] {
-    if (this.#run?.isOpen !== true || !this.#people.isChosen(person.id)) return undefined;
+    if (this.#run?.isOpen !== true || !this.#people.isChosen(person)) return undefined;
     const isInside = this.#people.find(rehearsalCookieOf(request.headers.cookie), person.loginSession) !== undefined;
     return { place: isInside ? 'inside' : 'offered', standby: this.#standby, endsAtMs: this.#run.endsAtMs };
+  }
+
+  /** Somebody has another role now, or none. */
+  rolesChanged(): void {
+    this.#people.rolesChanged((userId) => this.#options.site()?.roleOf(userId));
   }
 
   /** These login sessions of the site are over. */
@@ -276,6 +282,8 @@ export class RehearsalGuide {
     const { log, now, changed, names, timing } = this.#options;
     const lifeMs = REHEARSAL_LIFE_MS;
     const peer = () => this.#pair().parts.records.peer;
+    // As they are in the copy that is made now.
+    const roles = new Map(users.map((user) => [user.id, this.#options.site()?.roleOf(user.id)]));
     return new RehearsalRun({
       id,
       users,
@@ -293,7 +301,7 @@ export class RehearsalGuide {
         const leftMs = Math.max(1, this.#run === undefined ? 1 : Math.min(lifeMs, this.#run.endsAtMs - now()));
         return this.#options.site()?.rehearse(client, { kind: 'rehearse', rehearsal: id, ...endpoint, lifeMs: leftMs }) === true;
       },
-      opened: () => this.#people.admit(users.map((user) => user.id)),
+      opened: () => this.#people.admit(roles),
       tested: (fault) => this.#options.pair()?.alarms.rehearsed(fault),
       changed,
       log,
