@@ -1,5 +1,7 @@
 /** The program of a test of the standby (B133): serves the scratch copy, or collects what is kept of it. Started by site main of the backup (protocol/rehearsal.ts), and gone with it. */
+import { writeFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
+import { constants, getPriority, setPriority } from 'node:os';
 import { AppError } from '@bascule/errors/app-error.ts';
 import { createLog } from '@bascule/log/log.ts';
 import { rehearsalStart, toRehearsal, type FromRehearsal, type RehearsalStart } from '@bascule/protocol/rehearsal.ts';
@@ -7,6 +9,8 @@ import type { ScratchSite } from './failover/rehearsal/rehearsal-site.ts';
 
 /** So long after its time it ends by itself, if whoever started it has not ended it. */
 const OVERTIME_MS = 60_000;
+/** When memory ends the kernel takes this program first (proc(5), oom_score_adj: up to 1000). */
+const OOM_SCORE_ADJUSTMENT = 900;
 
 const log = createLog('rehearsal');
 process.title = 'bascule-rehearsal';
@@ -15,6 +19,8 @@ process.on('unhandledRejection', fail);
 process.on('disconnect', () => process.exit(0));
 // Ended by site main: a signal to the whole group is not ours.
 process.on('SIGINT', () => {});
+
+giveWay();
 
 let rehearsal: ScratchSite | undefined;
 let isEnding = false;
@@ -45,6 +51,16 @@ async function main(start: RehearsalStart): Promise<void> {
   });
   tell({ kind: 'ready', openMs: Math.round(performance.now() - startedMs), migrations: rehearsal.migrations });
   if (isEnding) await end();
+}
+
+/** Whatever is done in the test, the standby comes first: it may have to take over at any moment. */
+function giveWay(): void {
+  try {
+    setPriority(Math.max(getPriority(), constants.priority.PRIORITY_BELOW_NORMAL));
+    writeFileSync('/proc/self/oom_score_adj', String(OOM_SCORE_ADJUSTMENT));
+  } catch (error) {
+    log.warn({ err: error }, 'rehearsal.gives-no-way');
+  }
 }
 
 function readStart(): RehearsalStart {
