@@ -13,7 +13,7 @@ const OWN_KEYS = [PAIR_KEY_FILE, PAIR_WRAP_KEY_FILE];
  */
 export function archiveKeys(keysDir: string, to: string): void {
   if (existsSync(to) || !existsSync(keysDir)) return;
-  const part = `${to}.part`;
+  const part = partOf(to);
   rmSync(part, { recursive: true, force: true });
   mkdirSync(part, { recursive: true, mode: 0o700 });
   for (const entry of readdirSync(keysDir, { withFileTypes: true }))
@@ -22,4 +22,13 @@ export function archiveKeys(keysDir: string, to: string): void {
   syncFolderSync(part);
   renameSync(part, to);
   syncFolderSync(dirname(to));
+}
+
+/** Removes what `archiveKeys` has made, or has begun to make, at `to`. */
+export function eraseArchivedKeys(to: string): void {
+  for (const folder of [to, partOf(to)]) rmSync(folder, { recursive: true, force: true });
+}
+
+function partOf(to: string): string {
+  return `${to}.part`;
 }

@@ -6,7 +6,7 @@ import type { Store } from '@bascule/store/store.ts';
 import type { SiteConfig } from '../../config/config.ts';
 import { testSiteConfig } from '../../testing.ts';
 import { PAIR_KEY_FILE } from '../pair-key.ts';
-import { eraseScratch, makeScratch, scratchPaths, scratchStart } from './rehearsal-scratch.ts';
+import { eraseScratch, eraseScratchKeys, makeScratch, scratchPaths, scratchStart } from './rehearsal-scratch.ts';
 
 const NAMES = { publicHost: 'primary.example', publicPort: 443, hosts: ['other.example'] };
 
@@ -43,4 +43,15 @@ test('it has the keys of the site without those of the appliance, is opened unde
   await eraseScratch(config);
   assert.deepEqual([existsSync(config.paths.rehearsal), existsSync(scratch.run)], [false, false]);
   assert.ok(existsSync(config.paths.keys));
+});
+
+test('of keys nothing is left, also when their copy was cut in the middle', async () => {
+  await makeScratch(config, storeOf(1000));
+  const { keys } = scratchPaths(config);
+  mkdirSync(`${keys}.part`);
+  eraseScratchKeys(config);
+  assert.deepEqual(
+    readdirSync(config.paths.rehearsal).filter((name) => name.startsWith('keys')),
+    [],
+  );
 });

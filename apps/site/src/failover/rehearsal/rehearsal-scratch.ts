@@ -1,5 +1,5 @@
 /** The scratch copy of a test of the standby (B133): a folder beside the site's, made anew for each test, and erased after it (docs/decisions/0250). */
-import { copyFileSync, existsSync, mkdirSync, rmSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { sitePaths } from '@bascule/core/home.ts';
@@ -9,7 +9,7 @@ import { readGeneration } from '@bascule/store/generation-file.ts';
 import type { Store } from '@bascule/store/store.ts';
 import type { SiteConfig } from '../../config/config.ts';
 import { checkSpace } from '../free-space.ts';
-import { archiveKeys } from '../key-archive.ts';
+import { archiveKeys, eraseArchivedKeys } from '../key-archive.ts';
 
 /** The copy itself, and what comes to it: its migrations, and the export of its audit. */
 const COPIES_OF_DATABASE = 2;
@@ -46,7 +46,7 @@ export async function makeScratch(config: SiteConfig, store: Store): Promise<voi
 
 /** Removes the copies of keys alone. */
 export function eraseScratchKeys({ paths }: SiteConfig): void {
-  rmSync(sitePaths(paths.rehearsal).keys, { recursive: true, force: true });
+  eraseArchivedKeys(sitePaths(paths.rehearsal).keys);
 }
 
 /** Removes everything of a scratch copy: keys first, so that a cut in the middle leaves none. */
