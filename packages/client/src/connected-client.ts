@@ -330,7 +330,7 @@ export class ConnectedClient {
         this.#refused = message;
         this.#trust.keep({ record: message.record });
         this.#sayRefusal(message);
-        if (message.code === 'revoked' || message.code === 'duplicate-identity') void this.#sessions.endAll(0);
+        if (message.code === 'revoked' || message.code === 'duplicate-identity') this.#onDismissed();
         break;
       case 'come-back':
         this.#pace.comeBack(message);
@@ -372,6 +372,11 @@ export class ConnectedClient {
         // Messages for parts that this program has not got.
         break;
     }
+  }
+
+  #onDismissed(): void {
+    void this.#sessions.endAll(0);
+    this.#rehearsals.dismissed();
   }
 
   /** While the next version takes over nothing is begun: the site orders it again at the next connect, and a candidate begins when it is to stay. */

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { request, type IncomingMessage } from 'node:http';
 import { createServer, type AddressInfo } from 'node:net';
 import { once } from 'node:events';
 import { after, before, test } from 'node:test';
@@ -7,6 +8,7 @@ import type { HeldSession } from '@bascule/protocol/control-link.ts';
 import { REHEARSAL_LIFE_MS, REHEARSAL_LINK_ALPN } from '@bascule/protocol/rehearsal.ts';
 import { waitUntil } from '@bascule/testkit/wait-until.ts';
 import { TestSite } from '../../../apps/site/src/jump/testing.ts';
+import { dial } from './dial.ts';
 import type { FaceSessions, SessionMessage } from './face.ts';
 import { REHEARSAL_SESSIONS_MAX, REHEARSAL_TRIES_MAX, type RehearsalReport } from './rehearsal.ts';
 import { Rehearsals } from './rehearsals.ts';
@@ -147,6 +149,27 @@ test('a client that stops ends its test, and begins no other', async () => {
   order(standby.port);
   await waitUntil('its link is gone', () => !standby.jump.isOnline(client));
   assert.deepEqual([rehearsals.isUnderWay, sessions.length], [false, 1]);
+});
+
+test('a client that the site refuses for good ends its test', async () => {
+  const { client, order, over, said, rehearsals } = scene();
+  order(standby.port);
+  await said(true);
+  rehearsals.dismissed();
+  await over();
+  await waitUntil('its link is gone', () => !standby.jump.isOnline(client));
+});
+
+test('the program of a test answers no requests beside the links', async () => {
+  const { authority, certificate } = enrolled.identity;
+  const tls = { authority, certificate, key: enrolled.home.keyPem, alpn: REHEARSAL_LINK_ALPN };
+  let isAsked = false;
+  standby.jump.serveRequests((_client, _request, response) => void response.end(String((isAsked = true))));
+  const socket = await dial(standby.target, tls);
+  const asked = request({ createConnection: () => socket, path: '/anything' }).end();
+  const [answer] = (await once(asked, 'response')) as [IncomingMessage];
+  assert.deepEqual([answer.statusCode, isAsked], [404, false]);
+  socket.destroy();
 });
 
 test('the program of a test takes nobody without a certificate, and no link of the usual kind', async () => {

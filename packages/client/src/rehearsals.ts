@@ -53,6 +53,12 @@ export class Rehearsals {
     if (this.#now?.id === rehearsal) void this.#now.end('The primary has ended the test.');
   }
 
+  /** The site wants this client no more. */
+  dismissed(): void {
+    this.#next = undefined;
+    void this.#now?.end('The site has refused this Jump Client.', 0);
+  }
+
   /** This program ends: no more tests, and the one that is under way ends within about `limitMs`. */
   async close(limitMs: number): Promise<void> {
     this.#isClosed = true;

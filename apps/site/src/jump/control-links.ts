@@ -106,7 +106,11 @@ export class ControlLinks {
         (hasCertificate || (this.#enrolling < ENROLLING_LIMIT && rehearsal === undefined)) &&
         !this.#closing,
       opened: (webSocket, socket, certificate) => this.#opened(webSocket, socket, certificate),
-      request: (clientId, request, response) => this.#directory.request(clientId, request, response),
+      // Nobody fetches anything in a test.
+      request: (clientId, request, response) => {
+        if (rehearsal === undefined) this.#directory.request(clientId, request, response);
+        else response.writeHead(404, { connection: 'close' }).end();
+      },
       refused: (event) => this.#directory.refused(event),
     });
     this.#wheel = new LinkWheel(
