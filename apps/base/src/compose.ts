@@ -300,12 +300,8 @@ export class Base {
       this.#host.tellWebKey(handed.keyPinFor(this.#config.publicHost));
       this.#noteCertificate(certificate);
     };
-    this.#host.onCertificate((question) => {
-      // Written down first: a key that leaves unseen is none that is given.
-      if (question.kind === 'ask-certificate' && question.withKey)
-        this.#store.transact(SYSTEM, webKeyGiven({ host: question.host }), () => undefined);
-      return handed.answer(question);
-    });
+    handed.onGive = (host) => this.#store.transact(SYSTEM, webKeyGiven({ host }), () => undefined);
+    this.#host.onCertificate((question) => handed.answer(question));
   }
 
   #noteCertificate({ issuedTo, sha256, notAfterMs }: WebCertificate = this.#certificate): void {

@@ -53,6 +53,24 @@ test('without being asked for it no key is given; a key of another certificate i
   assert.equal(readFileSync(join(backup.directory, 'shared.pem'), 'utf8'), before);
 });
 
+test('a key is given only after that was written down', async (t) => {
+  const box = await openBox(t, 'shared.example');
+  const handed = box.open();
+  const hosts: string[] = [];
+  handed.onGive = (host) => void hosts.push(host);
+  const ask = { kind: 'ask-certificate', nonce: 1, host: 'shared.example' } as const;
+  assert.equal(handed.answer({ ...ask, withKey: false }).keyPem, undefined);
+  assert.deepEqual(hosts, []);
+  assert.equal(handed.answer({ ...ask, withKey: true }).keyPem, box.own.key);
+  assert.deepEqual(hosts, ['shared.example']);
+  handed.onGive = () => {
+    throw new Error('the disk is full');
+  };
+  const answer = handed.answer({ ...ask, withKey: true });
+  assert.deepEqual([answer.keyPem, answer.certificatePem], [undefined, undefined]);
+  assert.match(answer.error ?? '', /free space/);
+});
+
 test('one that nobody else renews is made anew for the same key', async (t) => {
   let nowMs = Date.now();
   const { primary, backup, handed } = await handOver(t, () => nowMs);

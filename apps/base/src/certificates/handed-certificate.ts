@@ -23,6 +23,8 @@ export class HandedCertificate {
 
   /** Told of one that was taken or made anew, when it is on disk. */
   onChanged: (certificate: WebCertificate) => void = () => undefined;
+  /** Told before the key for `host` is given to main; when it throws, none is. */
+  onGive: (host: string) => void = () => undefined;
 
   /** `own`: what the web is served with otherwise. */
   constructor(options: { directory: string; own(): WebCertificate; now?: () => number }) {
@@ -51,9 +53,8 @@ export class HandedCertificate {
   answer(question: CertificateQuestion): CertificateAnswer {
     const { nonce } = question;
     if (question.kind === 'ask-certificate') {
-      const { cert, key } = this.#servedFor(question.host);
-      const pair = { certificatePem: cert, keyPem: key };
-      return { kind: 'certificate', nonce, names: this.#names(), ...(question.withKey && pair) };
+      const answer: CertificateAnswer = { kind: 'certificate', nonce, names: this.#names() };
+      return question.withKey ? { ...answer, ...this.#give(question.host) } : answer;
     }
     try {
       this.#take(readPair(question.keyPem, question.certificatePem));
@@ -69,6 +70,16 @@ export class HandedCertificate {
     const current = this.#current;
     if (current?.selfMade !== true || current.notAfterMs - this.#now() >= RENEW_BEFORE_DAYS * DAY_MS) return;
     this.#take(await renewSelfMade(current, this.#now));
+  }
+
+  #give(host: string): Pick<CertificateAnswer, 'certificatePem' | 'keyPem' | 'error'> {
+    try {
+      this.onGive(host);
+    } catch {
+      return { error: 'base could not write down that it gives the key: look at the free space of its disk' };
+    }
+    const { cert, key } = this.#servedFor(host);
+    return { certificatePem: cert, keyPem: key };
   }
 
   #take(certificate: WebCertificate): void {
