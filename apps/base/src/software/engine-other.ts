@@ -69,11 +69,11 @@ export function trialProcedure(parts: SiteParts): Procedure {
             ...measured,
           ],
         });
-        packages.removeScratch(parts, work.id);
+        await packages.removeScratch(parts, work.id);
       },
     },
     undo: async (work) => {
-      packages.removeScratch(parts, work.id);
+      await packages.removeScratch(parts, work.id);
       return 'undone';
     },
   };

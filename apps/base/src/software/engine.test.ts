@@ -36,7 +36,12 @@ const install = (world: World, kind: Kind): string =>
   world.engine.install({ target: TARGETS[kind], overrule: [], by: ADMINISTRATOR });
 
 /** I3: the old version works or the new one, the pointers say so, and nothing is left that would stop the next installation. */
-function assertHealthy(world: World, kind: Kind, { outcome, fromVersion, toVersion }: Installation, context: string): void {
+async function assertHealthy(
+  world: World,
+  kind: Kind,
+  { outcome, fromVersion, toVersion }: Installation,
+  context: string,
+): Promise<void> {
   const expected = outcome === 'installed' ? toVersion : fromVersion;
   assert.equal(world.slots.current(kind)?.manifest.version, expected, `${context}: the pointer`);
   if (kind === 'site') assert.equal(world.host.software?.version, expected, `${context}: what runs`);
@@ -44,6 +49,7 @@ function assertHealthy(world: World, kind: Kind, { outcome, fromVersion, toVersi
   assert.equal(world.host.ready, true, context);
   assert.equal(world.slots.trial(), undefined, `${context}: no trial is left`);
   assert.equal(world.engine.running(), undefined, context);
+  await world.removed();
   for (const folder of ['software/base', 'software/site', 'software/runtimes', 'box/snapshots'])
     if (existsSync(join(world.directory, folder)))
       assert.deepEqual(
@@ -64,7 +70,7 @@ describe('an installation', () => {
         done.steps.filter(({ state }) => state !== 'skipped').map(({ step, state }) => `${step} ${state}`),
         STEPS[kind].map((step) => `${step} done`),
       );
-      assertHealthy(world, kind, done, 'installed');
+      await assertHealthy(world, kind, done, 'installed');
       assert.deepEqual(
         done.verification.map(({ code, state }) => `${code} ${state}`),
         [
@@ -88,7 +94,7 @@ describe('an installation', () => {
       );
       const back = await world.ended(world.engine.rollBack(kind, ADMINISTRATOR));
       assert.equal(back.outcome, 'installed', JSON.stringify(back.cause));
-      assertHealthy(world, kind, back, 'rolled back');
+      await assertHealthy(world, kind, back, 'rolled back');
       assert.equal(world.slots.current(kind)?.manifest.version, '0.1.0');
     });
 
@@ -110,7 +116,7 @@ describe('an installation', () => {
               operation === 'install' ? install(world, kind) : world.engine.rollBack(kind, ADMINISTRATOR),
             );
             assert.ok(planned.fired || (kind === 'base' && step === 'switch'), context);
-            assertHealthy(world, kind, done, context);
+            await assertHealthy(world, kind, done, context);
             // Whoever could go back before still can.
             if (done.outcome !== 'installed') assert.equal(world.slots.previous(kind)?.folder, previous, context);
             if (fault.startsWith('throw') && planned.fired) {
@@ -140,7 +146,7 @@ describe('an installation', () => {
       assert.ok(hasCrashed, step);
       assert.equal(done.outcome, 'rolled-back', step);
       assert.match(done.cause?.message ?? '', /a fault/, step);
-      assertHealthy(world, 'site', done, step);
+      await assertHealthy(world, 'site', done, step);
     }
   });
 });
@@ -150,7 +156,7 @@ describe('a version that is not well', () => {
     const done = await world.ended(install(world, kind));
     assert.equal(done.outcome, 'rolled-back');
     assert.equal(done.cause?.code, code, JSON.stringify(done.cause));
-    assertHealthy(world, kind, done, code);
+    await assertHealthy(world, kind, done, code);
     assert.deepEqual(
       world.mails.map(({ event }) => event),
       ['rolled-back'],
@@ -280,7 +286,7 @@ describe('what is refused', () => {
     const target = await world.publish(world.manifest('site', '0.5.0'), world.manifest('site', '0.5.0', { emergency: true }));
     const done = await world.ended(world.engine.install({ target, overrule: [], by: ADMINISTRATOR }));
     assert.equal(done.cause?.code, 'PACKAGE_UNLIKE_MANIFEST');
-    assertHealthy(world, 'site', done, 'unlike');
+    await assertHealthy(world, 'site', done, 'unlike');
   });
 });
 
@@ -294,7 +300,7 @@ describe('what else the engine does', () => {
       };
       const done = await world.ended(install(world, 'site'));
       assert.deepEqual([done.outcome, done.cancelRequestedBy, done.step], ['cancelled', 'Ada', point]);
-      assertHealthy(world, 'site', done, point);
+      await assertHealthy(world, 'site', done, point);
     }
     assert.deepEqual(world.host.served, ['0.1.0']);
     let refusal: unknown;
@@ -319,7 +325,7 @@ describe('what else the engine does', () => {
     const tried = await world.ended(world.engine.trial({ target: TARGETS.site, by: ADMINISTRATOR }));
     assert.deepEqual([tried.outcome, tried.verification[0]?.code], ['tried', 'trial-start'], JSON.stringify(tried.cause));
     assert.equal(world.slots.current('site')?.manifest.version, '0.1.0');
-    assertHealthy(world, 'site', { ...tried, outcome: 'rolled-back' }, 'tried');
+    await assertHealthy(world, 'site', { ...tried, outcome: 'rolled-back' }, 'tried');
     const licence = {
       holder: 'Example',
       maintainedUntilMs: 9,

@@ -23,6 +23,7 @@ import { BaseStops, Cancelled, causeOf } from './installation-errors.ts';
 import { removeSnapshotLeftovers } from './installation-packages.ts';
 import { InstallationRun, stepsOf, type Procedure } from './installation-run.ts';
 import { Journal, type Cause, type JournalEntry, type NewInstallation } from './journal.ts';
+import { Removals } from './removals.ts';
 import { Slots } from './slots.ts';
 import { makeReserve } from './slots-durable.ts';
 import { runVerification } from './verification.ts';
@@ -43,6 +44,7 @@ export class Engine extends EventEmitter<{ change: [] }> implements Installation
   readonly #options: EngineOptions;
   readonly #journal: Journal;
   readonly #slots: Slots;
+  readonly #removals: Removals;
   readonly #faultPoint: FaultPoint | undefined;
   readonly #parts: SiteParts;
   #run: InstallationRun | undefined;
@@ -59,17 +61,24 @@ export class Engine extends EventEmitter<{ change: [] }> implements Installation
     const { paths, store, log, host } = options;
     const now = options.now ?? Date.now;
     const reserve = join(paths.box, 'reserve');
-    this.#slots = new Slots(paths);
+    this.#removals = new Removals(log);
+    this.#slots = new Slots(paths, this.#removals);
     this.#journal = new Journal({ store, logDirectory: join(paths.box, 'installations'), reserve, log, now });
     this.#faultPoint =
       options.faultPoint ??
       readFaultPoint({ fault: process.env['BASCULE_FAULT'], paths, processes: () => host.processes(), log });
-    this.#parts = { ...options, slots: this.#slots, limits: { ...ENGINE_LIMITS, ...options.limits }, now };
+    this.#parts = {
+      ...options,
+      slots: this.#slots,
+      removals: this.#removals,
+      limits: { ...ENGINE_LIMITS, ...options.limits },
+      now,
+    };
   }
 
   resume(): void {
     this.#slots.removeLeftovers();
-    removeSnapshotLeftovers(this.#options.paths.snapshots);
+    removeSnapshotLeftovers(this.#removals, this.#options.paths.snapshots);
     this.#makeReserve();
     const entry = this.#journal.open();
     if (entry === undefined) return this.#slots.removeTrial();
@@ -98,6 +107,7 @@ export class Engine extends EventEmitter<{ change: [] }> implements Installation
 
   stop(): void {
     this.#isStopped = true;
+    this.#removals.stop();
     const run = this.#run;
     if (run === undefined) return;
     const { kind } = run.entry().installation;

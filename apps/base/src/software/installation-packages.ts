@@ -1,29 +1,23 @@
 /** Steps that every kind of package has: it comes onto the disk, is looked at, and is laid beside what runs. */
 import { createHash } from 'node:crypto';
-import {
-  cpSync,
-  createReadStream,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+import { createReadStream, existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { cp } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { syncFolderSync } from '@bascule/core/durable-file.ts';
 import { must } from '@bascule/core/must.ts';
+import { removeTree } from '@bascule/core/remove-tree.ts';
 import { AppError } from '@bascule/errors/app-error.ts';
 import type { Release } from '@bascule/package-format/update-client.ts';
 import type { PackageManifest } from '@bascule/protocol/package-manifest.ts';
 import type { EngineOptions } from './engine-contract.ts';
 import type { StepWork, Work } from './installation-run.ts';
+import type { Removals } from './removals.ts';
 import { Slots } from './slots.ts';
 import { syncFolders } from './slots-durable.ts';
 
 export type PackageParts = Pick<EngineOptions, 'shelf' | 'paths' | 'host' | 'store' | 'settings' | 'preflight'> & {
   slots: Slots;
+  removals: Removals;
 };
 
 const SNAPSHOT_PARTIAL = '.partial';
@@ -137,6 +131,8 @@ export function stage(parts: PackageParts, kind: 'base' | 'site'): StepWork {
 export function preflight(parts: PackageParts): StepWork {
   return async (work) => {
     const { details, installation } = work.entry();
+    // The room of the old versions counts as free.
+    await parts.removals.settled();
     const found = await parts.preflight(must(details.target, 'the target'));
     const lines = found.map((line) =>
       line.outcome === 'amber' && details.overrule.includes(line.code) ? { ...line, overruledBy: installation.startedBy } : line,
@@ -159,17 +155,17 @@ export function snapshot(parts: PackageParts): StepWork {
     const directory = join(snapshots, work.id);
     if (existsSync(directory)) return;
     const partial = `${directory}${SNAPSHOT_PARTIAL}`;
-    rmSync(partial, { recursive: true, force: true });
+    await removeTree(partial);
     try {
       await fillSnapshot(parts, work, partial);
       renameSync(partial, directory);
     } catch (error) {
-      rmSync(partial, { recursive: true, force: true });
+      await removeTree(partial);
       throw error;
     }
     syncFolderSync(snapshots);
     work.say(`snapshots in ${directory}: ${sizes(directory)}`);
-    removeOldSnapshots(snapshots, parts.settings().keepSnapshots);
+    await removeOldSnapshots(parts.removals, snapshots, 'ins_', parts.settings().keepSnapshots);
   };
 }
 
@@ -184,18 +180,20 @@ async function fillSnapshot(parts: PackageParts, work: Work, partial: string): P
   await syncFolders(partial);
 }
 
-/** Keeps the newest `keep`: ids of installations sort by time. */
-function removeOldSnapshots(snapshots: string, keep: number): void {
-  const kept = readdirSync(snapshots).filter((name) => name.startsWith('ins_') && !name.endsWith(SNAPSHOT_PARTIAL));
-  for (const name of kept.sort().slice(0, -keep)) rmSync(join(snapshots, name), { recursive: true, force: true });
+/** Keeps the newest `keep` whose ids begin with `prefix`: ids sort by time. */
+export async function removeOldSnapshots(removals: Removals, snapshots: string, prefix: string, keep: number): Promise<void> {
+  const kept = readdirSync(snapshots).filter((name) => name.startsWith(prefix) && !name.endsWith(SNAPSHOT_PARTIAL));
+  await Promise.all(
+    kept
+      .sort()
+      .slice(0, -keep)
+      .map((name) => removals.remove(join(snapshots, name))),
+  );
 }
 
-/** Removes what a crash left half made. */
-export function removeSnapshotLeftovers(snapshots: string): void {
-  if (!existsSync(snapshots)) return;
-  for (const name of readdirSync(snapshots))
-    if (name.endsWith(SNAPSHOT_PARTIAL) || name.startsWith(SCRATCH_PREFIX))
-      rmSync(join(snapshots, name), { recursive: true, force: true });
+/** Removes, in the background, what an earlier process left half made or half removed. */
+export function removeSnapshotLeftovers(removals: Removals, snapshots: string): void {
+  removals.sweep(snapshots, (name) => name.endsWith(SNAPSHOT_PARTIAL) || name.startsWith(SCRATCH_PREFIX));
 }
 
 const SCRATCH_PREFIX = 'trial-';
@@ -204,16 +202,17 @@ const SCRATCH_PREFIX = 'trial-';
 export async function makeScratch(parts: PackageParts, id: string): Promise<string> {
   const { site, snapshots } = parts.paths;
   const scratch = join(snapshots, `${SCRATCH_PREFIX}${id}`);
-  rmSync(scratch, { recursive: true, force: true });
+  await removeTree(scratch);
   mkdirSync(scratch, { recursive: true, mode: 0o700 });
   await parts.host.snapshot(join(scratch, 'site.db'));
   for (const path of [site.keys, site.generation])
-    if (existsSync(path)) cpSync(path, join(scratch, path.slice(dirname(site.keys).length + 1)), { recursive: true });
+    if (existsSync(path)) await cp(path, join(scratch, path.slice(dirname(site.keys).length + 1)), { recursive: true });
   return scratch;
 }
 
-export function removeScratch(parts: PackageParts, id: string): void {
-  rmSync(join(parts.paths.snapshots, `${SCRATCH_PREFIX}${id}`), { recursive: true, force: true });
+/** Removes the scratch copy of that trial, if there is one. */
+export async function removeScratch(parts: PackageParts, id: string): Promise<void> {
+  await removeTree(join(parts.paths.snapshots, `${SCRATCH_PREFIX}${id}`));
 }
 
 function sizes(directory: string): string {

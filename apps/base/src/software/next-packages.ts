@@ -1,10 +1,14 @@
 /** What an upgrade plan needs to know of this appliance's software: what is next, how long it takes, and a copy of both databases beforehand. */
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { syncFolderSync } from '@bascule/core/durable-file.ts';
+import { removeTree } from '@bascule/core/remove-tree.ts';
+import type { Log } from '@bascule/log/log.ts';
 import type { Installation, Offer, PathStep } from '@bascule/protocol/api/updates.ts';
 import type { Store } from '@bascule/store/store.ts';
+import { removeOldSnapshots } from './installation-packages.ts';
 import type { InstallerHost } from './installer-host.ts';
+import { Removals } from './removals.ts';
 import { syncFolders } from './slots-durable.ts';
 
 /** Earlier installations of a kind that an expectation is made from. */
@@ -77,14 +81,14 @@ const PARTIAL = '.partial';
 
 /** Copies both databases as they are now below `snapshots/<plan>`; a second time does nothing. Throws what a snapshot throws; nothing is left then. */
 export async function takePlanSnapshot(
-  parts: { store: Store; host: Pick<InstallerHost, 'ready' | 'snapshot'>; snapshots: string; keep: number },
+  parts: { store: Store; host: Pick<InstallerHost, 'ready' | 'snapshot'>; log: Log; snapshots: string; keep: number },
   plan: string,
 ): Promise<void> {
-  const { store, host, snapshots, keep } = parts;
+  const { store, host, log, snapshots, keep } = parts;
   const directory = join(snapshots, plan);
   if (existsSync(directory)) return;
   const partial = `${directory}${PARTIAL}`;
-  rmSync(partial, { recursive: true, force: true });
+  await removeTree(partial);
   try {
     mkdirSync(partial, { recursive: true, mode: 0o700 });
     await store.snapshot(join(partial, 'box.db'));
@@ -93,10 +97,9 @@ export async function takePlanSnapshot(
     await syncFolders(partial);
     renameSync(partial, directory);
   } catch (error) {
-    rmSync(partial, { recursive: true, force: true });
+    await removeTree(partial);
     throw error;
   }
   syncFolderSync(snapshots);
-  const kept = readdirSync(snapshots).filter((name) => name.startsWith(PLAN_PREFIX) && !name.endsWith(PARTIAL));
-  for (const name of kept.sort().slice(0, -keep)) rmSync(join(snapshots, name), { recursive: true, force: true });
+  await removeOldSnapshots(new Removals(log), snapshots, PLAN_PREFIX, keep);
 }

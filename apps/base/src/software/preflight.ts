@@ -6,7 +6,7 @@ import type { ClockState, Installation, Offer, PreflightLine } from '@bascule/pr
 import type { ProcessState } from '@bascule/protocol/appliance-control.ts';
 import type { Losses, PlannedChange } from '@bascule/protocol/losses.ts';
 import type { PackageManifest } from '@bascule/protocol/package-manifest.ts';
-import type { Reader } from '@bascule/store/store.ts';
+import type { Store } from '@bascule/store/store.ts';
 import { residentBytes } from '../box/box.ts';
 import type { FleetCondition } from './fleet-condition.ts';
 import type { SitePreflight } from './installer-host.ts';
@@ -22,7 +22,7 @@ const PROBLEMS_MAX = 20;
 const TRIALS_LOOKED_AT = 50;
 
 export interface PreflightOptions {
-  store: Reader;
+  store: Pick<Store, 'problems'>;
   paths: ReturnType<typeof homePaths>;
   offer(target: string): Offer;
   manifest(target: string): PackageManifest;
@@ -58,7 +58,7 @@ export async function preflight(target: string, options: PreflightOptions): Prom
   return [
     ...common,
     lines.integrityLine({
-      boxProblems: integrityProblems(options.store),
+      boxProblems: (await options.store.problems()).slice(0, PROBLEMS_MAX),
       siteProblems: answer?.error === undefined ? answer?.integrityProblems : undefined,
       siteError: answer?.error ?? (site instanceof AppError ? site.message : undefined),
     }),
@@ -105,13 +105,6 @@ function diskNeed(offer: Offer, site: SitePreflight | undefined, { paths, slots 
     snapshotBytes: isLicence ? 0 : boxBytes + siteBytes,
     migrationBytes: kind === 'site' ? siteBytes : isLicence ? 0 : boxBytes,
   };
-}
-
-function integrityProblems(store: Reader): string[] {
-  return store
-    .all<{ quick_check: string }>(`PRAGMA quick_check(${PROBLEMS_MAX})`)
-    .map((row) => row.quick_check)
-    .filter((text) => text !== 'ok');
 }
 
 function newestSnapshotMs(folder: string): number | undefined {

@@ -21,6 +21,7 @@ import { unpackArchive } from '@bascule/package-format/archive.ts';
 import { compareVersions, satisfies } from '@bascule/package-format/version.ts';
 import { packageManifest, type PackageManifest } from '@bascule/protocol/package-manifest.ts';
 import type { SiteSoftware } from '../site-host/site-host.ts';
+import { Removals } from './removals.ts';
 import { syncFolders } from './slots-durable.ts';
 
 /** A Node runtime is about 120 MB in a handful of files; nothing beyond this is unpacked. */
@@ -29,6 +30,8 @@ export const RUNTIME_FILE_LIMIT = 10_000;
 /** The manifest itself may not count in what it says of the package. */
 const MANIFEST_ALLOWANCE = { bytes: 1024 * 1024, files: 1 };
 const MANIFEST_FILE = 'bascule-package.json';
+/** What is being made, or removed. */
+const PARTIAL = '.partial';
 
 export type SlotKind = 'base' | 'site';
 
@@ -65,9 +68,11 @@ export type BaseTrial = z.infer<typeof trialFile>;
  */
 export class Slots {
   readonly #paths: ReturnType<typeof homePaths>;
+  readonly #removals: Removals;
 
-  constructor(paths: ReturnType<typeof homePaths>) {
+  constructor(paths: ReturnType<typeof homePaths>, removals = new Removals()) {
     this.#paths = paths;
+    this.#removals = removals;
   }
 
   /** The name of the folder of a package with this hash. */
@@ -163,7 +168,7 @@ export class Slots {
   async stage(request: StageRequest): Promise<string> {
     const { kind, manifest, sha256, runtimeArchive, signal } = request;
     if (runtimeArchive !== undefined && manifest.runtime !== null && !this.hasRuntime(manifest.runtime))
-      await whole(this.#runtime(manifest.runtime), (partial) =>
+      await this.#whole(this.#runtime(manifest.runtime), (partial) =>
         unpackArchive(
           runtimeArchive,
           partial,
@@ -173,22 +178,19 @@ export class Slots {
       );
     const folder = Slots.folderName(manifest.version, sha256);
     const directory = join(this.#root(kind), folder);
-    if (this.current(kind)?.folder !== folder) await whole(directory, (partial) => this.#fill(partial, request));
+    if (this.current(kind)?.folder !== folder) await this.#whole(directory, (partial) => this.#fill(partial, request));
     return folder;
   }
 
-  /** Removes what an earlier attempt left half made. */
+  /** Removes, in the background, what an earlier process left half made or half removed. Before anything is staged. */
   removeLeftovers(): void {
-    for (const root of [this.#root('base'), this.#root('site'), this.#paths.runtimes]) {
-      if (!existsSync(root)) continue;
-      for (const name of readdirSync(root))
-        if (name.endsWith('.partial') || name.endsWith('.next')) rmSync(join(root, name), { recursive: true, force: true });
-    }
+    for (const root of [this.#root('base'), this.#root('site'), this.#paths.runtimes])
+      this.#removals.sweep(root, (name) => name.endsWith(PARTIAL) || name.endsWith('.next'));
   }
 
   /**
    * Keeps `keepVersions` versions of each kind besides the one in use. Never removed: what runs, what the pointers name, and what the other kind's
-   * version needs when the one in use does not do. Runtimes that no version uses go too. Gives the removed folders.
+   * version needs when the one in use does not do. Runtimes that no version uses go too. Gives the removed folders: their names are gone, what they held goes in the background.
    */
   removeOld(keepVersions: number, running: Partial<Record<SlotKind, string>>): string[] {
     const removed: string[] = [];
@@ -197,7 +199,7 @@ export class Slots {
       const spare = this.list(kind).filter(({ folder }) => !protectedFolders.has(folder));
       const keptOthers = Math.max(0, keepVersions + 1 - protectedFolders.size);
       for (const { directory, folder } of spare.slice(0, Math.max(0, spare.length - keptOthers))) {
-        remove(directory);
+        void this.#removals.remove(directory);
         removed.push(`${kind} ${folder}`);
       }
     }
@@ -242,6 +244,23 @@ export class Slots {
     if (!existsSync(this.#paths.baseTrial)) return;
     rmSync(this.#paths.baseTrial, { force: true });
     syncFolderSync(this.#root('base'));
+  }
+
+  /** Makes `directory` by `fill`, whole or not at all, and durable. One of that name gives way when the new one is whole. */
+  async #whole(directory: string, fill: (partial: string) => Promise<void>): Promise<void> {
+    const partial = `${directory}${PARTIAL}`;
+    if (existsSync(partial)) await this.#removals.remove(partial);
+    mkdirSync(partial, { recursive: true, mode: 0o755 });
+    try {
+      await fill(partial);
+      await syncFolders(partial);
+      if (existsSync(directory)) void this.#removals.remove(directory);
+      renameSync(partial, directory);
+      syncFolderSync(dirname(directory));
+    } catch (error) {
+      if (existsSync(partial)) await this.#removals.remove(partial);
+      throw error;
+    }
   }
 
   async #fill(partial: string, { kind, manifest, archive, signal, onProgress }: StageRequest): Promise<void> {
@@ -304,7 +323,8 @@ export class Slots {
     if (used.size === 0) return;
     for (const name of readdirSync(this.#paths.runtimes)) {
       const directory = join(this.#paths.runtimes, name);
-      if (!used.has(name) && !process.execPath.startsWith(`${directory}/`)) remove(directory);
+      const isLeftover = name.endsWith(PARTIAL);
+      if (!isLeftover && !used.has(name) && !process.execPath.startsWith(`${directory}/`)) void this.#removals.remove(directory);
     }
   }
 
@@ -359,31 +379,6 @@ const STAGED_CHECKOUT = {
   eula: '',
   notes: { en: '' },
 };
-
-/** Makes `directory` by `fill`, whole or not at all, and durable. One of that name gives way when the new one is whole. */
-async function whole(directory: string, fill: (partial: string) => Promise<void>): Promise<void> {
-  const partial = `${directory}.partial`;
-  rmSync(partial, { recursive: true, force: true });
-  mkdirSync(partial, { recursive: true, mode: 0o755 });
-  try {
-    await fill(partial);
-    await syncFolders(partial);
-    if (existsSync(directory)) remove(directory);
-    renameSync(partial, directory);
-    syncFolderSync(dirname(directory));
-  } catch (error) {
-    rmSync(partial, { recursive: true, force: true });
-    throw error;
-  }
-}
-
-/** Removes a version: first its name, so that a cut leaves no half of it under it. */
-function remove(directory: string): void {
-  const removed = `${directory}.removed.partial`;
-  rmSync(removed, { recursive: true, force: true });
-  renameSync(directory, removed);
-  rmSync(removed, { recursive: true, force: true });
-}
 
 function isLink(path: string): boolean {
   return lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true;

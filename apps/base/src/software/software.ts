@@ -194,8 +194,8 @@ export class Software extends EventEmitter<{ change: [] }> {
 
   /** Both databases as they are now, once for a plan. Throws as `SiteHost.snapshot` and `Store.snapshot`. */
   async snapshot(plan: string): Promise<void> {
-    const { store, host, paths } = this.#options;
-    await takePlanSnapshot({ store, host, snapshots: paths.snapshots, keep: this.updates.settings().keepSnapshots }, plan);
+    const { store, host, paths, log } = this.#options;
+    await takePlanSnapshot({ store, host, log, snapshots: paths.snapshots, keep: this.updates.settings().keepSnapshots }, plan);
   }
 
   /** All that the page and the command line show. */

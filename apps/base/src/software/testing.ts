@@ -1,5 +1,5 @@
 /** A whole world for the engine in one process: real slots, packages, journal and store; a host and a boot that are scripted and can die at any point. */
-import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -20,6 +20,7 @@ import type { FaultPoint } from './fault-points.ts';
 import type { InstallerHost } from './installer-host.ts';
 import { engineMigrations } from './journal-migrations.ts';
 import type { Shelf } from './shelf.ts';
+import { REMOVED_SUFFIX } from './removals.ts';
 import { Slots } from './slots.ts';
 
 export const ADMINISTRATOR: Context = { actor: { kind: 'box-administrator', id: 'box_1', name: 'Ada' }, address: '127.0.0.1' };
@@ -318,6 +319,19 @@ export class World implements AsyncDisposable {
       await new Promise((resolve) => setTimeout(resolve, 1));
     }
     throw new Error(`the installation does not end: ${JSON.stringify(this.store.all('SELECT * FROM installation'))}`);
+  }
+
+  /** Nothing waits in the background to be removed any more. */
+  async removed(): Promise<void> {
+    const folders = [this.paths.baseSoftware, this.paths.siteSoftware, this.paths.runtimes, this.paths.snapshots];
+    const left = (): string[] =>
+      folders
+        .flatMap((folder) => (existsSync(folder) ? readdirSync(folder) : []))
+        .filter((name) => name.endsWith(REMOVED_SUFFIX));
+    for (const deadlineMs = performance.now() + 10_000; left().length > 0;) {
+      if (performance.now() > deadlineMs) throw new Error(`not removed: ${left().join(', ')}`);
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
