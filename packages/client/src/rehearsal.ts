@@ -9,7 +9,7 @@ import type { DialTarget, DialTls } from './dial.ts';
 import type { Face, FaceSessions, SessionMessage } from './face.ts';
 
 /** Sessions of a test at one time: a few people look at it. */
-export const REHEARSAL_SESSIONS_MAX = 8;
+export const REHEARSAL_SHELLS_MAX = 8;
 /** For one try, from the first packet to the end of the handshake. */
 const DIAL_LIMIT_MS = 5_000;
 /** Without a word the system asks the other end. */
@@ -212,9 +212,8 @@ export class Rehearsal {
   }
 
   #hasRoomFor({ session }: Extract<SessionMessage, { kind: 'session-open' }>): boolean {
-    if (this.#sessions.size < REHEARSAL_SESSIONS_MAX || this.#sessions.held().some((held) => held.session === session))
-      return true;
-    const reason = `This Jump Client already has ${REHEARSAL_SESSIONS_MAX} sessions in the test of the standby.`;
+    if (this.#sessions.size < REHEARSAL_SHELLS_MAX || this.#sessions.held().some((held) => held.session === session)) return true;
+    const reason = `This Jump Client already has ${REHEARSAL_SHELLS_MAX} sessions in the test of the standby.`;
     this.#link?.send({ kind: 'session-failed', session, reason });
     return false;
   }

@@ -10,7 +10,7 @@ import { waitUntil } from '@bascule/testkit/wait-until.ts';
 import { TestSite } from '../../../apps/site/src/jump/testing.ts';
 import { dial } from './dial.ts';
 import type { FaceSessions, SessionMessage } from './face.ts';
-import { REHEARSAL_SESSIONS_MAX, REHEARSAL_TRIES_MAX, type RehearsalReport } from './rehearsal.ts';
+import { REHEARSAL_SHELLS_MAX, REHEARSAL_TRIES_MAX, type RehearsalReport } from './rehearsal.ts';
 import { Rehearsals } from './rehearsals.ts';
 import { FACTS, enrolledClient, ScriptedLink, silent } from './testing.ts';
 
@@ -114,13 +114,13 @@ test('so many sessions in a test, and no more; a second order of the same test i
   standby.jump.onClientMessage((_, message) => message.kind === 'session-failed' && failed.push(message.session));
   const size = { cols: 80, rows: 24 };
   const program = { kind: 'shell', size, term: 'xterm', recordInput: false, giveUpAfterMs: 60_000 } as const;
-  const ids = Array.from({ length: REHEARSAL_SESSIONS_MAX + 1 }, () => newId('accessSession'));
+  const ids = Array.from({ length: REHEARSAL_SHELLS_MAX + 1 }, () => newId('accessSession'));
   for (const session of [...ids, ids[0]!])
     assert.ok(standby.jump.sendToClient(client, { kind: 'session-open', session, program, ticket: 'x' }));
   await waitUntil('one was refused', () => failed.length > 0);
   assert.deepEqual(failed, ids.slice(-1));
   order(standby.port);
-  assert.deepEqual(rehearsals.status, { site: `127.0.0.1:${standby.port}`, connected: true, sessions: REHEARSAL_SESSIONS_MAX });
+  assert.deepEqual(rehearsals.status, { site: `127.0.0.1:${standby.port}`, connected: true, sessions: REHEARSAL_SHELLS_MAX });
   assert.equal(sessions.length, 1);
   rehearsals.over('00'.repeat(16));
   assert.ok(rehearsals.isUnderWay, 'another test is over, not this one');

@@ -5,7 +5,7 @@ import { AppError } from '@bascule/errors/app-error.ts';
 import { createLog } from '@bascule/log/log.ts';
 import type { RehearsalOrder, RehearsalReport, RehearsalStep } from '@bascule/protocol/rehearsal.ts';
 import { waitUntil } from '@bascule/testkit/wait-until.ts';
-import { RehearsalRun } from './rehearsal-guide-run.ts';
+import { LedRehearsal } from './rehearsal-guide-run.ts';
 
 const ID = 'ab'.repeat(16);
 const CLIENTS = [
@@ -38,11 +38,11 @@ class Scene {
     archive: null,
     reason: null,
   } as RehearsalReport;
-  readonly run: RehearsalRun;
+  readonly run: LedRehearsal;
   readonly ended: Promise<string>;
 
   constructor({ watchLimitMs = 10_000, clientsLimitMs = 10_000 } = {}) {
-    this.run = new RehearsalRun({
+    this.run = new LedRehearsal({
       id: ID,
       users: [{ id: 'usr_1', name: 'ann' }],
       clients: CLIENTS,

@@ -32,7 +32,7 @@ export interface Chosen {
   name: string;
 }
 
-export interface RehearsalRunOptions {
+export interface LedRehearsalOptions {
   id: string;
   users: Chosen[];
   clients: Chosen[];
@@ -53,8 +53,8 @@ export interface RehearsalRunOptions {
   timing?: RehearsalTiming | undefined;
 }
 
-export class RehearsalRun {
-  readonly #options: RehearsalRunOptions;
+export class LedRehearsal {
+  readonly #options: LedRehearsalOptions;
   readonly #startedAtMs: number;
   readonly #steps = new Map<RehearsalStep['code'], RehearsalStep>();
   /** Why clients have no second link, as they said. */
@@ -66,7 +66,7 @@ export class RehearsalRun {
   #ending: string | undefined;
   #isOver = false;
 
-  constructor(options: RehearsalRunOptions) {
+  constructor(options: LedRehearsalOptions) {
     this.#options = options;
     this.#startedAtMs = options.now();
   }

@@ -30,7 +30,7 @@ import { rehearsalClientsUnable, rehearsalRunning, rehearsalUserUnknown } from '
 import { rehearsalBegun, rehearsalEntered, rehearsalLeft } from './rehearsal-guide-events.ts';
 import { lookAtName } from './rehearsal-guide-name.ts';
 import { RehearsalPeople, type Visit, type Visitor } from './rehearsal-guide-people.ts';
-import { RehearsalRun, type Chosen, type RehearsalTiming } from './rehearsal-guide-run.ts';
+import { LedRehearsal, type Chosen, type RehearsalTiming } from './rehearsal-guide-run.ts';
 import type { Pair } from '../pair.ts';
 
 const ID_BYTES = 16;
@@ -72,7 +72,7 @@ export class RehearsalGuide {
   readonly #options: RehearsalGuideOptions;
   readonly #people = new RehearsalPeople();
   readonly #ends: RehearsalEnds;
-  #run: RehearsalRun | undefined;
+  #run: LedRehearsal | undefined;
   #standby = '';
   /** One that is over, as the page shows it. */
   #last: RehearsalState | undefined;
@@ -260,7 +260,7 @@ export class RehearsalGuide {
     return person?.state === 'ok' ? this.#people.find(value, person.loginSession) : undefined;
   }
 
-  async #lead(run: RehearsalRun): Promise<void> {
+  async #lead(run: LedRehearsal): Promise<void> {
     const reason = await run.lead();
     this.#people.close();
     const { id } = run;
@@ -278,13 +278,13 @@ export class RehearsalGuide {
     });
   }
 
-  #newRun(id: string, users: Chosen[], clients: Chosen[]): RehearsalRun {
+  #newRun(id: string, users: Chosen[], clients: Chosen[]): LedRehearsal {
     const { log, now, changed, names, timing } = this.#options;
     const lifeMs = REHEARSAL_LIFE_MS;
     const peer = () => this.#pair().parts.records.peer;
     // As they are in the copy that is made now.
     const roles = new Map(users.map((user) => [user.id, this.#options.site()?.roleOf(user.id)]));
-    return new RehearsalRun({
+    return new LedRehearsal({
       id,
       users,
       clients,
