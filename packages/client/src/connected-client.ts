@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Log } from '@bascule/log/log.ts';
-import type { ClientBundleAbout, ClientSettings, UpgradeReport } from '@bascule/protocol/client-program.ts';
+import type { ClientBundleAbout, ClientSettings } from '@bascule/protocol/client-program.ts';
 import { LINK_ALPN, type FromClient, type HeldSession, type ToClient } from '@bascule/protocol/control-link.ts';
 import { CheckInClock, CLOCK_LOOK_MS } from './check-in-clock.ts';
 import { clientHello } from './client-hello.ts';
+import type { ClientStatus, ConnectedClientParts } from './connected-client-parts.ts';
 import type { ClientHome, StoredIdentity } from './client-home.ts';
 import { ControlLink } from './control-link.ts';
 import { dial } from './dial.ts';
@@ -15,7 +16,8 @@ import { LinkPace } from './link-pace.ts';
 import { LinkTrust } from './link-trust.ts';
 import { NextDial, type LinkEnd } from './next-dial.ts';
 import type { ClientOptions } from './options.ts';
-import { Rehearsals, type RehearsalStatus } from './rehearsals.ts';
+import type { RehearseMessage } from './rehearsal.ts';
+import { Rehearsals } from './rehearsals.ts';
 import { SiteAddresses } from './site-addresses.ts';
 import { SaidSeldom } from './said-seldom.ts';
 import { SiteVersionGate } from './site-version-gate.ts';
@@ -36,31 +38,6 @@ const LAST_WORD_LIMIT_MS = 2000;
 type Refused = Extract<ToClient, { kind: 'refused' }>;
 type Welcome = Extract<ToClient, { kind: 'welcome' }>;
 type Accepted = Extract<ToClient, { kind: 'accepted' }>;
-type RehearseMessage = Extract<ToClient, { kind: 'rehearse' }>;
-
-export interface ConnectedClientParts {
-  options: ClientOptions;
-  face: Face;
-  about: ClientBundleAbout;
-  home: ClientHome;
-  supervisor: SupervisorChannel | undefined;
-  log: Log;
-}
-
-/** For `bascule-client status`. */
-export interface ClientStatus {
-  connected: boolean;
-  state: Accepted['state'] | undefined;
-  /** HOST:PORT: where it is connected, or dials. */
-  site: string;
-  sessions: number;
-  settings: ClientSettings;
-  /** Until the next check-in of a passive client that is not connected. */
-  checkInMs: number | undefined;
-  upgrade: UpgradeReport | undefined;
-  /** The test of the standby that it takes part in. */
-  rehearsal: RehearsalStatus | undefined;
-}
 
 /** A client program: enrols once, then keeps a control link (or checks in), its sessions, and itself up to date. */
 export class ConnectedClient {

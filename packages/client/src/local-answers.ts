@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ClientBundleAbout } from '@bascule/protocol/client-program.ts';
-import type { ClientStatus, ConnectedClient } from './connected-client.ts';
+import type { ConnectedClient } from './connected-client.ts';
+import type { ClientStatus } from './connected-client-parts.ts';
 import type { LocalAnswer, LocalCommand } from './local-control.ts';
 import type { ClientOptions } from './options.ts';
 import { plannedRemoval } from './uninstall.ts';
