@@ -16,12 +16,12 @@ const PROCESS_TESTS_AT_ONCE = 2;
 /** Folders with the longest files, which begin first, so that none of them is left alone at the end. */
 const LONG_FIRST = ['test/update/', 'test/failover/', 'test/fleet/', 'test/faults/', 'test/e2e/'];
 
-/** Of failover pairs on real processes, beside test/failover/pair: together they take as long as half of all others. `npm run faults`, or their names, run them. */
+/** Of failover pairs on real processes, beside pair and faults: together they take as long as a third of all others. `npm run faults`, or their names, run them. */
 const LEFT_TO_FAULTS = [
-  'test/failover/faults.proc.test.ts',
   'test/failover/network.proc.test.ts',
   'test/failover/plans.proc.test.ts',
   'test/e2e/failover.e2e.test.ts',
+  'test/e2e/rehearsal.e2e.test.ts',
 ];
 
 const checkout = resolve(import.meta.dirname, '..');
