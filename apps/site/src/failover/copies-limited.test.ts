@@ -21,7 +21,7 @@ test('a copy for the peer is not begun on a disk that is too full for it, nor be
   assert.equal((first as { code?: string }).code, FULL.code);
   assert.equal(second, first, 'it is not tried again');
   assert.deepEqual(readdirSync(folder), []);
-  snapshots.close();
+  await snapshots.close();
   await checkSpace(folder, 1, 0);
   await assert.rejects(checkSpace(folder, 2 ** 60), FULL);
 });

@@ -33,7 +33,7 @@ import type { RehearsalTiming } from './rehearsal/rehearsal-guide-run.ts';
 import { relayOrder } from './relay-order.ts';
 import { SiteDatabase } from './site-database.ts';
 
-export type StoreHooks = Pick<StoreOptions, 'onCommitted' | 'holdEffects' | 'mayWrite'>;
+export type StoreHooks = Pick<StoreOptions, 'onCommitted' | 'holdEffects' | 'mayWrite' | 'checked'>;
 
 /** base hears of the role on each change, and this often as a sign of life: it holds the shared addresses by it, and answers with a question. */
 const TELL_INTERVAL_MS = 500;
@@ -160,7 +160,7 @@ export class Failover {
     });
     this.#database = new SiteDatabase({
       path: options.config.paths.database,
-      open: (follower) => options.openStore(follower, this.storeOptions()),
+      open: (follower, isChecked) => options.openStore(follower, { ...this.storeOptions(), ...(isChecked && { checked: true }) }),
     });
   }
 

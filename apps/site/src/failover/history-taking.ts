@@ -1,5 +1,6 @@
 /** The primary takes audit and finished sessions of what the other side has archived into the history that goes on (B136). */
-import { existsSync, mkdirSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, statSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { sha256OfFile } from '@bascule/package-format/file-hash.ts';
 import type { PairStateAnswer } from '@bascule/protocol/pair-link.ts';
@@ -71,7 +72,7 @@ export class HistoryTaking {
     const file = join(config.paths.pairWork, `archive-${sha256}.db`);
     let have = existsSync(file) ? statSync(file).size : 0;
     if (have > bytes) {
-      rmSync(file, { force: true });
+      await rm(file, { force: true });
       have = 0;
     }
     if (have < bytes) {
@@ -91,7 +92,7 @@ export class HistoryTaking {
       this.#noteLeft(merged.left);
       log.info({ events: merged.events, rows, left: merged.left }, 'failover.history-taken');
     } finally {
-      rmSync(file, { force: true });
+      await rm(file, { force: true });
     }
     await dial.request('POST', `/archives/${id}/taken`);
   }

@@ -412,7 +412,7 @@ export class Pair {
     await this.#door.close();
     await this.historyTaking.settled();
     await this.keyRenewal.settled();
-    snapshots.close();
+    await snapshots.close();
     this.#refusals.close();
     this.copy.noteFigures(true);
   }

@@ -5,8 +5,8 @@ import type { Store } from '@bascule/store/store.ts';
 
 export interface SiteDatabaseOptions {
   path: string;
-  /** Opens the database with every domain's migrations and this failover's hooks. */
-  open(follower: boolean): Store;
+  /** Opens the database with every domain's migrations and this failover's hooks; `isChecked`: its pages were just read through. */
+  open(follower: boolean, isChecked: boolean): Store;
 }
 
 export class SiteDatabase {
@@ -25,7 +25,7 @@ export class SiteDatabase {
   /** Opens it; a follower without a file stays without a store. Throws as `Store.open`. */
   openAs(follower: boolean): void {
     if (follower && !existsSync(this.#options.path)) return;
-    this.#store = this.#options.open(follower);
+    this.#store = this.#options.open(follower, false);
   }
 
   /** Puts the received and checked copy `file` in the place of whatever is there, and opens it as follower. What was there was archived before. */
@@ -35,7 +35,8 @@ export class SiteDatabase {
       throw new Error('bug: a database that was never opened would be replaced');
     this.close();
     replaceDatabase(file, this.#options.path);
-    this.openAs(true);
+    // A worker has read it through: this loop, which answers base and the other side, does not do so once more.
+    this.#store = this.#options.open(true, true);
   }
 
   close(): void {

@@ -1,4 +1,5 @@
-import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, statSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { AppError } from '@bascule/errors/app-error.ts';
@@ -42,12 +43,12 @@ export async function fetchSnapshot(options: {
     throw new AppError('unavailable', 'FAILOVER_SNAPSHOT_REFUSED', 'The peer gives no copy of its database now.');
   const answer = snapshotAnswer.parse(body);
   for (const name of readdirSync(folder))
-    if (name.startsWith(PREFIX) && name !== partName(answer)) rmSync(join(folder, name), { force: true });
+    if (name.startsWith(PREFIX) && name !== partName(answer)) await rm(join(folder, name), { force: true });
   const part = join(folder, partName(answer));
   await fetchRest(part, answer, options);
   signal.throwIfAborted();
   if ((await sha256OfFile(part)) !== answer.sha256) {
-    rmSync(part, { force: true });
+    await rm(part, { force: true });
     throw new AppError(
       'unavailable',
       'FAILOVER_SNAPSHOT_BROKEN',
@@ -71,7 +72,7 @@ async function fetchRest(
   if (have >= bytes) {
     // A whole one that was cut before it was checked; a longer one is none of ours.
     if (have === bytes) return;
-    rmSync(part, { force: true });
+    await rm(part, { force: true });
     have = 0;
   }
   await checkSpace(dirname(part), bytes - have);
@@ -94,7 +95,7 @@ async function fetchRest(
     bytes,
   );
   if (status !== 200 && status !== 206) {
-    rmSync(part, { force: true });
+    await rm(part, { force: true });
     throw new AppError(
       'unavailable',
       'FAILOVER_SNAPSHOT_REFUSED',

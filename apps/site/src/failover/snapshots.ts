@@ -1,6 +1,7 @@
 /** Copies of site.db for a follower that cannot go on from the change log: made by `VACUUM INTO`, fetched by ranges, kept for a while so that a cut fetch goes on (docs/spec/pair.md, 5). */
 import { randomUUID } from 'node:crypto';
-import { mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { mkdirSync, readdirSync, statSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -37,7 +38,7 @@ export class Snapshots {
     this.#log = log;
     this.#reserveBytes = reserveBytes;
     mkdirSync(folder, { recursive: true, mode: 0o700 });
-    for (const name of readdirSync(folder)) if (name.startsWith(PREFIX)) rmSync(join(folder, name), { force: true });
+    for (const name of readdirSync(folder)) if (name.startsWith(PREFIX)) void this.#remove(join(folder, name));
   }
 
   /** A copy of `store` as it is now, or the one that `keep` names if it is still there. */
@@ -60,20 +61,20 @@ export class Snapshots {
     void sendFile(known.file, known.bytes, request, response, this.#log).finally(() => clearInterval(touching));
   }
 
-  close(): void {
+  async close(): Promise<void> {
     clearTimeout(this.#timer);
-    this.#forget();
+    await this.#forget();
   }
 
   async #make(store: Store): Promise<SnapshotAnswer & { file: string }> {
-    this.#forget();
+    await this.#forget();
     const id = randomUUID();
     const file = join(this.#folder, `${PREFIX}${id}.db`);
     try {
       await checkSpace(this.#folder, store.fileBytes, this.#reserveBytes);
       await store.snapshot(file);
     } catch (error) {
-      rmSync(file, { force: true });
+      await this.#remove(file);
       this.#failed = { atMs: performance.now(), error };
       throw error;
     }
@@ -84,12 +85,18 @@ export class Snapshots {
 
   #touch(): void {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#forget(), KEPT_MS).unref();
+    this.#timer = setTimeout(() => void this.#forget(), KEPT_MS).unref();
   }
 
-  #forget(): void {
-    if (this.#current !== undefined) rmSync(this.#current.file, { force: true });
+  async #forget(): Promise<void> {
+    const file = this.#current?.file;
     this.#current = undefined;
+    if (file !== undefined) await this.#remove(file);
+  }
+
+  /** A file of gigabytes takes the disk a while: whoever serves here does not wait for it. What cannot be removed is, at the next start: no name comes twice. */
+  async #remove(file: string): Promise<void> {
+    await rm(file, { force: true }).catch((error: unknown) => this.#log.warn({ err: error }, 'failover.copy-not-removed'));
   }
 }
 
