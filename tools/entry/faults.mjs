@@ -19,6 +19,7 @@ await runMain(async () => {
       'test/failover/',
       'apps/site/src/failover/establish-cuts',
       'test/e2e/failover',
+      'test/e2e/rehearsal',
     ],
     {
       cwd: checkout,
