@@ -103,7 +103,13 @@ export class Site {
     try {
       const parts = await openParts(store, options);
       const site = new Site(options, parts, await parts.accounts.ensureFirstAdministrator());
-      if (failover !== undefined) site.#disconnect = failover.connect(partsForPair(parts, () => failover.pageUrl()));
+      if (failover !== undefined) {
+        const disconnect = failover.connect(partsForPair(parts, () => failover.pageUrl()));
+        site.#disconnect = () => {
+          disconnect();
+          failover.guide.servingEnds();
+        };
+      }
       return site;
     } catch (error) {
       if (failover === undefined) store.close();

@@ -457,9 +457,12 @@ test('few tunnels are opened at one time; who waits gets a turn, in order, also 
 
 test('an event stream ends with the visit; one person holds so many tunnels, and no more', async () => {
   await using scene = await Scene.start();
-  const cookie = scene.enter();
   scene.copy.answer = (_request, response) =>
     void response.writeHead(200, { 'content-type': 'text/event-stream' }).write(':\n\n');
+  const early = await scene.ask('/api/events', scene.enter());
+  scene.people.endVisits();
+  await assert.rejects(early.text());
+  const cookie = scene.enter();
   const stream = await scene.ask('/api/events', cookie);
   const head = `GET /stream HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nCookie: ${cookie}\r\n\r\n`;
   const sockets = Array.from({ length: CARRIED_PER_VISIT_MAX + 3 }, () => scene.dial());

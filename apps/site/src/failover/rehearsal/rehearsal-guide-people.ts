@@ -98,6 +98,11 @@ export class RehearsalPeople {
   /** Nobody is in the test any more, and nobody may enter. */
   close(): void {
     this.#chosen = new Map();
+    this.endVisits();
+  }
+
+  /** Nobody is in the test now; the chosen may enter anew. */
+  endVisits(): void {
     for (const hash of this.#visits.keys()) this.#end(hash);
   }
 

@@ -230,6 +230,11 @@ export class RehearsalGuide {
     return { place: isInside ? 'inside' : 'offered', standby: this.#standby, endsAtMs: this.#run.endsAtMs };
   }
 
+  /** Whoever serves here ends, and is not held up by what is carried for people in the test. */
+  servingEnds(): void {
+    this.#people.endVisits();
+  }
+
   /** Somebody has another role now, or none. */
   rolesChanged(): void {
     this.#people.rolesChanged((userId) => this.#options.site()?.roleOf(userId));
