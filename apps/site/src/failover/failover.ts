@@ -10,30 +10,27 @@ import type { AnyRoute } from '@bascule/http/http-server.ts';
 import type { Log } from '@bascule/log/log.ts';
 import type { ApplianceHeader, FailoverState, PairRole, PairSettings } from '@bascule/protocol/api/failover.ts';
 import type { BoxAnswer, BoxQuestion } from '@bascule/protocol/api/plans.ts';
-import type { FromSite, PairOrder, ToSite } from '@bascule/protocol/base-site.ts';
-import type { Store, StoreOptions } from '@bascule/store/store.ts';
+import type { PairOrder, ToSite } from '@bascule/protocol/base-site.ts';
+import type { Store } from '@bascule/store/store.ts';
 import type { RelayPair } from '../access-session/access-session.ts';
 import { siteUrl, type SiteConfig } from '../config/config.ts';
 import { BasePulse } from './base-pulse.ts';
 import { BoxTalk } from './box-talk.ts';
 import { BaseCertificate } from './establish-certificate.ts';
 import { changeAtPrimary, noPair } from './failover-errors.ts';
+import type { FailoverOptions, ServedParts, Serving, StoreHooks } from './failover-parts.ts';
 import { failoverRoutes } from './failover-routes.ts';
 import { failoverStateOf } from './failover-state.ts';
 import { primaryUrlOf } from './pair-figures.ts';
 import { PairOrders, type PairDone } from './pair-orders.ts';
 import { DEFAULT_PAIR_SETTINGS, hasPairStore, openPairStore } from './pair-store.ts';
 import { Pair } from './pair.ts';
-import type { PairTiming } from './peer-watch.ts';
 import { pairStateMessage } from './pair-state-message.ts';
 import { Rehearsal } from './rehearsal/rehearsal.ts';
 import { RehearsalAnswering } from './rehearsal/rehearsal-answering.ts';
-import { RehearsalGuide, type RehearsalSite } from './rehearsal/rehearsal-guide.ts';
-import type { RehearsalTiming } from './rehearsal/rehearsal-guide-run.ts';
+import { RehearsalGuide } from './rehearsal/rehearsal-guide.ts';
 import { relayOrder } from './relay-order.ts';
 import { SiteDatabase } from './site-database.ts';
-
-export type StoreHooks = Pick<StoreOptions, 'onCommitted' | 'holdEffects' | 'mayWrite' | 'checked'>;
 
 /** base hears of the role on each change, and this often as a sign of life: it holds the shared addresses by it, and answers with a question. */
 const TELL_INTERVAL_MS = 500;
@@ -42,55 +39,12 @@ const RESTART_LEASE_WAIT_MS = 800;
 /** The change log is cut back to its limits this often. */
 const TRIM_INTERVAL_MS = 60 * 60_000;
 
-export interface FailoverOptions {
-  config: SiteConfig;
-  tell(message: FromSite): void;
-  /** Opens site.db with every domain's migrations, and what this domain hooks into it. */
-  openStore(follower: boolean, hooks: StoreHooks): Store;
-  /** Numbers of all migrations of site.db that this software knows. */
-  knownMigrations: number[];
-  log: Log;
-  now?: (() => number) | undefined;
-  /** Shorter for tests. */
-  timing?: PairTiming | undefined;
-  rehearsalTiming?: RehearsalTiming | undefined;
-}
-
+export type { ServedParts, Serving } from './failover-parts.ts';
 export type { PairTiming } from './peer-watch.ts';
 export type { RehearsalTiming } from './rehearsal/rehearsal-guide-run.ts';
 
 /** In mail about alarms. */
 export const PAIR_ADVICE = 'Look at Management > Failover of both appliances.';
-
-/** Who serves people and clients: main stops and starts it as the role changes. */
-export interface Serving {
-  /** Ends what is served, in order; requests that come meanwhile are held. */
-  stop(): Promise<void>;
-  /** Serves what fits the role of now. */
-  start(): Promise<void>;
-}
-
-/** What whoever is served lets the pair know, and hears of it. */
-export interface ServedParts {
-  /** The page of the pair would show something else now. */
-  changed(): void;
-  /** The relay is to be told anew what to do. */
-  relayOrder(): void;
-  /** Rows of these tables of site.db were changed by the primary. */
-  applied?(tables: readonly string[]): void;
-  /** Clients that came to this backup since `fromMs`. */
-  clientsHere?(fromMs: number): { count: number; newestAtMs: number | null };
-  /** An alarm, to whoever gets mail. */
-  mail?(text: string): void;
-  /** Of a site: its clients may find it at other addresses now. */
-  addressesChanged?(): void;
-  /** Of a site: who is connected. */
-  figures?(): { clientsOnline: number; sessions: number };
-  /** Of a site: whom a change of roles would touch. */
-  liveSessions?(): { user: string; item: string }[];
-  /** Of a site: what a test of its standby needs. */
-  rehearsal?: RehearsalSite;
-}
 
 const NOBODY = { clientsOnline: 0, sessions: 0 };
 

@@ -2,7 +2,7 @@ import type { StatementSource } from './statements.ts';
 import type { Log } from '@bascule/log/log.ts';
 import type { SiteConfig } from '../config/config.ts';
 import type { CopiedAccounts } from './copied-accounts.ts';
-import type { Serving } from './failover.ts';
+import type { Serving } from './failover-parts.ts';
 import type { FollowSink } from './follow-sink.ts';
 import type { FollowSource } from './follow-source.ts';
 import type { PairDial } from './pair-dial.ts';

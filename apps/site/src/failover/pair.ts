@@ -20,7 +20,7 @@ import { CopiedAccounts } from './copied-accounts.ts';
 import { Establishing, type CertificateExchange } from './establish.ts';
 import { establishingOptions } from './establish-here.ts';
 import { Exclusive } from './exclusive.ts';
-import type { Serving } from './failover.ts';
+import type { Serving } from './failover-parts.ts';
 import { peerRefused, witnessNeeded } from './failover-errors.ts';
 import { settingsChanged } from './failover-events.ts';
 import { type FollowerStatus } from './follow-source.ts';
