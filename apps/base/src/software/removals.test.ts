@@ -46,6 +46,18 @@ describe('what is removed while base serves', () => {
     assert.equal(readdirSync(join(root, running, 'node_modules')).length, FILES);
   });
 
+  it('and cannot be stays whole under its name, and nothing else fails for it', async () => {
+    using place = home();
+    const root = place.paths.siteSoftware;
+    // Its new name would be longer than a name may be.
+    const stays = join(root, 'n'.repeat(250));
+    mkdirSync(stays);
+    stage(root, '0.1.0-aaaaaaaaaaaa');
+    const removals = new Removals();
+    await Promise.all([removals.remove(stays), removals.remove(join(root, '0.1.0-aaaaaaaaaaaa'))]);
+    assert.deepEqual(readdirSync(root), ['n'.repeat(250)]);
+  });
+
   it('and was cut is removed by the next start, which makes new things of the same names meanwhile', async () => {
     using place = home();
     const root = place.paths.siteSoftware;

@@ -22,10 +22,18 @@ export class Removals {
     this.#log = log;
   }
 
-  /** `path` is gone by its name when this returns; the room that it takes is free when the promise resolves, which never rejects. Throws what the rename throws. */
+  /**
+   * `path` is gone by its name when this returns; the room that it takes is free when the promise resolves. Never throws or rejects: what cannot be removed stays as it is, and is tried again by
+   * whoever comes next.
+   */
   remove(path: string): Promise<void> {
     const nameless = `${path}.${randomBytes(4).toString('hex')}${REMOVED_SUFFIX}`;
-    renameSync(path, nameless);
+    try {
+      renameSync(path, nameless);
+    } catch (error) {
+      this.#log?.warn({ err: error, path }, 'software.not-removed');
+      return Promise.resolve();
+    }
     return this.#queue(nameless);
   }
 

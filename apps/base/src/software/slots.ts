@@ -200,7 +200,7 @@ export class Slots {
       const keptOthers = Math.max(0, keepVersions + 1 - protectedFolders.size);
       for (const { directory, folder } of spare.slice(0, Math.max(0, spare.length - keptOthers))) {
         void this.#removals.remove(directory);
-        removed.push(`${kind} ${folder}`);
+        if (!existsSync(directory)) removed.push(`${kind} ${folder}`);
       }
     }
     this.#removeRuntimes();
