@@ -12,9 +12,11 @@ const TRIAL_MAX_MS = 2_000;
 const RETURN_FIRST_MS = 20;
 const RETURN_MAX_MS = 250;
 const RETURN_LIMIT_MS = 10_000;
-/** Before another address of the same site: enough to spread those who lost one appliance at the same moment; sessions first. */
+/** Before another address of the same site: at least so long, and as the site's window says, to spread those who lost one appliance at the same moment; sessions first. */
 const OTHER_ADDRESS_MAX_MS = 2_000;
 const OTHER_ADDRESS_WITH_SESSIONS_MAX_MS = 100;
+/** Of a client without sessions that lost one of several addresses: until then another appliance has taken over, and is not asked by thousands while it does; sessions are through. */
+const IDLE_HEAD_START_MS = 4_000;
 
 type ComeBack = Extract<ToClient, { kind: 'come-back' }>;
 type Windows = Extract<ToClient, { kind: 'accepted' }>['reconnect'];
@@ -54,11 +56,14 @@ export class LinkPace {
 
   /** Before the next of several addresses, of which this round has not tried all. */
   otherAddressMs(withSessions: boolean): number {
-    return Math.random() * (withSessions || this.#isTrial ? OTHER_ADDRESS_WITH_SESSIONS_MAX_MS : OTHER_ADDRESS_MAX_MS);
+    const isUrgent = withSessions || this.#isTrial;
+    return (
+      Math.random() * (isUrgent ? OTHER_ADDRESS_WITH_SESSIONS_MAX_MS : Math.max(OTHER_ADDRESS_MAX_MS, this.#windows.windowMs))
+    );
   }
 
-  /** In milliseconds, after a link that ended: whether it had been accepted, or refused and until when; whether sessions live. */
-  waitMs(end: { accepted: boolean; retryAfterMs: number | undefined; withSessions: boolean }): number {
+  /** In milliseconds, after a link that ended: whether it had been accepted, or refused and until when; whether sessions live; whether the site may be at another address. */
+  waitMs(end: { accepted: boolean; retryAfterMs: number | undefined; withSessions: boolean; hasOthers: boolean }): number {
     const waitMs = this.#waitMs(end);
     return this.#isTrial ? Math.min(waitMs, TRIAL_MAX_MS) : waitMs;
   }
@@ -68,12 +73,13 @@ export class LinkPace {
     return this.#backOff.next();
   }
 
-  #waitMs({ accepted, retryAfterMs, withSessions }: Parameters<LinkPace['waitMs']>[0]): number {
+  #waitMs({ accepted, retryAfterMs, withSessions, hasOthers }: Parameters<LinkPace['waitMs']>[0]): number {
     if (retryAfterMs !== undefined) return retryAfterMs * (0.5 + Math.random() / 2) + this.#backOff.next();
     const comeBack = this.#comeBack;
     this.#comeBack = undefined;
     if (comeBack !== undefined) return comeBack.afterMs + Math.random() * comeBack.withinMs;
     if (!accepted && withSessions && performance.now() < this.#returnUntilMs) return this.#returnPauses.next();
+    if (accepted && hasOthers && !withSessions) return IDLE_HEAD_START_MS + this.otherAddressMs(false);
     if (accepted) return Math.random() * (withSessions ? this.#windows.withSessionsWindowMs : this.#windows.windowMs);
     return withSessions ? this.#backOffWithSessions.next() : this.#backOff.next();
   }

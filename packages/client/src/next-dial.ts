@@ -35,7 +35,8 @@ export class NextDial {
       return this.#pace.otherAddressMs(withSessions);
     // One who is nowhere yet goes on looking for the sake of its sessions.
     const retryAfterMs = refused?.elsewhere === true && withSessions ? undefined : refused?.retryAfterMs;
-    return Math.max(this.#pace.waitMs({ accepted, retryAfterMs, withSessions }), this.#addresses.restMs);
+    const hasOthers = this.#addresses.areSeveral;
+    return Math.max(this.#pace.waitMs({ accepted, retryAfterMs, withSessions, hasOthers }), this.#addresses.restMs);
   }
 
   /** With several addresses a connection that is dead without a word is given up in seconds, and so is a dial. `of`: a control link, or the data link of a session. */

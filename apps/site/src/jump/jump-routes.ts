@@ -28,11 +28,7 @@ const DONE = { ok: true as const };
 
 /** Everything of protocol/api/jump.ts but installer tokens, which are the installers' domain's. */
 export function jumpRoutes(parts: { jump: Jump; policy: Policy }): AnyRoute[] {
-  return [
-    ...itemRoutes(parts.jump, parts.policy),
-    ...groupRoutes(parts.jump, parts.policy),
-    ...conflictRoutes(parts.jump),
-  ];
+  return [...itemRoutes(parts.jump, parts.policy), ...groupRoutes(parts.jump, parts.policy), ...conflictRoutes(parts.jump)];
 }
 
 function itemRoutes(jump: Jump, policy: Policy): AnyRoute[] {

@@ -5,22 +5,29 @@ import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { Log } from '@bascule/log/log.ts';
 import { CONTROL_MESSAGE_MAX_BYTES, LINK_ALPN, type ToClient } from '@bascule/protocol/control-link.ts';
+import type { Reader } from '@bascule/store/store.ts';
 import { provenKeySha256 } from '@bascule/wire/pinned-key.ts';
 import { acceptWebSocket, refuseUpgrade } from '@bascule/wire/web-socket.ts';
+import { countClients } from './jump-store.ts';
 import { LatelyCame } from './lately-came.ts';
 import { LinkLeaf } from './link-leaf.ts';
 import { createLinkServer, setLinkTls } from './link-server.ts';
 import type { LinkTls, SiteIdentity } from './site-identity.ts';
+import { reconnectWindows } from './reconnect-pacing.ts';
 import { readTicketKeys } from './ticket-keys.ts';
 
-/** A client that has no other address, or found nobody there, asks here again after this. */
-export const TURNED_AWAY_RETRY_MS = 2000;
+/** A client that has no other address, or found nobody there, asks here again after this at the earliest; where many are, as long as they take to come back. */
+const TURNED_AWAY_RETRY_MIN_MS = 2000;
+/** How many clients there are is counted this often. */
+const COUNTED_EVERY_MS = 30_000;
 /** Clients that are remembered. */
 const CAME_HERE_MAX = 20_000;
 
 export interface TurnedAwayOptions {
   identity: SiteIdentity;
   keysDir: string;
+  /** The copy of the site; undefined while there is none. */
+  reader(): Reader | undefined;
   log: Log;
   now(): number;
 }
@@ -32,10 +39,13 @@ export class TurnedAwayLinks {
   readonly #dataTicketKeys: Buffer;
   readonly #lately = new LatelyCame(CAME_HERE_MAX);
   readonly #now: () => number;
+  readonly #reader: () => Reader | undefined;
+  #retry = { ms: TURNED_AWAY_RETRY_MIN_MS, countedMs: -Infinity };
 
-  private constructor(leaf: LinkLeaf, { keysDir, log, now }: TurnedAwayOptions) {
+  private constructor(leaf: LinkLeaf, { keysDir, reader, log, now }: TurnedAwayOptions) {
     this.#leaf = leaf;
     this.#now = now;
+    this.#reader = reader;
     const ticketKeys = readTicketKeys(keysDir, now());
     this.#dataTicketKeys = Buffer.from(hkdfSync('sha256', ticketKeys, '', 'bascule data links', ticketKeys.length));
     this.#server = createLinkServer(leaf.tls, ticketKeys, log);
@@ -82,7 +92,7 @@ export class TurnedAwayLinks {
           kind: 'refused',
           code: 'busy',
           message: 'This appliance is the backup: the site is at its other address.',
-          retryAfterMs: TURNED_AWAY_RETRY_MS,
+          retryAfterMs: this.#retryMs(),
           elsewhere: true,
         };
         link.send(JSON.stringify(refusal));
@@ -90,5 +100,14 @@ export class TurnedAwayLinks {
       },
       (error: Error) => log.debug({ reason: error.message }, 'link-upgrade-failed'),
     );
+  }
+
+  #retryMs(): number {
+    const nowMs = performance.now();
+    if (nowMs - this.#retry.countedMs < COUNTED_EVERY_MS) return this.#retry.ms;
+    const reader = this.#reader();
+    const { windowMs } = reconnectWindows(reader === undefined ? 0 : countClients(reader).total);
+    this.#retry = { ms: Math.max(TURNED_AWAY_RETRY_MIN_MS, windowMs), countedMs: nowMs };
+    return this.#retry.ms;
   }
 }
