@@ -21,14 +21,17 @@ export function reconnectWindows(clientCount: number): { windowMs: number; withS
 
 /** The shortest time over which clients that are told to come back at once spread their first try. */
 const RETURN_MIN_MS = 10;
+/** Sessions have this long for themselves after the last of their clients was to be there: data links, viewers and what was typed come after the control link. */
+const SESSIONS_ALONE_MS = 2_000;
 
 /**
- * When clients come back after a planned break in which base holds their connections: `urgent` ones (with a session) at once, the `others` when those are through, both at
- * RECONNECT_RATE_PER_S.
+ * When clients come back after a planned break in which base holds their connections: `urgent` ones (with a session) at once, the `others` when those and their sessions are
+ * through, both at RECONNECT_RATE_PER_S.
  */
 export function returnWindows(urgent: number, others: number): Record<'first' | 'rest', { afterMs: number; withinMs: number }> {
   const spread = (count: number) =>
     Math.min(WINDOW_MAX_MS, Math.max(RETURN_MIN_MS, Math.round((count / RECONNECT_RATE_PER_S) * 1000)));
   const first = { afterMs: 0, withinMs: spread(urgent) };
-  return { first, rest: { afterMs: first.withinMs, withinMs: spread(others) } };
+  const aloneMs = urgent === 0 ? 0 : SESSIONS_ALONE_MS;
+  return { first, rest: { afterMs: first.withinMs + aloneMs, withinMs: spread(others) } };
 }
