@@ -1,10 +1,12 @@
 /** After a test of the standby: its recordings and its audit go into the archive (I5), everything else of the scratch copy is erased (docs/decisions/0252). */
 import { existsSync, renameSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { syncFolderSync, writeFileDurably } from '@bascule/core/durable-file.ts';
 import { sitePaths } from '@bascule/core/home.ts';
 import { uuidv7 } from '@bascule/core/ids.ts';
 import { makeArchiveFolder } from '@bascule/store/archive.ts';
+import { SYSTEM } from '@bascule/store/store.ts';
 import { sizeOf } from '../folder-size.ts';
 import { checkSpace } from '../free-space.ts';
 import { addArchive } from '../pair-store.ts';
@@ -23,8 +25,12 @@ const REASON = 'rehearsal';
 export async function keepAndErase(parts: PairParts, record: RehearsalRecord): Promise<RehearsalRecord> {
   const { records, config, now } = parts;
   const kept = record.wasOpened ? await keep(parts, record) : { record, changes: 0, bytes: 0 };
-  for (const { user, item, session, startedAtMs, endedAtMs, recordingSha256 } of kept.record.sessions)
-    writeRehearsal(records.store, copyTestSession({ user, item, session, startedAtMs, endedAtMs, recordingSha256 }), kept.record);
+  for (const { user, item, session, startedAtMs, endedAtMs, recordingSha256 } of kept.record.sessions) {
+    const event = copyTestSession({ user, item, session, startedAtMs, endedAtMs, recordingSha256 });
+    records.store.transact(SYSTEM, event, () => undefined);
+    // Each waits for the disk: hundreds in one turn would hold up a takeover.
+    await nextTurn();
+  }
   const { folder } = kept.record;
   const archive = folder === null ? null : uuidv7(now());
   const last: RehearsalRecord = { ...kept.record, state: 'closed', archive };
