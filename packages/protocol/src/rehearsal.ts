@@ -157,7 +157,6 @@ export const rehearsalStart = z.object({
   by: personName,
   /** The scratch copy, as base would start a site on it. */
   site: siteStart,
-  users: z.array(z.object({ id: id('user'), name })).max(REHEARSAL_USERS_MAX),
   clients: z.array(z.object({ id: id('jumpClient'), name })).max(REHEARSAL_CLIENTS_MAX),
   endsAtMs: instantMs,
 });

@@ -108,7 +108,6 @@ async function collect({ config, log }: PairParts, record: RehearsalRecord, fold
       rehearsal: record.rehearsal,
       by: record.by,
       site: scratchStart(config, names),
-      users: [],
       clients: [],
       endsAtMs: record.endsAtMs,
     },

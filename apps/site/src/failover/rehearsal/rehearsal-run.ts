@@ -127,7 +127,7 @@ export class RehearsalRun {
   }
 
   #start(site: RehearsalStart['site']): RehearsalStart {
-    const { rehearsal, by, users, clients } = this.order;
-    return { mode: 'serve', rehearsal, by, site, users, clients, endsAtMs: this.endsAtMs };
+    const { rehearsal, by, clients } = this.order;
+    return { mode: 'serve', rehearsal, by, site, clients, endsAtMs: this.endsAtMs };
   }
 }
