@@ -85,8 +85,8 @@ export class TurnedAwayLinks {
   #upgrade(request: IncomingMessage, socket: TLSSocket, head: Buffer, log: Log): void {
     if (request.url !== '/link' || socket.alpnProtocol !== LINK_ALPN) return refuseUpgrade(socket, 404);
     this.#lately.came(provenKeySha256(socket) ?? socket.remoteAddress ?? '', this.#now());
-    acceptWebSocket(request, socket, head, { maxMessageBytes: CONTROL_MESSAGE_MAX_BYTES }).then(
-      (link) => {
+    acceptWebSocket(request, socket, head, { maxMessageBytes: CONTROL_MESSAGE_MAX_BYTES })
+      .then((link) => {
         link.on('error', () => link.terminate());
         const refusal: ToClient = {
           kind: 'refused',
@@ -97,9 +97,11 @@ export class TurnedAwayLinks {
         };
         link.send(JSON.stringify(refusal));
         link.close(1000);
-      },
-      (error: Error) => log.debug({ reason: error.message }, 'link-upgrade-failed'),
-    );
+      })
+      .catch((error: Error) => {
+        log.debug({ reason: error.message }, 'link-upgrade-failed');
+        socket.destroy();
+      });
   }
 
   #retryMs(): number {
