@@ -75,7 +75,11 @@ describe('staging', { concurrency: false }, () => {
   });
 
   test('each kind has its own programs only, and they load', () => {
-    const programs = { base: ['base'], site: ['console', 'jump-client', 'jumpoint', 'site', 'web'], boot: ['boot', 'jump-client'] };
+    const programs = {
+      base: ['base'],
+      site: ['console', 'jump-client', 'jumpoint', 'site', 'web'],
+      boot: ['boot', 'jump-client'],
+    };
     assert.deepEqual(readdirSync(join(staged.base, 'apps')).toSorted(), ['base', 'web']);
     assert.deepEqual(readdirSync(join(staged.site, 'apps')).toSorted(), programs.site);
     assert.deepEqual(readdirSync(join(staged.boot, 'apps')).toSorted(), programs.boot);

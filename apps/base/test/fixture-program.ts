@@ -1,11 +1,12 @@
 /** A site program for tests of base: answers HTTP behind the preamble and takes links, as protocol/base-site.ts says. */
-import { rmSync, mkdirSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import net from 'node:net';
 import { dirname } from 'node:path';
 import { bootClockMs } from '@bascule/core/boot-clock.ts';
 import { sitePaths } from '@bascule/core/home.ts';
 import { siteStart, type FromSite, type ToSite } from '@bascule/protocol/base-site.ts';
+import { saidNoFile } from './said-no-file.ts';
 
 const start = siteStart.parse(JSON.parse(process.env['BASCULE_SITE'] ?? ''));
 let generation = start.generation;
@@ -123,7 +124,10 @@ function say(message: FromSite): void {
   const again = (): void => tell({ ...message, ...(message.atBootMs !== undefined && { atBootMs: bootClockMs() }) });
   again();
   saying = setInterval(again, 500);
-  process.once('SIGUSR1', () => say({ ...message, serves: false, role: 'backup' }));
+  process.once('SIGUSR1', () => {
+    say({ ...message, serves: false, role: 'backup' });
+    writeFileSync(saidNoFile(process.pid), '');
+  });
 }
 
 /** Of the failover pair: main says the message that a plan's order `sign` carries. */

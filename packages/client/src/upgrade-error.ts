@@ -34,7 +34,7 @@ export class UpgradeError extends Error {
   /** Names the failure of any error by its code, `otherwise` when the code says nothing. */
   static from(error: unknown, otherwise: UpgradeFailure): UpgradeError {
     if (error instanceof UpgradeError) return error;
-    const { code = '', message = String(error) } = error as NodeJS.ErrnoException;
+    const { code = '', message }: NodeJS.ErrnoException = error instanceof Error ? error : new Error(String(error));
     return new UpgradeError(FAILURE_OF_CODE[code] ?? otherwise, message);
   }
 }

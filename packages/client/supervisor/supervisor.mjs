@@ -294,14 +294,14 @@ class Supervisor {
       if (old !== undefined) write('previous', old, FOR_ALL);
       write('current', trial.folder, FOR_ALL);
     } catch (error) {
-      say(`${trial.folder} is well, but cannot be made the current program: ${error}`);
+      say(`${trial.folder} is well, but cannot be made the current program: ${String(error)}`);
       return false;
     }
     try {
       this.#finish(trial);
     } catch (error) {
       // From here on every start finds the candidate as the current program, and finishes then.
-      say(`${trial.folder} is the current program; that could not be noted yet: ${error}`);
+      say(`${trial.folder} is the current program; that could not be noted yet: ${String(error)}`);
     }
     return true;
   }
@@ -320,12 +320,12 @@ class Supervisor {
     try {
       this.#noteOutcome(trial, { state: 'rolled-back', ...trouble, reason: trouble.reason.slice(-REASON_MAX_CHARACTERS) });
     } catch (error) {
-      say(`its outcome could not be noted: ${error}`);
+      say(`its outcome could not be noted: ${String(error)}`);
     }
     try {
       remove('trial.json');
     } catch (error) {
-      say(`trial.json could not be removed: ${error}`);
+      say(`trial.json could not be removed: ${String(error)}`);
     }
   }
 

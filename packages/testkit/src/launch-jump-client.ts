@@ -89,7 +89,7 @@ export class LaunchedJumpClient {
     // Shells of tests read no profile of whoever runs them: it may take seconds, or wait for a lock that a killed shell left.
     const shell = `${home}.shell`;
     writeFileSync(shell, '#!/bin/sh\nexec /bin/bash --noprofile --norc "$@"\n', { mode: 0o755 });
-    const [command = '', ...args] = [...onMachine, node, main, '--site', url, '--home', home, '--name', name];
+    const [command, ...args] = [...onMachine, node, main, '--site', url, '--home', home, '--name', name];
     const child = spawn(command, args, {
       stdio: ['ignore', log, log],
       cwd: '/',

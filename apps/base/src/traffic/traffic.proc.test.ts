@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { NetworkScene, whyNoNetworkScene } from '@bascule/testkit/network-scene.ts';
 import { waitUntil } from '@bascule/testkit/wait-until.ts';
+import { saidNoFile } from '../../test/said-no-file.ts';
 import { MAIN_SILENCE_LIMIT_MS, SHARED_LIFE_MS } from './traffic-holder.ts';
 
 const HELPER = join(import.meta.dirname, '..', '..', '..', 'boot', 'src', 'helper.ts');
@@ -77,6 +78,7 @@ describe('a shared address', { skip: whyNoNetworkScene() ?? false, concurrency: 
     process.kill(main, 'SIGUSR1');
     // Long before the kernel would: it was told to.
     assert.ok((await until(false, 10_000)) < SHARED_LIFE_MS - 1_000);
+    rmSync(saidNoFile(main), { force: true });
   });
 
   it('goes when main hangs, comes back with it, and goes when base dies', async () => {
@@ -96,8 +98,9 @@ describe('a shared address', { skip: whyNoNetworkScene() ?? false, concurrency: 
     base.kill('SIGSTOP');
     await until(false, SHARED_LIFE_MS + KERNEL_LATE_MS);
     process.kill(main, 'SIGUSR1');
-    // Between its last yes and its no.
-    await delay(600);
+    // Its no lies behind its yes.
+    await waitUntil('main has said no', () => existsSync(saidNoFile(main)));
+    rmSync(saidNoFile(main));
     base.kill('SIGCONT');
     for (let looks = 0; looks < 20; looks++) {
       assert.equal(scene.has('basehangs', address), false);

@@ -32,7 +32,7 @@ async function cutAt(step: EstablishStep, victims: readonly Side[], templates: R
     const onStep = async (at: EstablishStep): Promise<void> => {
       if (at !== step || isCut) return;
       isCut = true;
-      await Promise.all(victims.map((victim) => sides[victim]?.crash()));
+      await Promise.all(victims.map(async (victim) => sides[victim]?.crash()));
       cut.resolve();
       if (victims.includes(name)) await new Promise(() => undefined);
     };

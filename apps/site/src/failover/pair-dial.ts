@@ -1,6 +1,6 @@
 import { open } from 'node:fs/promises';
 import { Agent, request as httpsRequest, type RequestOptions } from 'node:https';
-import { request as httpRequest, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
+import { request as httpRequest, type IncomingHttpHeaders, type IncomingMessage, type OutgoingHttpHeaders } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import { AppError } from '@bascule/errors/app-error.ts';
@@ -161,7 +161,10 @@ export class PairDial {
     this.#agent?.agent.destroy();
   }
 
-  #send(options: RequestOptions, body: Buffer | undefined): Promise<IncomingMessage> {
+  #send(
+    options: Omit<RequestOptions, 'headers'> & { headers?: OutgoingHttpHeaders },
+    body: Buffer | undefined,
+  ): Promise<IncomingMessage> {
     const agent = this.#currentAgent();
     const headers = {
       ...options.headers,

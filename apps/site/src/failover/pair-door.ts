@@ -132,9 +132,9 @@ export class PairDoor {
     this.#isClosed = true;
     for (const follow of this.#follows) follow.close(GOING_AWAY);
     this.#server.closeIdleConnections();
-    const open = [...this.#sockets];
+    const open = [...this.#sockets].filter((socket) => !socket.destroyed);
     await Promise.race([
-      Promise.all(open.map((socket) => (socket.destroyed ? undefined : new Promise((resolve) => socket.once('close', resolve))))),
+      Promise.all(open.map((socket) => new Promise((resolve) => socket.once('close', resolve)))),
       new Promise((resolve) => setTimeout(resolve, CLOSE_LIMIT_MS).unref()),
     ]);
     for (const socket of this.#sockets) socket.destroy();

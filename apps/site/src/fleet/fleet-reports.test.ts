@@ -35,7 +35,7 @@ async function proofOf(bench: FleetBench): Promise<string> {
 function verify(bench: FleetBench, text: string, ...more: string[]): { code: number | null; said: string } {
   const file = join(bench.site.directory, 'proof.json');
   writeFileSync(file, text);
-  const { status, stdout, stderr } = spawnSync(process.execPath, [VERIFY, 'fleet-proof', file, ...more]);
+  const { status, stdout, stderr } = spawnSync(process.execPath, [VERIFY, 'fleet-proof', file, ...more], { encoding: 'utf8' });
   return { code: status, said: `${stdout}${stderr}` };
 }
 

@@ -66,7 +66,7 @@ test('no pause is longer than that when the site pings more often, and no beat c
   ] as const)
     for (const { pings, beats } of twoMinutes(() => true, silenceLimitS)) {
       const heard = [...pings, ...beats].sort((one, other) => one - other);
-      assert.ok(longestPause(heard) <= longest, `${silenceLimitS} s: ${heard}`);
+      assert.ok(longestPause(heard) <= longest, `${silenceLimitS} s: ${heard.join()}`);
     }
   assert.ok(twoMinutes(() => true, 30).every(({ beats }) => beats.length === 0));
 });

@@ -223,7 +223,9 @@ export class LiveCopy {
     this.#store.noteFault(`recordings/${tail.path}`, error);
     if (this.#isClosed) return;
     clearTimeout(tail.againTimer);
-    tail.againTimer = setTimeout(() => (tail.done = tail.done.then(() => this.#open(tail))), AGAIN_MS);
+    tail.againTimer = setTimeout(() => {
+      tail.done = tail.done.then(() => this.#open(tail));
+    }, AGAIN_MS);
   }
 
   async #closeFile(tail: Tail): Promise<void> {

@@ -149,7 +149,9 @@ class Scene implements AsyncDisposable {
   }
 
   async ask(path: string, cookie: string, options: RequestInit = {}): Promise<Response> {
-    return await fetch(this.url(path), { ...options, redirect: 'manual', headers: { ...options.headers, cookie } });
+    const headers = new Headers(options.headers);
+    headers.set('cookie', cookie);
+    return await fetch(this.url(path), { ...options, redirect: 'manual', headers });
   }
 
   dial(): Socket {

@@ -77,5 +77,5 @@ function checkText({ code, outcome, text, params }: PairCheck): string {
 /** What a person looks at first, by what came of asking. */
 function unreachedText(why: PairCheck['params'][string] | undefined): string {
   const key = `failover:unreached.${why}`;
-  return i18next.t(i18next.exists(key) ? key : 'failover:unreached.unknown');
+  return i18next.exists(key) ? i18next.t(key) : i18next.t('failover:unreached.unknown');
 }

@@ -12,7 +12,7 @@ import { useApi } from '../../shared/api-context.tsx';
 import { formatInstant } from '../../shared/format.ts';
 import { notifyFailure } from '../../shared/notify.ts';
 import { apiPaths } from '../../shared/paths.ts';
-import { useRefreshFailover, useRehearsalChoices } from './failover-queries.ts';
+import { useThenRefresh, useRehearsalChoices } from './failover-queries.ts';
 import classes from './failover.module.css';
 
 const CHOSEN_MAX = 20;
@@ -45,9 +45,9 @@ export function RehearsalSection({ state }: { state: FailoverState }) {
 function CloseButton() {
   const { t } = useTranslation();
   const api = useApi();
-  const refresh = useRefreshFailover();
+  const thenRefresh = useThenRefresh();
   const close = useMutation({
-    mutationFn: () => api.delete(apiPaths.rehearsal, anyAnswer).finally(refresh),
+    mutationFn: () => thenRefresh(api.delete(apiPaths.rehearsal, anyAnswer)),
     onError: notifyFailure,
   });
   return (
@@ -97,7 +97,7 @@ function stepText({ code, text }: RehearsalState['steps'][number]): string {
 function BeginDialog({ onClose }: { onClose: () => void }) {
   const { t } = useTranslation();
   const api = useApi();
-  const refresh = useRefreshFailover();
+  const thenRefresh = useThenRefresh();
   const choices = useRehearsalChoices();
   const [users, setUsers] = useState<string[]>([]);
   const [clients, setClients] = useState<string[]>([]);
@@ -107,7 +107,7 @@ function BeginDialog({ onClose }: { onClose: () => void }) {
     <FormDialog
       title={t('failover:rehearsal.title')}
       confirm={t('failover:rehearsal.begin')}
-      onSubmit={() => api.post(apiPaths.rehearsal, anyAnswer, { users, clients }).finally(refresh)}
+      onSubmit={() => thenRefresh(api.post(apiPaths.rehearsal, anyAnswer, { users, clients }))}
       onClose={onClose}
     >
       {(faultOf) => (

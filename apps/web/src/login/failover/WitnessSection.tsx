@@ -11,7 +11,7 @@ import { formatInstant } from '../../shared/format.ts';
 import { apiPaths } from '../../shared/paths.ts';
 import { EndpointFields } from './EndpointFields.tsx';
 import { formatSeconds } from './failover-model.ts';
-import { useRefreshFailover } from './failover-queries.ts';
+import { useThenRefresh } from './failover-queries.ts';
 import classes from './failover.module.css';
 
 const DEFAULT_WITNESS_PORT = 7443;
@@ -21,7 +21,7 @@ const TONES = { connected: 'ok', unreachable: 'bad', refused: 'bad' } as const;
 export function WitnessSection({ state }: { state: FailoverState }) {
   const { t } = useTranslation();
   const api = useApi();
-  const refresh = useRefreshFailover();
+  const thenRefresh = useThenRefresh();
   const [isAppointing, setAppointing] = useState(false);
   const { ask, dialog } = useConfirm();
   const { witness, settings } = state;
@@ -31,7 +31,7 @@ export function WitnessSection({ state }: { state: FailoverState }) {
       consequences: t(settings.automatic ? 'failover:witness.removeAutomatic' : 'failover:witness.removeNote'),
       confirm: t('failover:witness.remove'),
       dangerous: true,
-      act: () => api.delete(apiPaths.failoverWitness, anyAnswer).finally(refresh),
+      act: () => thenRefresh(api.delete(apiPaths.failoverWitness, anyAnswer)),
     });
   const actions = (
     <>
@@ -99,10 +99,10 @@ function WitnessFacts({ witness, isAutomatic }: { witness: WitnessState; isAutom
 function AppointDialog({ endpoint: known, onClose }: { endpoint: Endpoint | undefined; onClose: () => void }) {
   const { t } = useTranslation();
   const api = useApi();
-  const refresh = useRefreshFailover();
+  const thenRefresh = useThenRefresh();
   const [endpoint, setEndpoint] = useState<Endpoint>(known ?? { host: '', port: DEFAULT_WITNESS_PORT });
   const [code, setCode] = useState('');
-  const send = () => api.put(apiPaths.failoverWitness, anyAnswer, { endpoint, code: code.trim() }).finally(refresh);
+  const send = () => thenRefresh(api.put(apiPaths.failoverWitness, anyAnswer, { endpoint, code: code.trim() }));
   return (
     <FormDialog title={t('failover:witness.appoint')} confirm={t('failover:witness.appoint')} onSubmit={send} onClose={onClose}>
       {(faultOf) => (

@@ -47,6 +47,21 @@ export function useRefreshFailover(): () => Promise<void> {
   return useCallback(() => client.invalidateQueries({ queryKey: ['failover'] }), [client]);
 }
 
+/** Waits for a request, and reads the state again, whatever came of it. */
+export function useThenRefresh(): <T>(request: Promise<T>) => Promise<T> {
+  const refresh = useRefreshFailover();
+  return useCallback(
+    async <T>(request: Promise<T>) => {
+      try {
+        return await request;
+      } finally {
+        await refresh();
+      }
+    },
+    [refresh],
+  );
+}
+
 /** Reads role and peer in the header of the page again. */
 export function useRefreshHeader(): () => Promise<void> {
   const client = useQueryClient();
