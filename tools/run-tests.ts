@@ -1,5 +1,5 @@
 /**
- * Runs test files in two rounds: unit tests side by side, then those that start processes, three at a time: they wait more than they work. The last line
+ * Runs test files in two rounds: unit tests side by side, then those that start processes, two at a time: they wait more than they work. The last line
  * is 'N passed, N failed', with ', N skipped' when tests were skipped (their names say why).
  */
 import { globSync, mkdtempSync, rmSync } from 'node:fs';
@@ -12,7 +12,7 @@ import { spec } from 'node:test/reporters';
 const FILE_LIMIT_MS = process.env['BASCULE_FAULTS'] === 'all' ? 6 * 3_600_000 : 8 * 60_000;
 const SLOWEST_SHOWN = 12;
 const PROCESS_TESTS = /\.(proc|e2e)\.test\.ts$/;
-const PROCESS_TESTS_AT_ONCE = 3;
+const PROCESS_TESTS_AT_ONCE = 2;
 /** Folders with the longest files, which begin first, so that none of them is left alone at the end. */
 const LONG_FIRST = ['test/update/', 'test/failover/', 'test/fleet/', 'test/faults/', 'test/e2e/'];
 
