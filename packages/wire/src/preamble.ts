@@ -9,8 +9,13 @@ const PREAMBLE_WAIT_LIMIT_MS = 5000;
 /** Connects to the Unix socket at `path` and writes the preamble first. */
 export function connectWithPreamble(path: string, peer: Preamble): Socket {
   const socket = connect(path);
-  socket.write(`${PREAMBLE_MAGIC}${JSON.stringify({ address: peer.address, port: peer.port })}\n`);
+  socket.write(preambleOf(peer));
   return socket;
+}
+
+/** What is written first on a connection for `peer`, its newline included. */
+export function preambleOf({ address, port }: Preamble): string {
+  return `${PREAMBLE_MAGIC}${JSON.stringify({ address, port })}\n`;
 }
 
 /**

@@ -8,8 +8,8 @@ import { pipeline } from 'node:stream';
 import { AppError } from '@bascule/errors/app-error.ts';
 import type { Peer } from '@bascule/http/http-server.ts';
 import type { Log } from '@bascule/log/log.ts';
-import { PREAMBLE_MAGIC } from '@bascule/protocol/base-site.ts';
 import type { RehearsalTunnelQuery } from '@bascule/protocol/rehearsal.ts';
+import { preambleOf } from '@bascule/wire/preamble.ts';
 import { carriedAnswerHeaders, carriedRequestHeaders } from './rehearsal-door-headers.ts';
 import { answerTestAway } from './rehearsal-door-page.ts';
 import { Turns } from './rehearsal-door-turns.ts';
@@ -192,7 +192,7 @@ export class RehearsalCarrier {
     visit.carried.add(socket);
     socket.once('close', () => visit.carried.delete(socket));
     socket.on('error', () => socket.destroy());
-    socket.write(`${PREAMBLE_MAGIC}${JSON.stringify({ address, port })}\n`);
+    socket.write(preambleOf({ address, port }));
     return socket;
   }
 }

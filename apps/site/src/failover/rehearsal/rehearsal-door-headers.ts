@@ -1,24 +1,12 @@
 /** What of a request and its answer passes between a browser and the scratch copy: each header is written anew, and what belongs to one hop stays behind. */
+import { endToEndHeaders } from '@bascule/http/end-to-end-headers.ts';
 import { readCookie } from '@bascule/http/login-cookie.ts';
 import { REHEARSAL_COOKIE } from '@bascule/protocol/rehearsal.ts';
 import { SITE_COOKIE } from '../../identity/identity.ts';
 import type { Visit } from './rehearsal-guide-people.ts';
 
-/** RFC 9110, 7.6.1, and what frames a message: each side of the tunnel has its own. */
-const HOP_HEADERS = new Set([
-  'connection',
-  'keep-alive',
-  'proxy-connection',
-  'proxy-authenticate',
-  'proxy-authorization',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-  'http2-settings',
-  'content-length',
-  'expect',
-]);
+/** Of a request: what frames a message, and what is for a hop; each side of the tunnel has its own. The cookies are said anew. */
+const LEFT_BEHIND = new Set(['content-length', 'expect', 'proxy-authenticate', 'proxy-authorization', 'cookie']);
 /** Of an answer, besides what begins with `sec-websocket-`. Everything else stays behind: a browser keeps much of it under the name of the site for longer than the test lasts. */
 const ANSWERED = new Set([
   'accept-ranges',
@@ -50,7 +38,7 @@ export function rehearsalCookieOf(header: string | undefined): string | undefine
 /** The headers of a request for the scratch copy. Of its cookies only the login of `visit` goes there. */
 export function carriedRequestHeaders(rawHeaders: readonly string[], cookie: string | undefined, visit: Visit): string[] {
   const login = visit.loginCookie ?? readCookie(cookie, SITE_COOKIE) ?? '';
-  const kept = keep(rawHeaders, (name) => name !== 'cookie');
+  const kept = endToEndHeaders(rawHeaders, (name) => !LEFT_BEHIND.has(name));
   return login === '' ? kept : [...kept, 'Cookie', `${SITE_COOKIE}=${login}`];
 }
 
@@ -58,7 +46,8 @@ export function carriedRequestHeaders(rawHeaders: readonly string[], cookie: str
 export function carriedAnswerHeaders(rawHeaders: readonly string[], visit: Visit): string[] {
   for (let i = 0; i + 1 < rawHeaders.length; i += 2)
     if (rawHeaders[i]?.toLowerCase() === 'set-cookie') noteLogin(rawHeaders[i + 1] ?? '', visit);
-  return [...keep(rawHeaders, (name) => ANSWERED.has(name) || name.startsWith('sec-websocket-')), ...KEPT_NOWHERE];
+  const kept = endToEndHeaders(rawHeaders, (name) => ANSWERED.has(name) || name.startsWith('sec-websocket-'));
+  return [...kept, ...KEPT_NOWHERE];
 }
 
 function noteLogin(setCookie: string, visit: Visit): void {
@@ -67,18 +56,4 @@ function noteLogin(setCookie: string, visit: Visit): void {
   const value = pair.trim().slice(SITE_COOKIE.length + 1);
   const isCleared = attributes.some((attribute) => /^\s*max-age=0\s*$/i.test(attribute));
   visit.loginCookie = !isCleared && COOKIE_VALUE.test(value) ? value : '';
-}
-
-function keep(rawHeaders: readonly string[], isWanted: (name: string) => boolean): string[] {
-  const named = new Set<string>();
-  for (let i = 0; i + 1 < rawHeaders.length; i += 2)
-    if (rawHeaders[i]?.toLowerCase() === 'connection')
-      for (const name of (rawHeaders[i + 1] ?? '').split(',')) named.add(name.trim().toLowerCase());
-  named.delete('host');
-  const kept: string[] = [];
-  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
-    const name = (rawHeaders[i] ?? '').toLowerCase();
-    if (!HOP_HEADERS.has(name) && !named.has(name) && isWanted(name)) kept.push(rawHeaders[i] ?? '', rawHeaders[i + 1] ?? '');
-  }
-  return kept;
 }

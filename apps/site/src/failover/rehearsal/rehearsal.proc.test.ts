@@ -16,9 +16,9 @@ import {
   type RehearsalOrder,
   type RehearsalReport,
 } from '@bascule/protocol/rehearsal.ts';
-import { PREAMBLE_MAGIC } from '@bascule/protocol/base-site.ts';
 import { readAudit } from '@bascule/store/audit.ts';
 import { waitUntil } from '@bascule/testkit/wait-until.ts';
+import { preambleOf } from '@bascule/wire/preamble.ts';
 import { archives } from '../pair-store.ts';
 import { keepAndErase } from './rehearsal-keeping.ts';
 import { readRehearsal } from './rehearsal-records.ts';
@@ -111,7 +111,7 @@ function tellClient(rehearsal: string): void {
 async function asPerson(rehearsal: string, method: string, path: string, body?: unknown) {
   const url = `${REHEARSAL_TUNNEL_PATH}?rehearsal=${rehearsal}&to=main`;
   const socket = await one.pair.parts.dial.tunnel(url, REHEARSAL_TUNNEL_PROTOCOL);
-  socket.write(`${PREAMBLE_MAGIC}${JSON.stringify({ address: '192.0.2.9', port: 4711 })}\n`);
+  socket.write(preambleOf({ address: '192.0.2.9', port: 4711 }));
   const headers = { host: 'bascule.example:8443', origin: 'https://bascule.example:8443', 'content-type': 'application/json' };
   const sent = request({ createConnection: () => socket, method, path, headers });
   sent.end(body === undefined ? undefined : JSON.stringify(body));
@@ -166,7 +166,7 @@ test('a chosen client gets a recorded session in the scratch copy, a person thei
   assert.deepEqual([held?.item, held?.endedAtMs === null], [chosen.name, false]);
   const [listed] = archives(other.pair.parts.records.store);
   assert.deepEqual([listed?.id, listed?.reason], [archive, 'rehearsal']);
-  const [folder = ''] = readdirSync(other.config.paths.archive);
+  const folder = readdirSync(other.config.paths.archive).find((name) => name.endsWith('-rehearsal')) ?? '';
   const kept = join(other.config.paths.archive, folder);
   assert.deepEqual(readdirSync(kept).toSorted(), ['about.json', 'audit.jsonl', 'recordings']);
   assert.equal(await sha256OfFile(join(kept, 'recordings', `${held?.session}.bsr`)), held?.recordingSha256);
