@@ -21,6 +21,8 @@ const PACKAGES: Record<string, string[]> = {
   'package-format': ['core', 'errors', 'log', 'protocol'],
   // What all client programs share: enrolment, links, the home, how they upgrade themselves.
   client: ['core', 'errors', 'log', 'protocol', 'wire', 'package-format'],
+  // What a backup is: one file that stock age, zstd and tar open.
+  'backup-format': ['core', 'errors', 'log', 'protocol'],
   // Roles, leases and fencing of a failover pair: pure, for site and witness alike.
   pair: ['core', 'errors', 'protocol'],
 };
@@ -46,15 +48,24 @@ const DOMAINS: Record<string, string[]> = {
     'config',
     'audit',
     'identity',
+    'changes',
     'box',
     'network',
+    'security',
+    'syslog',
     'support',
     'certificates',
     'front',
     'site-host',
     'traffic',
+    'health',
+    'storage',
     'software',
+    'box-settings',
+    'restore',
+    'move',
     'plans',
+    'reset',
     'http',
   ],
   site: [
@@ -63,6 +74,8 @@ const DOMAINS: Record<string, string[]> = {
     'identity',
     'settings',
     'mail',
+    'vault',
+    'licence',
     'policy',
     'jump',
     'access-session',
@@ -73,6 +86,8 @@ const DOMAINS: Record<string, string[]> = {
     'trust',
     'failover',
     'reports',
+    'file-store',
+    'backup',
     'http',
     'standby',
     'life',
@@ -84,6 +99,11 @@ const ONLY_IN: { module: string; folders: RegExp; reason: string }[] = [
   { module: 'node:sqlite', folders: /^packages\/store\//, reason: 'packages/store is the one wrapper around SQLite' },
   { module: '@node-rs/argon2', folders: /^packages\/accounts\//, reason: 'passwords are hashed in packages/accounts alone' },
   { module: 'tuf-js', folders: /^packages\/package-format\//, reason: 'packages/package-format is the one verifier of packages' },
+  {
+    module: 'age-encryption',
+    folders: /^packages\/backup-format\//,
+    reason: 'packages/backup-format is the one writer and reader of age files',
+  },
   { module: 'nodemailer', folders: /^packages\/mail\//, reason: 'packages/mail is the one sender of mail' },
 ];
 

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Server } from 'node:net';
-import { basename, dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import type { Accounts } from '@bascule/accounts/accounts.ts';
 import { AppError } from '@bascule/errors/app-error.ts';
 import type { HttpServer } from '@bascule/http/http-server.ts';
@@ -13,38 +13,25 @@ import { applianceStarted, applianceStopped, webCertificateChanged, webKeyGiven 
 import type { BootLink } from './boot-link.ts';
 import type { BoxSources } from './box/box.ts';
 import { checkBoxStore, openBoxStore } from './box-store.ts';
-import { HandedCertificate, openWebCertificate, readWebCertificate, type WebCertificate } from './certificates/certificates.ts';
+import { readWebCertificate, type WebCertificate } from './certificates/certificates.ts';
 import { publicAddress, type BaseConfig } from './config/config.ts';
 import { Front } from './front/front.ts';
 import { openBoxInterface, openControlSocket, routesOfBox, type ControlHandlers } from './http/http.ts';
 import { openBoxAdministrators } from './identity/identity.ts';
 import { Addresses, Clock, HelperClient } from './network/network.ts';
-import { KnownEpoch, readKnownEpoch, SiteHost, type SiteSoftware } from './site-host/site-host.ts';
+import { KnownEpoch, SiteHost } from './site-host/site-host.ts';
 import { Plans } from './plans/plans.ts';
-import { Slots } from './software/slots.ts';
 import { Software } from './software/software.ts';
 import { openBoxMail, type Mailer } from './support/support.ts';
 import { Traffic } from './traffic/traffic.ts';
 import { warmUpBase } from './warm-up.ts';
+import { baseFolder, load, ownCertificate, ownUrl, type Prepared } from './prepared.ts';
 
 /** The descriptor of the listening socket that boot passes (docs/spec/boot.md, 2). */
 const LISTENING_DESCRIPTOR = 3;
 const CERTIFICATE_CHECK_INTERVAL_MS = 12 * 60 * 60 * 1000;
 /** A base that ends for another version ends within this, whatever hangs. */
 const RESTART_LIMIT_MS = 10_000;
-
-/** What a base has loaded before it takes over (docs/spec/boot.md, 6.3): nothing of it writes or listens. */
-export interface Prepared {
-  host: SiteHost;
-  /** The certificate that the web is served with; another one takes its place when it is renewed. */
-  web: { certificate: WebCertificate };
-  /** The one of the shared name, of a box that was made the backup of another. */
-  handed: HandedCertificate;
-  /** Whether that version of the site is past its watch period; the engine knows, once it is open. */
-  commits: { isCommitted(siteVersion: string): boolean };
-  /** The highest epoch of the site that this box has known. */
-  epochs: { known(): { history: string; epoch: number } | undefined };
-}
 
 /** base, put together. */
 export class Base {
@@ -385,67 +372,6 @@ export class Base {
     this.#firstPassword = undefined;
     return { appliance, login: this.#host.takeFirstPassword() };
   }
-}
-
-/** Made or renewed when that is due. */
-function ownCertificate({ paths, hosts }: BaseConfig): Promise<WebCertificate> {
-  return openWebCertificate(paths.boxTls, hosts);
-}
-
-function load(config: BaseConfig, log: Log, certificate: WebCertificate): Prepared {
-  const web = { certificate };
-  const handed = new HandedCertificate({ directory: config.paths.boxTls, own: () => web.certificate });
-  const commits = { isCommitted: (_version: string): boolean => true };
-  const epochs: Prepared['epochs'] = { known: () => readKnownEpoch(config.paths.boxDatabase, log) };
-  const host = new SiteHost({
-    paths: config.paths,
-    software: () => siteSoftware(config),
-    siteStart: (version) => ({
-      ...knownEpoch(epochs.known()),
-      basePackage: config.packageVersions.base,
-      applianceName: config.applianceName,
-      publicHost: config.publicHost,
-      publicPort: config.port,
-      hosts: config.hosts,
-      webKeyPin: handed.keyPinFor(config.publicHost),
-      updateMetadataDir: config.paths.clientSupplies.updateMetadata,
-      runtimeArchivesDir: config.paths.clientSupplies.runtimeArchives,
-      nextProgramsDir: config.paths.clientSupplies.next,
-      isCommitted: commits.isCommitted(version),
-    }),
-    log,
-  });
-  return { host, web, handed, commits, epochs };
-}
-
-function knownEpoch(known: { history: string; epoch: number } | undefined): { knownEpoch?: number; knownHistory?: string } {
-  return known === undefined ? {} : { knownEpoch: known.epoch, knownHistory: known.history };
-}
-
-/** The folder of software/base that this process runs from; undefined from a checkout. */
-function baseFolder(config: BaseConfig): string | undefined {
-  return new Slots(config.paths).holds('base', config.baseDir) ? basename(config.baseDir) : undefined;
-}
-
-/** The version of the site that the pointer names now; the checkout, when base runs from one. */
-function siteSoftware(config: BaseConfig): SiteSoftware {
-  const staged = baseFolder(config) === undefined ? undefined : new Slots(config.paths).siteSoftware();
-  if (staged !== undefined) return staged;
-  const program = (file: string): string => join(config.siteDir, 'apps', 'site', 'src', file);
-  return {
-    folder: '',
-    version: config.siteVersion,
-    directory: config.siteDir,
-    node: process.execPath,
-    runtimeDir: config.runtimeDir,
-    programs: { main: program('main.ts'), relay: program('relay-main.ts') },
-  };
-}
-
-/** The front door as this machine reaches it. */
-function ownUrl({ listen, port }: BaseConfig): string {
-  const address = listen === '0.0.0.0' ? '127.0.0.1' : listen === '::' ? '::1' : listen;
-  return `https://${address.includes(':') ? `[${address}]` : address}:${port}`;
 }
 
 /** Whoever reached the control socket: base's own user or root, on this machine. */
