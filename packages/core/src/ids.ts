@@ -20,6 +20,11 @@ export const ID_PREFIX = {
   apiToken: 'apt',
   upgradePlan: 'pln',
   ipAddress: 'ipa',
+  syslogDestination: 'sys',
+  storedFile: 'stf',
+  backup: 'bku',
+  backupDestination: 'bkd',
+  staticRoute: 'rte',
 } as const;
 export type IdKind = keyof typeof ID_PREFIX;
 

@@ -5,7 +5,11 @@
 import { z } from 'zod';
 import { ALARM_CODES, pairRole } from './api/failover.ts';
 import { boxAnswer, boxQuestion } from './api/plans.ts';
+import { retention, retentionState } from './api/storage.ts';
 import { losses, plannedChange } from './losses.ts';
+
+/** Events of the site's audit that one `audit-batch` holds. */
+export const AUDIT_BATCH_MAX = 200;
 
 /** What base gives a site's program at its start, in the environment variable `BASCULE_SITE`, as JSON. */
 export const siteStart = z.object({
@@ -123,6 +127,21 @@ export const toSite = z.discriminatedUnion('kind', [
     certificatePem: z.string().max(100_000).optional(),
     keyPem: z.string().max(20_000).optional(),
     error: z.string().max(500).optional(),
+  }),
+  /** To main: what was audited after `after`, for syslog; null: from now on. Answered by `audit-batch`; what is asked for next acknowledges it. */
+  z.object({
+    kind: z.literal('audit-after'),
+    nonce: z.number().int(),
+    after: z.object({ epoch: z.number().int(), sequence: z.number().int() }).nullable(),
+    /** The newest signed head that base has. */
+    headAfterMs: z.number(),
+    limit: z.number().int().min(1).max(AUDIT_BATCH_MAX),
+  }),
+  /** To main: how long it keeps recordings and reports; `change` changes it first, on behalf of the box administrator `by`. */
+  z.object({
+    kind: z.literal('retention'),
+    nonce: z.number().int(),
+    change: z.object({ settings: retention, by: z.object({ id: z.string(), name: z.string(), address: z.string() }) }).optional(),
   }),
   /** To main: what this base answers to a `peer-asks`. */
   z.object({ kind: z.literal('box-answered'), nonce: z.number().int(), answer: boxAnswer }),
@@ -254,6 +273,38 @@ export const fromSite = z.discriminatedUnion('kind', [
   }),
   /** From main: the base of the peer asks this one. */
   z.object({ kind: z.literal('peer-asks'), nonce: z.number().int(), peer: z.string(), question: boxQuestion }),
+  z.object({
+    kind: z.literal('audit-batch'),
+    nonce: z.number().int(),
+    /** Where the chain is: what to ask for next when there were no events. */
+    position: z.object({ epoch: z.number().int(), sequence: z.number().int() }),
+    events: z
+      .array(
+        z.object({
+          id: z.string(),
+          appliance: z.string(),
+          epoch: z.number().int(),
+          sequence: z.number().int(),
+          atMs: z.number(),
+          code: z.string(),
+          actorKind: z.string(),
+          actorName: z.string(),
+          address: z.string(),
+          summary: z.string(),
+          hash: z.string(),
+        }),
+      )
+      .max(AUDIT_BATCH_MAX),
+    /** Signed by the site identity (audit-export 1.3): the statement, and the signature in base64. */
+    head: z.object({ atMs: z.number(), statement: z.string(), signature: z.string() }).nullable(),
+    error: z.string().optional(),
+  }),
+  z.object({
+    kind: z.literal('retention'),
+    nonce: z.number().int(),
+    state: retentionState.optional(),
+    error: z.string().optional(),
+  }),
   /** The program cannot work and says why in one sentence; it exits next. */
   z.object({ kind: z.literal('failed'), message: z.string() }),
 ]);
