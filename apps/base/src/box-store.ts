@@ -1,6 +1,7 @@
 import { accountMigrations } from '@bascule/accounts/accounts.ts';
 import type { Log } from '@bascule/log/log.ts';
 import { Store } from '@bascule/store/store.ts';
+import { changeMigrations } from './changes/changes.ts';
 import { networkMigrations } from './network/network.ts';
 import { planMigrations } from './plans/plans.ts';
 import { siteHostMigrations } from './site-host/site-host.ts';
@@ -10,6 +11,7 @@ import { mailMigrations } from './support/support.ts';
 /** Of every domain with tables in box.db. */
 const boxMigrations = [
   ...accountMigrations,
+  ...changeMigrations,
   ...networkMigrations,
   ...siteHostMigrations,
   ...softwareMigrations,

@@ -20,6 +20,7 @@ export const ID_PREFIX = {
   apiToken: 'apt',
   upgradePlan: 'pln',
   ipAddress: 'ipa',
+  certificate: 'crt',
   syslogDestination: 'sys',
   storedFile: 'stf',
   backup: 'bku',

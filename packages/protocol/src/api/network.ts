@@ -1,5 +1,6 @@
 /** Box interface, below `/appliance/api/network`: IP configuration and how traffic comes to whoever is primary (B10-B13, B139-B141). */
 import { z } from 'zod';
+import { acceptCut } from './changes.ts';
 import { id, instantMs, line, optionalLine } from '../text.ts';
 
 /** Without a zone; IPv4 or IPv6 in its usual text. */
@@ -135,3 +136,90 @@ export type TrafficChange = z.infer<typeof trafficChange>;
 export type DnsUpdate = z.infer<typeof dnsUpdate>;
 export type NetworkDevice = z.infer<typeof networkDevice>;
 export type AccessType = (typeof ACCESS_TYPES)[number];
+
+/** Lines of Networking > Static routes. */
+export const STATIC_ROUTES_MAX = 64;
+/** `192.0.2.0/24`, `2001:db8::/32`; `default` for everything of the gateway's family. */
+export const routeDestination = line(49);
+const routeFields = {
+  enabled: z.boolean(),
+  destination: routeDestination,
+  gateway: ipAddressText,
+  /** Null: the port by which the gateway can be reached. */
+  device: deviceName.nullable(),
+  /** The lower one wins, where two lead to the same destination. */
+  metric: z.number().int().min(1).max(9999),
+};
+export const STATIC_ROUTE_METRIC = 100;
+export const staticRoute = z.object({
+  id: id('staticRoute'),
+  ...routeFields,
+  /** What the kernel has now. */
+  state: z.enum(['active', 'inactive', 'refused']),
+  error: z.string().nullable(),
+});
+export type StaticRoute = z.infer<typeof staticRoute>;
+export const staticRouteChange = z.strictObject({ ...routeFields, acceptCut });
+export type StaticRouteChange = z.infer<typeof staticRouteChange>;
+
+/** A route that the kernel has; `ours`: of the list above. */
+export const kernelRoute = z.object({
+  destination: z.string(),
+  gateway: z.string().nullable(),
+  device: z.string(),
+  metric: z.number().int(),
+  protocol: z.string(),
+  ours: z.boolean(),
+});
+export type KernelRoute = z.infer<typeof kernelRoute>;
+
+/** Why the machine cannot be changed: nobody runs as root here, the operating system's package is too old, the helper is silent, or the kernel does not let it (a container without CAP_NET_ADMIN). */
+export const CANNOT_CHANGE = ['not-root', 'old-helper', 'helper-silent', 'not-permitted'] as const;
+export type CannotChange = (typeof CANNOT_CHANGE)[number];
+
+/** GET network/routes; POST network/routes, PUT network/routes/:id, POST network/routes/:id/remove give it too. */
+export const routesState = z.object({
+  routes: z.array(staticRoute).max(STATIC_ROUTES_MAX),
+  /** All of the main table, at most so many. */
+  kernel: z.array(kernelRoute).max(256),
+  canApply: z.boolean(),
+  cannotApply: z.enum(CANNOT_CHANGE).nullable(),
+});
+export type RoutesState = z.infer<typeof routesState>;
+
+/** One label or several, of letters, digits and dashes (RFC 1123). */
+export const hostNameText = z
+  .string()
+  .trim()
+  .toLowerCase()
+  .min(1)
+  .max(64)
+  .regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/);
+export const RESOLVER_SERVERS_MAX = 3;
+export const RESOLVER_SEARCH_MAX = 6;
+export const resolverSettings = z.object({
+  servers: z.array(ipAddressText).max(RESOLVER_SERVERS_MAX),
+  search: z.array(z.string().trim().toLowerCase().min(1).max(253)).max(RESOLVER_SEARCH_MAX),
+});
+export type ResolverSettings = z.infer<typeof resolverSettings>;
+
+/** GET network/host; PUT network/host/name and network/host/resolver give it too. */
+export const hostState = z.object({
+  /** What the machine is called now. */
+  hostName: z.string(),
+  /** What it is to be called; null: nothing was set here. */
+  wantedHostName: z.string().nullable(),
+  cannotName: z.enum([...CANNOT_CHANGE, 'read-only']).nullable(),
+  /** What /etc/resolv.conf says now. */
+  resolver: resolverSettings,
+  /** What it is to say; null: it is left as it is. */
+  wantedResolver: resolverSettings.nullable(),
+  cannotResolve: z.enum([...CANNOT_CHANGE, 'read-only', 'managed']).nullable(),
+  /** Who writes /etc/resolv.conf when not we: `systemd-resolved`, `NetworkManager`, `resolvconf`, or where the link leads. */
+  resolverManager: z.string().nullable(),
+  /** The last try that failed, in English. */
+  error: z.string().nullable(),
+});
+export type HostState = z.infer<typeof hostState>;
+export const hostNameChange = z.strictObject({ hostName: hostNameText.nullable(), acceptCut });
+export const resolverChange = z.strictObject({ resolver: resolverSettings.nullable(), acceptCut });
