@@ -12,6 +12,7 @@ import { SYSTEM, type Store } from '@bascule/store/store.ts';
 import { applianceStarted, applianceStopped, webCertificateChanged, webKeyGiven } from './audit/audit.ts';
 import type { BootLink } from './boot-link.ts';
 import type { BoxSources } from './box/box.ts';
+import { Changes } from './changes/changes.ts';
 import { checkBoxStore, openBoxStore } from './box-store.ts';
 import { readWebCertificate, type WebCertificate } from './certificates/certificates.ts';
 import { publicAddress, type BaseConfig } from './config/config.ts';
@@ -42,6 +43,7 @@ export class Base {
   readonly #accounts: Accounts;
   readonly #host: SiteHost;
   readonly #front: Front;
+  readonly #changes: Changes;
   readonly #clock: Clock;
   readonly #mailer: Mailer;
   readonly #addresses: Addresses;
@@ -92,6 +94,7 @@ export class Base {
     this.#store = store;
     this.#prepared = prepared;
     this.#accounts = openBoxAdministrators(store, config.paths.box, config.applianceName, log);
+    this.#changes = new Changes({ store, log });
     this.#clock = new Clock({ store, log });
     this.#mailer = openBoxMail(store, config.paths.box, log, config.applianceName);
     this.#host = prepared.host;
@@ -105,11 +108,12 @@ export class Base {
       log,
     });
     const helper = new HelperClient(config.paths.helperSocket);
-    this.#addresses = new Addresses({ store, helper, log });
+    this.#addresses = new Addresses({ store, helper, changes: this.#changes, log });
     this.#traffic = this.#makeTraffic(helper);
     const epochs = new KnownEpoch(store, log);
     prepared.epochs.known = () => epochs.get();
     this.#host.on('pairState', (state) => epochs.note(state));
+    this.#changes.onTakenEffect(() => this.#front.renewConnections());
     this.#serveHanded();
     this.#host.on('programChanged', (name) => this.#front.programChanged(name));
     this.#host.on('routeChanged', () => this.#front.setPrograms(this.#host.main, this.#host.relay));
@@ -136,12 +140,14 @@ export class Base {
       instance: this.#traffic.instance,
     });
     const traffic = this.#traffic;
+    this.#changes.start();
     traffic.start();
     void this.#addresses.start();
     this.#web = await openBoxInterface({
       config,
       accounts: this.#accounts,
       routes: routesOfBox({
+        changes: [this.#changes, (request) => this.#front.arrivalOf(request)],
         sources: this.#boxSources(),
         state,
         clock: this.#clock,
@@ -193,6 +199,7 @@ export class Base {
     });
     this.#software = software;
     this.#prepared.commits.isCommitted = (version) => software.isCommitted(version);
+    this.#prepared.licences.installed = () => software.licences();
     return software;
   }
 
@@ -257,6 +264,7 @@ export class Base {
     await this.#host.stop(options);
     // Until here: what arrives at a shared address is still answered.
     await this.#traffic.close(options.comeBackAtOnce);
+    this.#changes.close();
     this.#addresses.close();
     this.#front.close();
     this.#store.transact(SYSTEM, applianceStopped({ version: this.#config.version }), () => undefined);

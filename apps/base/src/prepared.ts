@@ -1,6 +1,7 @@
 /** What a base loads without writing or listening: a candidate does so beside the base that runs. */
 import { basename, join } from 'node:path';
 import type { Log } from '@bascule/log/log.ts';
+import type { ToldLicence } from '@bascule/protocol/api/licence.ts';
 import { HandedCertificate, openWebCertificate, type WebCertificate } from './certificates/certificates.ts';
 import { type BaseConfig } from './config/config.ts';
 import { readKnownEpoch, SiteHost, type SiteSoftware } from './site-host/site-host.ts';
@@ -15,6 +16,8 @@ export interface Prepared {
   handed: HandedCertificate;
   /** Whether that version of the site is past its watch period; the engine knows, once it is open. */
   commits: { isCommitted(siteVersion: string): boolean };
+  /** Installed licence packages; none until the engine is open, which tells them then. */
+  licences: { installed(): ToldLicence[] };
   /** The highest epoch of the site that this box has known. */
   epochs: { known(): { history: string; epoch: number } | undefined };
 }
@@ -29,6 +32,7 @@ export function load(config: BaseConfig, log: Log, certificate: WebCertificate):
   const web = { certificate };
   const handed = new HandedCertificate({ directory: config.paths.boxTls, own: () => web.certificate });
   const commits = { isCommitted: (_version: string): boolean => true };
+  const licences: Prepared['licences'] = { installed: () => [] };
   const epochs: Prepared['epochs'] = { known: () => readKnownEpoch(config.paths.boxDatabase, log) };
   const host = new SiteHost({
     paths: config.paths,
@@ -45,10 +49,11 @@ export function load(config: BaseConfig, log: Log, certificate: WebCertificate):
       runtimeArchivesDir: config.paths.clientSupplies.runtimeArchives,
       nextProgramsDir: config.paths.clientSupplies.next,
       isCommitted: commits.isCommitted(version),
+      licences: licences.installed(),
     }),
     log,
   });
-  return { host, web, handed, commits, epochs };
+  return { host, web, handed, commits, licences, epochs };
 }
 
 function knownEpoch(known: { history: string; epoch: number } | undefined): { knownEpoch?: number; knownHistory?: string } {

@@ -2,6 +2,7 @@ import { mkdirSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import type { Peer } from '@bascule/http/http-server.ts';
 import type { Log } from '@bascule/log/log.ts';
+import type { ToldLicence } from '@bascule/protocol/api/licence.ts';
 import { SYSTEM, type Store } from '@bascule/store/store.ts';
 import { signHeadsHourly } from './audit/audit.ts';
 import { type SiteConfig } from './config/config.ts';
@@ -65,11 +66,12 @@ export class Site {
 
   /** Begins to keep access sessions, to send mail and to upgrade clients: before the first connection. */
   start(): void {
-    const { sessions, mail, fleet } = this.parts;
+    const { sessions, mail, fleet, licences } = this.parts;
     sessions.start();
     if (this.#isRehearsal) return;
     mail.start();
     fleet.start();
+    licences.start(this.#config.licences ?? []);
   }
 
   /** Takes a connection that base made for `peer`. */
@@ -102,6 +104,12 @@ export class Site {
     this.parts.trust.committed();
   }
 
+  /** Base has these licences installed now. */
+  licencesInstalled(told: ToldLicence[]): void {
+    this.#config.licences = told;
+    this.parts.licences.tell(told);
+  }
+
   /** Base renewed what it keeps for client programs. */
   updateMetadataRenewed(): void {
     void this.parts.programs.renewed();
@@ -125,7 +133,7 @@ export class Site {
 
   /** Ends in order: links are told (`comeBackAtOnce`: to be there again in a moment), requests under way answered, and the store is closed last. */
   async close({ comeBackAtOnce = false } = {}): Promise<void> {
-    const { http, sessions, jump, events, accounts, mail, fleet, store, trust } = this.parts;
+    const { http, sessions, jump, events, accounts, mail, fleet, store, trust, licences } = this.parts;
     this.#stopSigning();
     this.#disconnect();
     events.close();
@@ -136,7 +144,7 @@ export class Site {
     ]);
     for (const outcome of ended) if (outcome.status === 'rejected') this.#notClosed(outcome.reason);
     // What a part could not write any more (the other side has the site) must not keep the others open.
-    for (const part of [trust, sessions, fleet, accounts])
+    for (const part of [licences, trust, sessions, fleet, accounts])
       try {
         part.close();
       } catch (error) {

@@ -90,6 +90,9 @@ function hear(config: SiteConfig, message: ToSite, socket: Socket | undefined): 
     case 'committed':
       config.isCommitted = true;
       return program?.site?.committed();
+    case 'licences':
+      config.licences = message.licences;
+      return program?.site?.licencesInstalled(message.licences);
     case 'update-metadata':
       return program?.site?.updateMetadataRenewed();
     case 'health':

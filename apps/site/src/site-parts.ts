@@ -22,6 +22,7 @@ import { jumpRoutes } from './jump/jump-routes.ts';
 import { Jump, SiteIdentity } from './jump/jump.ts';
 import type { FleetQuestions } from './life/fleet-questions.ts';
 import { TestSession } from './life/test-session.ts';
+import { Licences, licenceRoutes } from './licence/licence.ts';
 import { openSiteMail, siteMailRoutes, type Mailer } from './mail/mail.ts';
 import { Policy } from './policy/policy.ts';
 import { reportRoutes, Reports } from './reports/reports.ts';
@@ -60,6 +61,7 @@ export interface Parts {
   trust: Trust;
   programs: ClientPrograms;
   fleet: Fleet;
+  licences: Licences;
   /** Who answers what base asks about clients. */
   fleetQuestions: FleetQuestions;
 }
@@ -102,11 +104,29 @@ export async function openParts(store: Store, { config, log, failover, rehearsal
     // The system's own test of a new version is not held back by the upgrades that follow it, nor is anybody where no client is upgraded.
     holdBack: (context, userId, itemId) =>
       test.isBy(userId) || rehearsal !== undefined ? undefined : fleet.holdBack(context, itemId),
+    // Neither the system's own test nor a test of the standby needs a licence.
+    checkLicence: (context, user, item) => {
+      if (test.isBy(user.id) || rehearsal !== undefined) return;
+      licences.checkSession(context, { id: user.id, isAdministrator: user.role === 'administrator' }, item);
+    },
     changed: () => events.publish('active-sessions'),
     ...(failover !== undefined && { pair: failover.relay }),
     log,
     now,
   });
+  const licences = new Licences({
+    store,
+    endpoints: () => jump.licensable(),
+    endpoint: (id) => jump.licensableOne(id),
+    approvedCount: () => jump.approvedJumpClients(),
+    changedItems: (since) => jump.changedItems(since),
+    sessions: () => sessions.active(),
+    mail: (what, advice) =>
+      mail.tell({ kind: 'needs-attention', what, advice, page: `${siteUrl(config)}/login/management/licences` }),
+    log,
+    now,
+  });
+  jump.onItemsChanged(() => licences.itemsChanged());
   const test: TestSession = new TestSession({
     sessions,
     policy,
@@ -179,6 +199,7 @@ export async function openParts(store: Store, { config, log, failover, rehearsal
     ...auditRoutes(store, identity),
     ...jumpRoutes({ jump, policy }),
     ...trustRoutes(trust),
+    ...licenceRoutes(licences),
     ...installerRoutes({ installers, jump, publicStreams }),
     ...consoleLoginRoutes(new ConsoleLogins({ store, accounts, now })),
     ...consoleRoutes({
@@ -231,6 +252,7 @@ export async function openParts(store: Store, { config, log, failover, rehearsal
     programs,
     fleet,
     trust,
+    licences,
     fleetQuestions,
   };
 }

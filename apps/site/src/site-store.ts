@@ -6,6 +6,7 @@ import { fleetMigrations } from './fleet/fleet-migrations.ts';
 import { accountMigrations } from './identity/identity.ts';
 import { installersMigrations } from './installers/installers.ts';
 import { jumpMigrations } from './jump/jump.ts';
+import { licenceMigrations } from './licence/licence.ts';
 import { mailMigrations } from './mail/mail.ts';
 import { settingsMigrations } from './settings/settings.ts';
 import { trustMigrations } from './trust/trust.ts';
@@ -20,6 +21,7 @@ const migrations: Migration[] = [
   ...installersMigrations,
   ...fleetMigrations,
   ...trustMigrations,
+  ...licenceMigrations,
 ];
 
 /** Numbers of all migrations that this software knows, the store's own included. */

@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { ALARM_CODES, pairRole } from './api/failover.ts';
+import { LICENCES_MAX, toldLicence } from './api/licence.ts';
 import { boxAnswer, boxQuestion } from './api/plans.ts';
 import { retention, retentionState } from './api/storage.ts';
 import { losses, plannedChange } from './losses.ts';
@@ -47,6 +48,8 @@ export const siteStart = z.object({
   knownEpoch: z.number().int().nonnegative().optional(),
   /** Of which history that epoch was. */
   knownHistory: z.string().max(64).optional(),
+  /** Licences that are installed on this box; the site keeps what it was told of. */
+  licences: z.array(toldLicence).max(LICENCES_MAX).optional(),
   /** The installed package of base, which starts this program. Absent: a base before 0.3.0. */
   basePackage: z.string().max(200).optional(),
 });
@@ -105,6 +108,8 @@ export const toSite = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('committed') }),
   /** To main: the copy of the update metadata (`updateMetadataDir`) was renewed. */
   z.object({ kind: z.literal('update-metadata') }),
+  /** To main: a licence was installed; all that are. */
+  z.object({ kind: z.literal('licences'), licences: z.array(toldLicence).max(LICENCES_MAX) }),
   /** To main: how far the client programs are with this version, for the planner (B82-B89). */
   z.object({ kind: z.literal('fleet'), nonce: z.number().int() }),
   /** To main: which clients would have trouble with a change that is about to be made (I6). */

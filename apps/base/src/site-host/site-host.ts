@@ -5,6 +5,7 @@ import type { homePaths } from '@bascule/core/home.ts';
 import { AppError } from '@bascule/errors/app-error.ts';
 import type { Log } from '@bascule/log/log.ts';
 import type { ProcessState } from '@bascule/protocol/appliance-control.ts';
+import type { ToldLicence } from '@bascule/protocol/api/licence.ts';
 import type { BoxAnswer, BoxQuestion } from '@bascule/protocol/api/plans.ts';
 import type { FromSite, PairOrder, ToSite } from '@bascule/protocol/base-site.ts';
 import type { Losses, PlannedChange } from '@bascule/protocol/losses.ts';
@@ -334,6 +335,11 @@ export class SiteHost extends EventEmitter<SiteHostEvents> {
   /** Tells main of the version in force. One that is not running is told by its start. */
   tellMain(kind: 'committed' | 'update-metadata'): void {
     this.main.send({ kind });
+  }
+
+  /** Tells main which licences are installed now. */
+  tellLicences(licences: ToldLicence[]): void {
+    this.main.send({ kind: 'licences', licences });
   }
 
   /** Tells both programs that the web is served with another key now. */

@@ -1,3 +1,4 @@
+import type { ToldLicence } from '@bascule/protocol/api/licence.ts';
 import type { ProcessState } from '@bascule/protocol/appliance-control.ts';
 import type { FromSite } from '@bascule/protocol/base-site.ts';
 import type { Losses, PlannedChange } from '@bascule/protocol/losses.ts';
@@ -42,5 +43,7 @@ export interface InstallerHost {
   /** Which clients would have trouble with `change` (I6). Throws as `fleet`. */
   whoWouldILose(change: PlannedChange): Promise<Losses>;
   /** Tells main, when it runs: the watch period of its version is over, or what base keeps for clients was renewed. */
+  /** Main hears which licences are installed now. */
+  tellLicences(licences: ToldLicence[]): void;
   tellMain(kind: 'committed' | 'update-metadata'): void;
 }

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { EventEmitter } from 'node:events';
 import type { homePaths } from '@bascule/core/home.ts';
 import { AppError } from '@bascule/errors/app-error.ts';
@@ -7,6 +8,7 @@ import type { MailEvent } from '@bascule/mail/mail-texts.ts';
 import type { ClockState, Offer, PathStep, PreflightLine, UpdatesState } from '@bascule/protocol/api/updates.ts';
 import { compareVersions } from '@bascule/package-format/version.ts';
 import type { ProcessState } from '@bascule/protocol/appliance-control.ts';
+import type { ToldLicence } from '@bascule/protocol/api/licence.ts';
 import { SYSTEM, type Context, type Migration, type Store } from '@bascule/store/store.ts';
 import type { BootDoor, InstallationEngine, InstallationMail } from './engine-contract.ts';
 import { Engine } from './engine.ts';
@@ -23,6 +25,9 @@ import { chooseUnattended, UNATTENDED_LOOK_MS } from './unattended.ts';
 import { updatesMigrations } from './updates-migrations.ts';
 import type { SoftwareHere } from './updates-offers.ts';
 import { Updates } from './updates.ts';
+
+export { readFaultPoint, type FaultPoint } from './fault-points.ts';
+export { UPLOAD_CHUNK_MAX_BYTES, Uploads } from './uploads.ts';
 
 /** Versions 50 to 59 of box.db. */
 export const softwareMigrations: Migration[] = [...engineMigrations, ...updatesMigrations];
@@ -63,11 +68,13 @@ export class Software extends EventEmitter<{ change: [] }> {
   readonly #slots: Slots;
   readonly #supplies: ClientSupplies;
   readonly #fleet: FleetConditions;
+  #toldLicences: ToldLicence[] = [];
   #wasCommitted = true;
   #isStopped = false;
   #timer: NodeJS.Timeout | undefined;
   /** An upgrade plan is under way: it alone says what is installed when. */
   #isHeld: () => boolean = () => false;
+  #mayInstall: () => void = () => undefined;
   /** Packages whose waiting licence agreement was told by mail. */
   readonly #toldEulas = new Set<string>();
 
@@ -99,6 +106,7 @@ export class Software extends EventEmitter<{ change: [] }> {
       preflight: (target) => preflightOf(target),
       mail: (mail) => options.mailer.tell(mailEvent(mail, updatesPage(options))),
       restartBase: () => options.restartBase(),
+      mayBegin: () => software?.#mayInstall(),
       log: options.log,
     });
     const preflightOf = (target: string): Promise<PreflightLine[]> => {
@@ -128,6 +136,7 @@ export class Software extends EventEmitter<{ change: [] }> {
     updates.on('change', () => {
       this.#supplies.renewSoon();
       this.#noteCommit();
+      this.#tellLicences();
       this.emit('change');
     });
     updates.on('checked', () => this.#askAndInstall());
@@ -137,6 +146,7 @@ export class Software extends EventEmitter<{ change: [] }> {
   resume(): void {
     this.engine.resume();
     this.#wasCommitted = this.isCommitted(this.#site().version);
+    this.#toldLicences = this.licences();
   }
 
   /** After the site was started: goes on with an installation, looks for updates by itself, and installs unattended what it may. */
@@ -179,9 +189,19 @@ export class Software extends EventEmitter<{ change: [] }> {
     return !(isChange && running.kind === 'site' && running.toVersion === siteVersion);
   }
 
+  /** Nothing is installed while `mayInstall` throws: a restore is under way. */
+  heed(mayInstall: () => void): void {
+    this.#mayInstall = mayInstall;
+  }
+
   /** Nothing is installed unattended while `isHeld` says so. */
   holdUnattended(isHeld: () => boolean): void {
     this.#isHeld = isHeld;
+  }
+
+  /** Installed licence packages, for the site. */
+  licences(): ToldLicence[] {
+    return this.engine.installed().flatMap(({ licence, version }) => (licence === null ? [] : [{ version, terms: licence }]));
   }
 
   /** What comes next on the upgrade path, for upgrade plans. */
@@ -269,6 +289,14 @@ export class Software extends EventEmitter<{ change: [] }> {
     const offer = this.updates.offers().find(({ manifest, state }) => manifest.kind === name && state === 'installable');
     if (offer !== undefined) return offer.target;
     throw new AppError('conflict', 'UPDATES_NOTHING_INSTALLABLE', `There is no ${name} package that can be installed now.`);
+  }
+
+  /** The site hears of a licence as soon as it is installed; what was installed before, it is told at its start. */
+  #tellLicences(): void {
+    const licences = this.licences();
+    if (isDeepStrictEqual(licences, this.#toldLicences)) return;
+    this.#toldLicences = licences;
+    this.#options.host.tellLicences(licences);
   }
 
   /** Installs what may be installed with nobody there (unattended.ts); on a timer, and after each look for updates. */

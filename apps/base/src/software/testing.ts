@@ -124,6 +124,9 @@ export class ScriptedHost implements InstallerHost {
   async whoWouldILose() {
     return { connected: 0, seenLately: 0, lost: 0, trouble: 0, list: [] };
   }
+  tellLicences(licences: { version: string }[]): void {
+    this.calls.push(`licences ${licences.map(({ version }) => version).join(' ')}`);
+  }
   tellMain(kind: string): void {
     this.calls.push(`tell ${kind}`);
   }

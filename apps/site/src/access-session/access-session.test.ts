@@ -114,6 +114,25 @@ describe('the life of an access session', () => {
     ]);
   });
 
+  it('opens nothing that a licence forbids, and asks for the user and the item (B208, B209)', async () => {
+    const asked: string[] = [];
+    let isRefused = true;
+    const checkLicence = (_context: unknown, user: { id: string; role: string }, item: { id: string }) => {
+      asked.push(`${user.id} ${user.role} ${item.id}`);
+      if (isRefused) throw new AppError('limited', 'LICENCE_ENDPOINTS', 'no licence');
+    };
+    await using bench = await started({ checkLicence });
+    await assert.rejects(bench.open(), withCode('LICENCE_ENDPOINTS'));
+    assert.equal(bench.sessions.count, 0);
+    assert.deepEqual(asked, [`${bench.user.id} ${bench.user.role} ${bench.item.id}`]);
+    isRefused = false;
+    await bench.open();
+    assert.equal(bench.sessions.count, 1);
+    isRefused = true;
+    bench.sessions.rightsChanged();
+    assert.equal(bench.sessions.count, 1, 'a licence ends no session');
+  });
+
   it('refuses what is offline, not approved, or beyond a limit', async () => {
     await using bench = await started({ limits: { user: 2, item: 3, site: 4 } });
     await assert.rejects(bench.open(bench.user, { ...bench.item, online: false }), withCode('ACCESS_SESSION_ITEM_OFFLINE'));

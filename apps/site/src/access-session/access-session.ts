@@ -42,6 +42,8 @@ export interface AccessSessionsOptions extends SessionKeeperOptions {
   mayJump(userId: string, itemId: string): boolean;
   /** Whether the item's client has to be upgraded before the user may jump to it (B109, B110), and its place in the queue; null when it does not wait just now. */
   holdBack?(context: Context, userId: string, itemId: string): { place: number | null } | undefined;
+  /** Throws when a licence does not let the user open a session on the item (B208, B209). */
+  checkLicence?(context: Context, user: { id: string; role: string }, item: { id: string; name: string }): void;
   limits?: typeof SESSION_LIMITS;
 }
 
@@ -121,6 +123,7 @@ export class AccessSessions {
     if (held !== undefined) throw errors.upgradePending(target.name, held.place);
     if (!this.relayReady) throw errors.relayAway();
     this.#checkLimits(user.id, target.id);
+    this.#options.checkLicence?.(context, user, target);
     const row = this.#newRow(user, target, size, context.address);
     const event = sessionStarted({
       ...nameSession(row),

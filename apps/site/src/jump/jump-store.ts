@@ -153,6 +153,30 @@ export function countClients(reader: Reader): { total: number; waiting: number }
   )!;
 }
 
+/** An endpoint that a licence may be given to (B208), or that has one. */
+export interface LicensableRow {
+  id: string;
+  name: string;
+  hostName: string;
+  state: ClientState;
+}
+
+const LICENSABLE = `SELECT id, name, host_name AS hostName, state FROM jump_clients WHERE program = 'jump-client' AND state <> 'revoked'`;
+
+/** Jump Clients that are not revoked, oldest first. */
+export function licensableClients(reader: Reader): LicensableRow[] {
+  return reader.all<LicensableRow>(`${LICENSABLE} ORDER BY id`);
+}
+
+export function licensableClient(reader: Reader, id: string): LicensableRow | undefined {
+  return reader.get<LicensableRow>(`${LICENSABLE} AND id = ?`, id);
+}
+
+export function countApprovedJumpClients(reader: Reader): number {
+  const sql = `SELECT count(*) AS count FROM jump_clients WHERE program = 'jump-client' AND state = 'approved'`;
+  return reader.get<{ count: number }>(sql)!.count;
+}
+
 export function countToBeConfirmed(reader: Reader): number {
   return reader.get<{ count: number }>(`SELECT count(*) AS count FROM jump_clients WHERE state = 'to-be-confirmed'`)!.count;
 }

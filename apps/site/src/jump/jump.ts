@@ -352,6 +352,17 @@ export class Jump {
     return { online, total };
   }
 
+  /** Jump Clients as licences see them (B208): all that are not revoked, oldest first. */
+  licensable(): rows.LicensableRow[] {
+    return rows.licensableClients(this.#store);
+  }
+  licensableOne(id: string): rows.LicensableRow | undefined {
+    return rows.licensableClient(this.#store, id);
+  }
+  approvedJumpClients(): number {
+    return rows.countApprovedJumpClients(this.#store);
+  }
+
   /** Searches, groups and counts can be answered. Made ready in the background after the start; waits for it. */
   async listsReady(): Promise<void> {
     await this.#list.index.ready();

@@ -32,6 +32,8 @@ export const ACTIONS = {
   'access-sessions.end-any': 'administrator',
   'reports.read': 'user',
   'reports.read-all': 'administrator',
+  'licences.read': 'administrator',
+  'licences.manage': 'administrator',
   'failover.read': 'administrator',
   'failover.manage': 'administrator',
   'rehearsal.enter': 'user',
