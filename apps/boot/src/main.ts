@@ -8,22 +8,17 @@ import { endCandidate, isGone, sentenceOf, whenPrepared } from './base-candidate
 import { BaseVersions, type BaseProgram } from './base-versions.ts';
 import { BootClaim, readBootState, refuseIfRunning } from './boot-state.ts';
 import { ChildProgram } from './child-program.ts';
+import { bindSocketsSoon, RESTART_BIND_WAIT_MS, type Listening } from './listening.ts';
 import { readOptions, type Options } from './options.ts';
-import {
-  bindSocketSoon,
-  checkHome,
-  checkOwners,
-  RESTART_BIND_WAIT_MS,
-  endLeftover,
-  makeDirectories,
-  type Listening,
-} from './preparation.ts';
+import { checkHome, checkOwners, endLeftover, makeDirectories } from './preparation.ts';
 import { Refusal } from './refusal.ts';
 
 /** A base that dies that often without ever working is not tried again: whoever started boot is told. */
 const BASE_START_TRIES = 5;
 /** A version on trial that does not say `ready` within this time of its start is killed, which is one try (docs/spec/boot.md, 6.4). */
 const TRIAL_READY_WAIT_MS = 60_000;
+/** base's descriptor of the socket for http; the two before it are the front door's and the channel to boot. */
+const HTTP_DESCRIPTOR = 5;
 /** How often it is looked whether a trial is past its deadline. */
 const TRIAL_CHECK_INTERVAL_MS = 250;
 
@@ -39,9 +34,13 @@ async function main(): Promise<void> {
   checkHome(options.home);
   checkOwners(options.home, options.account);
   await Promise.all([endLeftover(previous?.base), endLeftover(previous?.candidate)]);
-  const listening = await bindSocketSoon(options, process.env, previous?.port === options.port ? RESTART_BIND_WAIT_MS : 0);
+  const listening = await bindSocketsSoon(options, process.env, previous?.port === options.port ? RESTART_BIND_WAIT_MS : 0);
   makeDirectories(options);
-  const claim = new BootClaim(paths.bootState, { address: options.listen, port: listening.port, name: options.name }, Date.now());
+  const claim = new BootClaim(
+    paths.bootState,
+    { address: listening.address, port: listening.port, name: options.name },
+    Date.now(),
+  );
   new Appliance(options, listening, claim, new ApplianceLog(paths.logs)).run();
 }
 
@@ -84,7 +83,7 @@ class Appliance {
           this.#spawn(
             { node: process.execPath, main: join(import.meta.dirname, 'helper.ts') },
             ['--socket', homePaths(options.home).helperSocket, '--gid', String(gid)],
-            'ignore',
+            undefined,
           ),
         onMessage: () => helper.markReady(),
         onChange: () => this.#tellBase(),
@@ -118,24 +117,31 @@ class Appliance {
   }
 
   #spawnBase(program: BaseProgram, extra: string[] = []): ChildProcess {
-    const { home, listen, name, account } = this.#options;
-    const port = String(this.#listening.port);
-    const args = ['--home', home, '--listen', listen, '--port', port, '--name', name, ...extra];
-    return this.#spawn(program, args, this.#listening.descriptor, account);
+    const { home, name, account } = this.#options;
+    const { address, port } = this.#listening;
+    const args = ['--home', home, '--listen', address, '--port', String(port), '--name', name, ...extra];
+    return this.#spawn(program, args, this.#listening, account);
   }
 
-  /** Own sessions (`detached`), so that Ctrl-C reaches boot alone, which stops them in order. Descriptor 3 is the listening socket. */
+  /** Own sessions (`detached`), so that Ctrl-C reaches boot alone, which stops them in order. base gets the sockets (docs/spec/boot.md, 2). */
   #spawn(
     { node, main }: BaseProgram,
     args: string[],
-    descriptor3: number | 'ignore',
+    sockets: Listening | undefined,
     account?: { uid: number; gid: number; name: string },
   ): ChildProcess {
-    const environment = programEnvironment(process.env);
+    const environment = { ...programEnvironment(process.env), ...httpEnvironment(sockets?.http) };
     if (account !== undefined)
       Object.assign(environment, { HOME: this.#options.home, USER: account.name, LOGNAME: account.name });
     return spawn(node, [main, ...args], {
-      stdio: ['ignore', this.#log.descriptor, this.#log.descriptor, descriptor3, 'ipc'],
+      stdio: [
+        'ignore',
+        this.#log.descriptor,
+        this.#log.descriptor,
+        sockets?.descriptor ?? 'ignore',
+        'ipc',
+        ...(sockets?.http === undefined ? [] : [sockets.http.descriptor]),
+      ],
       env: environment,
       cwd: '/',
       detached: true,
@@ -271,6 +277,14 @@ class Appliance {
     this.#log.write('boot.stopped');
     process.exit(exitCode);
   }
+}
+
+/** What tells base of the socket for http (docs/spec/boot.md, 2.6). A variable that is undefined is not passed on. */
+function httpEnvironment(http: Listening['http']): Record<string, string | undefined> {
+  return {
+    BASCULE_HTTP_DESCRIPTOR: http === undefined ? undefined : String(HTTP_DESCRIPTOR),
+    BASCULE_HTTP_PORT: http === undefined ? undefined : String(http.port),
+  };
 }
 
 /** What cannot be helped is one sentence, also when it shows at a later start of base. */

@@ -1,5 +1,4 @@
 import { accessSync, chownSync, constants, existsSync, lstatSync, mkdirSync, statSync, statfsSync } from 'node:fs';
-import net from 'node:net';
 import { dirname } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { homePaths } from '@bascule/core/home.ts';
@@ -12,9 +11,6 @@ export const MIN_FREE_BYTES = 256 * 1024 * 1024;
 /** A base whose boot died exits by itself; one that has not by then is killed. */
 export const LEFTOVER_WAIT_MS = 3_000;
 const LEFTOVER_CHECK_INTERVAL_MS = 25;
-/** A boot that starts again after a crash waits this long for its port. */
-export const RESTART_BIND_WAIT_MS = 5_000;
-const BIND_INTERVAL_MS = 100;
 
 /** Throws `Refusal` when the data directory cannot be written or its disk is full. Changes nothing. */
 export function checkHome(home: string, minFreeBytes: number = MIN_FREE_BYTES): void {
@@ -65,50 +61,6 @@ export async function endLeftover(base: ProcessIdentity | null | undefined): Pro
     await wait(LEFTOVER_CHECK_INTERVAL_MS);
   }
 }
-
-export interface Listening {
-  /** Inherited by base as descriptor 3. */
-  descriptor: number;
-  port: number;
-}
-
-/** The socket of the front door: systemd's (sd_listen_fds(3)) when there is one for this process, else bound here. It never accepts. Throws `Refusal`. */
-function bindSocket(options: Options, environment: NodeJS.ProcessEnv): Listening {
-  if (environment['LISTEN_PID'] === String(process.pid) && environment['LISTEN_FDS'] !== undefined) {
-    if (environment['LISTEN_FDS'] !== '1')
-      throw new Refusal(`systemd passes ${environment['LISTEN_FDS']} sockets; Bascule takes exactly one.`);
-    return { descriptor: 3, port: options.port };
-  }
-  try {
-    const socket = new net.BoundSocket({ host: options.listen, port: options.port });
-    heldSockets.push(socket);
-    return { descriptor: socket.fd(), port: socket.address().port };
-  } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code;
-    const where = `${options.listen} port ${options.port}`;
-    if (code === 'EADDRINUSE') throw new PortTaken(`${where} is taken by another program; choose another with --port.`);
-    if (code === 'EACCES') throw new Refusal(`${where} may only be used by root; choose a port above 1023 with --port.`);
-    if (code === 'EADDRNOTAVAIL')
-      throw new Refusal(`${options.listen} is not an address of this machine; choose another with --listen.`);
-    throw error;
-  }
-}
-/** As `bindSocket`, but a port that is taken is tried for `waitMs` more: after a crash, what the old programs held may take a moment to go. */
-export async function bindSocketSoon(options: Options, environment: NodeJS.ProcessEnv, waitMs: number): Promise<Listening> {
-  for (let waitedMs = 0; ; waitedMs += BIND_INTERVAL_MS) {
-    try {
-      return bindSocket(options, environment);
-    } catch (error) {
-      if (!(error instanceof PortTaken) || waitedMs >= waitMs) throw error;
-      await wait(BIND_INTERVAL_MS);
-    }
-  }
-}
-
-class PortTaken extends Refusal {}
-
-/** A bound socket that is collected as garbage is closed: kept for as long as boot lives. */
-const heldSockets: net.BoundSocket[] = [];
 
 /**
  * Makes the directories that boot and the helper need, and, as root, those that base then owns. Owners: docs/spec/boot.md, 4. Directories that are there

@@ -80,7 +80,7 @@ export class BootBench implements Disposable {
     writeFileSync(this.trialFile, JSON.stringify({ maxTries: 3, tries: 0, deadlineMs: Date.now() + 60_000, ...trial }));
   }
 
-  args(options: { home?: string; port?: number; listen?: string; software?: boolean } = {}): string[] {
+  args(options: { home?: string; port?: number; httpPort?: number; listen?: string; software?: boolean } = {}): string[] {
     const { home = this.home(), port = 0, listen = '127.0.0.1' } = options;
     return [
       BOOT,
@@ -90,6 +90,7 @@ export class BootBench implements Disposable {
       listen,
       '--port',
       String(port),
+      ...(options.httpPort === undefined ? [] : ['--http-port', String(options.httpPort)]),
       '--name',
       'localhost',
       ...(options.software === true ? ['--software', this.software] : ['--base', this.base]),
@@ -98,7 +99,9 @@ export class BootBench implements Disposable {
   }
 
   /** Starts a boot; its standard error is collected. */
-  start(options: { home?: string; port?: number; listen?: string; mode?: string; software?: boolean } = {}): Boot {
+  start(
+    options: { home?: string; port?: number; httpPort?: number; listen?: string; mode?: string; software?: boolean } = {},
+  ): Boot {
     const child = spawn(this.node, this.args(options), {
       stdio: ['ignore', 'inherit', 'pipe'],
       env: { ...process.env, BASCULE_FIXTURE: options.mode ?? '' },
@@ -165,6 +168,7 @@ export class Boot {
     heard: { kind: string; message?: string }[];
     processes: { separated: boolean; processes: { name: string; pid: number; state: string }[] };
     listenFds?: string;
+    httpPort?: string;
   }> {
     const { port } = await this.started();
     return JSON.parse(await exchange(port, question));

@@ -49,9 +49,12 @@ function serve() {
           args: process.argv.slice(2),
           processes: lastProcesses,
           listenFds: process.env.LISTEN_FDS,
+          httpPort: process.env.BASCULE_HTTP_PORT,
         }),
       );
     });
   });
+  const { BASCULE_HTTP_DESCRIPTOR: http } = process.env;
+  if (http !== undefined) net.createServer((socket) => socket.end('http')).listen({ fd: Number(http) });
   server.listen({ fd: 3, backlog: 4096 }, () => process.send({ kind: 'ready' }));
 }
