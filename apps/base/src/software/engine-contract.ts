@@ -36,6 +36,8 @@ export interface EngineOptions {
   mail(mail: InstallationMail): void;
   /** Ends this process in order, for boot to start the version that the pointer names. */
   restartBase(): void;
+  /** Throws why nothing may be installed now: a restore is under way. */
+  mayBegin?(): void;
   log: Log;
   now?: () => number;
   /** Called before and after each step; `BASCULE_FAULT` in production (fault-points.ts). */

@@ -192,6 +192,7 @@ export class Engine extends EventEmitter<{ change: [] }> implements Installation
   #begin(by: Context, plan: () => Omit<NewInstallation, 'steps'>): string {
     // One at a time: so a site is never installed before its base has committed, nor the other way round.
     if (this.#run !== undefined || this.#journal.open() !== undefined) throw isRunning();
+    this.#options.mayBegin?.();
     if (this.#isStopped)
       throw new AppError('unavailable', 'INSTALLATION_STOPPING', 'The appliance is stopping; try again when it is back.');
     const request = plan();

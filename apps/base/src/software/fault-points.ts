@@ -4,11 +4,19 @@ import { setTimeout as wait } from 'node:timers/promises';
 import type { homePaths } from '@bascule/core/home.ts';
 import { AppError } from '@bascule/errors/app-error.ts';
 import type { Log } from '@bascule/log/log.ts';
+import { RESTORE_STEPS, type RestoreStep } from '@bascule/protocol/api/restore.ts';
 import { INSTALLATION_STEPS, type InstallationStep } from '@bascule/protocol/api/updates.ts';
 import type { ProcessState } from '@bascule/protocol/appliance-control.ts';
 
-/** Called by the engine before and after each step; `before` comes after the step was written into the journal, `after` before it is written as done. */
-export type FaultPoint = (step: InstallationStep, when: 'before' | 'after') => Promise<void>;
+/** Points of a restore; `restore-rename` comes around each single rename of its `swap`. */
+export type RestoreFaultStep = `restore-${RestoreStep}` | 'restore-rename';
+const STEPS: readonly string[] = [...INSTALLATION_STEPS, ...RESTORE_STEPS.map((step) => `restore-${step}`), 'restore-rename'];
+
+/**
+ * Called by the engine (and by a restore) before and after each step; `before` comes after the step was written into the journal, `after` before it is written as
+ * done.
+ */
+export type FaultPoint = (step: InstallationStep | RestoreFaultStep, when: 'before' | 'after') => Promise<void>;
 
 export const FAULT_ACTIONS = [
   'kill-base',
@@ -82,7 +90,7 @@ function readArmed(file: string): Fault | undefined {
 function parseFault(text: string): Fault {
   const [, step, when, action] = /^([a-z-]+)\/(before|after):([a-z-]+)$/.exec(text) ?? [];
   const known = FAULT_ACTIONS.find((one) => one === action);
-  if (step === undefined || when === undefined || known === undefined || !INSTALLATION_STEPS.some((one) => one === step))
+  if (step === undefined || when === undefined || known === undefined || !STEPS.includes(step))
     throw new AppError(
       'invalid',
       'FAULT_INVALID',

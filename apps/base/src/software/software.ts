@@ -106,7 +106,9 @@ export class Software extends EventEmitter<{ change: [] }> {
       preflight: (target) => preflightOf(target),
       mail: (mail) => options.mailer.tell(mailEvent(mail, updatesPage(options))),
       restartBase: () => options.restartBase(),
-      mayBegin: () => software?.#mayInstall(),
+      mayBegin: () => {
+        if (software !== undefined) software.#mayInstall();
+      },
       log: options.log,
     });
     const preflightOf = (target: string): Promise<PreflightLine[]> => {

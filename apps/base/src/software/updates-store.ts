@@ -114,19 +114,21 @@ export function openKeyUntil(reader: Reader, nowMs: number): number | undefined 
   )?.expiresAtMs;
 }
 
+/** Tables of one shape: packages, and backups that are to be restored. */
+export type UploadTable = 'update_upload' | 'restore_upload';
 const UPLOAD_COLUMNS = 'id, name, total_bytes AS totalBytes, sha256, started_at_ms AS startedAtMs';
 
-export function readUploads(reader: Reader): UploadRow[] {
-  return reader.all(`SELECT ${UPLOAD_COLUMNS} FROM update_upload ORDER BY started_at_ms, id`);
+export function readUploads(reader: Reader, table: UploadTable): UploadRow[] {
+  return reader.all(`SELECT ${UPLOAD_COLUMNS} FROM ${table} ORDER BY started_at_ms, id`);
 }
 
-export function readUpload(reader: Reader, id: string): UploadRow | undefined {
-  return reader.get(`SELECT ${UPLOAD_COLUMNS} FROM update_upload WHERE id = ?`, id);
+export function readUpload(reader: Reader, table: UploadTable, id: string): UploadRow | undefined {
+  return reader.get(`SELECT ${UPLOAD_COLUMNS} FROM ${table} WHERE id = ?`, id);
 }
 
-export function writeUpload(tx: Tx, upload: UploadRow): void {
+export function writeUpload(tx: Tx, table: UploadTable, upload: UploadRow): void {
   tx.run(
-    'INSERT INTO update_upload (id, name, total_bytes, sha256, started_at_ms) VALUES (?, ?, ?, ?, ?)',
+    `INSERT INTO ${table} (id, name, total_bytes, sha256, started_at_ms) VALUES (?, ?, ?, ?, ?)`,
     upload.id,
     upload.name,
     upload.totalBytes,
@@ -135,8 +137,8 @@ export function writeUpload(tx: Tx, upload: UploadRow): void {
   );
 }
 
-export function deleteUpload(tx: Tx, id: string): void {
-  tx.run('DELETE FROM update_upload WHERE id = ?', id);
+export function deleteUpload(tx: Tx, table: UploadTable, id: string): void {
+  tx.run(`DELETE FROM ${table} WHERE id = ?`, id);
 }
 
 /** As pages show it. */

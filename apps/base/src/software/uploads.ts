@@ -6,9 +6,9 @@ import type { z } from 'zod';
 import { uuidv7 } from '@bascule/core/ids.ts';
 import { AppError, notFound } from '@bascule/errors/app-error.ts';
 import type { startUpload } from '@bascule/protocol/api/updates.ts';
-import type { Context, Store } from '@bascule/store/store.ts';
+import type { AuditEvent, Context, Store } from '@bascule/store/store.ts';
 import { uploadRemoved, uploadStarted } from './updates-events.ts';
-import { deleteUpload, readUpload, readUploads, writeUpload, type UploadRow } from './updates-store.ts';
+import { deleteUpload, readUpload, readUploads, writeUpload, type UploadRow, type UploadTable } from './updates-store.ts';
 
 /** At once; each holds disk. */
 export const UPLOADS_MAX = 4;
@@ -21,11 +21,22 @@ export const UPLOAD_DISK_RESERVE_BYTES = 256 * 1024 * 1024;
 
 export interface UploadsOptions {
   store: Store;
+  /** Whose uploads they are; packages when absent. */
+  kind?: UploadsKind;
   /** box/updates/uploads */
   directory: string;
   nowMs(): number;
   freeBytes?(): number;
 }
+
+/** Where uploads of one kind are written down, and what the audit says of them. */
+export interface UploadsKind {
+  table: UploadTable;
+  started(upload: { name: string; totalBytes: number }): AuditEvent;
+  removed(upload: { name: string }): AuditEvent;
+}
+
+const PACKAGES: UploadsKind = { table: 'update_upload', started: uploadStarted, removed: uploadRemoved };
 
 /**
  * Files on their way here from a browser, in pieces: how far each is, is the length of its file, so that it goes on after any break, of base too. What
@@ -33,16 +44,18 @@ export interface UploadsOptions {
  */
 export class Uploads {
   readonly #options: UploadsOptions;
+  readonly #kind: UploadsKind;
   /** Uploads to which a request is writing. */
   readonly #busy = new Set<string>();
 
   constructor(options: UploadsOptions) {
     this.#options = options;
+    this.#kind = options.kind ?? PACKAGES;
     mkdirSync(options.directory, { recursive: true, mode: 0o700 });
   }
 
   list(): { id: string; name: string; receivedBytes: number; totalBytes: number }[] {
-    return readUploads(this.#options.store).map(({ id, name, totalBytes }) => ({
+    return this.#rows().map(({ id, name, totalBytes }) => ({
       id,
       name,
       receivedBytes: this.#received(id),
@@ -53,7 +66,7 @@ export class Uploads {
   /** Begins an upload, or finds the one of the same file that was broken off. Throws `UPLOAD_TOO_MANY`, `UPLOAD_DISK_SPACE`. */
   start(context: Context, wanted: z.infer<typeof startUpload>): { id: string; receivedBytes: number } {
     this.removeOld(context);
-    const rows = readUploads(this.#options.store);
+    const rows = this.#rows();
     const same = rows.find((row) => isSame(row, wanted));
     const receivedBytes = same === undefined ? 0 : this.#received(same.id);
     // What the others were promised is not there for this one.
@@ -71,8 +84,8 @@ export class Uploads {
       sha256: wanted.sha256 ?? null,
       startedAtMs: this.#options.nowMs(),
     };
-    this.#options.store.transact(context, uploadStarted({ name: row.name, totalBytes: row.totalBytes }), (tx) =>
-      writeUpload(tx, row),
+    this.#options.store.transact(context, this.#kind.started({ name: row.name, totalBytes: row.totalBytes }), (tx) =>
+      writeUpload(tx, this.#kind.table, row),
     );
     return { id: row.id, receivedBytes: 0 };
   }
@@ -122,7 +135,7 @@ export class Uploads {
 
   /** Files of all uploads, the newest last. */
   files(): string[] {
-    return readUploads(this.#options.store)
+    return this.#rows()
       .map(({ id }) => this.#file(id))
       .filter((file) => existsSync(file));
   }
@@ -131,16 +144,16 @@ export class Uploads {
   remove(context: Context, id: string): void {
     const { name } = this.#row(id);
     if (this.#busy.has(id)) throw busy();
-    this.#options.store.transact(context, uploadRemoved({ name }), (tx) => deleteUpload(tx, id));
+    this.#options.store.transact(context, this.#kind.removed({ name }), (tx) => deleteUpload(tx, this.#kind.table, id));
     rmSync(this.#file(id), { force: true });
   }
 
   /** Removes what nobody finished, and files without an upload. */
   removeOld(context: Context): void {
-    const rows = readUploads(this.#options.store);
+    const rows = this.#rows();
     for (const { id, startedAtMs } of rows)
       if (this.#options.nowMs() - startedAtMs > UPLOAD_KEPT_MS && !this.#busy.has(id)) this.remove(context, id);
-    const known = new Set(readUploads(this.#options.store).map(({ id }) => id));
+    const known = new Set(this.#rows().map(({ id }) => id));
     for (const name of readdirSync(this.#options.directory))
       if (!known.has(name)) rmSync(join(this.#options.directory, name), { force: true });
   }
@@ -180,9 +193,13 @@ export class Uploads {
   }
 
   #row(id: string): UploadRow {
-    const row = readUpload(this.#options.store, id);
+    const row = readUpload(this.#options.store, this.#kind.table, id);
     if (row === undefined) throw notFound();
     return row;
+  }
+
+  #rows(): UploadRow[] {
+    return readUploads(this.#options.store, this.#kind.table);
   }
 
   #received(id: string): number {
@@ -225,7 +242,7 @@ function noSpace(missingBytes: number): AppError {
   return new AppError(
     'conflict',
     'UPLOAD_DISK_SPACE',
-    `The disk of the appliance has ${megabytes} MB too little for this file and the packages in it. Free some, then try again.`,
+    `The disk of the appliance has ${megabytes} MB too little for this file and what is in it. Free some, then try again.`,
     { params: { megabytes } },
   );
 }
