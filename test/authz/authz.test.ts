@@ -14,6 +14,7 @@ import { createLog } from '@bascule/log/log.ts';
 import { CSRF_HEADER } from '@bascule/protocol/api/common.ts';
 import { Store } from '@bascule/store/store.ts';
 import { testContext } from '@bascule/store/testing.ts';
+import { Changes, changeMigrations } from '../../apps/base/src/changes/changes.ts';
 import { openBoxInterface, routesOfBox, type BoxParts } from '../../apps/base/src/http/http.ts';
 import { authorizeBox, BOX_COOKIE, openBoxAdministrators } from '../../apps/base/src/identity/identity.ts';
 import { planRoutes } from '../../apps/base/src/plans/plan-routes.ts';
@@ -56,7 +57,12 @@ after(async () => {
 async function openBox() {
   const directory = mkdtempSync(join(tmpdir(), 'bascule-box-'));
   const log = createLog('test', 'silent');
-  const store = Store.open({ path: join(directory, 'box.db'), migrations: accountMigrations, appliance: 'test', log });
+  const store = Store.open({
+    path: join(directory, 'box.db'),
+    migrations: [...accountMigrations, ...changeMigrations],
+    appliance: 'test',
+    log,
+  });
   const accounts = openBoxAdministrators(store, directory, 'test', log);
   const state = () => ({ applianceName: 'test', siteReady: true, siteState: 'ready' as const });
   const http = await openBoxInterface({
@@ -64,6 +70,10 @@ async function openBox() {
     accounts,
     routes: routesOfBox({
       state,
+      changes: [
+        new Changes({ store, log }),
+        ({ socket }) => ({ address: socket.remoteAddress ?? '', localAddress: '', sinceMs: 0 }),
+      ],
       software: { routes: () => softwareRoutes({} as Parameters<typeof softwareRoutes>[0]) },
       plans: { routes: () => planRoutes({} as Parameters<typeof planRoutes>[0]) },
       traffic: { routes: () => trafficRoutes(...([{}, {}, () => ''] as unknown as Parameters<typeof trafficRoutes>)) },

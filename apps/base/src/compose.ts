@@ -12,6 +12,7 @@ import { SYSTEM, type Store } from '@bascule/store/store.ts';
 import { applianceStarted, applianceStopped, webCertificateChanged, webKeyGiven } from './audit/audit.ts';
 import type { BootLink } from './boot-link.ts';
 import type { BoxSources } from './box/box.ts';
+import { BoxSettings } from './box-settings/box-settings.ts';
 import { Changes } from './changes/changes.ts';
 import { checkBoxStore, openBoxStore } from './box-store.ts';
 import { readWebCertificate, type WebCertificate } from './certificates/certificates.ts';
@@ -44,6 +45,7 @@ export class Base {
   readonly #host: SiteHost;
   readonly #front: Front;
   readonly #changes: Changes;
+  readonly #boxSettings: BoxSettings;
   readonly #clock: Clock;
   readonly #mailer: Mailer;
   readonly #addresses: Addresses;
@@ -95,6 +97,11 @@ export class Base {
     this.#prepared = prepared;
     this.#accounts = openBoxAdministrators(store, config.paths.box, config.applianceName, log);
     this.#changes = new Changes({ store, log });
+    this.#boxSettings = new BoxSettings({
+      changes: this.#changes,
+      applianceName: config.applianceName,
+      baseVersion: config.version,
+    });
     this.#clock = new Clock({ store, log });
     this.#mailer = openBoxMail(store, config.paths.box, log, config.applianceName);
     this.#host = prepared.host;
@@ -115,6 +122,7 @@ export class Base {
     this.#host.on('pairState', (state) => epochs.note(state));
     this.#changes.onTakenEffect(() => this.#front.renewConnections());
     this.#serveHanded();
+    this.#host.onBoxSettings(async (withSecrets) => JSON.stringify(await this.#boxSettings.read({ withSecrets })));
     this.#host.on('programChanged', (name) => this.#front.programChanged(name));
     this.#host.on('routeChanged', () => this.#front.setPrograms(this.#host.main, this.#host.relay));
   }

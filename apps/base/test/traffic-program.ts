@@ -8,6 +8,7 @@ import { bootClockMs } from '@bascule/core/boot-clock.ts';
 import { homePaths } from '@bascule/core/home.ts';
 import { createLog } from '@bascule/log/log.ts';
 import { Store, SYSTEM } from '@bascule/store/store.ts';
+import { Changes, changeMigrations } from '../src/changes/changes.ts';
 import { Addresses, HelperClient, networkMigrations } from '../src/network/network.ts';
 import { SiteHost, type PairState } from '../src/site-host/site-host.ts';
 import { Traffic } from '../src/traffic/traffic.ts';
@@ -16,7 +17,12 @@ const [home = '', helperSocket = '', address = '', says = ''] = process.argv.sli
 const paths = homePaths(home);
 const log = createLog('test', 'silent');
 for (const directory of [paths.box, join(paths.run, 'control')]) mkdirSync(directory, { recursive: true });
-const store = Store.open({ path: paths.boxDatabase, migrations: networkMigrations, appliance: 'test', log });
+const store = Store.open({
+  path: paths.boxDatabase,
+  migrations: [...changeMigrations, ...networkMigrations],
+  appliance: 'test',
+  log,
+});
 const program = (name: string): string => join(import.meta.dirname, `fixture-${name}.ts`);
 const host = new SiteHost({
   paths,
@@ -32,7 +38,7 @@ const host = new SiteHost({
   log,
 });
 const helper = new HelperClient(helperSocket);
-const network = new Addresses({ store, helper, log });
+const network = new Addresses({ store, helper, changes: new Changes({ store, log }), log });
 const traffic = new Traffic({
   store,
   boxDirectory: paths.box,

@@ -93,6 +93,9 @@ function hear(config: SiteConfig, message: ToSite, socket: Socket | undefined): 
     case 'licences':
       config.licences = message.licences;
       return program?.site?.licencesInstalled(message.licences);
+    case 'login-banner':
+      config.loginBanner.text = message.text;
+      return;
     case 'update-metadata':
       return program?.site?.updateMetadataRenewed();
     case 'health':

@@ -5,7 +5,9 @@
 import { z } from 'zod';
 import { ALARM_CODES, pairRole } from './api/failover.ts';
 import { LICENCES_MAX, toldLicence } from './api/licence.ts';
+import { BOX_SETTINGS_MAX_BYTES } from './api/box-settings.ts';
 import { boxAnswer, boxQuestion } from './api/plans.ts';
+import { loginBanner } from './api/security.ts';
 import { retention, retentionState } from './api/storage.ts';
 import { losses, plannedChange } from './losses.ts';
 
@@ -148,6 +150,15 @@ export const toSite = z.discriminatedUnion('kind', [
     nonce: z.number().int(),
     change: z.object({ settings: retention, by: z.object({ id: z.string(), name: z.string(), address: z.string() }) }).optional(),
   }),
+  /** To main: the answer to `ask-box-settings`: JSON of `boxSettingsFile` (api/box-settings.ts). */
+  z.object({
+    kind: z.literal('box-settings'),
+    nonce: z.number().int(),
+    settings: z.string().max(BOX_SETTINGS_MAX_BYTES).optional(),
+    error: z.string().max(500).optional(),
+  }),
+  /** To main, when it has begun and whenever it changes: what is shown before a login. */
+  z.object({ kind: z.literal('login-banner'), text: loginBanner }),
   /** To main: what this base answers to a `peer-asks`. */
   z.object({ kind: z.literal('box-answered'), nonce: z.number().int(), answer: boxAnswer }),
 ]);
@@ -276,6 +287,8 @@ export const fromSite = z.discriminatedUnion('kind', [
     certificatePem: z.string().max(100_000),
     keyPem: z.string().max(20_000),
   }),
+  /** From main: the box's own settings, for a backup; with passwords and private keys only when it is encrypted. Answered by `box-settings`. */
+  z.object({ kind: z.literal('ask-box-settings'), nonce: z.number().int(), withSecrets: z.boolean() }),
   /** From main: the base of the peer asks this one. */
   z.object({ kind: z.literal('peer-asks'), nonce: z.number().int(), peer: z.string(), question: boxQuestion }),
   z.object({

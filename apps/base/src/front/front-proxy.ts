@@ -9,6 +9,8 @@ export class BrowserConnection {
   readonly peer: Peer;
   /** The address of ours at which it arrived. */
   readonly localAddress: string;
+  /** When its TLS handshake had ended, on `performance.now()`. */
+  readonly sinceMs = performance.now();
   readonly #agents = new Map<SiteProgram, http.Agent>();
 
   constructor(peer: Peer, localAddress: string) {

@@ -75,6 +75,7 @@ export class Front {
   readonly #links: Record<'main' | 'relay', HandOver>;
   readonly #open = new OpenConnections();
   readonly #byAddress = new AddressConsumers();
+  #renewedAtMs = -Infinity;
 
   constructor(options: FrontOptions) {
     this.#options = options;
@@ -121,6 +122,19 @@ export class Front {
   /** The address of ours at which a request's connection arrived; empty when it is gone. */
   localAddressOf(socket: object): string {
     return this.#connections.get(socket)?.localAddress ?? '';
+  }
+
+  /** How a request came: from whom, at which address of ours, and since when its connection is there (on `performance.now()`). */
+  arrivalOf({ socket }: IncomingMessage): { address: string; localAddress: string; sinceMs: number } {
+    const connection = this.#connections.get(socket);
+    const { address } = this.peerOf(socket);
+    return { address, localAddress: connection?.localAddress ?? '', sinceMs: connection?.sinceMs ?? -Infinity };
+  }
+
+  /** What browsers ask from now on comes by new connections: idle ones are closed, and the others end with their next answer from /appliance. */
+  renewConnections(): void {
+    this.#renewedAtMs = performance.now();
+    this.#web.closeIdleConnections();
   }
 
   /** The program is gone or back, or its switch began or ended: what waits for it is looked at again. */
@@ -264,6 +278,7 @@ export class Front {
     if (!this.#serves(connection.localAddress, isAppliance ? 'appliance' : 'site')) return answerNotHere(request, response);
     if (isAppliance) {
       removeForged(request.headers);
+      if (connection.sinceMs <= this.#renewedAtMs) response.setHeader('connection', 'close');
       this.#options.appliance(request, response);
       return;
     }

@@ -5,6 +5,7 @@ import { createHttpServer, type AnyRoute, type HttpServer } from '@bascule/http/
 import type { Log } from '@bascule/log/log.ts';
 import type { BaseConfig } from '../config/config.ts';
 import type { Peer } from '../front/front.ts';
+import { changeRoutes } from '../changes/changes.ts';
 import { boxRoutes } from '../box/box-routes.ts';
 import { authorizeBox, BOX_COOKIE } from '../identity/identity.ts';
 import { networkRoutes } from '../network/network.ts';
@@ -17,6 +18,7 @@ export { openControlSocket, type ControlHandlers } from './control-socket.ts';
 
 /** What the routes of the box work on. */
 export interface BoxParts {
+  changes: Parameters<typeof changeRoutes>;
   sources: Parameters<typeof boxRoutes>[0];
   state: Parameters<typeof boxRoutes>[1];
   clock: Parameters<typeof networkRoutes>[0];
@@ -27,9 +29,10 @@ export interface BoxParts {
 }
 
 /** Every route below /appliance/api but those of accounts: one list, which base serves and the authorization test walks. */
-export function routesOfBox({ sources, state, clock, mailer, software, traffic, plans }: BoxParts): AnyRoute[] {
+export function routesOfBox({ changes, sources, state, clock, mailer, software, traffic, plans }: BoxParts): AnyRoute[] {
   return [
     ...boxRoutes(sources, state),
+    ...changeRoutes(...changes),
     ...networkRoutes(clock),
     ...boxMailRoutes(mailer),
     ...software.routes(),

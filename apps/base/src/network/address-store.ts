@@ -1,8 +1,8 @@
-import { newId } from '@bascule/core/ids.ts';
 import { ACCESS_TYPES, type AccessType } from '@bascule/protocol/api/network.ts';
 import { defineAuditEvent } from '@bascule/store/audit.ts';
-import type { AuditEvent, Context, Store, Tx } from '@bascule/store/store.ts';
+import type { AuditEvent, Store, Tx } from '@bascule/store/store.ts';
 import { z } from 'zod';
+import type { Change } from '../changes/changes.ts';
 
 /** An address of the appliance, as it is to be. */
 export interface AddressRow {
@@ -16,14 +16,6 @@ export interface AddressRow {
 }
 export type AddressDraft = Omit<AddressRow, 'id'>;
 
-/** A change that is undone at `undoAtMs` unless it is confirmed: what the row was, and is now; undefined: there was, or is, none. */
-export interface PendingRow {
-  cut: string;
-  undoAtMs: number;
-  before: AddressRow | undefined;
-  after: AddressRow | undefined;
-}
-
 const addressAdded = defineAuditEvent<{ address: string; device: string }>(
   'IP_ADDRESS_ADDED',
   'Added the address {address} on {device}',
@@ -36,12 +28,6 @@ const addressRemoved = defineAuditEvent<{ address: string; device: string }>(
   'IP_ADDRESS_REMOVED',
   'Removed the address {address} from {device}',
 );
-const changeUndone = defineAuditEvent<{ address: string }>(
-  'IP_ADDRESS_CHANGE_UNDONE',
-  'Undid the change of {address}, which nobody confirmed from another address',
-);
-const changeConfirmed = defineAuditEvent<{ address: string }>('IP_ADDRESS_CHANGE_CONFIRMED', 'Confirmed the change of {address}');
-
 const storedRow = z.object({
   id: z.string(),
   enabled: z.boolean(),
@@ -51,7 +37,8 @@ const storedRow = z.object({
   accessType: z.enum(ACCESS_TYPES),
   shared: z.boolean(),
 });
-const storedPending = z.object({ before: storedRow.optional(), after: storedRow.optional() });
+/** As they are written down beside a change. */
+export const storedRows = z.array(storedRow);
 
 /** The addresses in box.db. */
 export class AddressStore {
@@ -69,65 +56,23 @@ export class AddressStore {
       .map((row) => storedRow.parse({ ...row, enabled: row['enabled'] === 1, shared: row['shared'] === 1 }));
   }
 
-  add(context: Context, draft: AddressDraft, pending: Omit<PendingRow, 'before' | 'after'> | undefined): AddressRow {
-    const row = { id: newId('ipAddress'), ...draft };
-    this.#change(context, addressAdded({ address: textOf(row), device: row.device }), undefined, row, pending);
-    return row;
+  /** Instead of all there are. */
+  replaceAll(tx: Tx, rows: readonly AddressRow[]): void {
+    tx.run('DELETE FROM ip_addresses');
+    for (const row of rows) write(tx, undefined, row);
   }
 
-  change(
-    context: Context,
-    before: AddressRow,
-    after: AddressRow,
-    pending: Omit<PendingRow, 'before' | 'after'> | undefined,
-  ): void {
-    this.#change(context, addressChanged({ before: textOf(before), after: textOf(after) }), before, after, pending);
+  /** `before` (undefined: a new one) becomes `after` (undefined: none); what is written down of it, and what writes it. */
+  change(before: AddressRow | undefined, after: AddressRow | undefined): Pick<Change, 'event' | 'write'> {
+    return { event: eventOf(before, after), write: (tx) => write(tx, before, after) };
   }
+}
 
-  remove(context: Context, before: AddressRow, pending: Omit<PendingRow, 'before' | 'after'> | undefined): void {
-    this.#change(context, addressRemoved({ address: textOf(before), device: before.device }), before, undefined, pending);
-  }
-
-  pending(): PendingRow | undefined {
-    const row = this.#store.get<{ cut: string; undoAtMs: number; rows: string }>(
-      'SELECT cut, undo_at_ms AS undoAtMs, rows FROM pending_network_change',
-    );
-    if (row === undefined) return undefined;
-    const { before, after } = storedPending.parse(JSON.parse(row.rows));
-    return { cut: row.cut, undoAtMs: row.undoAtMs, before, after };
-  }
-
-  /** The change stays. */
-  confirm(context: Context, { cut }: PendingRow): void {
-    this.#store.transact(context, changeConfirmed({ address: cut }), (tx) => tx.run('DELETE FROM pending_network_change'));
-  }
-
-  /** Puts everything back as it was before the change. */
-  undo(context: Context, { cut, before, after }: PendingRow): void {
-    this.#store.transact(context, changeUndone({ address: cut }), (tx) => {
-      tx.run('DELETE FROM pending_network_change');
-      write(tx, after, before);
-    });
-  }
-
-  #change(
-    context: Context,
-    event: AuditEvent,
-    before: AddressRow | undefined,
-    after: AddressRow | undefined,
-    pending: Omit<PendingRow, 'before' | 'after'> | undefined,
-  ): void {
-    this.#store.transact(context, event, (tx) => {
-      write(tx, before, after);
-      if (pending === undefined) return;
-      tx.run(
-        'INSERT INTO pending_network_change (one, cut, undo_at_ms, rows) VALUES (1, ?, ?, ?)',
-        pending.cut,
-        pending.undoAtMs,
-        JSON.stringify({ before, after }),
-      );
-    });
-  }
+function eventOf(before: AddressRow | undefined, after: AddressRow | undefined): AuditEvent {
+  if (before === undefined && after !== undefined) return addressAdded({ address: textOf(after), device: after.device });
+  if (before !== undefined && after === undefined) return addressRemoved({ address: textOf(before), device: before.device });
+  if (before === undefined || after === undefined) throw new Error('bug: a change of no address');
+  return addressChanged({ before: textOf(before), after: textOf(after) });
 }
 
 function write(tx: Tx, before: AddressRow | undefined, after: AddressRow | undefined): void {
@@ -147,7 +92,7 @@ function write(tx: Tx, before: AddressRow | undefined, after: AddressRow | undef
 }
 
 /** For the audit: what a person would say of it. */
-function textOf({ enabled, device, address, prefix, accessType, shared }: AddressRow): string {
+export function textOf({ enabled, device, address, prefix, accessType, shared }: AddressRow): string {
   return [`${address}/${prefix}`, device, accessType, shared ? 'shared' : '', enabled ? 'enabled' : 'disabled']
     .filter((part) => part !== '')
     .join(' ');

@@ -11,6 +11,7 @@ import type { IpAddress, IpAddressChange } from '@bascule/protocol/api/network.t
 import { openTestStore, testContext } from '@bascule/store/testing.ts';
 import { NetworkScene, whyNoNetworkScene } from '@bascule/testkit/network-scene.ts';
 import { waitUntil } from '@bascule/testkit/wait-until.ts';
+import { Changes, changeMigrations } from '../changes/changes.ts';
 import { Addresses, HelperClient, networkMigrations } from './network.ts';
 
 const HELPER = join(import.meta.dirname, '..', '..', '..', 'boot', 'src', 'helper.ts');
@@ -48,18 +49,22 @@ describe('IP configuration on a machine of its own', { skip: whyNoNetworkScene()
   });
 
   function bench() {
-    const test = openTestStore(networkMigrations);
-    const open = (): Addresses =>
-      new Addresses({ store: test.store, helper: new HelperClient(socket), log, confirmWithinMs: CONFIRM_WITHIN_MS });
-    const addresses = open();
+    const test = openTestStore([...changeMigrations, ...networkMigrations]);
+    /** base, as far as addresses go. */
+    const open = () => {
+      const changes = new Changes({ store: test.store, log, confirmWithinMs: CONFIRM_WITHIN_MS });
+      return { changes, addresses: new Addresses({ store: test.store, helper: new HelperClient(socket), changes, log }) };
+    };
+    const { changes, addresses } = open();
     const row = async (address: string): Promise<IpAddress | undefined> =>
       (await addresses.look()).addresses.find((one) => one.address === address);
     const end = async (): Promise<void> => {
       for (const { id } of addresses.rows()) await addresses.remove(testContext, id, true, '');
+      changes.close();
       addresses.close();
       test[Symbol.dispose]();
     };
-    return { store: test.store, addresses, open, row, [Symbol.asyncDispose]: end };
+    return { store: test.store, changes, addresses, open, row, [Symbol.asyncDispose]: end };
   }
 
   it('gives the machine an address, tells neighbours, moves it, and takes it off', async () => {
@@ -97,9 +102,9 @@ describe('IP configuration on a machine of its own', { skip: whyNoNetworkScene()
     scene.ip('a', 'address', 'delete', '10.9.2.5/24', 'dev', 'eth0');
     assert.equal((await row('10.9.2.5'))?.state, 'not-held');
     const again = open();
-    await again.start();
+    await again.addresses.start();
     assert.equal((await row('10.9.2.5'))?.state, 'held');
-    again.close();
+    again.addresses.close();
     const foreign = await row('10.9.2.1');
     await addresses.remove(testContext, foreign!.id, false, '10.9.2.1');
     assert.equal(scene.has('a', '10.9.2.1'), true);
@@ -107,7 +112,7 @@ describe('IP configuration on a machine of its own', { skip: whyNoNetworkScene()
 
   it('undoes by itself a change that cut whoever made it, also after a restart of base', async () => {
     await using test = bench();
-    const { addresses, row, open } = test;
+    const { changes, addresses, row, open } = test;
     await addresses.add(testContext, draft(), '10.9.2.1');
     const { id } = (await row('10.9.2.5'))!;
     const wanted = draft({ address: '10.9.2.6', acceptCut: true });
@@ -117,27 +122,26 @@ describe('IP configuration on a machine of its own', { skip: whyNoNetworkScene()
     assert.equal(scene.has('a', '10.9.2.5'), true);
     await addresses.change(testContext, id, wanted, '::ffff:10.9.2.5');
     assert.deepEqual([scene.has('a', '10.9.2.5'), scene.has('a', '10.9.2.6')], [false, true]);
-    assert.equal(addresses.pending()?.address, '10.9.2.5');
-    await assert.rejects(addresses.remove(testContext, id, true, '10.9.2.1'), { code: 'NETWORK_PENDING' });
-    assert.throws(() => addresses.confirm(testContext, '10.9.2.5'), { code: 'NETWORK_CONFIRM_ELSEWHERE' });
+    assert.deepEqual([changes.pending()?.kinds, changes.pending()?.about], [['addresses'], '10.9.2.5']);
+    await assert.rejects(addresses.remove(testContext, id, true, '10.9.2.1'), { code: 'CHANGE_PENDING' });
+    changes.close();
     addresses.close();
     const later = open();
-    await later.start();
+    later.changes.start();
+    await later.addresses.start();
     await waitUntil('it is undone', () => scene.has('a', '10.9.2.5') && !scene.has('a', '10.9.2.6'));
-    assert.equal(later.pending(), null);
-    assert.throws(() => later.confirm(testContext, '10.9.2.1'), { code: 'NETWORK_NOTHING_PENDING' });
-    later.close();
+    assert.equal(later.changes.pending(), null);
+    later.addresses.close();
   });
 
-  it('lets a change stay that is confirmed by another address', async () => {
+  it('lets a change stay that is confirmed by a new connection', async () => {
     await using test = bench();
-    const { addresses, row } = test;
+    const { changes, addresses, row } = test;
     await addresses.add(testContext, draft(), '10.9.2.1');
     const { id } = (await row('10.9.2.5'))!;
     await addresses.change(testContext, id, draft({ enabled: false, acceptCut: true }), '10.9.2.5');
-    addresses.confirm(testContext, '10.9.2.1');
-    await new Promise((resolve) => setTimeout(resolve, CONFIRM_WITHIN_MS + 300));
-    assert.deepEqual([scene.has('a', '10.9.2.5'), addresses.pending()], [false, null]);
+    changes.confirm(testContext, { address: '10.9.2.200', localAddress: '10.9.2.1', sinceMs: performance.now() });
+    assert.deepEqual([scene.has('a', '10.9.2.5'), changes.pending()], [false, null]);
   });
 
   it('asks twice when the address by which one is here would serve the site alone', async () => {
@@ -164,8 +168,10 @@ describe('IP configuration on a machine of its own', { skip: whyNoNetworkScene()
 
 describe('IP configuration without a helper', () => {
   it('shows what the machine has, keeps what is entered, and says that it cannot apply it', async () => {
-    using test = openTestStore(networkMigrations);
-    const addresses = new Addresses({ store: test.store, helper: new HelperClient('/nowhere/helper.sock'), log });
+    using test = openTestStore([...changeMigrations, ...networkMigrations]);
+    const { store } = test;
+    const changes = new Changes({ store, log });
+    const addresses = new Addresses({ store, helper: new HelperClient('/nowhere/helper.sock'), changes, log });
     await addresses.add(testContext, draft({ address: '2001:DB8::0:5', prefix: 64 }), '127.0.0.1');
     const seen = await addresses.look();
     assert.deepEqual([seen.canApply, seen.cannotApply], [false, 'not-root']);
@@ -189,8 +195,10 @@ describe('IP configuration without a helper', () => {
       });
       server.listen(join(directory, 'helper.sock'));
       await once(server, 'listening');
-      using test = openTestStore(networkMigrations);
-      const addresses = new Addresses({ store: test.store, helper: new HelperClient(join(directory, 'helper.sock')), log });
+      using test = openTestStore([...changeMigrations, ...networkMigrations]);
+      const { store } = test;
+      const changes = new Changes({ store, log });
+      const addresses = new Addresses({ store, helper: new HelperClient(join(directory, 'helper.sock')), changes, log });
       await addresses.add(testContext, draft({ shared: true }), '127.0.0.1');
       assert.deepEqual((await addresses.hold(0)).held, []);
       assert.equal((await addresses.look()).cannotApply, cannotApply);

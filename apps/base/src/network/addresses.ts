@@ -1,6 +1,6 @@
-import { networkInterfaces } from 'node:os';
 import { z } from 'zod';
 import { bootClockMs } from '@bascule/core/boot-clock.ts';
+import { newId } from '@bascule/core/ids.ts';
 import { AppError, notFound } from '@bascule/errors/app-error.ts';
 import type { Log } from '@bascule/log/log.ts';
 import {
@@ -9,30 +9,28 @@ import {
   type IpAddress,
   type IpAddressChange,
   type IpConfiguration,
-  type NetworkDevice,
-  type PendingChange,
 } from '@bascule/protocol/api/network.ts';
 import { helperDevices, type HelperDevice } from '@bascule/protocol/helper-verbs.ts';
-import { SYSTEM, type Context, type Store } from '@bascule/store/store.ts';
-import { AddressStore, type AddressDraft, type AddressRow, type PendingRow } from './address-store.ts';
+import type { Context, Store } from '@bascule/store/store.ts';
+import type { Changes, UndoPart } from '../changes/changes.ts';
+import { checkedDraft, cuts, isAdrift, isAsWanted, ownDevices, refuseTaken } from './address-rules.ts';
+import { AddressStore, storedRows, type AddressDraft, type AddressRow } from './address-store.ts';
 import type { HelperClient } from './helper-client.ts';
-import { checkedAddress, plainAddress } from './ip-address.ts';
+import { plainAddress } from './ip-address.ts';
 
-/** A change that cut the address by which it was made is undone after this, unless somebody confirms it by another address. */
-export const CONFIRM_WITHIN_MS = 60_000;
 /** How often the kernel is looked at: what somebody else took away is put back. */
 export const RECONCILE_INTERVAL_MS = 10_000;
 /** The verbs without which no address can be changed. */
 const VERBS = ['address-add', 'address-drop', 'address-list'];
+const KIND = 'addresses';
 const FOREVER = 'forever';
 const CERTIFICATE_NAME = 'factory-default';
 
 export interface AddressesOptions {
   store: Store;
   helper: HelperClient;
+  changes: Changes;
   log: Log;
-  now?: () => number;
-  confirmWithinMs?: number;
 }
 
 /** What `hold` did. */
@@ -46,26 +44,28 @@ export interface Holding {
 export class Addresses {
   readonly #options: AddressesOptions;
   readonly #rows: AddressStore;
-  readonly #now: () => number;
   /** By address; replaced at each change, since the front door looks for each connection. */
   #accessTypes = new Map<string, AccessType>();
   readonly #errors = new Map<string, string>();
   /** Shared addresses that are held, and until when on the boot clock. */
   readonly #heldUntilMs = new Map<string, number>();
   #timer: NodeJS.Timeout | undefined;
-  #undoTimer: NodeJS.Timeout | undefined;
   #applying: Promise<void> = Promise.resolve();
 
   constructor(options: AddressesOptions) {
     this.#options = options;
     this.#rows = new AddressStore(options.store);
-    this.#now = options.now ?? Date.now;
     this.#noteAccessTypes();
+    options.changes.register({
+      kind: KIND,
+      schema: storedRows,
+      restore: (tx, before) => this.#rows.replaceAll(tx, before),
+      applied: () => this.#applied(),
+    });
   }
 
   /** Gives the machine its addresses, and again whenever one is missing. Never rejects. */
   async start(): Promise<void> {
-    this.#armUndo();
     this.#timer = setInterval(() => void this.apply(), RECONCILE_INTERVAL_MS).unref();
     await this.apply();
   }
@@ -73,7 +73,6 @@ export class Addresses {
   /** The machine keeps its addresses; shared ones end by themselves. */
   close(): void {
     clearInterval(this.#timer);
-    clearTimeout(this.#undoTimer);
   }
 
   /** What may be done by the address of ours at which a connection arrived. Those that are not on the list may have everything. */
@@ -91,9 +90,7 @@ export class Addresses {
   }
 
   /** The list with what the kernel has now. */
-  async look(): Promise<
-    Pick<IpConfiguration, 'addresses' | 'devices' | 'canApply' | 'cannotApply' | 'cannotAnnounce' | 'pending'>
-  > {
+  async look(): Promise<Pick<IpConfiguration, 'addresses' | 'devices' | 'canApply' | 'cannotApply' | 'cannotAnnounce'>> {
     const cannotApply = await this.#whyNotApplied();
     const devices = cannotApply === null ? await this.#devices().catch(() => ownDevices()) : ownDevices();
     return {
@@ -107,11 +104,10 @@ export class Addresses {
       canApply: cannotApply === null,
       cannotApply,
       cannotAnnounce: cannotApply === null ? await this.#whyNotAnnounced() : null,
-      pending: this.pending(),
     };
   }
 
-  /** Adds an address. `from`: the address of ours by which the person is here. Throws `IP_ADDRESS_…`, `IP_PREFIX_INVALID`, `NETWORK_…`. */
+  /** Adds an address. `from`: the address of ours by which the person is here. Throws `IP_ADDRESS_…`, `IP_PREFIX_INVALID`, `NETWORK_CUTS_YOU`, `CHANGE_PENDING`. */
   async add(context: Context, change: IpAddressChange, from: string): Promise<void> {
     const draft = checkedDraft(change);
     const rows = this.#rows.all();
@@ -120,8 +116,7 @@ export class Addresses {
         params: { most: IP_ADDRESSES_MAX },
       });
     refuseTaken(rows, draft, undefined);
-    this.#rows.add(context, draft, await this.#pendingFor(undefined, draft, change, from));
-    await this.#applied();
+    await this.#make(context, undefined, { id: newId('ipAddress'), ...draft }, change, from);
   }
 
   /** As `add`; also `NOT_FOUND`. */
@@ -129,44 +124,17 @@ export class Addresses {
     const before = this.#find(id);
     const draft = checkedDraft(change);
     refuseTaken(this.#rows.all(), draft, id);
-    const pending = await this.#pendingFor(before, draft, change, from);
-    this.#rows.change(context, before, { id, ...draft }, pending);
-    await this.#applied();
+    await this.#make(context, before, { id, ...draft }, change, from);
   }
 
   /** As `change`. */
   async remove(context: Context, id: string, acceptCut: boolean, from: string): Promise<void> {
-    const before = this.#find(id);
-    const pending = await this.#pendingFor(before, undefined, { acceptCut }, from);
-    this.#rows.remove(context, before, pending);
-    await this.#applied();
+    await this.#make(context, this.#find(id), undefined, { acceptCut }, from);
   }
 
-  /** The change that waits for being confirmed. */
-  pending(): PendingChange | null {
-    const pending = this.#rows.pending();
-    if (pending === undefined) return null;
-    return { address: pending.cut, undoAtMs: pending.undoAtMs, leftMs: Math.max(0, pending.undoAtMs - this.#now()) };
-  }
-
-  /** Lets the change stay. Throws `NETWORK_CONFIRM_ELSEWHERE` for who comes by the very address that was cut, `NETWORK_NOTHING_PENDING`. */
-  confirm(context: Context, from: string): void {
-    const pending = this.#rows.pending();
-    if (pending === undefined)
-      throw new AppError(
-        'conflict',
-        'NETWORK_NOTHING_PENDING',
-        'There is nothing to confirm: the change was confirmed, or undone.',
-      );
-    if (plainAddress(from) === pending.cut)
-      throw new AppError(
-        'conflict',
-        'NETWORK_CONFIRM_ELSEWHERE',
-        `Open this page by another address of the appliance than ${pending.cut}, and confirm there: that shows that the appliance can still be reached.`,
-        { params: { address: pending.cut } },
-      );
-    this.#rows.confirm(context, pending);
-    clearTimeout(this.#undoTimer);
+  /** What is put back when a change of addresses is undone. */
+  before(): UndoPart[] {
+    return [{ kind: KIND, before: this.#rows.all() }];
   }
 
   /** Makes the machine's addresses what they are to be; shared ones are left to `hold` and `release`. Never rejects. */
@@ -210,7 +178,6 @@ export class Addresses {
   async #applied(): Promise<void> {
     this.#noteAccessTypes();
     this.#errors.clear();
-    this.#armUndo();
     await this.apply();
   }
 
@@ -323,116 +290,39 @@ export class Addresses {
     return row;
   }
 
-  /** What is noted beside a change that cuts the address `from`; undefined for one that does not. Throws when the person was not told, or another one waits. */
-  async #pendingFor(
+  /** Throws when the person was not told that this cuts their way, or another change waits. */
+  async #make(
+    context: Context,
     before: AddressRow | undefined,
-    after: AddressDraft | undefined,
+    after: AddressRow | undefined,
     { acceptCut }: Pick<IpAddressChange, 'acceptCut'>,
     from: string,
-  ): Promise<Omit<PendingRow, 'before' | 'after'> | undefined> {
-    const cut = plainAddress(from);
-    const isOurs = (await this.look()).devices.some(({ addresses }) => addresses.some((one) => one.ours && one.address === cut));
-    if (this.#rows.pending() !== undefined)
-      throw new AppError(
-        'conflict',
-        'NETWORK_PENDING',
-        'A change waits for being confirmed: confirm it, or wait until it is undone.',
-      );
-    if (!cuts(before, after, cut, isOurs)) return undefined;
-    if (acceptCut !== true)
+  ): Promise<void> {
+    const { changes } = this.#options;
+    changes.assertNonePending();
+    const mightCut = await this.#cuts(before, after, plainAddress(from));
+    if (mightCut && acceptCut !== true) {
+      const params = { address: plainAddress(from), seconds: changes.confirmWithinMs / 1000 };
       throw new AppError(
         'conflict',
         'NETWORK_CUTS_YOU',
-        `You are here by ${cut}, which this change cuts. It is undone after ${this.#confirmWithinMs / 1000} s unless you confirm it by another address.`,
-        { params: { address: cut, seconds: this.#confirmWithinMs / 1000 } },
+        `You are here by ${params.address}, which this change cuts. It is undone after ${params.seconds} s unless you confirm it by a new connection.`,
+        { params },
       );
-    return { cut, undoAtMs: this.#now() + this.#confirmWithinMs };
-  }
-
-  get #confirmWithinMs(): number {
-    return this.#options.confirmWithinMs ?? CONFIRM_WITHIN_MS;
-  }
-
-  /** Also after a restart of base in between; a clock that was set back meanwhile makes it no longer. */
-  #armUndo(): void {
-    clearTimeout(this.#undoTimer);
-    const pending = this.#rows.pending();
-    if (pending === undefined) return;
-    const leftMs = Math.min(Math.max(0, pending.undoAtMs - this.#now()), this.#confirmWithinMs);
-    this.#undoTimer = setTimeout(() => this.#undo(pending), leftMs);
-  }
-
-  #undo(pending: PendingRow): void {
-    try {
-      this.#rows.undo(SYSTEM, pending);
-      this.#options.log.warn({ address: pending.cut }, 'network.change-undone');
-    } catch (error) {
-      this.#options.log.error({ err: error }, 'network.change-not-undone');
-      this.#undoTimer = setTimeout(() => this.#undo(pending), RECONCILE_INTERVAL_MS);
-      return;
     }
-    this.#noteAccessTypes();
-    void this.apply();
+    const about = before?.address ?? after?.address ?? '';
+    const change = { ...this.#rows.change(before, after), parts: this.before(), about };
+    await changes.make(context, change, { mightCut, accepted: acceptCut === true });
+  }
+
+  async #cuts(before: AddressRow | undefined, after: AddressDraft | undefined, from: string): Promise<boolean> {
+    const { devices } = await this.look();
+    const isOurs = devices.some(({ addresses }) => addresses.some((one) => one.ours && one.address === from));
+    return cuts(before, after, from, isOurs);
   }
 
   #noteAccessTypes(): void {
     const rows = this.#rows.all().filter((row) => row.enabled);
     this.#accessTypes = new Map(rows.map(({ address, accessType }) => [address, accessType]));
   }
-}
-
-/** A shared address that would stay for ever was no shared one until now: it is dropped, and held anew by whoever is primary. */
-function isAsWanted(row: AddressRow, device: string, one: HelperDevice['addresses'][number]): boolean {
-  return row.device === device && row.prefix === one.prefix && !(row.shared && one.lifeLeftSeconds === null);
-}
-
-/** A lasting address that has a limited life: it was shared until now, or somebody outside changed it. */
-function isAdrift(row: AddressRow, devices: HelperDevice[]): boolean {
-  return devices.some(({ addresses }) =>
-    addresses.some((one) => one.ours && one.address === row.address && one.lifeLeftSeconds !== null),
-  );
-}
-
-function checkedDraft({ enabled, device, address, prefix, accessType, shared }: IpAddressChange): AddressDraft {
-  return { enabled, device, address: checkedAddress(address, prefix), prefix, accessType, shared };
-}
-
-function refuseTaken(rows: AddressRow[], { address }: AddressDraft, id: string | undefined): void {
-  if (!rows.some((row) => row.address === address && row.id !== id)) return;
-  throw new AppError('conflict', 'IP_ADDRESS_TAKEN', `${address} is on the list already.`, {
-    field: 'body.address',
-    params: { address },
-  });
-}
-
-/** Whether whoever is here by `from` loses the way by this change. What is not `isOurs`, the operating system set, and stays whatever is said here. */
-function cuts(before: AddressRow | undefined, after: AddressDraft | undefined, from: string, isOurs: boolean): boolean {
-  if (before?.enabled === true && before.address === from && isOurs) {
-    const stays =
-      after !== undefined &&
-      after.enabled &&
-      after.address === before.address &&
-      after.device === before.device &&
-      after.prefix === before.prefix &&
-      (before.shared || !after.shared);
-    if (!stays) return true;
-  }
-  const becomesSiteOnly = after?.enabled === true && after.address === from && after.accessType === 'site-only';
-  return becomesSiteOnly && before?.accessType !== 'site-only';
-}
-
-/** What can be seen without the helper. */
-function ownDevices(): (HelperDevice & NetworkDevice)[] {
-  return Object.entries(networkInterfaces()).map(([name, addresses = []]) => ({
-    name,
-    up: true,
-    mac: addresses[0]?.mac ?? null,
-    addresses: addresses.map(({ address, cidr }) => ({
-      address: plainAddress(address),
-      prefix: Number(cidr?.split('/')[1] ?? 0),
-      lifeLeftSeconds: null,
-      isDuplicate: false,
-      ours: false,
-    })),
-  }));
 }

@@ -71,6 +71,8 @@ export class SiteHost extends EventEmitter<SiteHostEvents> {
   #heldSinceMs = 0;
   readonly #pairTalk: PairTalk;
   #certificates: ((question: CertificateQuestion) => ToSite) | undefined;
+  #boxSettings: ((withSecrets: boolean) => Promise<string>) | undefined;
+  #loginBanner = '';
 
   constructor(options: SiteHostOptions) {
     super();
@@ -332,6 +334,17 @@ export class SiteHost extends EventEmitter<SiteHostEvents> {
     this.#certificates = handler;
   }
 
+  /** Who answers what main asks for a backup: the box's own settings, as JSON. */
+  onBoxSettings(handler: (withSecrets: boolean) => Promise<string>): void {
+    this.#boxSettings = handler;
+  }
+
+  /** Tells main, now and whenever one begins, what is shown before a login. */
+  setLoginBanner(text: string): void {
+    this.#loginBanner = text;
+    for (const { main } of [this.#pair, ...this.#candidates.values()]) main.send({ kind: 'login-banner', text });
+  }
+
   /** Tells main of the version in force. One that is not running is told by its start. */
   tellMain(kind: 'committed' | 'update-metadata'): void {
     this.main.send({ kind });
@@ -375,6 +388,8 @@ export class SiteHost extends EventEmitter<SiteHostEvents> {
     pair.main.on('message', (message) => {
       if (pair === this.#pair && message.kind === 'ready' && message.firstPassword !== undefined)
         this.#firstPassword = message.firstPassword;
+      if (message.kind === 'ready' && this.#loginBanner !== '') pair.main.send({ kind: 'login-banner', text: this.#loginBanner });
+      if (message.kind === 'ask-box-settings') void this.#answerBoxSettings(pair, message);
       if (message.kind === 'pair-state') {
         this.#pairTalk.note(pair, message);
         if (pair === this.#pair) this.emit('pairState', message);
@@ -384,6 +399,20 @@ export class SiteHost extends EventEmitter<SiteHostEvents> {
       if (message.kind === 'peer-asks' && pair === this.#pair) void this.#pairTalk.answer(pair, message);
     });
     return pair;
+  }
+
+  async #answerBoxSettings(
+    pair: SitePair,
+    { nonce, withSecrets }: Extract<FromSite, { kind: 'ask-box-settings' }>,
+  ): Promise<void> {
+    try {
+      if (this.#boxSettings === undefined) throw new AppError('unavailable', 'BOX_SETTINGS_UNREADY', 'base is still starting.');
+      pair.main.send({ kind: 'box-settings', nonce, settings: await this.#boxSettings(withSecrets) });
+    } catch (error) {
+      this.#options.log.warn({ err: error }, 'site.box-settings-not-given');
+      const message = error instanceof AppError ? error.message : 'The settings of the box cannot be read; the log says why.';
+      pair.main.send({ kind: 'box-settings', nonce, error: message.slice(0, 500) });
+    }
   }
 
   #pairOf(candidate: SiteCandidate): SitePair {

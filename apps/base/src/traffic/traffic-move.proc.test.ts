@@ -9,6 +9,7 @@ import { createLog } from '@bascule/log/log.ts';
 import type { MailEvent } from '@bascule/mail/mail-texts.ts';
 import { openTestStore, testContext } from '@bascule/store/testing.ts';
 import { waitUntil } from '@bascule/testkit/wait-until.ts';
+import { Changes, changeMigrations } from '../changes/changes.ts';
 import { Addresses, HelperClient, networkMigrations } from '../network/network.ts';
 import type { PairState } from '../site-host/site-host.ts';
 import { holdUntil, MAIN_SILENCE_LIMIT_MS, SHARED_LIFE_MS, SWITCH_HOLD_LIMIT_MS } from './traffic-holder.ts';
@@ -78,7 +79,7 @@ describe('a move of the traffic', { skip: process.getuid?.() === 0 ? false : 'ne
   const tellings = (): string[] => (existsSync(told) ? readFileSync(told, 'utf8').trim().split('\n') : []);
 
   function bench(over: { sharedName?: string; addresses?: string[]; failedAfterMs?: number } = {}) {
-    const test = openTestStore(networkMigrations);
+    const test = openTestStore([...changeMigrations, ...networkMigrations]);
     const mails: MailEvent[] = [];
     const host = Object.assign(new EventEmitter<{ pairState: [PairState] }>(), {
       pairState: undefined as PairState | undefined,
@@ -93,7 +94,12 @@ describe('a move of the traffic', { skip: process.getuid?.() === 0 ? false : 'ne
         boxDirectory: join(home, 'box'),
         helper: client,
         host: host as unknown as ConstructorParameters<typeof Traffic>[0]['host'],
-        network: new Addresses({ store: test.store, helper: client, log }),
+        network: new Addresses({
+          store: test.store,
+          helper: client,
+          changes: new Changes({ store: test.store, log }),
+          log,
+        }),
         applianceName: 'a',
         sharedName: over.sharedName ?? 'app.pra.test',
         port: 1,

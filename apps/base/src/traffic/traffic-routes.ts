@@ -65,16 +65,6 @@ export function trafficRoutes(traffic: Traffic, network: Addresses, localAddress
       },
     }),
     route({
-      method: 'POST',
-      url: '/network/addresses/confirm',
-      action: CHANGE,
-      answer: ipConfiguration,
-      async handle({ context, request }) {
-        network.confirm(context, from(request));
-        return await traffic.configuration(from(request));
-      },
-    }),
-    route({
       method: 'GET',
       url: '/network/connected',
       action: READ,

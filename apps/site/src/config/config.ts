@@ -11,6 +11,8 @@ export interface SiteConfig extends SiteStart {
   verifyTool: string;
   /** The key that wraps secrets in site.db. */
   keyFile: string;
+  /** What is shown before a login; base says it. */
+  loginBanner: { text: string };
 }
 
 /** Reads `BASCULE_SITE` (protocol/base-site.ts). Throws `SITE_CONFIG_INVALID`, which names the field and never shows the value. */
@@ -32,6 +34,7 @@ export function completeConfig(start: SiteStart): SiteConfig {
     webDir: join(start.softwareDir, 'apps', 'web', 'dist', 'site'),
     verifyTool: join(start.softwareDir, 'tools', 'verify', 'verify.mjs'),
     keyFile: join(paths.keys, 'site.key'),
+    loginBanner: { text: '' },
   };
 }
 

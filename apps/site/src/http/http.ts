@@ -1,5 +1,7 @@
 import type { Accounts } from '@bascule/accounts/accounts.ts';
 import { createHttpServer, type AnyRoute, type HttpServer, type RequestDoor } from '@bascule/http/http-server.ts';
+import { PUBLIC_ACTION, route } from '@bascule/http/route.ts';
+import { loginBannerAnswer } from '@bascule/protocol/api/security.ts';
 import { openApiRoute } from '@bascule/http/open-api.ts';
 import type { Log } from '@bascule/log/log.ts';
 import type { SiteConfig } from '../config/config.ts';
@@ -29,7 +31,7 @@ export function openSiteInterface(options: {
     cookieName: SITE_COOKIE,
     accounts,
     authorize: (principal, action) => policy.authorize(principal, action),
-    routes: [...routes, openApiRoute(routes, { prefix: '/api', cookieName: SITE_COOKIE })],
+    routes: [...routes, bannerRoute(config), openApiRoute(routes, { prefix: '/api', cookieName: SITE_COOKIE })],
     log,
     hosts: () => [config.publicHost, ...config.hosts],
     staticRoot: config.webDir,
@@ -38,5 +40,16 @@ export function openSiteInterface(options: {
     now,
     ...(beforeReply !== undefined && { beforeReply }),
     door,
+  });
+}
+
+/** What people read before they log in (/appliance > Security). */
+function bannerRoute({ loginBanner }: SiteConfig): AnyRoute {
+  return route({
+    method: 'GET',
+    url: '/login-banner',
+    action: PUBLIC_ACTION,
+    answer: loginBannerAnswer,
+    handle: () => loginBanner,
   });
 }

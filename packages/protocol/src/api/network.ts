@@ -100,10 +100,6 @@ export const trafficState = z.object({
 });
 export type TrafficState = z.infer<typeof trafficState>;
 
-/** A change that cut the address by which it was made: undone at `undoAtMs`, unless it is confirmed by another address of the appliance. */
-export const pendingChange = z.object({ address: z.string(), undoAtMs: instantMs, leftMs: z.number().nonnegative() });
-export type PendingChange = z.infer<typeof pendingChange>;
-
 /** B12: who would be disturbed now; asked for when a form is opened, since the site looks through all it has for it. */
 export const connectedNow = z.object({
   clients: z.number().int(),
@@ -128,7 +124,6 @@ export const ipConfiguration = z.object({
   reachedBy: z.string(),
   /** The address that the port listens on; null: every address of the machine. */
   listensOn: z.string().nullable(),
-  pending: pendingChange.nullable(),
   traffic: trafficState,
 });
 export type IpConfiguration = z.infer<typeof ipConfiguration>;
