@@ -26,6 +26,7 @@ import { Licences, licenceRoutes } from './licence/licence.ts';
 import { openSiteMail, siteMailRoutes, type Mailer } from './mail/mail.ts';
 import { Policy } from './policy/policy.ts';
 import { reportRoutes, Reports } from './reports/reports.ts';
+import { ReportRetention } from './reports/retention.ts';
 import { Settings, settingsRoutes } from './settings/settings.ts';
 import { Trust, trustRoutes } from './trust/trust.ts';
 
@@ -61,6 +62,7 @@ export interface Parts {
   trust: Trust;
   programs: ClientPrograms;
   fleet: Fleet;
+  retention: ReportRetention;
   licences: Licences;
   /** Who answers what base asks about clients. */
   fleetQuestions: FleetQuestions;
@@ -192,6 +194,7 @@ export async function openParts(store: Store, { config, log, failover, rehearsal
   connectParts({ settings, accounts, jump, sessions, events });
   const publicStreams = new StreamLimit(PUBLIC_STREAMS);
   const reports = new Reports({ sessions, store, recordingsDir: paths.recordings });
+  const retention = new ReportRetention({ store, recordingsDir: paths.recordings, log, now });
   const routes = [
     ...accountRoutes(accounts),
     ...settingsRoutes(settings),
@@ -252,6 +255,7 @@ export async function openParts(store: Store, { config, log, failover, rehearsal
     programs,
     fleet,
     trust,
+    retention,
     licences,
     fleetQuestions,
   };

@@ -8,6 +8,7 @@ import { installersMigrations } from './installers/installers.ts';
 import { jumpMigrations } from './jump/jump.ts';
 import { licenceMigrations } from './licence/licence.ts';
 import { mailMigrations } from './mail/mail.ts';
+import { retentionMigrations } from './reports/retention.ts';
 import { settingsMigrations } from './settings/settings.ts';
 import { trustMigrations } from './trust/trust.ts';
 
@@ -21,6 +22,7 @@ const migrations: Migration[] = [
   ...installersMigrations,
   ...fleetMigrations,
   ...trustMigrations,
+  ...retentionMigrations,
   ...licenceMigrations,
 ];
 

@@ -2,10 +2,14 @@
 import { statSync } from 'node:fs';
 import { AppError } from '@bascule/errors/app-error.ts';
 import type { Log } from '@bascule/log/log.ts';
+import type { RetentionState } from '@bascule/protocol/api/storage.ts';
 import type { FromSite, ToSite } from '@bascule/protocol/base-site.ts';
 import type { Losses } from '@bascule/protocol/losses.ts';
+import { SYSTEM } from '@bascule/store/store.ts';
+import { auditBatch } from '../audit/audit-forward.ts';
 import type { Site } from '../compose.ts';
 import type { Failover } from '../failover/failover.ts';
+import { readRetention } from '../reports/retention.ts';
 import { fleetAnswer, lossesAnswer } from './fleet-questions.ts';
 import type { SiteProgram } from './site-program.ts';
 
@@ -18,11 +22,14 @@ const ANSWERS = {
   'test-session': 'test-session',
   fleet: 'fleet',
   'who-would-i-lose': 'who-would-i-lose',
+  'audit-after': 'audit-batch',
+  retention: 'retention',
 } as const satisfies Partial<Record<ToSite['kind'], FromSite['kind']>>;
 export type Question = Extract<ToSite, { kind: keyof typeof ANSWERS }>;
 
 const NO_FIGURES = { integrityProblems: [], databaseBytes: 0, clientsOnline: 0, sessions: [] };
 const NO_FLEET = { total: 0, current: 0, pending: 0, absent: 0, failed: 0, isSettled: false, text: '' };
+const NO_AUDIT = { position: { epoch: 0, sequence: 0 }, events: [], head: null };
 const NO_LOSSES: Losses = { connected: 0, seenLately: 0, lost: 0, trouble: 0, list: [] };
 /** What the message may name. */
 const SESSIONS_NAMED_MAX = 1000;
@@ -64,7 +71,20 @@ async function answer(site: Site, question: Question): Promise<FromSite> {
       return { kind: 'fleet', nonce, ...(await fleetAnswer(site.parts.fleetQuestions)) };
     case 'who-would-i-lose':
       return { kind: 'who-would-i-lose', nonce, losses: await lossesAnswer(site.parts.fleetQuestions, question.change) };
+    case 'audit-after':
+      return { kind: 'audit-batch', nonce, ...auditBatch(site.parts.store, question, Date.now()) };
+    case 'retention':
+      return { kind: 'retention', nonce, state: retentionOf(site, question.change) };
   }
+}
+
+/** As it is after `change`, which an administrator of the box makes. */
+function retentionOf({ parts }: Site, change: Extract<Question, { kind: 'retention' }>['change']): RetentionState {
+  if (change !== undefined) {
+    const { id, name, address } = change.by;
+    parts.retention.change({ ...SYSTEM, actor: { kind: 'box-administrator', id, name }, address }, change.settings);
+  }
+  return parts.retention.state();
 }
 
 /** A backup has a database, and neither clients nor sessions. */
@@ -74,6 +94,8 @@ async function answerAsStandby(failover: Failover, question: Question): Promise<
   if (kind === 'fleet') return { kind, nonce, ...NO_FLEET, isSettled: true, text: 'A backup has no clients of its own.' };
   if (kind === 'who-would-i-lose') return { kind, nonce, losses: NO_LOSSES };
   if (kind === 'test-session') return { kind, nonce, outcome: 'no-client' };
+  // The primary's base sends them.
+  if (kind === 'audit-after') return { kind: 'audit-batch', nonce, ...NO_AUDIT };
   if (store === undefined) throw new AppError('unavailable', 'FAILOVER_NO_COPY', 'This backup has no copy of the site yet.');
   if (kind === 'snapshot') {
     await store.snapshot(question.target);
@@ -83,12 +105,14 @@ async function answerAsStandby(failover: Failover, question: Question): Promise<
     const integrityProblems = (await store.problems()).slice(0, 100);
     return { kind, nonce, ...NO_FIGURES, integrityProblems, databaseBytes: store.fileBytes };
   }
+  if (kind === 'retention' && question.change === undefined) return { kind, nonce, state: readRetention(store, false) };
   throw failover.changeRefused();
 }
 
 function refusal({ kind, nonce }: Question, error: string): FromSite {
   if (kind === 'preflight') return { kind, nonce, ...NO_FIGURES, error };
   if (kind === 'fleet') return { kind, nonce, ...NO_FLEET, error };
+  if (kind === 'audit-after') return { kind: 'audit-batch', nonce, ...NO_AUDIT, error };
   if (kind === 'test-session') return { kind, nonce, outcome: 'failed', error };
   return { kind: ANSWERS[kind], nonce, error };
 }

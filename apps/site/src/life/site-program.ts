@@ -1,6 +1,7 @@
 /** What site main serves: the site or, on a backup, the standby, as the role of this appliance has it; swapped within the process (docs/decisions/0199). */
 import { mkdirSync } from 'node:fs';
 import type { Server, Socket } from 'node:net';
+import { EventLoopDelay } from '@bascule/core/event-loop-delay.ts';
 import type { Peer } from '@bascule/http/http-server.ts';
 import type { Log } from '@bascule/log/log.ts';
 import type { FromSite } from '@bascule/protocol/base-site.ts';
@@ -34,6 +35,7 @@ export class SiteProgram implements Serving {
   readonly failover: Failover;
   readonly #options: SiteProgramOptions;
   readonly #held: { socket: Socket; peer: Peer }[] = [];
+  readonly #delay = new EventLoopDelay();
   #served: Site | Standby | undefined;
   #server: Server | undefined;
   #firstPassword: string | undefined;
@@ -128,7 +130,7 @@ export class SiteProgram implements Serving {
 
   /** What base shows of this program's health. */
   health(): Record<string, number | boolean | string> {
-    return { role: this.failover.role, ...this.#served?.health() };
+    return { role: this.failover.role, eventLoopDelayMs: this.#delay.takeMs(), ...this.#served?.health() };
   }
 
   /** Ends in order; the store is closed last. */
@@ -140,6 +142,7 @@ export class SiteProgram implements Serving {
     this.#server?.close();
     this.#served = undefined;
     for (const { socket } of this.#held.splice(0)) socket.destroy();
+    this.#delay.close();
     await this.failover.close();
   }
 

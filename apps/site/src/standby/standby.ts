@@ -16,12 +16,15 @@ import { openUsers } from '../identity/identity.ts';
 import { SiteIdentity, TurnedAwayLinks } from '../jump/jump.ts';
 import { openSiteMail, type Mailer } from '../mail/mail.ts';
 import { Policy } from '../policy/policy.ts';
+import { RecordingSweep } from '../reports/retention.ts';
 import { DEFAULT_SECURITY_SETTINGS, Settings } from '../settings/settings.ts';
 import { backupReports } from './backup-reports.ts';
 import { standbyAccountRoutes, standbyStatusRoutes } from './standby-routes.ts';
 
 /** Requests that are under way when roles change are answered within this. */
 const ANSWER_LIMIT_MS = 1000;
+/** What the primary's retention has just removed goes here too; the rest within the minute. */
+const JUST_REMOVED_MS = 10 * 60_000;
 
 export interface StandbyOptions {
   config: SiteConfig;
@@ -37,6 +40,7 @@ interface Parts {
   http: HttpServer;
   events: Events;
   mail: Mailer;
+  sweep: RecordingSweep;
 }
 
 export class Standby {
@@ -82,22 +86,25 @@ export class Standby {
       eventsRoute(events),
     ];
     const http = await openSiteInterface({ config, accounts, policy, routes, log, now });
+    const sweep = new RecordingSweep({ reader: () => failover.store, recordingsDir: paths.recordings, log, now });
     const disconnect = failover.connect({
       changed: () => events.publish('failover'),
       relayOrder: () => void relay.send(failover.relay.order()),
       applied: (tables) => {
         if (tables.includes('settings')) current = settings();
+        if (tables.includes('removed_recordings')) void sweep.sweep(now() - JUST_REMOVED_MS);
       },
       mail: (what) => mail.tell({ kind: 'needs-attention', what, advice: PAIR_ADVICE, page: failover.pageUrl() }),
       clientsHere: (fromMs) => links.cameHere(fromMs),
     });
-    return new Standby({ accounts, links, relay, http, events, mail }, disconnect);
+    return new Standby({ accounts, links, relay, http, events, mail, sweep }, disconnect);
   }
 
   /** Begins to talk with the relay, and to send mail. */
   start(): void {
     this.parts.relay.start();
     this.parts.mail.start();
+    this.parts.sweep.start();
   }
 
   accept(socket: Socket, peer: Peer): void {
@@ -114,7 +121,8 @@ export class Standby {
   }
 
   async close({ comeBackAtOnce = false } = {}): Promise<void> {
-    const { http, events, accounts, links, relay, mail } = this.parts;
+    const { http, events, accounts, links, relay, mail, sweep } = this.parts;
+    sweep.close();
     this.#disconnect();
     events.close();
     await Promise.all([http.close(comeBackAtOnce ? ANSWER_LIMIT_MS : 0), mail.close()]);
