@@ -106,6 +106,7 @@ function useTabsBelow({ administrator, standby }: Omit<Seen, 'withReports'>): Re
       { to: loginPaths.failover, label: t('login:tab.failover') },
       { to: loginPaths.preSharedKey, label: t('login:tab.preSharedKey') },
       ...(standby ? [] : [{ to: loginPaths.email, label: t('login:tab.email') }]),
+      ...(standby ? [] : [{ to: loginPaths.licences, label: t('login:tab.licences') }]),
     ],
   };
 }

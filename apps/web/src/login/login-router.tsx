@@ -16,6 +16,7 @@ import { InstallerWizardPage } from './installers/InstallerWizardPage.tsx';
 import { JumpClientsPage } from './jump/JumpClientsPage.tsx';
 import { JumpGroupsPage } from './jump/JumpGroupsPage.tsx';
 import { InstallerTokensPage } from './jump/InstallerTokensPage.tsx';
+import { LicencesPage } from './licences/LicencesPage.tsx';
 import { loginPaths } from './login-paths.ts';
 import { EmailConfigurationPage } from './management/EmailConfigurationPage.tsx';
 import { AccessSessionPage } from './reports/AccessSessionPage.tsx';
@@ -111,6 +112,7 @@ const routes = [
   administratorPage(loginPaths.audit, AuditPage),
   administratorPage(loginPaths.email, EmailConfigurationPage),
   administratorPage(loginPaths.failover, FailoverPage),
+  administratorPage(loginPaths.licences, LicencesPage),
   administratorPage(loginPaths.preSharedKey, PreSharedKeyPage),
 ];
 

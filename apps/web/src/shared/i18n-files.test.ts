@@ -6,7 +6,7 @@ import { LANGUAGES } from '@bascule/protocol/api/common.ts';
 
 const source = join(import.meta.dirname, '..');
 /** In these every key is asked for by its full name, so that an unused one can be found. */
-const FULLY_NAMED = /^(shared|login|appliance|updates|mail|fleet|installers|trust|failover|plans|network):/;
+const FULLY_NAMED = /^(shared|login|appliance|updates|mail|fleet|installers|trust|failover|plans|network|backup|vault|file-store):/;
 const NAMESPACES = [
   'shared',
   'login',
@@ -18,9 +18,13 @@ const NAMESPACES = [
   'fleet',
   'installers',
   'trust',
+  'licences',
   'failover',
   'plans',
   'network',
+  'backup',
+  'vault',
+  'file-store',
   'errors',
 ];
 

@@ -16,6 +16,10 @@ export type Namespace =
   | 'failover'
   | 'plans'
   | 'network'
+  | 'backup'
+  | 'vault'
+  | 'file-store'
+  | 'licences'
   | 'errors';
 /** Each language by its own name. */
 export const LANGUAGE_NAMES: Record<Language, string> = { en: 'English', de: 'Deutsch', nl: 'Nederlands', it: 'Italiano' };
