@@ -3,6 +3,7 @@ import type { Tab } from '../shared/TabNav.tsx';
 import { TabbedLayout } from '../shared/TabbedLayout.tsx';
 import { pagePaths } from '../shared/paths.ts';
 import { appliancePaths } from './appliance-paths.ts';
+import { PendingChangeNotice } from './changes/PendingChangeNotice.tsx';
 import { TrafficBanner } from './network/TrafficBanner.tsx';
 
 /** The interface /appliance: its tabs (B4; those that have content) and the page. */
@@ -37,7 +38,12 @@ export function ApplianceLayout() {
       label={{ main: t('appliance:tab.main'), pages: t('appliance:tab.pages') }}
       tabs={tabs}
       below={below}
-      banner={<TrafficBanner />}
+      banner={
+        <>
+          <PendingChangeNotice />
+          <TrafficBanner />
+        </>
+      }
     />
   );
 }

@@ -9,11 +9,11 @@ import {
   type IpConfiguration,
 } from '@bascule/protocol/api/network.ts';
 import { FormDialog } from '../../shared/FormDialog.tsx';
-import { anyAnswer, ApiError } from '../../shared/api-client.ts';
+import { anyAnswer } from '../../shared/api-client.ts';
 import { useApi } from '../../shared/api-context.tsx';
 import { notifyDone } from '../../shared/notify.ts';
 import { apiPaths } from '../../shared/paths.ts';
-import { AcceptCut } from './AcceptCut.tsx';
+import { useAcceptCut } from '../changes/use-accept-cut.tsx';
 import { ConnectedNotice } from './ConnectedNotice.tsx';
 import { useRefreshNetwork } from './network-queries.ts';
 import { maskText, readMask } from './subnet-mask.ts';
@@ -33,9 +33,7 @@ export function AddressDialog({ edited, configuration, onClose }: AddressDialogP
   const api = useApi();
   const refresh = useRefreshNetwork();
   const [draft, setDraft] = useState(() => firstDraft(edited, configuration));
-  /** By which address the person is here, once the appliance has said that the change cuts it. */
-  const [cut, setCut] = useState<{ address: string; seconds: number }>();
-  const [acceptCut, setAcceptCut] = useState(false);
+  const acceptCut = useAcceptCut();
   const change = (part: Partial<typeof draft>) => setDraft({ ...draft, ...part });
   const prefix = readMask(draft.mask, draft.address);
   const submit = async () => {
@@ -47,16 +45,13 @@ export function AddressDialog({ edited, configuration, onClose }: AddressDialogP
       prefix: prefix ?? 0,
       accessType,
       shared,
-      ...(acceptCut && { acceptCut }),
+      ...acceptCut.body,
     };
-    try {
-      if (edited === undefined) await api.post(apiPaths.ipAddresses, anyAnswer, body);
-      else await api.put(apiPaths.ipAddress(edited.id), anyAnswer, body);
-    } catch (error) {
-      if (error instanceof ApiError && error.code === 'NETWORK_CUTS_YOU')
-        setCut({ address: String(error.params['address']), seconds: Number(error.params['seconds']) });
-      throw error;
-    }
+    await acceptCut.send(() =>
+      edited === undefined
+        ? api.post(apiPaths.ipAddresses, anyAnswer, body)
+        : api.put(apiPaths.ipAddress(edited.id), anyAnswer, body),
+    );
     void refresh();
     notifyDone(t('network:form.saved'));
   };
@@ -128,7 +123,7 @@ export function AddressDialog({ edited, configuration, onClose }: AddressDialogP
               {t('network:form.certificateNote')}
             </Alert>
           )}
-          {cut !== undefined && <AcceptCut cut={cut} accepted={acceptCut} onChange={setAcceptCut} />}
+          {acceptCut.notice}
         </>
       )}
     </FormDialog>

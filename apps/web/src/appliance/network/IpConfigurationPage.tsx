@@ -7,7 +7,6 @@ import { QueryFailure } from '../../shared/QueryFailure.tsx';
 import { RowMenu } from '../../shared/RowMenu.tsx';
 import { Section, StateMark } from '../../shared/Section.tsx';
 import { AddressDialog } from './AddressDialog.tsx';
-import { PendingChangeNotice } from './PendingChangeNotice.tsx';
 import { PortsSection } from './PortsSection.tsx';
 import { RemoveAddressDialog } from './RemoveAddressDialog.tsx';
 import { useIpConfiguration } from './network-queries.ts';
@@ -31,7 +30,6 @@ export function IpConfigurationPage() {
     );
   return (
     <>
-      {data.pending !== null && <PendingChangeNotice pending={data.pending} reachedBy={data.reachedBy} />}
       <Section
         title={t('network:addresses.title')}
         note={t('network:addresses.note', { address: data.reachedBy })}

@@ -1,13 +1,12 @@
-import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Alert } from '@mantine/core';
 import type { IpAddress } from '@bascule/protocol/api/network.ts';
 import { FormDialog } from '../../shared/FormDialog.tsx';
-import { anyAnswer, ApiError } from '../../shared/api-client.ts';
+import { anyAnswer } from '../../shared/api-client.ts';
 import { useApi } from '../../shared/api-context.tsx';
 import { notifyDone } from '../../shared/notify.ts';
 import { apiPaths } from '../../shared/paths.ts';
-import { AcceptCut } from './AcceptCut.tsx';
+import { useAcceptCut } from '../changes/use-accept-cut.tsx';
 import { ConnectedNotice } from './ConnectedNotice.tsx';
 import { useRefreshNetwork } from './network-queries.ts';
 
@@ -16,16 +15,9 @@ export function RemoveAddressDialog({ address, onClose }: { address: IpAddress; 
   const { t } = useTranslation();
   const api = useApi();
   const refresh = useRefreshNetwork();
-  const [cut, setCut] = useState<{ address: string; seconds: number }>();
-  const [acceptCut, setAcceptCut] = useState(false);
+  const acceptCut = useAcceptCut();
   const submit = async () => {
-    try {
-      await api.post(apiPaths.removeIpAddress(address.id), anyAnswer, acceptCut ? { acceptCut } : {});
-    } catch (error) {
-      if (error instanceof ApiError && error.code === 'NETWORK_CUTS_YOU')
-        setCut({ address: String(error.params['address']), seconds: Number(error.params['seconds']) });
-      throw error;
-    }
+    await acceptCut.send(() => api.post(apiPaths.removeIpAddress(address.id), anyAnswer, acceptCut.body));
     void refresh();
     notifyDone(t('network:form.removed', { address: address.address }));
   };
@@ -40,7 +32,7 @@ export function RemoveAddressDialog({ address, onClose }: { address: IpAddress; 
         {address.state === 'foreign' ? t('network:form.removeForeign') : t('network:form.warning')}
         <ConnectedNotice />
       </Alert>
-      {cut !== undefined && <AcceptCut cut={cut} accepted={acceptCut} onChange={setAcceptCut} />}
+      {acceptCut.notice}
     </FormDialog>
   );
 }
