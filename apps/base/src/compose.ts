@@ -199,6 +199,7 @@ export class Base {
       mailer: this.#mailer,
       certificateNotAfterMs: () => this.#certificate.notAfterMs,
       baseFolder: baseFolder(config),
+      seed: config.seed,
       ownUrl: ownUrl(config),
       publicUrl: publicAddress(config),
       processes: () => this.#processes(),

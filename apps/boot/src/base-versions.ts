@@ -37,7 +37,7 @@ export class BaseVersions {
     const program = folder === undefined ? undefined : this.#programOf(folder);
     if (program !== undefined) return program;
     throw new Refusal(
-      `${join(this.#folder, 'current')} names no version of base; start with npm start -- --restage, or install the package again.`,
+      `${join(this.#folder, 'current')} names no version of base; bring ${this.#folder} back from a copy, or from a checkout start with npm start -- --restage.`,
     );
   }
 

@@ -12,6 +12,7 @@ import { bindSocketsSoon, RESTART_BIND_WAIT_MS, type Listening } from './listeni
 import { readOptions, type Options } from './options.ts';
 import { checkHome, checkOwners, endLeftover, makeDirectories } from './preparation.ts';
 import { Refusal } from './refusal.ts';
+import { sowSeed } from './seed.ts';
 
 /** A base that dies that often without ever working is not tried again: whoever started boot is told. */
 const BASE_START_TRIES = 5;
@@ -41,7 +42,14 @@ async function main(): Promise<void> {
     { address: listening.address, port: listening.port, name: options.name },
     Date.now(),
   );
-  new Appliance(options, listening, claim, new ApplianceLog(paths.logs)).run();
+  const log = new ApplianceLog(paths.logs);
+  try {
+    await sowSeed(options, log);
+  } catch (error) {
+    claim.release();
+    throw error;
+  }
+  new Appliance(options, listening, claim, log).run();
 }
 
 class Appliance {
@@ -130,7 +138,11 @@ class Appliance {
     sockets: Listening | undefined,
     account?: { uid: number; gid: number; name: string },
   ): ChildProcess {
-    const environment = { ...programEnvironment(process.env), ...httpEnvironment(sockets?.http) };
+    const environment = {
+      ...programEnvironment(process.env),
+      ...httpEnvironment(sockets?.http),
+      BASCULE_SEED: this.#options.seed,
+    };
     if (account !== undefined)
       Object.assign(environment, { HOME: this.#options.home, USER: account.name, LOGNAME: account.name });
     return spawn(node, [main, ...args], {

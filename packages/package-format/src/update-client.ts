@@ -47,6 +47,9 @@ export interface UpdateClientOptions {
   ignoresExpiry?: boolean;
 }
 
+/** `undated`: the trusted metadata may be past its dates (package-format 10.2). */
+export type ObtainOptions = DownloadOptions & { undated?: boolean };
+
 export class UpdateClient {
   readonly #store: MetadataStore;
   readonly #packages: string;
@@ -121,11 +124,12 @@ export class UpdateClient {
 
   /**
    * Brings the metadata up to date from `mirror`; what was verified is kept even when the rest fails. Throws as `withTufSession` does; `METADATA_EXPIRED` is
-   * judged by the effective time too (package-format 4.2).
+   * judged by the effective time too (package-format 4.2). `undated`: dates count for nothing this once (package-format 10.2).
    */
-  async refresh(mirror: Mirror, signal?: AbortSignal): Promise<{ validUntilMs: number }> {
+  async refresh(mirror: Mirror, signal?: AbortSignal, { undated = false } = {}): Promise<{ validUntilMs: number }> {
     return this.#inTurn(async () => {
-      const { now, roles = DELEGATED_ROLES, ignoresExpiry = false } = this.#options;
+      const { now, roles = DELEGATED_ROLES } = this.#options;
+      const ignoresExpiry = undated || this.#options.ignoresExpiry === true;
       try {
         await withTufSession(this.#store, { mirror, now, signal, ignoresExpiry }, async (session) => {
           await session.refresh();
@@ -165,7 +169,7 @@ export class UpdateClient {
    * Gives the verified file of `target`, downloading what is missing of it. Throws `PACKAGE_UNKNOWN`, `METADATA_EXPIRED` (what is here already is given even
    * so), `PACKAGE_HASH`, `DISK_FULL` or what the mirror throws.
    */
-  async obtain(target: string, mirror: Mirror, options: DownloadOptions = {}): Promise<string> {
+  async obtain(target: string, mirror: Mirror, options: ObtainOptions = {}): Promise<string> {
     const release = this.#known(target);
     const file = this.#fileOf(release);
     while (this.#obtaining.has(file)) await this.#obtaining.get(file);
@@ -218,13 +222,14 @@ export class UpdateClient {
     return unknown.length;
   }
 
-  async #obtain(release: Release, file: string, mirror: Mirror, options: DownloadOptions): Promise<string> {
+  async #obtain(release: Release, file: string, mirror: Mirror, options: ObtainOptions): Promise<string> {
     if (this.present(release.target).verified) {
       options.onProgress?.(release.lengthBytes, release.lengthBytes);
       return file;
     }
     const { validUntil } = this.#view ?? {};
-    const isFresh = validUntil !== undefined && (this.#options.ignoresExpiry || validUntil.ms > this.#options.now());
+    const isUndated = this.#options.ignoresExpiry || options.undated;
+    const isFresh = validUntil !== undefined && (isUndated || validUntil.ms > this.#options.now());
     if (!isFresh) throw expiredMetadata(mirror.describe(), validUntil?.role ?? 'metadata');
     const { target: name, lengthBytes, sha256: hash } = release;
     await downloadSigned(

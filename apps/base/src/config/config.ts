@@ -35,6 +35,8 @@ export interface BaseConfig {
   packageVersions: { base: string; site: string };
   /** The Node runtime's directory (with bin/node), from which runtime archives for clients are made. */
   runtimeDir: string;
+  /** The seed of the operating system's package (docs/spec/boot.md, 7); undefined when there is none. */
+  seed: string | undefined;
 }
 
 const LOCAL_NAMES = ['localhost', '127.0.0.1', '::1'];
@@ -51,7 +53,7 @@ export function readConfig(args: string[], environment: NodeJS.ProcessEnv = proc
     throw new AppError('invalid', 'BASE_OPTION_INVALID', `--${String(issue?.path[0])}: ${issue?.message}`);
   }
   const { home, listen, port, name } = parsed.data;
-  const { BASCULE_APPLIANCE: given = '' } = environment;
+  const { BASCULE_APPLIANCE: given = '', BASCULE_SEED: seed } = environment;
   if (given !== '' && !APPLIANCE_NAME.test(given))
     throw new AppError(
       'invalid',
@@ -80,6 +82,7 @@ export function readConfig(args: string[], environment: NodeJS.ProcessEnv = proc
       site: packageVersion(siteDir, paths.siteSoftware, siteVersion),
     },
     runtimeDir: dirname(dirname(process.execPath)),
+    seed,
   };
 }
 

@@ -36,6 +36,7 @@ export const softwareMigrations: Migration[] = [...engineMigrations, ...updatesM
 const NEWER: readonly Offer['state'][] = ['installable', 'blocked'];
 /** Installations that are looked through before something is installed unattended. */
 const HISTORY_LOOKED_AT = 50;
+const BY_PACKAGE: Context = { ...SYSTEM, actor: { ...SYSTEM.actor, name: 'the package bascule-appliance' } };
 const UNATTENDED: Context = { ...SYSTEM, actor: { ...SYSTEM.actor, name: 'unattended installation' } };
 
 export interface SoftwareOptions {
@@ -49,6 +50,8 @@ export interface SoftwareOptions {
   certificateNotAfterMs(): number;
   /** The version folder from which this very process runs; undefined from a checkout. */
   baseFolder: string | undefined;
+  /** The seed of the operating system's package, whose packages are offered; undefined when there is none. */
+  seed: string | undefined;
   /** Where the front door is reached from this machine: `https://127.0.0.1:8443`. */
   ownUrl: string;
   /** The address of the appliance for people, without a path. */
@@ -156,7 +159,18 @@ export class Software extends EventEmitter<{ change: [] }> {
     this.engine.continueAfterStart();
     this.updates.start();
     void this.#supplies.renew();
+    void this.#offerSeed();
     this.#timer = setInterval(() => this.#look(), UNATTENDED_LOOK_MS).unref();
+  }
+
+  /** The package of the operating system may have been upgraded since the last start. */
+  async #offerSeed(): Promise<void> {
+    const { seed, log } = this.#options;
+    if (seed === undefined) return;
+    await this.updates.imports.offerSeed(BY_PACKAGE, seed).then(
+      (targets) => targets.length > 0 && log.info({ seed, targets }, 'updates.seed-offered'),
+      (error: unknown) => log.warn({ seed, err: error }, 'updates.seed-not-offered'),
+    );
   }
 
   /** Ends looking and downloading; what the engine was doing goes on at the next start. */

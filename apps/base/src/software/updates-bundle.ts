@@ -94,8 +94,8 @@ function release(target: string, client: UpdateClient): Release {
 }
 
 function checkNewer(releases: Release[], { packages }: SoftwareHere): void {
-  const isNewer = ({ manifest }: Release): boolean => manifest !== undefined && olderInstalled(manifest, packages);
-  if (releases.length > 0 && !releases.some(isNewer))
+  const hasNewer = releases.some(({ manifest }) => manifest !== undefined && isNewer(manifest, packages));
+  if (releases.length > 0 && !hasNewer)
     throw new AppError(
       'invalid',
       'UPDATE_FILE_OLDER',
@@ -103,7 +103,8 @@ function checkNewer(releases: Release[], { packages }: SoftwareHere): void {
     );
 }
 
-function olderInstalled({ kind, version, licence }: NonNullable<Release['manifest']>, packages: InstalledPackage[]): boolean {
+/** Whether nothing of the kind, or something older, is installed. */
+export function isNewer({ kind, version, licence }: NonNullable<Release['manifest']>, packages: InstalledPackage[]): boolean {
   const installed = packages.find(
     (candidate) => candidate.kind === kind && (kind !== 'licence' || candidate.holder === licence?.holder),
   );

@@ -7,8 +7,9 @@ import type { ClockState, Offer } from '@bascule/protocol/api/updates.ts';
 import type { Context, Store } from '@bascule/store/store.ts';
 import { importBundle, type Imported } from './updates-bundle.ts';
 import { explainFailure } from './updates-errors.ts';
-import { updateFileImported, updateFileRefused } from './updates-events.ts';
+import { updateFileImported, updateFileRefused, updateTrustConfirmed } from './updates-events.ts';
 import type { SoftwareHere } from './updates-offers.ts';
+import { takeSeed } from './updates-seed.ts';
 import * as rows from './updates-store.ts';
 import type { Uploads } from './uploads.ts';
 
@@ -24,6 +25,9 @@ export interface UpdateImportsOptions {
   /** The end of base. */
   signal: AbortSignal;
 }
+
+/** Who confirmed the update root of an appliance that was installed from the operating system's package. */
+const BY_PACKAGE = 'the package bascule-appliance';
 
 /** Packages that come in a file, and their leaving the disk: one after another, since all of it works on the same trusted metadata. `change`: there are new packages. */
 export class UpdateImports extends EventEmitter<{ change: [] }> {
@@ -52,6 +56,42 @@ export class UpdateImports extends EventEmitter<{ change: [] }> {
   /** Verifies the file `file` of this machine and takes its packages. Throws as `importBundle`. */
   importFile(context: Context, file: string, name: string = basename(file)): Promise<string[]> {
     return this.#afterOthers(() => this.#import(context, file, name));
+  }
+
+  /**
+   * Offers what the seed of the operating system's package in `folder` has beyond what is installed (docs/spec/boot.md, 7.4). Installs nothing. A refusal is in
+   * the audit. Throws as `takeSeed`.
+   */
+  offerSeed(context: Context, folder: string): Promise<string[]> {
+    return this.#afterOthers(async () => {
+      const { store, client, clock, installed, signal } = this.#options;
+      try {
+        const targets = await takeSeed(folder, { client, installed, signal });
+        this.#noteTrust(context, folder);
+        if (targets.length === 0) return targets;
+        const event = updateFileImported({ name: folder, keyNonce: '', targets: targets.join(', ') });
+        store.transact(context, event, () => undefined);
+        this.emit('change');
+        return targets;
+      } catch (error) {
+        if (signal.aborted) return [];
+        const { code, message } = explainFailure(error, clock.state(), folder);
+        store.transact(context, updateFileRefused({ name: folder, code, reason: message }), () => undefined);
+        throw error;
+      }
+    });
+  }
+
+  /** The root of the seed is trusted since it was installed: who did so is shown, and in the audit. */
+  #noteTrust(context: Context, source: string): void {
+    const { store, client, clock } = this.#options;
+    const trust = client.trust();
+    if (trust === undefined || rows.readTrust(store) !== undefined) return;
+    const { rootSha256, rootVersion } = trust;
+    store.transact(context, updateTrustConfirmed({ rootSha256, rootVersion, source }), (tx) =>
+      rows.writeTrust(tx, BY_PACKAGE, Math.floor(clock.now())),
+    );
+    this.emit('change');
   }
 
   /** Removes the files of packages that are installed, older than that, or named by nobody any more, and of runtimes that are unpacked. */
