@@ -1,5 +1,7 @@
-/** What the web is served with: this box's own certificate, and the one of the shared name that a primary handed over. */
+/** What the web is served with: certificates of authorities, this box's own, and the one of the shared name that a primary handed over. */
+export { certificateMigrations } from './certificate-migrations.ts';
 export { HandedCertificate, type CertificateQuestion } from './handed-certificate.ts';
+export { ServedCertificates, type Asked } from './served-certificates.ts';
 export {
   openWebCertificate,
   readWebCertificate,

@@ -7,17 +7,29 @@ import type { FromSite, ToSite } from '@bascule/protocol/base-site.ts';
 import { readPair, RENEW_BEFORE_DAYS, renewSelfMade, type WebCertificate } from './web-certificate.ts';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
+/** As many as the contract with the site takes. */
+const NAMES_TOLD_MAX = 200;
 
 export type CertificateQuestion = Extract<FromSite, { kind: 'ask-certificate' | 'take-certificate' }>;
 type CertificateAnswer = Extract<ToSite, { kind: 'certificate' }>;
 
+export interface HandedOptions {
+  directory: string;
+  /** The box's own, self-made. */
+  own(): WebCertificate;
+  /** What a person has chosen to be served, when there is such a choice: for a host, and all names of it. */
+  others?: { forHost(host: string): WebCertificate; names(): string[] };
+  now?: () => number;
+}
+
 /**
  * The web certificate of the shared name that the primary handed over when a failover relationship was established (docs/spec/pair.md, 4.6): `shared.pem` in `directory`,
- * beside this box's own, which it never replaces. The front door serves it to whoever asks for one of its names (`setNamedCertificate`).
+ * beside this box's own, which it never replaces. The front door serves it to whoever asks for one of its names, unless a person has chosen another one for that name.
  */
 export class HandedCertificate {
   readonly #file: string;
   readonly #own: () => WebCertificate;
+  readonly #others: HandedOptions['others'];
   readonly #now: () => number;
   #current: WebCertificate | undefined;
 
@@ -26,10 +38,10 @@ export class HandedCertificate {
   /** Told before the key for `host` is given to main; when it throws, none is. */
   onGive: (host: string) => void = () => undefined;
 
-  /** `own`: what the web is served with otherwise. */
-  constructor(options: { directory: string; own(): WebCertificate; now?: () => number }) {
+  constructor(options: HandedOptions) {
     this.#file = join(options.directory, 'shared.pem');
     this.#own = () => options.own();
+    this.#others = options.others;
     this.#now = options.now ?? Date.now;
     this.#current = readStored(this.#file);
   }
@@ -90,12 +102,14 @@ export class HandedCertificate {
   }
 
   #servedFor(host: string): WebCertificate {
+    if (this.#others !== undefined) return this.#others.forHost(host);
     const handed = this.#current;
     return handed !== undefined && covers(handed, host) ? handed : this.#own();
   }
 
   #names(): string[] {
-    return [...new Set([...this.#own().names, ...(this.#current?.names ?? [])])];
+    const names = [...(this.#others?.names() ?? this.#own().names), ...(this.#current?.names ?? [])];
+    return [...new Set(names)].slice(0, NAMES_TOLD_MAX);
   }
 }
 

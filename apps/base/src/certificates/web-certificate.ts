@@ -5,7 +5,7 @@ import { isIP } from 'node:net';
 import { join } from 'node:path';
 import * as x509 from '@peculiar/x509';
 import { writeFileDurablySync } from '@bascule/core/durable-file.ts';
-import { shortAddress } from '../config/config.ts';
+import { nameOf, namesOf } from './certificate-facts.ts';
 
 /** Browsers accept no more than 398 days. */
 export const SELF_MADE_DAYS = 397;
@@ -133,8 +133,8 @@ function describe(key: string, cert: string, madeNow: boolean): WebCertificate {
     keyPin: createHash('sha256')
       .update(parsed.publicKey.export({ type: 'spki', format: 'der' }))
       .digest('base64'),
-    issuedTo: /^CN=(.*)$/m.exec(parsed.subject)?.[1] ?? parsed.subject,
-    names: (parsed.subjectAltName ?? '').split(', ').map((name) => shortAddress(name.replace(/^(DNS|IP Address):/, ''))),
+    issuedTo: nameOf(parsed.subject),
+    names: namesOf(parsed),
     notAfterMs: parsed.validToDate.getTime(),
     selfMade: parsed.issuer === parsed.subject,
     sha256: parsed.fingerprint256.replaceAll(':', '').toLowerCase(),

@@ -1,0 +1,145 @@
+import { createHmac, timingSafeEqual } from 'node:crypto';
+import { bytesOf, isTagged, NotThat, numberOf, oidOf, only, parse, partsOf, rawOf, type Part } from './asn1.ts';
+import { bmpPassword, decryptByPassphrase, deriveOld, unknownEncryption, wrongPassphrase } from './password-based.ts';
+
+const DATA = '1.2.840.113549.1.7.1';
+const SIGNED_DATA = '1.2.840.113549.1.7.2';
+const ENCRYPTED_DATA = '1.2.840.113549.1.7.6';
+const BAG = {
+  key: '1.2.840.113549.1.12.10.1.1',
+  shroudedKey: '1.2.840.113549.1.12.10.1.2',
+  certificate: '1.2.840.113549.1.12.10.1.3',
+  contents: '1.2.840.113549.1.12.10.1.6',
+};
+const X509_CERTIFICATE = '1.2.840.113549.1.9.22.1';
+const DIGESTS: Record<string, string> = {
+  '1.3.14.3.2.26': 'sha1',
+  '2.16.840.1.101.3.4.2.4': 'sha224',
+  '2.16.840.1.101.3.4.2.1': 'sha256',
+  '2.16.840.1.101.3.4.2.2': 'sha384',
+  '2.16.840.1.101.3.4.2.3': 'sha512',
+};
+/** Bags within bags; programs write none. */
+const NESTING_MAX = 3;
+const BAGS_MAX = 200;
+
+/** What a file holds, as DER: certificates, and private keys as PKCS#8. */
+export interface Opened {
+  certificates: Buffer[];
+  keys: Buffer[];
+}
+
+/** Whether `bytes` look like PKCS#12: version 3, then contents. */
+export function isPkcs12(bytes: Uint8Array): boolean {
+  const VERSION = 3;
+  try {
+    const [version, contents] = partsOf(parse(bytes));
+    return numberOf(version) === VERSION && [DATA, SIGNED_DATA].includes(oidOf(partsOf(contents)[0]));
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * Opens PKCS#12 (RFC 7292) with what protects it: the passphrase is checked by the MAC before anything is decrypted. Throws `NotThat` for what is no PKCS#12,
+ * `CERTIFICATE_PASSPHRASE_WRONG`, `CERTIFICATE_ENCRYPTION_UNKNOWN`, `CERTIFICATE_KDF_TOO_MUCH`.
+ */
+export async function openPkcs12(bytes: Uint8Array, passphrase: string): Promise<Opened> {
+  const [, contents, mac] = partsOf(parse(bytes));
+  const [kind, content] = partsOf(contents);
+  if (oidOf(kind) !== DATA) throw unknownEncryption('signed PKCS#12');
+  const safe = bytesOf(only(content));
+  if (mac !== undefined) await checkMac(mac, safe, passphrase);
+  const opened: Opened = { certificates: [], keys: [] };
+  for (const part of partsOf(parse(safe))) await openContents(await clearContents(part, passphrase), passphrase, opened, 0);
+  return opened;
+}
+
+async function checkMac(mac: Part, safe: Buffer, passphrase: string): Promise<void> {
+  const [info, salt, rounds] = partsOf(mac);
+  const [algorithm, digest] = partsOf(info);
+  const id = oidOf(partsOf(algorithm)[0]);
+  const hash = DIGESTS[id];
+  if (hash === undefined) throw unknownEncryption(id);
+  const expected = bytesOf(digest);
+  // An empty passphrase is written in two ways.
+  const passwords = passphrase === '' ? [bmpPassword(''), Buffer.alloc(0)] : [bmpPassword(passphrase)];
+  for (const password of passwords) {
+    const wanted = {
+      password,
+      salt: bytesOf(salt),
+      rounds: rounds === undefined ? 1 : numberOf(rounds),
+      purpose: 'mac',
+      bytes: expected.length,
+    } as const;
+    const actual = createHmac(hash, await deriveOld(hash, wanted))
+      .update(safe)
+      .digest();
+    if (actual.length === expected.length && timingSafeEqual(actual, expected)) return;
+  }
+  throw wrongPassphrase();
+}
+
+async function clearContents(info: Part, passphrase: string): Promise<Buffer> {
+  const [kind, content] = partsOf(info);
+  if (oidOf(kind) === DATA) return bytesOf(only(content));
+  if (oidOf(kind) !== ENCRYPTED_DATA) throw unknownEncryption(oidOf(kind));
+  const [, encrypted] = partsOf(only(content));
+  const [, algorithm, text] = partsOf(encrypted);
+  if (algorithm === undefined) throw new NotThat('an algorithm expected');
+  return await decryptByPassphrase(algorithm, bytesOf(text), passphrase);
+}
+
+async function openContents(contents: Buffer, passphrase: string, opened: Opened, depth: number): Promise<void> {
+  if (depth > NESTING_MAX) throw new NotThat('too many levels');
+  for (const bag of readParts(contents)) {
+    const [id, wrapper] = partsOf(bag);
+    const value = only(wrapper);
+    switch (oidOf(id)) {
+      case BAG.key:
+        opened.keys.push(rawOf(value));
+        break;
+      case BAG.shroudedKey:
+        opened.keys.push(await openPkcs8(rawOf(value), passphrase));
+        break;
+      case BAG.certificate: {
+        const [type, certificate] = partsOf(value);
+        if (oidOf(type) === X509_CERTIFICATE) opened.certificates.push(bytesOf(only(certificate)));
+        break;
+      }
+      case BAG.contents:
+        await openContents(rawOf(value), passphrase, opened, depth + 1);
+        break;
+      default: // Revocation lists and secrets of other programs.
+    }
+    if (opened.certificates.length + opened.keys.length > BAGS_MAX) throw new NotThat('too many bags');
+  }
+}
+
+/** What was decrypted with a wrong passphrase can have right padding by chance, and is no structure then. */
+function readParts(bytes: Buffer): Part[] {
+  try {
+    return partsOf(parse(bytes));
+  } catch {
+    throw wrongPassphrase();
+  }
+}
+
+/** Decrypts an EncryptedPrivateKeyInfo (PKCS#8). Throws as `decryptByPassphrase`. */
+export async function openPkcs8(bytes: Uint8Array, passphrase: string): Promise<Buffer> {
+  const [algorithm, data] = partsOf(parse(bytes));
+  if (algorithm === undefined) throw new NotThat('an algorithm expected');
+  return await decryptByPassphrase(algorithm, bytesOf(data), passphrase);
+}
+
+/** The certificates of a PKCS#7 file (RFC 5652, 5.1), as authorities send chains; undefined when it is none. */
+export function pkcs7Certificates(bytes: Uint8Array): Buffer[] | undefined {
+  try {
+    const [kind, content] = partsOf(parse(bytes));
+    if (oidOf(kind) !== SIGNED_DATA) return undefined;
+    const certificates = partsOf(only(content)).find((part) => isTagged(part, 0));
+    return partsOf(certificates).map(rawOf);
+  } catch {
+    return undefined;
+  }
+}
