@@ -26,6 +26,7 @@ export const ID_PREFIX = {
   backup: 'bku',
   backupDestination: 'bkd',
   staticRoute: 'rte',
+  restoration: 'rst',
 } as const;
 export type IdKind = keyof typeof ID_PREFIX;
 

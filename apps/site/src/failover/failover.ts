@@ -14,6 +14,7 @@ import type { PairOrder, ToSite } from '@bascule/protocol/base-site.ts';
 import type { Store } from '@bascule/store/store.ts';
 import type { RelayPair } from '../access-session/access-session.ts';
 import { siteUrl, type SiteConfig } from '../config/config.ts';
+import type { VaultBackup } from '../vault/vault.ts';
 import { BasePulse } from './base-pulse.ts';
 import { BoxTalk } from './box-talk.ts';
 import { BaseCertificate } from './establish-certificate.ts';
@@ -31,6 +32,7 @@ import { RehearsalAnswering } from './rehearsal/rehearsal-answering.ts';
 import { RehearsalGuide } from './rehearsal/rehearsal-guide.ts';
 import { relayOrder } from './relay-order.ts';
 import { SiteDatabase } from './site-database.ts';
+import { vaultBackupOf } from './vault-backup.ts';
 
 /** base hears of the role on each change, and this often as a sign of life: it holds the shared addresses by it, and answers with a question. */
 const TELL_INTERVAL_MS = 500;
@@ -40,6 +42,7 @@ const RESTART_LEASE_WAIT_MS = 800;
 const TRIM_INTERVAL_MS = 60 * 60_000;
 
 export type { ServedParts, Serving } from './failover-parts.ts';
+export { beginHistory, epochOf, pairOf } from './restored-history.ts';
 export type { PairTiming } from './peer-watch.ts';
 export type { RehearsalTiming } from './rehearsal/rehearsal-guide-run.ts';
 
@@ -210,6 +213,11 @@ export class Failover {
     const own = peer === undefined ? [] : [peer.ownEndpoint, peer.endpoint];
     const all = [{ host: publicHost, port: publicPort }, ...own];
     return all.filter((one, index) => all.findIndex(({ host, port }) => host === one.host && port === one.port) === index);
+  }
+
+  /** For a rotation of the vault key, which never outruns the backup: what the backup of this side has of the vault keys and of the change log. */
+  vaultBackup(): VaultBackup {
+    return vaultBackupOf(this.#pair);
   }
 
   /** This appliance's own page about the pair, for mail. */

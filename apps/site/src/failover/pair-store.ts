@@ -92,6 +92,8 @@ const VALUES = {
   offers: z.array(z.object({ id: z.string(), file: z.string(), bytes: z.number(), sha256: z.string() })),
   /** A test of the standby that this side led as primary, and that has no end in the audit yet. */
   ledRehearsal: z.object({ id: rehearsalId, standby: z.string().max(100), reason: z.string().max(500).optional() }),
+  /** Histories that this one descends from by restores: whoever is still in one of them gives way to this one, whatever its epoch (docs/decisions/0291). */
+  lineage: z.object({ ancestors: z.array(z.string().max(64)).max(200) }),
   /** The witness, as a person enrolled this appliance there. */
   witness: z.object({ endpoint, keySha256: z.string().length(64), site: z.string().max(64), enrolledAtMs: z.number() }),
 } as const;

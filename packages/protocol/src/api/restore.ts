@@ -11,10 +11,10 @@ export const RESTORE_STEPS = [
   'unpack',
   /** The database is read through, and what describes the appliance it came from is taken out. */
   'check',
+  /** What the backup lacks and this appliance has is added; a new history is signed, and its first entry written. */
+  'keep',
   /** The installed site software opens it, migrates it and builds everything on it. */
   'trial',
-  /** What the backup lacks and this appliance has is added; a new history is signed. */
-  'keep',
   /** The site ends; requests are held. From here on Cancel is not possible. */
   'freeze',
   /** By renames: what was here goes to the archive, what was restored takes its place. */
