@@ -66,11 +66,12 @@ export class Site {
 
   /** Begins to keep access sessions, to send mail and to upgrade clients: before the first connection. */
   start(): void {
-    const { sessions, mail, fleet, retention, licences } = this.parts;
+    const { sessions, mail, fleet, retention, licences, vault } = this.parts;
     sessions.start();
     if (this.#isRehearsal) return;
     mail.start();
     fleet.start();
+    vault.start();
     retention.start();
     licences.start(this.#config.licences ?? []);
   }
@@ -103,6 +104,7 @@ export class Site {
   committed(): void {
     this.parts.fleetQuestions.fleet?.committed();
     this.parts.trust.committed();
+    this.parts.vault.committed();
   }
 
   /** Base has these licences installed now. */
@@ -134,7 +136,7 @@ export class Site {
 
   /** Ends in order: links are told (`comeBackAtOnce`: to be there again in a moment), requests under way answered, and the store is closed last. */
   async close({ comeBackAtOnce = false } = {}): Promise<void> {
-    const { http, sessions, jump, events, accounts, mail, fleet, store, retention, trust, licences } = this.parts;
+    const { http, sessions, jump, events, accounts, mail, fleet, store, retention, trust, licences, vault } = this.parts;
     this.#stopSigning();
     this.#disconnect();
     events.close();
@@ -142,6 +144,7 @@ export class Site {
       http.close(comeBackAtOnce ? ANSWER_LIMIT_MS : 0),
       jump.close(comeBackAtOnce ? (client) => sessions.isOnClient(client) : undefined),
       mail.close(),
+      vault.close(),
     ]);
     for (const outcome of ended) if (outcome.status === 'rejected') this.#notClosed(outcome.reason);
     // What a part could not write any more (the other side has the site) must not keep the others open.

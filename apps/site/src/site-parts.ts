@@ -29,6 +29,8 @@ import { reportRoutes, Reports } from './reports/reports.ts';
 import { ReportRetention } from './reports/retention.ts';
 import { Settings, settingsRoutes } from './settings/settings.ts';
 import { Trust, trustRoutes } from './trust/trust.ts';
+import { Vault, vaultRoutes } from './vault/vault.ts';
+import { wrappedColumns } from './wrapped-columns.ts';
 
 export interface SiteOptions {
   config: SiteConfig;
@@ -60,6 +62,7 @@ export interface Parts {
   http: HttpServer;
   test: TestSession;
   trust: Trust;
+  vault: Vault;
   programs: ClientPrograms;
   fleet: Fleet;
   retention: ReportRetention;
@@ -77,6 +80,17 @@ export async function openParts(store: Store, { config, log, failover, rehearsal
   const accounts = openUsers({ store, applianceName: config.applianceName, keyFile: config.keyFile, limits, log, now });
   const identity = await SiteIdentity.open({ keysDir: paths.keys, now });
   const events = new Events((loginSession) => accounts.sessions.isAlive(loginSession));
+  const vault = new Vault({
+    store,
+    keyFile: config.keyFile,
+    columns: wrappedColumns,
+    appliance: config.applianceName,
+    ...(failover !== undefined && { backup: () => failover.vaultBackup() }),
+    isCommitted: config.isCommitted ?? true,
+    changed: () => events.publish('status'),
+    log,
+    now,
+  });
   const jump = await Jump.open({
     store,
     identity,
@@ -202,6 +216,8 @@ export async function openParts(store: Store, { config, log, failover, rehearsal
     ...auditRoutes(store, identity),
     ...jumpRoutes({ jump, policy }),
     ...trustRoutes(trust),
+    // What is done in a test of the standby is erased with it; the key is the real one.
+    ...(rehearsal === undefined ? vaultRoutes(vault) : []),
     ...licenceRoutes(licences),
     ...installerRoutes({ installers, jump, publicStreams }),
     ...consoleLoginRoutes(new ConsoleLogins({ store, accounts, now })),
@@ -257,6 +273,7 @@ export async function openParts(store: Store, { config, log, failover, rehearsal
     trust,
     retention,
     licences,
+    vault,
     fleetQuestions,
   };
 }

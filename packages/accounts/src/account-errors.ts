@@ -28,6 +28,12 @@ export const wrongCode = () =>
   new AppError('invalid', 'ACCOUNT_CODE_WRONG', 'The code is wrong or was used before; wait for the next one.', {
     field: 'body.code',
   });
+export const secondFactorUnreadable = () =>
+  new AppError(
+    'unavailable',
+    'ACCOUNT_SECOND_FACTOR_UNREADABLE',
+    'Your second factor cannot be checked, since the key that protects it is missing on this appliance. Ask an administrator to restore the vault key, or to reset your second factor.',
+  );
 export const totpAlreadySet = () =>
   new AppError('conflict', 'ACCOUNT_TOTP_SET', 'One-time codes are set up already; remove them first.');
 export const totpNotBegun = () =>

@@ -31,6 +31,10 @@ export const secondFactorPassed = defineAuditEvent<Who & { loginSession: string;
   '{name} gave the second factor ({by})',
   { waitsForPeer: true },
 );
+export const secondFactorUnreadable = defineAuditEvent<Who>(
+  'ACCOUNT_SECOND_FACTOR_UNREADABLE',
+  'Refused the login of {name}: the second factor does not open with the vault keys that are here. Restore the vault key, or reset the second factor',
+);
 export const loginFailed = defineAuditEvent<{ account: string | null; name: string; reason: string }>(
   'ACCOUNT_LOGIN_FAILED',
   'A login as {name} failed: {reason}',

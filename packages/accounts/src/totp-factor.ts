@@ -1,11 +1,14 @@
 import { Secret, TOTP } from 'otpauth';
+import { AppError } from '@bascule/errors/app-error.ts';
 import type { Principal } from '@bascule/http/principal.ts';
+import { RateLimit } from '@bascule/http/rate-limit.ts';
 import type { Context } from '@bascule/store/store.ts';
 import * as errors from './account-errors.ts';
 import * as events from './account-events.ts';
 import { contextOf, whoIs, type AccountParts } from './account-parts.ts';
 import * as rows from './account-store.ts';
 import type { AccountRow } from './account-store.ts';
+import { totpPurpose } from './account-wrapped.ts';
 import type { NewLogin } from './login-sessions.ts';
 import type { Logins } from './logins.ts';
 
@@ -17,16 +20,20 @@ const SECRET_BYTES = 20;
 /** How long a set-up may take, and how many may be under way. */
 export const SETUP_LIFE_MS = 10 * 60_000;
 const SETUPS_LIMIT = 1000;
+/** Audit events about a second factor that cannot be read, per account. */
+const UNREADABLE_AUDIT = { burst: 3, perSecond: 1 / 600, keysLimit: 10_000 };
 
 /** One-time codes (TOTP) as second factor. */
 export class TotpFactor {
   readonly #parts: AccountParts;
   readonly #logins: Logins;
+  readonly #unreadable: RateLimit;
   readonly #setups = new Map<string, { secret: Secret; untilMs: number }>();
 
   constructor(parts: AccountParts, logins: Logins) {
     this.#parts = parts;
     this.#logins = logins;
+    this.#unreadable = new RateLimit({ ...UNREADABLE_AUDIT, now: parts.now });
   }
 
   /**
@@ -60,7 +67,7 @@ export class TotpFactor {
     if (account.totpSecret !== null) throw errors.totpAlreadySet();
     const step = this.#stepOf(setup.secret, code);
     if (step === undefined) throw errors.wrongCode();
-    const wrapped = keyWrap.wrap(new Uint8Array(setup.secret.buffer), purposeOf(account));
+    const wrapped = keyWrap.wrap(new Uint8Array(setup.secret.buffer), totpPurpose(account.id));
     store.transact(context, events.totpSet(whoIs(account)), (tx) => rows.updateTotp(tx, account.id, wrapped, step));
     this.#setups.delete(principal.id);
   }
@@ -75,11 +82,11 @@ export class TotpFactor {
 
   /** Completes a login. A code works once. Throws ACCOUNT_LOGIN_FAILED; failures lock as wrong passwords do. */
   finishLogin(principal: Principal, code: string, address: string): NewLogin {
-    const { store, keyWrap, kind } = this.#parts;
+    const { store, kind } = this.#parts;
     this.#logins.assertAddressFree(address);
     const account = this.#logins.account(principal.id);
     const mayTry = account.totpSecret !== null && this.#logins.maySignIn(account);
-    const step = mayTry ? this.#stepOf(secretFrom(keyWrap.unwrap(account.totpSecret!, purposeOf(account))), code) : undefined;
+    const step = mayTry ? this.#stepOf(this.#secretOf(account, address), code) : undefined;
     if (step === undefined || step <= account.totpLastStep) {
       this.#logins.noteFailure(account, address, 'totp');
       throw errors.loginFailed();
@@ -91,14 +98,26 @@ export class TotpFactor {
     });
   }
 
+  /** Throws ACCOUNT_SECOND_FACTOR_UNREADABLE, with the reason in the audit, when the vault key that wrapped it is not here: no fault of who logs in, and nobody is locked. */
+  #secretOf(account: AccountRow, address: string): Secret {
+    const { store, keyWrap, kind, log } = this.#parts;
+    try {
+      return secretFrom(keyWrap.unwrap(account.totpSecret!, totpPurpose(account.id)));
+    } catch (error) {
+      if (!(error instanceof AppError) || error.code !== 'KEY_WRAP_FAILED') throw error;
+      log.error({ account: account.id }, 'account.second-factor-unreadable');
+      if (this.#unreadable.take(account.id) === 0)
+        store.transact(contextOf(kind, account, address), events.secondFactorUnreadable(whoIs(account)), () => undefined);
+      throw errors.secondFactorUnreadable();
+    }
+  }
+
   #stepOf(secret: Secret, code: string): number | undefined {
     const timestamp = this.#parts.now();
     const delta = TOTP.validate({ token: code, secret, digits: DIGITS, period: PERIOD_SECONDS, window: WINDOW_STEPS, timestamp });
     return delta === null ? undefined : TOTP.counter({ period: PERIOD_SECONDS, timestamp }) + delta;
   }
 }
-
-const purposeOf = (account: Pick<AccountRow, 'id'>) => `totp/${account.id}`;
 
 function secretFrom(bytes: Uint8Array): Secret {
   return new Secret({ buffer: new Uint8Array(bytes).buffer });

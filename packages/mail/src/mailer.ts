@@ -13,8 +13,10 @@ import * as events from './mail-events.ts';
 import * as queue from './mail-queue.ts';
 import { checkChange, describeChange, parseSettings } from './mail-settings.ts';
 import { mailText, type MailEvent } from './mail-texts.ts';
+import { MAIL_PASSWORD_PURPOSE } from './mail-wrapped.ts';
 
 export { mailMigrations } from './mail-migrations.ts';
+export { mailWrappedColumns } from './mail-wrapped.ts';
 
 /** Rows that wait at most; more are not taken, and that is shown as a failure. */
 export const QUEUE_MAX_MESSAGES = 1000;
@@ -25,7 +27,6 @@ export const RETRY_FIRST_MS = 30_000;
 export const RETRY_MAX_MS = 60 * 60 * 1000;
 export const SUBJECT_MAX_CHARACTERS = 200;
 export const TEXT_MAX_CHARACTERS = 64 * 1024;
-const PASSWORD_PURPOSE = 'mail-password';
 
 export interface MailerOptions {
   store: Store;
@@ -206,12 +207,12 @@ export class Mailer {
     const wrapped = queue.readStored(this.#store)?.password;
     if (wrapped == null) return undefined;
     try {
-      return Buffer.from(this.#keyWrap.unwrap(wrapped, PASSWORD_PURPOSE)).toString();
+      return Buffer.from(this.#keyWrap.unwrap(wrapped, MAIL_PASSWORD_PURPOSE)).toString();
     } catch (error) {
       throw new DeliveryError(
         'server',
         false,
-        'the stored password does not open with the key of this installation: save it again',
+        'the stored password does not open with the key of this installation: save it again, or restore the vault key',
         error,
       );
     }
@@ -245,7 +246,7 @@ export class Mailer {
 
   #wrap(password: string | undefined, stored: Uint8Array | null): Uint8Array | null {
     if (password === undefined) return stored;
-    return password === '' ? null : this.#keyWrap.wrap(Buffer.from(password), PASSWORD_PURPOSE);
+    return password === '' ? null : this.#keyWrap.wrap(Buffer.from(password), MAIL_PASSWORD_PURPOSE);
   }
 
   #deliverSoon(): void {

@@ -34,6 +34,8 @@ export const SITE_KEY_FILES = [
 export const siteKeys = z.object({
   format: z.literal('bascule-site-keys/1'),
   files: z.array(z.object({ name: z.enum(SITE_KEY_FILES), data: z.base64() })).max(SITE_KEY_FILES.length),
+  /** The file `site.keyring` (docs/decisions/0300), when there is one: former vault keys. Earlier software leaves it out, and passes over it. */
+  ring: z.base64().max(16_384).optional(),
   /** Of the shared name, when a person chose to hand it over. PEM; the key in PKCS #8. */
   webCertificate: z.object({ certificatePem: z.string().max(100_000), keyPem: z.string().max(20_000) }).nullable(),
 });

@@ -84,6 +84,8 @@ export const pairStateAnswer = z.object({
   comparedAtMs: instantMs.nullable().optional(),
   /** SHA-256 over the site keys that both sides have: they differ when the site identity was rotated. */
   keysSha256: sha256Hex.optional(),
+  /** A fingerprint of the vault keys, former ones too; earlier software has only one and says nothing. */
+  ringSha256: sha256Hex.optional(),
 });
 export type PairStateAnswer = z.infer<typeof pairStateAnswer>;
 

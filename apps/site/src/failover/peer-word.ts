@@ -47,7 +47,7 @@ export class PeerWord {
     if (records.trustsPeer) this.#pair.historyTaking.offered(state.archives ?? []);
     if (records.trustsPeer) takeUsedCodes(this.#pair, state);
     this.#followSettings(state);
-    if (servesAs(state.side.role)) this.#pair.keyRenewal.heard(state.keysSha256);
+    if (servesAs(state.side.role)) this.#pair.keyRenewal.heard(state.keysSha256, state.ringSha256);
     this.#pair.options.changed();
   }
 

@@ -44,5 +44,6 @@ export function stateAnswerOf(pair: Pair): PairStateAnswer {
     comparedAtMs: pair.copied.comparedAtMs,
     settings: records.settings,
     keysSha256: pair.keyRenewal.hash(),
+    ringSha256: pair.keyRenewal.ringHash(),
   };
 }

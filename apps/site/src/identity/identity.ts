@@ -4,6 +4,7 @@ import type { Log } from '@bascule/log/log.ts';
 import type { Store } from '@bascule/store/store.ts';
 
 export { accountMigrations } from '@bascule/accounts/account-migrations.ts';
+export { accountWrappedColumns } from '@bascule/accounts/account-wrapped.ts';
 export { accountRoutes } from '@bascule/accounts/account-routes.ts';
 
 export const SITE_COOKIE = '__Host-bascule-site';

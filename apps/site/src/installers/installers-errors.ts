@@ -41,3 +41,12 @@ export const OUTDATED_SCRIPT: FileProblem = {
   code: 'INSTALLER_OUTDATED',
   message: 'It was made by another version of this site, and fetches what is not here any more: make a new one.',
 };
+
+export function keyUnreadable(cause: unknown): AppError {
+  return new AppError(
+    'conflict',
+    'INSTALLER_KEY_UNREADABLE',
+    'The key of this installer cannot be read, since the vault key that protects it is missing here. Restore the vault key, or make a new installer.',
+    { cause },
+  );
+}

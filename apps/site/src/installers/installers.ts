@@ -18,12 +18,14 @@ import { SYSTEM, type Context, type Store } from '@bascule/store/store.ts';
 import type { Jump, TokenRules } from '../jump/jump.ts';
 import { fileName, InstallerFiles, type BuildMsi, type FileToSend, type ScriptProgram } from './installer-files.ts';
 import type { InstallerPrograms } from './installer-programs.ts';
-import { noNextVersion } from './installers-errors.ts';
+import { keyUnreadable, noNextVersion } from './installers-errors.ts';
 import * as rows from './installers-store.ts';
+import { installerKeyPurpose } from './installers-wrapped.ts';
 import type { ListedInstaller } from './installers-store.ts';
 import { checkoutCommand } from './one-liner.ts';
 
 export { installersMigrations } from './installers-migrations.ts';
+export { installersWrappedColumns } from './installers-wrapped.ts';
 export { installerRoutes } from './installers-routes.ts';
 export type { BuildMsi, FileToSend, MsiInput } from './installer-files.ts';
 export type { InstallerPrograms } from './installer-programs.ts';
@@ -31,7 +33,6 @@ export type { Piece } from './tar-pieces.ts';
 export { windowsPackages } from './windows-packages.ts';
 
 const HOUR_MS = 60 * 60_000;
-const KEY_PURPOSE = 'installer-key';
 /** Earlier versions whose installers can be downloaded, to remove what they installed (B99). */
 export const EARLIER_DOWNLOADS_MAX = 5;
 /** How long a client that comes too early is to wait before it tries again. */
@@ -119,7 +120,7 @@ export class Installers {
             version,
             createdBy: context.actor.name,
             createdAtMs: this.#now(),
-            wrappedKey: body.isGeneric ? null : keyWrap.wrap(Buffer.from(key), `${KEY_PURPOSE} ${id}`),
+            wrappedKey: body.isGeneric ? null : keyWrap.wrap(Buffer.from(key), installerKeyPurpose(id)),
             identitySha256: key.slice(key.lastIndexOf('.') + 1),
           }),
       },
@@ -149,14 +150,22 @@ export class Installers {
     const row = this.#row(id);
     const state = this.#stateOf(row);
     const isUseful = state === 'valid' || state === 'early';
-    const key =
-      isUseful && row.wrappedKey !== null ? this.#options.keyWrap.unwrap(row.wrappedKey, `${KEY_PURPOSE} ${id}`) : undefined;
+    const key = isUseful && row.wrappedKey !== null ? this.#keyOf(id, row.wrappedKey) : undefined;
     const { program, version, mode } = row;
     const file = await this.#files.file({ program, version, format, mode, key: key && Buffer.from(key).toString() });
     this.#sizes.set(`${id} ${format}`, file.bytes);
     if (key !== undefined)
       this.#options.store.transact(context, keyHandedOut({ installerId: id, name: row.name, format }), () => undefined);
     return file;
+  }
+
+  /** Throws INSTALLER_KEY_UNREADABLE when the vault key that wrapped it is not here. */
+  #keyOf(id: string, wrapped: Uint8Array): Uint8Array {
+    try {
+      return this.#options.keyWrap.unwrap(wrapped, installerKeyPurpose(id));
+    } catch (error) {
+      throw keyUnreadable(error);
+    }
   }
 
   /** What every user may download (B29): the console of this version, and every program without a key, earlier and next ones too. */

@@ -5,7 +5,7 @@ import type { Mailer } from '@bascule/mail/mailer.ts';
 import { openMailer } from '@bascule/mail/open-mailer.ts';
 import type { Store } from '@bascule/store/store.ts';
 
-export { Mailer, mailMigrations } from '@bascule/mail/mailer.ts';
+export { Mailer, mailMigrations, mailWrappedColumns } from '@bascule/mail/mailer.ts';
 
 /** The site's mail: settings and queue in site.db, the password wrapped by the site key. Sends from `start()` on. */
 export function openSiteMail(options: {
