@@ -8,6 +8,9 @@ import { openMailer } from '@bascule/mail/open-mailer.ts';
 import type { Store } from '@bascule/store/store.ts';
 
 export { Mailer, mailMigrations } from '@bascule/mail/mailer.ts';
+export type { BundleSources } from './bundle.ts';
+export { only } from './redact.ts';
+export { supportRoutes } from './support-routes.ts';
 
 /**
  * The box's own mail: its settings and queue are in box.db, so that it is sent while the site is down. Sends what waits from a program before. Its
