@@ -19,6 +19,7 @@ import type { SupervisedProgram } from './site-program.ts';
 import * as questions from './site-questions.ts';
 import { tryOnCopy, type TrialReport } from './site-trial.ts';
 
+export { endLeftovers } from './site-leftovers.ts';
 export { KnownEpoch, readKnownEpoch, siteHostMigrations, type PairState } from './known-epoch.ts';
 export type { PeerAsks } from './pair-talk.ts';
 export type { SiteSoftware } from './site-pair.ts';
@@ -51,6 +52,8 @@ interface SiteHostEvents {
   programChanged: ['main' | 'relay'];
   /** `main` and `relay` are others now. */
   routeChanged: [];
+  /** What main in force says of itself, every few seconds. */
+  siteHealth: [Readonly<Record<string, string | number | boolean>>];
   /** From main in force: on each change, and each second as a sign of life. */
   pairState: [PairState];
 }
@@ -301,6 +304,16 @@ export class SiteHost extends EventEmitter<SiteHostEvents> {
     return await questions.whoWouldILose(this.main, change);
   }
 
+  /** What the site audited after a position. Throws as `snapshot`; a site before 0.4.0 is late. */
+  async auditAfter(question: Parameters<typeof questions.auditAfter>[1]): ReturnType<typeof questions.auditAfter> {
+    return await questions.auditAfter(this.main, question);
+  }
+
+  /** How long the site keeps recordings and reports, after `change` if there is one. Throws as `auditAfter`. */
+  async retention(change?: Parameters<typeof questions.retention>[1]): ReturnType<typeof questions.retention> {
+    return await questions.retention(this.main, change);
+  }
+
   /** What main in force said last of its failover pair; undefined while it has said nothing. */
   get pairState(): PairState | undefined {
     return this.#pairTalk.stateOf(this.#pair);
@@ -390,6 +403,7 @@ export class SiteHost extends EventEmitter<SiteHostEvents> {
         this.#firstPassword = message.firstPassword;
       if (message.kind === 'ready' && this.#loginBanner !== '') pair.main.send({ kind: 'login-banner', text: this.#loginBanner });
       if (message.kind === 'ask-box-settings') void this.#answerBoxSettings(pair, message);
+      if (message.kind === 'health' && pair === this.#pair) this.emit('siteHealth', message.detail);
       if (message.kind === 'pair-state') {
         this.#pairTalk.note(pair, message);
         if (pair === this.#pair) this.emit('pairState', message);

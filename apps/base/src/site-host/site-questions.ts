@@ -1,5 +1,6 @@
 import { AppError } from '@bascule/errors/app-error.ts';
 import type { BoxAnswer, BoxQuestion } from '@bascule/protocol/api/plans.ts';
+import type { Retention, RetentionState } from '@bascule/protocol/api/storage.ts';
 import type { FromSite, PairOrder, ToSite } from '@bascule/protocol/base-site.ts';
 import type { Losses, PlannedChange } from '@bascule/protocol/losses.ts';
 import type { SupervisedProgram } from './site-program.ts';
@@ -78,6 +79,30 @@ export async function fleet(main: SupervisedProgram): Promise<Answer<'fleet'>> {
 export async function whoWouldILose(main: SupervisedProgram, change: PlannedChange): Promise<Losses> {
   const answer = await ask(main, (nonce) => ({ kind: 'who-would-i-lose', nonce, change }), 'who-would-i-lose', LOSSES_WAIT_MS);
   return wanted(answer.losses, answer.error);
+}
+
+/** What was audited after a position. A site before 0.4.0 is late. */
+export async function auditAfter(
+  main: SupervisedProgram,
+  question: Omit<Extract<ToSite, { kind: 'audit-after' }>, 'kind' | 'nonce'>,
+): Promise<Answer<'audit-batch'>> {
+  const answer = await ask(main, (nonce) => ({ kind: 'audit-after', nonce, ...question }), 'audit-batch', ASK_WAIT_MS);
+  if (answer.error !== undefined) throw refused(answer.error);
+  return answer;
+}
+
+/** How long the site keeps recordings and reports; after `change`, if there is one. */
+export async function retention(
+  main: SupervisedProgram,
+  change?: { settings: Retention; by: { id: string; name: string; address: string } },
+): Promise<RetentionState> {
+  const answer = await ask(
+    main,
+    (nonce) => ({ kind: 'retention', nonce, ...(change !== undefined && { change }) }),
+    'retention',
+    ASK_WAIT_MS,
+  );
+  return wanted(answer.state, answer.error);
 }
 
 /** An order of an upgrade plan; harmless when given again, by `plan` and `step`. */

@@ -41,6 +41,8 @@ export const reset = z.strictObject({
   applianceName: line(253),
   password: z.string().max(1024),
   keepBackups: z.boolean(),
+  /** The machine is switched off when it has ended; where that is not possible, Bascule ends. */
+  shutDownAfter: z.boolean(),
 });
 export type Reset = z.infer<typeof reset>;
 
@@ -67,8 +69,12 @@ export const erasureReport = z.object({
   /** What is still there although it was to go, by path below the data directory. */
   left: z.array(z.string()).max(100),
   keptBackups: z.boolean(),
+  shutDownAfter: z.boolean(),
   /** SHA-256 of the report's JSON without this field. */
   sha256: z.string(),
 });
 export type ErasureReport = z.infer<typeof erasureReport>;
 export const erasureReportAnswer = z.object({ report: erasureReport.nullable() });
+
+/** The appliance goes on for so long after a reset with `shutDownAfter`, so that whoever watches sees the report. */
+export const SHUT_DOWN_AFTER_RESET_SECONDS = 60;
