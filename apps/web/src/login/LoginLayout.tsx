@@ -65,6 +65,7 @@ function useTabs({ administrator, standby, withReports }: Seen): Tab[] {
   return [
     { to: loginPaths.status, label: t('login:tab.status') },
     account,
+    ...(administrator ? [{ to: loginPaths.configuration, label: t('login:tab.configuration') }] : []),
     ...(administrator ? [{ to: loginPaths.jump, label: t('login:tab.jump'), badge: waiting > 0 ? waiting : undefined }] : []),
     ...(administrator ? [{ to: loginPaths.usersAndSecurity, label: t('login:tab.users') }] : []),
     ...reports,
@@ -85,6 +86,7 @@ function useTabsBelow({ administrator, standby }: Omit<Seen, 'withReports'>): Re
   if (!administrator) return belowForAll;
   return {
     ...belowForAll,
+    [loginPaths.configuration]: [{ to: loginPaths.fileStore, label: t('login:tab.fileStore') }],
     [loginPaths.jump]: [
       { to: loginPaths.jumpClients, label: t('login:tab.jumpClients') },
       { to: loginPaths.jumpGroups, label: t('login:tab.jumpGroups') },
@@ -105,6 +107,8 @@ function useTabsBelow({ administrator, standby }: Omit<Seen, 'withReports'>): Re
     [loginPaths.management]: [
       { to: loginPaths.failover, label: t('login:tab.failover') },
       { to: loginPaths.preSharedKey, label: t('login:tab.preSharedKey') },
+      ...(standby ? [] : [{ to: loginPaths.software, label: t('login:tab.software') }]),
+      ...(standby ? [] : [{ to: loginPaths.vaultKey, label: t('login:tab.vaultKey') }]),
       ...(standby ? [] : [{ to: loginPaths.email, label: t('login:tab.email') }]),
       ...(standby ? [] : [{ to: loginPaths.licences, label: t('login:tab.licences') }]),
     ],

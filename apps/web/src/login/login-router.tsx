@@ -10,6 +10,7 @@ import { ClientUpgradesPage } from './fleet/ClientUpgradesPage.tsx';
 import { ConsoleLoginPage } from './console-login/ConsoleLoginPage.tsx';
 import { completeCode } from './console-login/console-code.ts';
 import { FailoverPage } from './failover/FailoverPage.tsx';
+import { FileStorePage } from './file-store/FileStorePage.tsx';
 import { DownloadsPage } from './installers/DownloadsPage.tsx';
 import { InstallersPage } from './installers/InstallersPage.tsx';
 import { InstallerWizardPage } from './installers/InstallerWizardPage.tsx';
@@ -25,8 +26,10 @@ import { AuditPage } from './reports/AuditPage.tsx';
 import { accessSessionSearch } from './reports/access-session-search.ts';
 import { PreSharedKeyPage } from './security/PreSharedKeyPage.tsx';
 import { SecuritySettingsPage } from './security/SecuritySettingsPage.tsx';
+import { SoftwarePage } from './software/SoftwarePage.tsx';
 import { StatusPage } from './status/StatusPage.tsx';
 import { TrustPage } from './trust/TrustPage.tsx';
+import { VaultKeyPage } from './vault/VaultKeyPage.tsx';
 
 const root = createRootRoute({ component: LoginLayout, notFoundComponent: NothingHere });
 const leadTo = (path: string, to: string) =>
@@ -89,6 +92,7 @@ function AccessSessionRoutePage() {
 
 const routes = [
   leadTo('/', loginPaths.status),
+  leadTo(loginPaths.configuration, loginPaths.fileStore),
   leadTo(loginPaths.jump, loginPaths.jumpClients),
   leadTo(loginPaths.usersAndSecurity, loginPaths.users),
   leadTo(loginPaths.reports, loginPaths.accessSessions),
@@ -112,6 +116,9 @@ const routes = [
   administratorPage(loginPaths.audit, AuditPage),
   administratorPage(loginPaths.email, EmailConfigurationPage),
   administratorPage(loginPaths.failover, FailoverPage),
+  administratorPage(loginPaths.software, SoftwarePage),
+  administratorPage(loginPaths.vaultKey, VaultKeyPage),
+  administratorPage(loginPaths.fileStore, FileStorePage),
   administratorPage(loginPaths.licences, LicencesPage),
   administratorPage(loginPaths.preSharedKey, PreSharedKeyPage),
 ];

@@ -102,6 +102,15 @@ export class ApiClient {
     return response.text();
   }
 
+  /** Sends `body` and gives the file that is answered, with its name; throws ApiError. For what must not be asked by a link, such as with a password. */
+  async postForFile(path: string, body: unknown): Promise<{ name: string; content: Blob }> {
+    const headers = { accept: 'application/octet-stream, application/json', 'content-type': 'application/json' };
+    const response = await this.#send('POST', this.url(path), { body: JSON.stringify(body) }, headers);
+    if (!response.ok) throw this.#failure(response.status, await response.json().catch(() => undefined));
+    const name = /filename="([\w.-]+)"/.exec(response.headers.get('content-disposition') ?? '')?.[1] ?? 'download';
+    return { name, content: await response.blob() };
+  }
+
   /** Sends raw bytes, such as a part of a file; throws ApiError. `signal` aborts it. */
   async putBytes<T>(path: string, schema: ZodType<T>, bytes: Blob, signal: AbortSignal): Promise<T> {
     const headers = { accept: 'application/json', 'content-type': 'application/octet-stream' };

@@ -8,6 +8,8 @@ export const pagePaths = {
   console: '/console',
   /** The Console with a terminal opened to this access session. */
   consoleSession: (sessionId: string) => `/console/sessions/${segment(sessionId)}`,
+  /** Where a backup is restored, also when the site does not work. */
+  restore: '/appliance/restore',
   /** Management > Failover. */
   failover: '/login/management/failover',
   /** Out of a test of the standby: answered by the primary, whatever becomes of the test. */
