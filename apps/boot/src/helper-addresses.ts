@@ -1,6 +1,6 @@
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { checkAddress, checkDevice, checkLife, checkPrefix, Refused } from './helper-checks.ts';
-import { placeOf, run } from './helper-programs.ts';
+import { ip, objectsIn } from './helper-ip.ts';
 
 /** Addresses that the helper keeps at most. */
 export const OWN_ADDRESSES_MAX = 128;
@@ -147,24 +147,15 @@ export class OwnAddresses {
   }
 }
 
-/** Runs iproute2. Throws `Refused` with what it says, unless that is `harmless`. */
-async function ip(args: readonly string[], harmless?: RegExp): Promise<{ output: string }> {
-  const program = placeOf('ip');
-  if (program === undefined) throw new Refused('iproute2 is not installed: apt-get install iproute2');
-  const { code, output, error } = await run(program, args);
-  if (code === 0 || harmless?.test(error) === true) return { output };
-  throw new Refused(`ip ${args.slice(0, 2).join(' ')}: ${error.trim().slice(0, 300) || 'it was killed'}`);
-}
-
 /** Reads what `ip -json address show` says. */
 export function readDevices(text: string, isOurs: (device: string, address: string) => boolean): Device[] {
-  const links = arrayIn(JSON.parse(text === '' ? '[]' : text));
+  const links = objectsIn(JSON.parse(text === '' ? '[]' : text));
   return links.slice(0, DEVICES_MAX).flatMap((link) => {
     const name = link['ifname'];
     if (typeof name !== 'string') return [];
     const flags = Array.isArray(link['flags']) ? link['flags'] : [];
     const mac = link['link_type'] === 'ether' && typeof link['address'] === 'string' ? link['address'] : null;
-    const addresses = arrayIn(link['addr_info'])
+    const addresses = objectsIn(link['addr_info'])
       .slice(0, ADDRESSES_PER_DEVICE_MAX)
       .flatMap((info) => {
         const { local: address, prefixlen: prefix, valid_life_time: life } = info;
@@ -174,12 +165,6 @@ export function readDevices(text: string, isOurs: (device: string, address: stri
       });
     return [{ name, up: flags.includes('UP') && !flags.includes('NO-CARRIER'), mac, addresses }];
   });
-}
-
-function arrayIn(value: unknown): Record<string, unknown>[] {
-  return Array.isArray(value)
-    ? value.filter((one): one is Record<string, unknown> => typeof one === 'object' && one !== null)
-    : [];
 }
 
 function machineStart(): string {

@@ -7,12 +7,14 @@ import { OwnAddresses } from './helper-addresses.ts';
 import { announce, whyNotAnnounced } from './helper-announce.ts';
 import { Refused } from './helper-checks.ts';
 import { Hooks } from './helper-hooks.ts';
+import { HOST_PLACES, OwnHost } from './helper-host.ts';
+import { OwnRoutes, whyNoNetAdmin } from './helper-routes.ts';
 
 /**
  * The helper: the only program that stays root. It answers a closed list of verbs over a Unix socket that base's group alone may open
  * (docs/spec/boot.md, 5): one JSON line, one JSON line back, and the connection is over.
  */
-export const HELPER_VERSION = 2;
+export const HELPER_VERSION = 3;
 export const LINE_MAX_BYTES = 4096;
 export const CONNECTIONS_MAX = 16;
 export const REQUEST_WAIT_MS = 5_000;
@@ -25,8 +27,16 @@ interface Verb {
 }
 export type Answer = { ok: true; result: unknown } | { ok: false; error: string };
 
-/** The closed list. `addresses`, `hooks`: what the verbs about them work on. */
-export function verbsOf(addresses: OwnAddresses, hooks: Hooks): Record<string, Verb> {
+/** What the verbs work on. */
+export interface HelperParts {
+  addresses: OwnAddresses;
+  hooks: Hooks;
+  routes: OwnRoutes;
+  host: OwnHost;
+}
+
+/** The closed list. */
+export function verbsOf({ addresses, hooks, routes, host }: HelperParts): Record<string, Verb> {
   const verbs: Record<string, Verb> = {
     describe: {
       takes: [],
@@ -34,7 +44,7 @@ export function verbsOf(addresses: OwnAddresses, hooks: Hooks): Record<string, V
         version: HELPER_VERSION,
         uid: process.getuid?.() ?? -1,
         verbs: Object.keys(verbs),
-        missing: { announce4: whyNotAnnounced(4) ?? null, announce6: whyNotAnnounced(6) ?? null },
+        missing: { announce4: whyNotAnnounced(4) ?? null, announce6: whyNotAnnounced(6) ?? null, netAdmin: whyNoNetAdmin() },
       }),
     },
     'address-list': { takes: [], run: () => addresses.list() },
@@ -55,6 +65,19 @@ export function verbsOf(addresses: OwnAddresses, hooks: Hooks): Record<string, V
     },
     'hook-list': { takes: [], run: () => hooks.list() },
     hook: { takes: ['name', 'direction'], run: ({ name = '', direction = '' }) => hooks.run({ name, direction }) },
+    'route-list': { takes: [], run: () => routes.list() },
+    'route-add': {
+      takes: ['destination', 'gateway', 'device', 'metric'],
+      run: ({ destination = '', gateway = '', device = '', metric = '' }) => routes.add({ destination, gateway, device, metric }),
+    },
+    'route-drop': {
+      takes: ['destination', 'gateway', 'device', 'metric'],
+      run: ({ destination = '', gateway = '', device = '', metric = '' }) =>
+        routes.drop({ destination, gateway, device, metric }),
+    },
+    'host-look': { takes: [], run: () => host.look() },
+    'host-name': { takes: ['name'], run: ({ name = '' }) => host.setName({ name }) },
+    resolver: { takes: ['servers', 'search'], run: ({ servers = '', search = '' }) => host.setResolver({ servers, search }) },
   };
   return verbs;
 }
@@ -113,7 +136,12 @@ function start(socket: string, gid: number): void {
   const folder = dirname(socket);
   const addresses = new OwnAddresses(join(folder, 'addresses.json'), bootClockMs);
   // <home>/run/helper/helper.sock
-  const verbs = verbsOf(addresses, new Hooks(join(folder, '..', '..', 'hooks')));
+  const verbs = verbsOf({
+    addresses,
+    hooks: new Hooks(join(folder, '..', '..', 'hooks')),
+    routes: new OwnRoutes(),
+    host: new OwnHost(HOST_PLACES),
+  });
   rmSync(socket, { force: true });
   const server = net.createServer((connection) => serve(verbs, connection));
   server.maxConnections = CONNECTIONS_MAX;

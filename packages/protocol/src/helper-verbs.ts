@@ -13,7 +13,14 @@ export const helperDescription = z.object({
   version: z.number().int(),
   verbs: z.array(z.string()).max(200),
   /** Why announcements do not work on this machine, by family; null: they do. Absent of version 1. */
-  missing: z.object({ announce4: z.string().nullable(), announce6: z.string().nullable() }).optional(),
+  missing: z
+    .object({
+      announce4: z.string().nullable(),
+      announce6: z.string().nullable(),
+      /** Why even root cannot change the network here (a container); absent of versions before 3. */
+      netAdmin: z.string().nullable().optional(),
+    })
+    .optional(),
 });
 export type HelperDescription = z.infer<typeof helperDescription>;
 
@@ -39,3 +46,25 @@ export const helperDevices = z.array(helperDevice).max(64);
 /** `refused`: why it would not be run; null: it would. */
 export const helperHooks = z.array(z.object({ name: z.string(), refused: z.string().nullable() })).max(50);
 export const hookOutput = z.object({ output: z.string() });
+
+export const helperRoutes = z
+  .array(
+    z.object({
+      destination: z.string(),
+      gateway: z.string().nullable(),
+      device: z.string(),
+      metric: z.number().int(),
+      protocol: z.string(),
+      ours: z.boolean(),
+    }),
+  )
+  .max(256);
+export type HelperRoute = z.infer<typeof helperRoutes>[number];
+
+const notChangeable = z.enum(['read-only', 'managed', 'not-permitted']).nullable();
+/** Of `host-look`: why name and name servers cannot be changed; null: they can. */
+export const helperHostLook = z.object({
+  cannotName: notChangeable,
+  cannotResolve: notChangeable,
+  resolverManager: z.string().nullable(),
+});

@@ -12,6 +12,8 @@ import { defineAuditEvent } from '@bascule/store/audit.ts';
 import type { Context, Tx } from '@bascule/store/store.ts';
 import type { Changes, UndoPart } from '../changes/changes.ts';
 
+export { settingsLine } from './settings-lines.ts';
+
 const imported = defineAuditEvent<{ appliance: string; parts: string[] }>(
   'BOX_SETTINGS_IMPORTED',
   'Imported settings of the appliance {appliance}: {parts}',

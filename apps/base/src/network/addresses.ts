@@ -11,11 +11,12 @@ import {
   type IpConfiguration,
 } from '@bascule/protocol/api/network.ts';
 import { helperDevices, type HelperDevice } from '@bascule/protocol/helper-verbs.ts';
-import type { Context, Store } from '@bascule/store/store.ts';
+import type { Context, Store, Tx } from '@bascule/store/store.ts';
 import type { Changes, UndoPart } from '../changes/changes.ts';
 import { checkedDraft, cuts, isAdrift, isAsWanted, ownDevices, refuseTaken } from './address-rules.ts';
 import { AddressStore, storedRows, type AddressDraft, type AddressRow } from './address-store.ts';
 import type { HelperClient } from './helper-client.ts';
+import { cannotChange } from './cannot-change.ts';
 import { plainAddress } from './ip-address.ts';
 
 /** How often the kernel is looked at: what somebody else took away is put back. */
@@ -130,6 +131,11 @@ export class Addresses {
   /** As `change`. */
   async remove(context: Context, id: string, acceptCut: boolean, from: string): Promise<void> {
     await this.#make(context, this.#find(id), undefined, { acceptCut }, from);
+  }
+
+  /** For an import: instead of all there are, inside its transaction. */
+  replaceAll(tx: Tx, rows: readonly AddressRow[]): void {
+    this.#rows.replaceAll(tx, rows);
   }
 
   /** What is put back when a change of addresses is undone. */
@@ -247,12 +253,7 @@ export class Addresses {
   }
 
   async #whyNotApplied(): Promise<IpConfiguration['cannotApply']> {
-    try {
-      const { verbs } = await this.#options.helper.describe();
-      return VERBS.every((verb) => verbs.includes(verb)) ? null : 'old-helper';
-    } catch (error) {
-      return error instanceof AppError && error.code === 'HELPER_ABSENT' ? 'not-root' : 'helper-silent';
-    }
+    return await cannotChange(this.#options.helper, VERBS);
   }
 
   async #whyNotAnnounced(): Promise<string | null> {

@@ -2,7 +2,7 @@ import { AppError } from '@bascule/errors/app-error.ts';
 import type { Log } from '@bascule/log/log.ts';
 import { ntpSettings, type ClockState, type NtpSettings } from '@bascule/protocol/api/updates.ts';
 import { defineAuditEvent } from '@bascule/store/audit.ts';
-import { SYSTEM, type Context, type Store } from '@bascule/store/store.ts';
+import { SYSTEM, type Context, type Store, type Tx } from '@bascule/store/store.ts';
 import { hostServers } from './network-host-time.ts';
 import { askServer, chooseSample, parseServer, type NtpOutcome } from './network-ntp-query.ts';
 
@@ -165,13 +165,20 @@ export class Clock {
         'A time server is a host name or an address, with a port if it is not 123: time.example.org, [2001:db8::1]:1123.',
         { field: `body.servers.${wrong}` },
       );
-    const value = JSON.stringify(settings);
-    this.#options.store.transact(context, ntpChanged(settings), (tx) =>
-      tx.run(
-        "INSERT INTO network_settings (name, value) VALUES ('ntp', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-        value,
-      ),
+    this.#options.store.transact(context, ntpChanged(settings), (tx) => this.write(tx, settings));
+    this.replaced();
+  }
+
+  /** Settings that `change` would take, inside a transaction of somebody else's; `replaced` is to be called after it. */
+  write(tx: Tx, settings: NtpSettings): void {
+    tx.run(
+      "INSERT INTO network_settings (name, value) VALUES ('ntp', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+      JSON.stringify(settings),
     );
+  }
+
+  /** The settings are other ones now: what was known of servers counts no more. */
+  replaced(): void {
     this.#leftAloneUntilMs.clear();
     this.#forget();
     void this.check();

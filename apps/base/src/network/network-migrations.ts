@@ -1,6 +1,6 @@
 import type { Migration } from '@bascule/store/store.ts';
 
-/** The network of the box, in box.db; versions 65 and 67-69 (66 is the site host's). */
+/** The network of the box, in box.db; versions 65, 67-69 (66 is the site host's) and 111. */
 export const networkMigrations: Migration[] = [
   {
     version: 65,
@@ -38,6 +38,21 @@ export const networkMigrations: Migration[] = [
       CREATE TABLE traffic_secret (
         one INTEGER PRIMARY KEY NOT NULL CHECK (one = 1),
         wrapped BLOB NOT NULL
+      ) STRICT;
+    `,
+  },
+  {
+    version: 111,
+    name: 'static routes',
+    // pending_network_change (67) is not used any more: `changes` has what waits for being confirmed.
+    up: `
+      CREATE TABLE static_routes (
+        id TEXT PRIMARY KEY NOT NULL,
+        enabled INTEGER NOT NULL,
+        destination TEXT NOT NULL,
+        gateway TEXT NOT NULL,
+        device TEXT,
+        metric INTEGER NOT NULL
       ) STRICT;
     `,
   },

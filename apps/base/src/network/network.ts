@@ -5,3 +5,5 @@ export { plainAddress } from './ip-address.ts';
 export { Clock, type ClockOptions } from './network-clock.ts';
 export { networkMigrations } from './network-migrations.ts';
 export { networkRoutes } from './network-routes.ts';
+export { networkSettingsPart } from './network-settings-part.ts';
+export { Routing } from './routing.ts';

@@ -10,6 +10,10 @@ export const deviceName = z.string().regex(/^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,14}$/);
 /** B11. `Allow Both`: browsers and clients (B11's value); the others are ours. */
 export const ACCESS_TYPES = ['both', 'appliance-only', 'site-only'] as const;
 
+/** Why the machine cannot be changed: nobody runs as root here, the operating system's package is too old, the helper is silent, or the kernel does not let it (a container without CAP_NET_ADMIN). */
+export const CANNOT_CHANGE = ['not-root', 'old-helper', 'helper-silent', 'not-permitted'] as const;
+export type CannotChange = (typeof CANNOT_CHANGE)[number];
+
 /** Lines of the list. */
 export const IP_ADDRESSES_MAX = 64;
 
@@ -116,8 +120,7 @@ export const ipConfiguration = z.object({
   devices: z.array(networkDevice).max(64),
   /** Whether this appliance can change addresses at all (its helper runs as root). */
   canApply: z.boolean(),
-  /** Why not: nobody runs as root here (`not-root`), or the helper is of an operating system's package that cannot yet (`old-helper`). */
-  cannotApply: z.enum(['not-root', 'old-helper', 'helper-silent']).nullable(),
+  cannotApply: z.enum(CANNOT_CHANGE).nullable(),
   /** What is missing for announcing addresses (a Debian package), in English; null: nothing. */
   cannotAnnounce: z.string().nullable(),
   /** The address of the appliance by which this page was asked for. */
@@ -150,7 +153,7 @@ export const staticRoute = z.object({
   id: id('staticRoute'),
   ...routeFields,
   /** What the kernel has now. */
-  state: z.enum(['active', 'inactive', 'refused']),
+  state: z.enum(['active', 'outranked', 'inactive', 'refused']),
   error: z.string().nullable(),
 });
 export type StaticRoute = z.infer<typeof staticRoute>;
@@ -167,10 +170,6 @@ export const kernelRoute = z.object({
   ours: z.boolean(),
 });
 export type KernelRoute = z.infer<typeof kernelRoute>;
-
-/** Why the machine cannot be changed: nobody runs as root here, the operating system's package is too old, the helper is silent, or the kernel does not let it (a container without CAP_NET_ADMIN). */
-export const CANNOT_CHANGE = ['not-root', 'old-helper', 'helper-silent', 'not-permitted'] as const;
-export type CannotChange = (typeof CANNOT_CHANGE)[number];
 
 /** GET network/routes; POST network/routes, PUT network/routes/:id, POST network/routes/:id/remove give it too. */
 export const routesState = z.object({
@@ -204,7 +203,7 @@ export const hostState = z.object({
   hostName: z.string(),
   /** What it is to be called; null: nothing was set here. */
   wantedHostName: z.string().nullable(),
-  cannotName: z.enum([...CANNOT_CHANGE, 'read-only']).nullable(),
+  cannotName: z.enum([...CANNOT_CHANGE, 'read-only', 'managed']).nullable(),
   /** What /etc/resolv.conf says now. */
   resolver: resolverSettings,
   /** What it is to say; null: it is left as it is. */
@@ -216,5 +215,5 @@ export const hostState = z.object({
   error: z.string().nullable(),
 });
 export type HostState = z.infer<typeof hostState>;
-export const hostNameChange = z.strictObject({ hostName: hostNameText.nullable(), acceptCut });
+export const hostNameChange = z.strictObject({ hostName: hostNameText.nullable() });
 export const resolverChange = z.strictObject({ resolver: resolverSettings.nullable(), acceptCut });
