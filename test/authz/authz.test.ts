@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { Accounts, accountMigrations } from '@bascule/accounts/accounts.ts';
+import { homePaths } from '@bascule/core/home.ts';
 import { ID_PREFIX, newId, type IdKind } from '@bascule/core/ids.ts';
 import { routesOf, type HttpServer, type RouteEntry } from '@bascule/http/http-server.ts';
 import { createLog } from '@bascule/log/log.ts';
@@ -17,6 +18,8 @@ import { testContext } from '@bascule/store/testing.ts';
 import { Changes, changeMigrations } from '../../apps/base/src/changes/changes.ts';
 import { openBoxInterface, routesOfBox, type BoxParts } from '../../apps/base/src/http/http.ts';
 import { authorizeBox, BOX_COOKIE, openBoxAdministrators } from '../../apps/base/src/identity/identity.ts';
+import { routingRoutes } from '../../apps/base/src/network/routing-routes.ts';
+import { BoxCare } from '../../apps/base/src/box-care.ts';
 import { planRoutes } from '../../apps/base/src/plans/plan-routes.ts';
 import { softwareRoutes } from '../../apps/base/src/software/software-routes.ts';
 import { trafficRoutes } from '../../apps/base/src/traffic/traffic-routes.ts';
@@ -74,9 +77,14 @@ async function openBox() {
         new Changes({ store, log }),
         ({ socket }) => ({ address: socket.remoteAddress ?? '', localAddress: '', sinceMs: 0 }),
       ],
+      routing: { routes: () => routingRoutes(...([{}, {}, () => ({})] as unknown as Parameters<typeof routingRoutes>)) },
       software: { routes: () => softwareRoutes({} as Parameters<typeof softwareRoutes>[0]) },
       plans: { routes: () => planRoutes({} as Parameters<typeof planRoutes>[0]) },
       traffic: { routes: () => trafficRoutes(...([{}, {}, () => ''] as unknown as Parameters<typeof trafficRoutes>)) },
+      care: new BoxCare({
+        config: { applianceName: 'test', paths: { ...homePaths(directory), box: directory } },
+        ...{ store, accounts, log },
+      } as ConstructorParameters<typeof BoxCare>[0]),
     } as BoxParts),
     peerOf: ({ socket }) => ({ address: socket.remoteAddress ?? '', port: 1 }),
     log,

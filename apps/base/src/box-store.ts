@@ -1,22 +1,28 @@
 import { accountMigrations } from '@bascule/accounts/accounts.ts';
 import type { Log } from '@bascule/log/log.ts';
 import { Store } from '@bascule/store/store.ts';
+import { certificateMigrations } from './certificates/certificates.ts';
 import { changeMigrations } from './changes/changes.ts';
 import { networkMigrations } from './network/network.ts';
+import { healthMigrations } from './health/health.ts';
 import { planMigrations } from './plans/plans.ts';
 import { siteHostMigrations } from './site-host/site-host.ts';
 import { softwareMigrations } from './software/software.ts';
 import { mailMigrations } from './support/support.ts';
+import { syslogMigrations } from './syslog/syslog.ts';
 
 /** Of every domain with tables in box.db. */
 const boxMigrations = [
   ...accountMigrations,
   ...changeMigrations,
   ...networkMigrations,
+  ...certificateMigrations,
   ...siteHostMigrations,
   ...softwareMigrations,
   ...planMigrations,
   ...mailMigrations,
+  ...healthMigrations,
+  ...syslogMigrations,
 ];
 
 /** Opens box.db with the migrations of every domain. */

@@ -12,6 +12,7 @@ import { SYSTEM, type Store } from '@bascule/store/store.ts';
 import { applianceStarted, applianceStopped, webCertificateChanged, webKeyGiven } from './audit/audit.ts';
 import type { BootLink } from './boot-link.ts';
 import type { BoxSources } from './box/box.ts';
+import { BoxCare } from './box-care.ts';
 import { BoxSettings } from './box-settings/box-settings.ts';
 import { Changes } from './changes/changes.ts';
 import { checkBoxStore, openBoxStore } from './box-store.ts';
@@ -20,7 +21,7 @@ import { publicAddress, type BaseConfig } from './config/config.ts';
 import { Front } from './front/front.ts';
 import { openBoxInterface, openControlSocket, routesOfBox, type ControlHandlers } from './http/http.ts';
 import { openBoxAdministrators } from './identity/identity.ts';
-import { Addresses, Clock, HelperClient } from './network/network.ts';
+import { Addresses, Clock, HelperClient, networkSettingsPart, Routing } from './network/network.ts';
 import { KnownEpoch, SiteHost } from './site-host/site-host.ts';
 import { Plans } from './plans/plans.ts';
 import { Software } from './software/software.ts';
@@ -49,10 +50,13 @@ export class Base {
   readonly #clock: Clock;
   readonly #mailer: Mailer;
   readonly #addresses: Addresses;
+  readonly #routing: Routing;
   readonly #traffic: Traffic;
+  readonly #helper: HelperClient;
   readonly #prepared: Prepared;
   #software: Software | undefined;
   #plans: Plans | undefined;
+  #care: BoxCare | undefined;
   #firstPassword: string | undefined;
   #web: HttpServer | undefined;
   #control: Server | undefined;
@@ -95,6 +99,7 @@ export class Base {
     this.#log = log;
     this.#store = store;
     this.#prepared = prepared;
+    prepared.served.load(store);
     this.#accounts = openBoxAdministrators(store, config.paths.box, config.applianceName, log);
     this.#changes = new Changes({ store, log });
     this.#boxSettings = new BoxSettings({
@@ -109,13 +114,15 @@ export class Base {
       main: this.#host.main,
       relay: this.#host.relay,
       appliance: (request, response) => this.#answer(request, response),
-      certificate: this.#certificate,
+      certificateFor: (asked) => prepared.served.choose(asked).web,
       accessOf: (localAddress) => this.#addresses.accessOf(localAddress),
       installationSummary: () => this.#software?.engine.running(),
       log,
     });
     const helper = new HelperClient(config.paths.helperSocket);
+    this.#helper = helper;
     this.#addresses = new Addresses({ store, helper, changes: this.#changes, log });
+    this.#routing = this.#makeRouting(helper);
     this.#traffic = this.#makeTraffic(helper);
     const epochs = new KnownEpoch(store, log);
     prepared.epochs.known = () => epochs.get();
@@ -136,6 +143,7 @@ export class Base {
     this.#firstPassword = await this.#accounts.ensureFirstAdministrator();
     const software = await this.#openSoftware();
     const plans = this.#openPlans(software);
+    const care = this.#openCare(software);
     // Decides which version of the site starts; but for a base that takes over from another, whose installation is one of base.
     software.resume();
     // Beside what follows: people wait for the site, and its programs take as long as the rest of base.
@@ -150,7 +158,7 @@ export class Base {
     const traffic = this.#traffic;
     this.#changes.start();
     traffic.start();
-    void this.#addresses.start();
+    void this.#addresses.start().then(() => this.#routing.start());
     this.#web = await openBoxInterface({
       config,
       accounts: this.#accounts,
@@ -159,10 +167,12 @@ export class Base {
         sources: this.#boxSources(),
         state,
         clock: this.#clock,
+        routing: this.#routing,
         mailer: this.#mailer,
         software,
         traffic,
         plans,
+        care,
       }),
       peerOf: (request) => this.#front.peerOf(request.socket),
       log: this.#log,
@@ -181,6 +191,7 @@ export class Base {
     ).unref();
     this.#endTrimming = keepLogShort(this.#store, (error) => this.#log.warn({ err: error }, 'box.log-not-trimmed'));
     this.#clock.start();
+    care.start();
     await starting;
     software.start();
     plans.resume();
@@ -210,6 +221,20 @@ export class Base {
     this.#prepared.commits.isCommitted = (version) => software.isCommitted(version);
     this.#prepared.licences.installed = () => software.licences();
     return software;
+  }
+
+  #makeRouting(helper: HelperClient): Routing {
+    const routing = new Routing({
+      store: this.#store,
+      helper,
+      changes: this.#changes,
+      addresses: this.#addresses,
+      arrivalOf: (request) => this.#front.arrivalOf(request),
+      log: this.#log,
+    });
+    const [changes, addresses, clock] = [this.#changes, this.#addresses, this.#clock];
+    this.#boxSettings.register(networkSettingsPart({ addresses, routing, clock, changes }));
+    return routing;
   }
 
   #makeTraffic(helper: HelperClient): Traffic {
@@ -250,10 +275,21 @@ export class Base {
     return this.#plans;
   }
 
+  #openCare(software: Software): BoxCare {
+    const [config, store, accounts, host, helper] = [this.#config, this.#store, this.#accounts, this.#host, this.#helper];
+    const [clock, mailer, addresses, traffic, log] = [this.#clock, this.#mailer, this.#addresses, this.#traffic, this.#log];
+    this.#care = new BoxCare({
+      ...{ config, store, accounts, host, helper, clock, mailer, addresses, traffic, software, log },
+      processes: () => this.#processes(),
+      end: (again) => (again ? this.#end({}) : void this.#boot.send({ kind: 'stop' })),
+    });
+    return this.#care;
+  }
+
   /** Ends this process in order; boot starts the version that the pointer names. */
-  #end(): void {
+  #end(options: { comeBackAtOnce?: boolean } = { comeBackAtOnce: true }): void {
     setTimeout(() => process.exit(1), RESTART_LIMIT_MS).unref();
-    void this.stop({ comeBackAtOnce: true }).finally(() => process.exit(0));
+    void this.stop(options).finally(() => process.exit(0));
   }
 
   /**
@@ -267,6 +303,7 @@ export class Base {
     this.#plans?.close();
     await this.#software?.stop();
     await this.#front.drain();
+    await this.#care?.close();
     // Before the site: from its end on, people wait for the next base.
     this.#clock.close();
     await Promise.all([this.#web?.close(), this.#mailer.close()]);
@@ -275,6 +312,7 @@ export class Base {
     await this.#traffic.close(options.comeBackAtOnce);
     this.#changes.close();
     this.#addresses.close();
+    this.#routing.close();
     this.#front.close();
     this.#store.transact(SYSTEM, applianceStopped({ version: this.#config.version }), () => undefined);
     this.#store.close();
@@ -289,7 +327,6 @@ export class Base {
     const certificate = await ownCertificate(this.#config);
     if (!certificate.madeNow) return;
     this.#prepared.web.certificate = certificate;
-    this.#front.setCertificate(certificate);
     this.#host.tellWebKey(this.#prepared.handed.keyPinFor(this.#config.publicHost));
     this.#noteCertificate();
   }
@@ -297,10 +334,7 @@ export class Base {
   /** The certificate of the shared name is handed over by the primary when a relationship is established, and served to whoever asks for that name. */
   #serveHanded(): void {
     const { handed } = this.#prepared;
-    const serve = () => handed.current && this.#front.setNamedCertificate(handed.namesAsked, handed.current);
-    serve();
     handed.onChanged = (certificate) => {
-      serve();
       this.#host.tellWebKey(handed.keyPinFor(this.#config.publicHost));
       this.#noteCertificate(certificate);
     };

@@ -1,8 +1,11 @@
 import { once } from 'node:events';
+import { dirname, join } from 'node:path';
 import { createLog } from '@bascule/log/log.ts';
 import { BootLink } from './boot-link.ts';
 import { Base, startFailure } from './compose.ts';
 import { readConfig } from './config/config.ts';
+import { finishErasure, isErasing } from './reset/reset.ts';
+import { endLeftovers } from './site-host/site-host.ts';
 
 /** base: started by boot with the listening socket as descriptor 3 (docs/spec/boot.md, 2). */
 const EXIT_CANNOT_WORK = 4;
@@ -32,8 +35,13 @@ boot.on('stop', () => {
 try {
   const args = process.argv.slice(2);
   const config = readConfig(args.filter((argument) => argument !== PREPARE_OPTION));
-  if (!args.includes(PREPARE_OPTION)) base = await Base.start(config, boot, log);
-  else {
+  if (!args.includes(PREPARE_OPTION)) {
+    if (isErasing(config.paths)) {
+      await endLeftovers(join(dirname(config.paths.controlSocket), 'site-programs.json'));
+      await finishErasure(config.paths, log);
+    }
+    base = await Base.start(config, boot, log);
+  } else {
     const activated = once(boot, 'activate');
     const prepared = await Base.prepare(config, log);
     await boot.send({ kind: 'prepared' });

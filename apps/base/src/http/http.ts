@@ -8,7 +8,7 @@ import type { Peer } from '../front/front.ts';
 import { changeRoutes } from '../changes/changes.ts';
 import { boxRoutes } from '../box/box-routes.ts';
 import { authorizeBox, BOX_COOKIE } from '../identity/identity.ts';
-import { networkRoutes } from '../network/network.ts';
+import { networkRoutes, type Routing } from '../network/network.ts';
 import type { Traffic } from '../traffic/traffic.ts';
 import type { Plans } from '../plans/plans.ts';
 import type { Software } from '../software/software.ts';
@@ -22,22 +22,38 @@ export interface BoxParts {
   sources: Parameters<typeof boxRoutes>[0];
   state: Parameters<typeof boxRoutes>[1];
   clock: Parameters<typeof networkRoutes>[0];
+  routing: Pick<Routing, 'routes'>;
   mailer: Parameters<typeof boxMailRoutes>[0];
   software: Pick<Software, 'routes'>;
   traffic: Pick<Traffic, 'routes'>;
   plans: Pick<Plans, 'routes'>;
+  /** Health, storage, syslog, support, power and reset. */
+  care: { routes(): AnyRoute[] };
 }
 
 /** Every route below /appliance/api but those of accounts: one list, which base serves and the authorization test walks. */
-export function routesOfBox({ changes, sources, state, clock, mailer, software, traffic, plans }: BoxParts): AnyRoute[] {
+export function routesOfBox({
+  changes,
+  sources,
+  state,
+  clock,
+  routing,
+  mailer,
+  software,
+  traffic,
+  plans,
+  care,
+}: BoxParts): AnyRoute[] {
   return [
     ...boxRoutes(sources, state),
     ...changeRoutes(...changes),
     ...networkRoutes(clock),
+    ...routing.routes(),
     ...boxMailRoutes(mailer),
     ...software.routes(),
     ...traffic.routes(),
     ...plans.routes(),
+    ...care.routes(),
   ];
 }
 
