@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { Secret, TOTP } from 'otpauth';
 import { AppError } from '@bascule/errors/app-error.ts';
 import { readAudit } from '@bascule/store/audit.ts';
 import { testContext } from '@bascule/store/testing.ts';
+import { openKeyWrap } from './key-wrap.ts';
 import { ACCOUNT_FAILURES_FREE, ACCOUNT_LOCK_FIRST_MS, ADDRESS_FAILURES_FREE } from './lock-out.ts';
 import { PENDING_LOGINS_LIMIT, SECOND_FACTOR_WAIT_MS, type LoginSessionsEnded } from './login-sessions.ts';
 import { newOneTimePassword, ONE_TIME_PASSWORD_BITS } from './one-time-password.ts';
@@ -322,4 +324,35 @@ test('logins without their second factor never push out whole ones, and end when
   await accounts.totp.remove(testContext, owner.principal, 'correct horse battery');
   assert.deepEqual(alive(), []);
   assert.ok(accounts.authenticate(owner.cookie));
+});
+
+test('a second factor that no key here opens refuses the login with a reason, locks nobody, and can be reset', async () => {
+  using test = openTestAccounts();
+  const { accounts, clock } = test;
+  const id = await test.addUser('ada', PASSWORD);
+  const owner = await accounts.logins.withPassword('ada', PASSWORD, VISITOR);
+  const { secret } = await accounts.totp.begin(testContext, owner.principal, PASSWORD);
+  const codeNow = () => new TOTP({ secret }).generate({ timestamp: clock.nowMs });
+  accounts.totp.confirm(testContext, owner.principal, codeNow());
+  const read = () =>
+    test.store.get<{ wrapped: Uint8Array; failures: number }>(
+      'SELECT totp_secret AS wrapped, failures FROM accounts WHERE id = ?',
+      id,
+    )!;
+  const lost = openKeyWrap(join(test.directory, 'lost.key')).wrap(Buffer.from('lost'), `totp/${id}`);
+  test.store.transact(testContext, { code: 'TEST_KEY_LOST', summary: '', details: {} }, (tx) =>
+    tx.run('UPDATE accounts SET totp_secret = ? WHERE id = ?', lost, id),
+  );
+  clock.nowMs += 60_000;
+  const pending = await accounts.logins.withPassword('ada', PASSWORD, VISITOR);
+  for (let tries = 0; tries < 20; tries += 1)
+    assert.throws(
+      () => accounts.totp.finishLogin(pending.principal, codeNow(), VISITOR.address),
+      code('ACCOUNT_SECOND_FACTOR_UNREADABLE'),
+    );
+  assert.equal(read().failures, 0);
+  assert.equal(test.auditCodes().filter((one) => one === 'ACCOUNT_SECOND_FACTOR_UNREADABLE').length, 3, 'not without limit');
+  accounts.resetSecondFactor(testContext, 'ada');
+  const again = await accounts.logins.withPassword('ada', PASSWORD, VISITOR);
+  assert.equal(again.principal.state, 'ok');
 });

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { KeyRing } from '@bascule/accounts/key-ring.ts';
 import { createLog } from '@bascule/log/log.ts';
-import type { Context, Store } from '@bascule/store/store.ts';
+import type { Context, Reader, Store } from '@bascule/store/store.ts';
 import { openSiteStore } from '../site-store.ts';
 import { wrappedColumns } from '../wrapped-columns.ts';
 import { Vault, type VaultOptions } from './vault.ts';
@@ -12,6 +12,8 @@ import { Vault, type VaultOptions } from './vault.ts';
 export const ADA: Context = { actor: { kind: 'user', id: null, name: 'ada' }, address: '192.0.2.1' };
 /** Of age files in tests: each guess takes a millisecond, not half a second. */
 export const WORK_FACTOR = 8;
+
+type Secrets = Record<string, string | undefined>;
 
 export class TestVault {
   readonly directory: string;
@@ -47,15 +49,8 @@ export class TestVault {
   }
 
   /** Every secret in the clear, by the table and key of its row; undefined for those that do not open. */
-  secrets(keyFile = this.keyFile): Record<string, string | undefined> {
-    const ring = KeyRing.open(keyFile);
-    const found: Record<string, string | undefined> = {};
-    for (const { table, key, column, purpose } of wrappedColumns)
-      for (const row of this.store.all<{ key: string; wrapped: Uint8Array }>(
-        `SELECT ${key} AS key, ${column} AS wrapped FROM ${table} WHERE ${column} IS NOT NULL`,
-      ))
-        found[`${table} ${row.key}`] = ring.open(row.wrapped, purpose(row.key))?.secret.toString();
-    return found;
+  secrets(): Secrets {
+    return readSecrets(this.store, KeyRing.open(this.keyFile));
   }
 
   auditCodes(): string[] {
@@ -72,6 +67,17 @@ export class TestVault {
     await this.stop();
     rmSync(this.directory, { recursive: true, force: true });
   }
+}
+
+/** Every secret of `reader` in the clear, by the table and key of its row; undefined for those that `ring` does not open. */
+export function readSecrets(reader: Reader, ring: KeyRing): Secrets {
+  const found: Secrets = {};
+  for (const { table, key, column, purpose } of wrappedColumns)
+    for (const row of reader.all<{ key: string; wrapped: Uint8Array }>(
+      `SELECT ${key} AS key, ${column} AS wrapped FROM ${table} WHERE ${column} IS NOT NULL`,
+    ))
+      found[`${table} ${row.key}`] = ring.open(row.wrapped, purpose(row.key))?.secret.toString();
+  return found;
 }
 
 /** Rows as their domains write them. */
