@@ -3,6 +3,7 @@
 import { spawnSync } from 'node:child_process';
 import { closeSync, existsSync, fstatSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { isRoot, runtime, checkout } from './checkout.mjs';
 import { plan } from './appliance-plans.mjs';
 import * as updates from './appliance-updates.mjs';
@@ -14,6 +15,7 @@ import { parseOptions } from './options.mjs';
 import { Stop, plain, runMain, say } from './say.mjs';
 
 const USAGE = `npm run appliance -- status                                      what runs here
+npm run appliance -- first-passwords                             waits until it is ready; one-time passwords of a first start, shown once
 npm run appliance -- reset-password login|appliance [USER]       a one-time password for USER (default admin)
 npm run appliance -- reset-second-factor login|appliance [USER]  removes one-time codes and passkeys of USER (default admin)
 npm run appliance -- log [--json]                                the end of the log, or its lines as they are
@@ -35,8 +37,11 @@ npm run appliance -- plan run [KIND] [--step-by-step] [--overrule CODE,CODE]
                                                                  done, 3 when it waits for somebody
 npm run appliance -- plan confirm|pause|cancel|give-up|report    somebody has looked; or stops it, takes it back, ends it as it is; its signed report
 npm run appliance -- accept-time                                 the system clock is right, and a later time seen before was wrong
-Each takes --home DIR, as npm start does.`;
+Each takes --home DIR.`;
 const ANSWER_WAIT_LIMIT_MS = 10_000;
+/** The first start of an appliance that was installed makes its software first. */
+const READY_WAIT_LIMIT_MS = 300_000;
+const READY_LOOK_INTERVAL_MS = 200;
 const LOG_TAIL_BYTES = 64 * 1024;
 
 await runMain(async () => {
@@ -50,6 +55,7 @@ await runMain(async () => {
   const [command, ...more] = words;
   const commands = {
     status: () => status(home),
+    'first-passwords': () => firstPasswords(home),
     'reset-password': () => reset(home, 'reset-password', more),
     'reset-second-factor': () => reset(home, 'reset-second-factor', more),
     log: () => (more[0] ? updates.installationLog(home, more[0]) : log(home, own.asJson)),
@@ -126,6 +132,33 @@ async function status(home) {
   return ready ? 0 : 1;
 }
 
+/** What `npm start` says at a first start, for whoever starts it otherwise. @param {string} home */
+async function firstPasswords(home) {
+  const giveUpAt = Date.now() + READY_WAIT_LIMIT_MS;
+  for (;;) {
+    const wait = { kind: 'wait-ready', timeoutMs: READY_WAIT_LIMIT_MS };
+    const answer = await ask(home, wait, READY_WAIT_LIMIT_MS).catch(() => undefined);
+    if (answer !== undefined) return showPasswords(answer);
+    if (Date.now() > giveUpAt)
+      throw new Stop(
+        `Nothing answers in ${home}: is it started? npm run appliance -- status and npm run appliance -- log say more.`,
+      );
+    await delay(READY_LOOK_INTERVAL_MS);
+  }
+}
+
+/** @param {any} answer */
+function showPasswords(answer) {
+  if (!answer.ok) fail(answer.error);
+  const { address } = answer.status;
+  const passwords = answer.firstPasswords ?? {};
+  for (const which of ['login', 'appliance'])
+    say(
+      `${address}/${which}  user admin, ${passwords[which] ? `one-time password ${passwords[which]}` : `password set or shown before; a new one-time password: npm run appliance -- reset-password ${which}`}`,
+    );
+  return 0;
+}
+
 /** `base 0.1.0 and site 0.2.0`: they are updated apart. @param {string} home  @param {string} version what base says of itself */
 async function versions(home, version) {
   const answer = await ask(home, { kind: 'updates' }, ANSWER_WAIT_LIMIT_MS).catch(() => undefined);
@@ -160,7 +193,7 @@ async function resetStopped(home, verb, which, user) {
   if (!existsSync(database)) throw new Stop(`There is no appliance in ${home} (no ${database}). To make one: npm start`, 1);
   if (running(home))
     throw new Stop(`The appliance runs but does not answer: stop it first (npm run appliance -- stop), then ${verb} again.`, 1);
-  await ensureInstalled();
+  if (!process.env['BASCULE_INSTALLED']) await ensureInstalled();
   // Each database is opened by the software that knows its schema.
   const kind = which === 'login' ? 'site' : 'base';
   const staged = join(home, 'software', kind, 'current');

@@ -11,7 +11,19 @@ export class Stop extends Error {
 
 /** @param {string} text */
 export function say(text) {
-  process.stdout.write(`${plain(text)}\n`);
+  process.stdout.write(`${plain(asInstalled(text))}\n`);
+}
+
+/**
+ * Commands as they are called here: an appliance that was installed as a package has no checkout, and so no npm.
+ * @param {string} text  @param {NodeJS.ProcessEnv} [environment]  @returns {string}
+ */
+export function asInstalled(text, environment = process.env) {
+  if (!environment['BASCULE_INSTALLED']) return text;
+  return text
+    .replaceAll('npm run appliance --', 'bascule-appliance')
+    .replaceAll('npm start -- --home', '/usr/lib/bascule/start --home')
+    .replaceAll('npm start', 'systemctl start bascule');
 }
 
 /**
@@ -41,7 +53,7 @@ export async function runMain(main) {
     process.exitCode = (await main()) ?? 0;
   } catch (error) {
     if (!(error instanceof Stop)) throw error;
-    process.stderr.write(plain(`bascule: ${error.message}\n`));
+    process.stderr.write(plain(`bascule: ${asInstalled(error.message)}\n`));
     process.exitCode = error.exitCode;
   }
 }

@@ -5,6 +5,22 @@
 import { existsSync, readFileSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
+/** `bascule-appliance`, of an appliance without a checkout. */
+const COMMAND_LINE = [
+  'appliance',
+  'appliance-plans',
+  'appliance-updates',
+  'checkout',
+  'control',
+  'home',
+  'install',
+  'log-lines',
+  'options',
+  'plans-lines',
+  'say',
+  'updates-lines',
+].map((name) => `tools/entry/${name}.mjs`);
+
 /**
  * The roots of each kind: programs whose imports say which packages come along, and files besides. `boot` is what root runs: boot and helper, and the
  * Jump Client of this machine.
@@ -13,6 +29,10 @@ export const PARTS = {
   base: { apps: ['base'], files: ['apps/web/dist/appliance', 'LICENSE'] },
   site: { apps: ['site', 'jump-client', 'jumpoint', 'console'], files: ['apps/web/dist/site', 'tools/verify', 'LICENSE'] },
   boot: { apps: ['boot', 'jump-client'], files: [] },
+  // The same of the Debian package: it never enrols itself, and brings the command line.
+  'installed-boot': { apps: ['boot'], files: ['LICENSE', ...COMMAND_LINE] },
+  // What makes an appliance of the seed (apps/base/src/seed-main.ts), with all that it imports.
+  seeder: { apps: ['base'], files: ['LICENSE'] },
 };
 
 /** @typedef {{ path: string, source: string, executable: boolean }} PackageFile path inside the package, `/` between its parts; file on disk */
@@ -21,7 +41,7 @@ export const PARTS = {
 
 /**
  * Lists what belongs to a kind, sorted by path. The root's package.json is not among it: whoever packs writes it with the version.
- * @param {string} source the checkout  @param {'base' | 'site' | 'boot'} kind
+ * @param {string} source the checkout  @param {keyof typeof PARTS} kind
  * @returns {Contents} `workspaces`: the links to make, name → folder
  */
 export function contentsOf(source, kind) {

@@ -10,6 +10,8 @@ import { ReleaseError } from './release-error.ts';
 const USAGE = `npm run release -- base|site VERSION [--source DIR] [--out DIR] [--requires-base RANGE] [--requires-site RANGE]
                   [--installs-over RANGE] [--emergency] [--notes FILE] [--released-at DATE]
 npm run release -- licence VERSION --holder NAME --maintained-until DATE [--endpoints N] [--representatives N] [--expires DATE] [--out DIR]
+npm run release -- deb VERSION --repository DIR [--base VERSION] [--site VERSION] [--source DIR] [--out DIR] [--keys DIR]...
+                                               the package of Debian, with boot, and base and site of the repository as its seed
 npm run release -- runtime                     notes the archive of this checkout's Node in tools/release/runtimes.json
 npm run release -- fixtures VERSION            schema, rows and wire messages of this checkout, as text for the tests of later ones
 
@@ -44,6 +46,11 @@ async function main([command = '', ...args]: string[]): Promise<number> {
     const options = await readBuildOptions(command, args);
     for (const { target, bytes, sha256 } of await buildPackage(options))
       say(`${join(options.out, target)}  ${(bytes / 1e6).toFixed(1)} MB  ${sha256}`);
+    return 0;
+  }
+  if (command === 'deb') {
+    const { runDebCommand } = await import('./deb-command.ts');
+    await runDebCommand(args, say);
     return 0;
   }
   if (command === 'runtime') {

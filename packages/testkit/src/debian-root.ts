@@ -83,24 +83,33 @@ export interface Finished {
   output: string;
 }
 
-/** A running copy: processes in it are in a namespace of their own, have devices and /proc, and share the network of the machine. */
+export interface DebianRootOptions {
+  /** With a network of its own: a loopback, on which nobody has any port. It shares the machine's otherwise. */
+  ownNetwork?: boolean;
+}
+
+/** A running copy: processes in it are in a namespace of their own, have devices and /proc, and share the network of the machine unless they have their own. */
 export class DebianRoot implements AsyncDisposable {
   readonly directory: string;
   readonly #holder: ChildProcess;
   readonly #pid: number;
+  readonly #namespaces: readonly string[];
 
-  private constructor(directory: string, holder: ChildProcess, pid: number) {
+  private constructor(directory: string, holder: ChildProcess, pid: number, namespaces: readonly string[]) {
     this.directory = directory;
     this.#holder = holder;
     this.#pid = pid;
+    this.#namespaces = namespaces;
   }
 
   /** Copies the cached root and starts it. `prepareDebianRoot` first. */
-  static async start(): Promise<DebianRoot> {
+  static async start({ ownNetwork = false }: DebianRootOptions = {}): Promise<DebianRoot> {
     const directory = mkdtempSync(join(tmpdir(), 'bascule-debian-'));
+    const namespaces = ['--mount', '--pid', ...(ownNetwork ? ['--net'] : [])];
     await run('cp', ['-a', '--reflink=auto', `${cachedRoot()}/.`, directory], { timeout: COMMAND_LIMIT_MS });
     const script = [
       'set -e',
+      ...(ownNetwork ? ['ip link set lo up'] : []),
       'mount -t proc proc "$1/proc"',
       'mkdir -p "$1/dev/pts"',
       'mount -t devpts -o newinstance,ptmxmode=0666,mode=0620 devpts "$1/dev/pts"',
@@ -108,14 +117,14 @@ export class DebianRoot implements AsyncDisposable {
       'echo ready',
       'exec sleep infinity',
     ].join('\n');
-    const args = ['--mount', '--pid', '--fork', '--kill-child', '--propagation', 'private', 'sh', '-c', script, 'sh', directory];
+    const args = [...namespaces, '--fork', '--kill-child', '--propagation', 'private', 'sh', '-c', script, 'sh', directory];
     const holder = spawn('unshare', args, { stdio: ['ignore', 'pipe', 'inherit'] });
     await Promise.race([
       once(holder.stdout!, 'data'),
       once(holder, 'exit').then(() => Promise.reject(new Error('the namespaces of the Debian root could not be made'))),
     ]);
     const children = readFileSync(`/proc/${holder.pid}/task/${holder.pid}/children`, 'utf8').trim();
-    return new DebianRoot(directory, holder, Number(children));
+    return new DebianRoot(directory, holder, Number(children), namespaces);
   }
 
   /** Where a path inside lies outside. */
@@ -147,8 +156,20 @@ export class DebianRoot implements AsyncDisposable {
 
   /** Starts a command in it that goes on. */
   spawn(command: readonly string[], env: Record<string, string> = {}, stdio: 'pipe' | 'ignore' = 'ignore'): ChildProcess {
-    const args = ['--target', String(this.#pid), '--mount', '--pid', 'chroot', this.directory, ...command];
-    return spawn('nsenter', args, { stdio, env: { ...cleanEnvironment(), ...env }, cwd: '/' });
+    const [file = '', ...args] = [...this.entry, ...command];
+    return spawn(file, args, { stdio, env: { ...cleanEnvironment(), ...env }, cwd: '/' });
+  }
+
+  /** The command line on this machine that runs what follows it in the root. */
+  get entry(): string[] {
+    return ['nsenter', '--target', String(this.#pid), ...this.#namespaces, 'chroot', this.directory];
+  }
+
+  /** Starts a program of this machine that sees the network of the root. */
+  spawnOutside(command: readonly string[]): ChildProcess {
+    const network = this.#namespaces.filter((namespace) => namespace === '--net');
+    const args = ['--target', String(this.#pid), ...network, ...command];
+    return spawn('nsenter', args, { stdio: ['ignore', 'ignore', 'pipe'], env: cleanEnvironment(), cwd: '/' });
   }
 
   /** Every file, folder and link with its mode, owner and size; without what package managers note for themselves. */
