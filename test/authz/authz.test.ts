@@ -21,6 +21,7 @@ import { authorizeBox, BOX_COOKIE, openBoxAdministrators } from '../../apps/base
 import { routingRoutes } from '../../apps/base/src/network/routing-routes.ts';
 import { BoxCare } from '../../apps/base/src/box-care.ts';
 import { planRoutes } from '../../apps/base/src/plans/plan-routes.ts';
+import { restoreRoutes } from '../../apps/base/src/restore/restore-routes.ts';
 import { softwareRoutes } from '../../apps/base/src/software/software-routes.ts';
 import { trafficRoutes } from '../../apps/base/src/traffic/traffic-routes.ts';
 import { SITE_COOKIE } from '../../apps/site/src/identity/identity.ts';
@@ -81,6 +82,7 @@ async function openBox() {
       software: { routes: () => softwareRoutes({} as Parameters<typeof softwareRoutes>[0]) },
       plans: { routes: () => planRoutes({} as Parameters<typeof planRoutes>[0]) },
       traffic: { routes: () => trafficRoutes(...([{}, {}, () => ''] as unknown as Parameters<typeof trafficRoutes>)) },
+      restore: { routes: () => restoreRoutes({} as Parameters<typeof restoreRoutes>[0]) },
       care: new BoxCare({
         config: { applianceName: 'test', paths: { ...homePaths(directory), box: directory } },
         ...{ store, accounts, log },

@@ -6,6 +6,7 @@ import { changeMigrations } from './changes/changes.ts';
 import { networkMigrations } from './network/network.ts';
 import { healthMigrations } from './health/health.ts';
 import { planMigrations } from './plans/plans.ts';
+import { restoreMigrations } from './restore/restore.ts';
 import { siteHostMigrations } from './site-host/site-host.ts';
 import { softwareMigrations } from './software/software.ts';
 import { mailMigrations } from './support/support.ts';
@@ -19,6 +20,7 @@ const boxMigrations = [
   ...certificateMigrations,
   ...siteHostMigrations,
   ...softwareMigrations,
+  ...restoreMigrations,
   ...planMigrations,
   ...mailMigrations,
   ...healthMigrations,

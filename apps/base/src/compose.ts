@@ -25,6 +25,8 @@ import { Addresses, Clock, HelperClient, networkSettingsPart, Routing } from './
 import { KnownEpoch, SiteHost } from './site-host/site-host.ts';
 import { Plans } from './plans/plans.ts';
 import { Software } from './software/software.ts';
+import { openRestore } from './box-restore.ts';
+import type { Restore } from './restore/restore.ts';
 import { openBoxMail, type Mailer } from './support/support.ts';
 import { Traffic } from './traffic/traffic.ts';
 import { warmUpBase } from './warm-up.ts';
@@ -56,6 +58,7 @@ export class Base {
   readonly #prepared: Prepared;
   #software: Software | undefined;
   #plans: Plans | undefined;
+  #restore: Restore | undefined;
   #care: BoxCare | undefined;
   #firstPassword: string | undefined;
   #web: HttpServer | undefined;
@@ -116,7 +119,7 @@ export class Base {
       appliance: (request, response) => this.#answer(request, response),
       certificateFor: (asked) => prepared.served.choose(asked).web,
       accessOf: (localAddress) => this.#addresses.accessOf(localAddress),
-      installationSummary: () => this.#software?.engine.running(),
+      installationSummary: () => this.#software?.engine.running() ?? this.#restore?.summary(),
       log,
     });
     const helper = new HelperClient(config.paths.helperSocket);
@@ -146,6 +149,8 @@ export class Base {
     const care = this.#openCare(software);
     // Decides which version of the site starts; but for a base that takes over from another, whose installation is one of base.
     software.resume();
+    const restore = this.#openRestore(software, plans);
+    restore.resume();
     // Beside what follows: people wait for the site, and its programs take as long as the rest of base.
     const starting = siteStart ?? this.#host.start();
     starting.catch(() => undefined); // Thrown below.
@@ -173,11 +178,12 @@ export class Base {
         traffic,
         plans,
         care,
+        restore,
       }),
       peerOf: (request) => this.#front.peerOf(request.socket),
       log: this.#log,
     });
-    this.#control = await openControlSocket(config.paths.controlSocket, this.#controlHandlers(software, plans), this.#log);
+    this.#control = await openControlSocket(config.paths.controlSocket, this.#controlHandlers(software, plans, restore), this.#log);
     await this.#front.listen(LISTENING_DESCRIPTOR);
     await this.#boot.send({ kind: 'ready' });
     this.#store.transact(SYSTEM, applianceStarted({ version: config.version, address: publicAddress(config) }), () => undefined);
@@ -195,6 +201,7 @@ export class Base {
     await starting;
     software.start();
     plans.resume();
+    restore.continueAfterStart();
   }
 
   /** Packages and the engine that installs them. */
@@ -275,6 +282,13 @@ export class Base {
     return this.#plans;
   }
 
+  #openRestore(software: Software, plans: Plans): Restore {
+    const [config, store, host, boxSettings, log] = [this.#config, this.#store, this.#host, this.#boxSettings, this.#log];
+    const knownEpoch = () => this.#prepared.epochs.known();
+    this.#restore = openRestore({ config, store, host, software, plans, boxSettings, knownEpoch, log });
+    return this.#restore;
+  }
+
   #openCare(software: Software): BoxCare {
     const [config, store, accounts, host, helper] = [this.#config, this.#store, this.#accounts, this.#host, this.#helper];
     const [clock, mailer, addresses, traffic, log] = [this.#clock, this.#mailer, this.#addresses, this.#traffic, this.#log];
@@ -301,6 +315,7 @@ export class Base {
     this.#endTrimming?.();
     this.#control?.close();
     this.#plans?.close();
+    await this.#restore?.stop();
     await this.#software?.stop();
     await this.#front.drain();
     await this.#care?.close();
@@ -374,10 +389,11 @@ export class Base {
     };
   }
 
-  #controlHandlers(software: Software, plans: Plans): ControlHandlers {
+  #controlHandlers(software: Software, plans: Plans, restore: Restore): ControlHandlers {
     return {
       ...software.controlVerbs(),
       ...plans.controlVerbs(),
+      ...restore.controlVerbs(),
       status: () => this.#status(),
       'wait-ready': async ({ timeoutMs }) => {
         const outcome = await this.#host.whenReady(timeoutMs);

@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { planKind } from './api/plans.ts';
+import { restorePassword } from './api/restore.ts';
 import { id, line, sha256Hex } from './text.ts';
 
 export const controlRequest = z.discriminatedUnion('kind', [
@@ -47,6 +48,22 @@ export const controlRequest = z.discriminatedUnion('kind', [
   }),
   z.object({ kind: z.literal('plan-confirm'), id: id('upgradePlan'), number: z.number().int().positive() }),
   z.object({ kind: z.literal('plan-order'), id: id('upgradePlan'), order: z.enum(['pause', 'cancel', 'give-up']) }),
+  /** What /appliance > Support > Restore shows. */
+  z.object({ kind: z.literal('restore') }),
+  /** Looks into a backup that base's user can read; answers when that is done, with what `restore` answers. */
+  z.object({ kind: z.literal('restore-look'), file: z.string().startsWith('/').max(2048), password: restorePassword.optional() }),
+  z.object({
+    kind: z.literal('restore-start'),
+    file: z.string().startsWith('/').max(2048),
+    password: restorePassword.optional(),
+    withBoxSettings: z.boolean().default(false),
+    breakPair: z.boolean().default(false),
+    confirm: line(100),
+  }),
+  /** Puts back the state before the last restore. */
+  z.object({ kind: z.literal('restore-undo'), confirm: line(100) }),
+  /** One restore, whether it runs or has ended, and its log. */
+  z.object({ kind: z.literal('restore-one'), id: z.string().max(64) }),
 ]);
 export type ControlRequest = z.infer<typeof controlRequest>;
 
@@ -84,6 +101,10 @@ export const controlAnswer = z.object({
   /** The answer to `plans`, in the shape of the API (api/plans.ts plansState), and of the other plan verbs: the plan. */
   plans: z.unknown().optional(),
   plan: z.unknown().optional(),
+  /** The answer to `restore` and `restore-look` (api/restore.ts restoreState), and to `restore-one` (restoration); the id of a restore that was started. */
+  restore: z.unknown().optional(),
+  restoration: z.string().optional(),
+  restorationLog: z.string().optional(),
   password: z.string().optional(),
   token: z.string().optional(),
 });

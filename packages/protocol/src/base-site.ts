@@ -3,7 +3,8 @@
  * and the preamble in front of every connection that base makes to a site's socket. base N works with sites N-1 to N+1: only add.
  */
 import { z } from 'zod';
-import { ALARM_CODES, pairRole } from './api/failover.ts';
+import { ALARM_CODES, establishRequest, pairRole } from './api/failover.ts';
+import { movedTo } from './api/move.ts';
 import { LICENCES_MAX, toldLicence } from './api/licence.ts';
 import { BOX_SETTINGS_MAX_BYTES } from './api/box-settings.ts';
 import { boxAnswer, boxQuestion } from './api/plans.ts';
@@ -50,6 +51,8 @@ export const siteStart = z.object({
   knownEpoch: z.number().int().nonnegative().optional(),
   /** Of which history that epoch was. */
   knownHistory: z.string().max(64).optional(),
+  /** Where backups of this appliance lie; `backups` beside `siteDir` when absent. */
+  backupsDir: z.string().optional(),
   /** Licences that are installed on this box; the site keeps what it was told of. */
   licences: z.array(toldLicence).max(LICENCES_MAX).optional(),
   /** The installed package of base, which starts this program. Absent: a base before 0.3.0. */
@@ -61,7 +64,8 @@ export type SiteStart = z.infer<typeof siteStart>;
 export const pairOrder = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('state') }),
   z.object({ kind: z.literal('sync-now') }),
-  z.object({ kind: z.literal('break') }),
+  /** `isLasting`: for good, not until the plan is done. Absent of a base before 0.6.0. */
+  z.object({ kind: z.literal('break'), isLasting: z.boolean().optional() }),
   /** With the peer and addresses of the relationship that was broken last; `primary`, by name, is and stays primary. */
   z.object({ kind: z.literal('establish-again'), primary: z.string().max(100) }),
   /** Also while the relationship is broken. `primary`, by name, is primary afterwards; done already when it is so. */
@@ -69,6 +73,14 @@ export const pairOrder = z.discriminatedUnion('kind', [
   /** `into`, by name, pulls what the other side has changed since the break. Result: `{ left: string[] }`, the rest by name. */
   z.object({ kind: z.literal('pull-changes'), into: z.string().max(100) }),
   z.object({ kind: z.literal('compare') }),
+  /** Of a move to other hardware: the pre-shared key that both boxes derive from the transfer code. Leaves nothing behind but what a person's key leaves. */
+  z.object({ kind: z.literal('take-key'), key: z.string().max(200) }),
+  /** Result: `{ left, of }`, recordings of ended sessions that are not here yet. */
+  z.object({ kind: z.literal('recordings-left') }),
+  /** Establishes with this side as the primary, as a person does at Management > Failover. */
+  z.object({ kind: z.literal('establish'), request: establishRequest }),
+  /** The relationship of a move ends, without asking the other side: whoever serves is single, and the other one, when it is told `moved` (where the site is now), a signpost for people and clients. */
+  z.object({ kind: z.literal('end-move'), moved: movedTo.nullable() }),
   z.object({ kind: z.literal('rehearse') }),
   /** By the site identity, ECDSA with SHA-256 over the UTF-8 bytes. Result: `{ signature, certificate }`, base64 (DER) and PEM. */
   z.object({ kind: z.literal('sign'), statement: z.string().max(200_000) }),
@@ -104,6 +116,8 @@ export const toSite = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('snapshot'), nonce: z.number().int(), target: z.string() }),
   /** To main: integrity, and who is in which session. */
   z.object({ kind: z.literal('preflight'), nonce: z.number().int() }),
+  /** To main: a backup of this appliance onto itself, before an installation (B40). One for each `key`, however often it is asked; answered by `backup-made` at once, with how far it is. */
+  z.object({ kind: z.literal('make-backup'), nonce: z.number().int(), key: z.string().max(100) }),
   /** To main: a real session by the system to a connected Jump Client, recorded and ended (B215). */
   z.object({ kind: z.literal('test-session'), nonce: z.number().int() }),
   /** To main: the watch period of this version is over, and it stays: client programs may be upgraded now. */
@@ -116,6 +130,8 @@ export const toSite = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('fleet'), nonce: z.number().int() }),
   /** To main: which clients would have trouble with a change that is about to be made (I6). */
   z.object({ kind: z.literal('who-would-i-lose'), nonce: z.number().int(), change: plannedChange }),
+  /** To main: who is back after a restore, and what cannot be read. */
+  z.object({ kind: z.literal('restored-figures'), nonce: z.number().int() }),
   /** To main: for an upgrade plan (api/plans.ts). Answered by `pair-done`; work that takes longer goes on, and is asked for again (idempotent by `plan` and `step`). */
   z.object({
     kind: z.literal('pair-do'),
@@ -215,6 +231,19 @@ export const fromSite = z.discriminatedUnion('kind', [
     clientsOnline: z.number().int(),
     /** Running access sessions, by person. */
     sessions: z.array(z.object({ session: z.string(), user: z.string(), item: z.string(), startedAtMs: z.number() })).max(1000),
+    /** The last backup that is known to be restorable, and what people changed since (B40); null: there is none. Absent: a site before 0.5.0, or a backup of a pair. */
+    lastBackup: z.object({ atMs: z.number(), changesSince: z.number().int() }).nullable().optional(),
+    error: z.string().optional(),
+  }),
+  z.object({
+    kind: z.literal('backup-made'),
+    nonce: z.number().int(),
+    /** `restorable`: it was restored on trial. */
+    state: z.enum(['running', 'restorable', 'failed']),
+    id: z.string().max(100).optional(),
+    /** Its name in the folder for backups. */
+    file: z.string().max(200).optional(),
+    bytes: z.number().optional(),
     error: z.string().optional(),
   }),
   z.object({
@@ -246,6 +275,17 @@ export const fromSite = z.discriminatedUnion('kind', [
     kind: z.literal('who-would-i-lose'),
     nonce: z.number().int(),
     losses: losses.optional(),
+    error: z.string().optional(),
+  }),
+  z.object({
+    kind: z.literal('restored-figures'),
+    nonce: z.number().int(),
+    /** Jump Clients that are approved or to be confirmed; those that are connected; the first of the others by name. */
+    total: z.number().int(),
+    back: z.number().int(),
+    missing: z.array(z.string().max(128)).max(200),
+    /** In words; absent: not known. */
+    unreadableSecrets: z.array(z.string().max(400)).max(200).optional(),
     error: z.string().optional(),
   }),
   /**

@@ -2,13 +2,19 @@ import { createHash, randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { LANGUAGES, type ApiError, type Language } from '@bascule/protocol/api/common.ts';
 import type { InstallationStep } from '@bascule/protocol/api/updates.ts';
-import { progressTexts } from './front-progress-texts.ts';
+import { progressTexts, type ProgressTexts } from './front-progress-texts.ts';
 
 const RETRY_AFTER_SECONDS = 2;
 
 /** What the page tells of an installation: nothing that would need a login. */
 export interface InstallationSummary {
   step: InstallationStep;
+  startedAtMs: number;
+}
+
+/** As much of a restore. */
+export interface RestoreSummary {
+  isRestore: true;
   startedAtMs: number;
 }
 
@@ -29,16 +35,9 @@ const contentSecurityPolicy = [
   "frame-ancestors 'none'",
 ].join('; ');
 
-function page(language: Language, summary: InstallationSummary | undefined): Buffer {
+function page(language: Language, summary: InstallationSummary | RestoreSummary | undefined): Buffer {
   const texts = progressTexts[language];
-  const title = summary ? texts.upgradeTitle : texts.title;
-  const lines = summary
-    ? [
-        texts.upgradeWait,
-        `${texts.step}: ${texts.steps[summary.step]}`,
-        `${texts.since}: ${Math.max(0, Math.round((Date.now() - summary.startedAtMs) / 1000))}`,
-      ]
-    : [texts.wait];
+  const { title, lines } = said(texts, summary);
   return Buffer.from(`<!doctype html>
 <html lang="${language}"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="refresh" content="${RETRY_AFTER_SECONDS}"><title>${title}</title><style>${style}</style></head>
@@ -46,11 +45,25 @@ function page(language: Language, summary: InstallationSummary | undefined): Buf
 `);
 }
 
+function said(
+  texts: ProgressTexts,
+  summary: InstallationSummary | RestoreSummary | undefined,
+): { title: string; lines: string[] } {
+  if (summary === undefined) return { title: texts.title, lines: [texts.wait] };
+  const since = `${texts.since}: ${Math.max(0, Math.round((Date.now() - summary.startedAtMs) / 1000))}`;
+  if ('isRestore' in summary) return { title: texts.restoreTitle, lines: [texts.restoreWait, since] };
+  return { title: texts.upgradeTitle, lines: [texts.upgradeWait, `${texts.step}: ${texts.steps[summary.step]}`, since] };
+}
+
 /**
  * Answers 503 while the site is away: to a person who opens a page, a page that loads itself again and tells of the installation that is under way; to a
  * program, `apiError`. Neither holds anything that depends on who asks, but the language.
  */
-export function answerSiteAway(request: IncomingMessage, response: ServerResponse, summary?: InstallationSummary): void {
+export function answerSiteAway(
+  request: IncomingMessage,
+  response: ServerResponse,
+  summary?: InstallationSummary | RestoreSummary,
+): void {
   const headers = {
     'cache-control': 'no-store',
     'retry-after': String(RETRY_AFTER_SECONDS),
@@ -77,7 +90,7 @@ export function answerSiteAway(request: IncomingMessage, response: ServerRespons
     error: {
       code: 'SITE_UNAVAILABLE',
       message: summary
-        ? 'An upgrade is running and the site is away for a moment; try again in a few seconds.'
+        ? `${'isRestore' in summary ? 'A backup is being restored' : 'An upgrade is running'} and the site is away for a moment; try again in a few seconds.`
         : 'The site is starting or stopped; try again in a few seconds.',
       requestId: randomUUID(),
     },

@@ -8,6 +8,9 @@ export interface ProgressTexts {
   /** While an installation is under way. */
   upgradeTitle: string;
   upgradeWait: string;
+  /** While a backup is being restored. */
+  restoreTitle: string;
+  restoreWait: string;
   /** Before the name of the step. */
   step: string;
   /** Before the seconds since the installation began. */
@@ -23,6 +26,8 @@ export const progressTexts: Record<Language, ProgressTexts> = {
     hint: 'This page reloads by itself. Running sessions go on.',
     upgradeTitle: 'An upgrade is running',
     upgradeWait: 'The site is away for a moment and comes back by itself.',
+    restoreTitle: 'A backup is being restored',
+    restoreWait: 'The site is away for a moment and comes back by itself, with what was restored.',
     step: 'Step',
     since: 'Seconds since the start',
     steps: {
@@ -48,6 +53,8 @@ export const progressTexts: Record<Language, ProgressTexts> = {
     hint: 'Diese Seite lädt sich selbst neu. Laufende Sitzungen gehen weiter.',
     upgradeTitle: 'Ein Upgrade läuft',
     upgradeWait: 'Die Site ist einen Moment nicht da und kommt von selbst wieder.',
+    restoreTitle: 'Eine Sicherung wird wiederhergestellt',
+    restoreWait: 'Die Site ist einen Moment nicht da und kommt von selbst wieder, mit dem wiederhergestellten Stand.',
     step: 'Schritt',
     since: 'Sekunden seit dem Beginn',
     steps: {
@@ -73,6 +80,8 @@ export const progressTexts: Record<Language, ProgressTexts> = {
     hint: 'Deze pagina vernieuwt zichzelf. Lopende sessies gaan door.',
     upgradeTitle: 'Er loopt een upgrade',
     upgradeWait: 'De site is even weg en komt vanzelf terug.',
+    restoreTitle: 'Er wordt een back-up teruggezet',
+    restoreWait: 'De site is even weg en komt vanzelf terug, met wat is teruggezet.',
     step: 'Stap',
     since: 'Seconden sinds het begin',
     steps: {
@@ -98,6 +107,8 @@ export const progressTexts: Record<Language, ProgressTexts> = {
     hint: 'Questa pagina si ricarica da sola. Le sessioni in corso continuano.',
     upgradeTitle: 'È in corso un aggiornamento',
     upgradeWait: 'Il sito manca per un momento e torna da solo.',
+    restoreTitle: 'È in corso il ripristino di un backup',
+    restoreWait: 'Il sito è assente per un momento e torna da solo, con lo stato ripristinato.',
     step: 'Passo',
     since: "Secondi dall'inizio",
     steps: {

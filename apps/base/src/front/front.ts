@@ -1,5 +1,4 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
-import https from 'node:https';
+import http, { type IncomingMessage, type ServerResponse } from 'node:http';
 import net from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
@@ -8,26 +7,31 @@ import { PAIR_ALPN, PAIR_DATA_ALPN } from '@bascule/protocol/pair-link.ts';
 import { REHEARSAL_DATA_ALPN, REHEARSAL_LINK_ALPN } from '@bascule/protocol/rehearsal.ts';
 import type { AccessType } from '@bascule/protocol/api/network.ts';
 import type { Log } from '@bascule/log/log.ts';
+import { ACME_ALPN } from './front-acme.ts';
 import { AddressCounts } from './front-address-counts.ts';
 import { AddressConsumers } from './front-address-consumers.ts';
+import type { Wanted } from './front-alpn.ts';
 import { collectClientHello } from './front-client-hello.ts';
+import { Doors, type TlsOptions, type WebCertificate } from './front-doors.ts';
 import { HandOver } from './front-hand-over.ts';
 import { OpenConnections } from './front-drain.ts';
 import { bearsRehearsalCookie, removeForged } from './front-headers.ts';
 import * as limits from './front-limits.ts';
-import { answerSiteAway, type InstallationSummary } from './front-progress-page.ts';
+import { answerSiteAway, type InstallationSummary, type RestoreSummary } from './front-progress-page.ts';
 import { BrowserConnection, SiteProxy } from './front-proxy.ts';
 import { SiteRoute, SiteWait, type Peer, type SiteProgram } from './front-site-wait.ts';
 import { carryUpgrade } from './front-stream.ts';
 
+export type { TlsOptions, WebCertificate } from './front-doors.ts';
+export { PlainDoor, type PlainDoorOptions } from './front-plain.ts';
 export type { InstallationSummary } from './front-progress-page.ts';
 export type { Peer, SiteProgram } from './front-site-wait.ts';
 export { CLIENT_HELLO_MAX_BYTES, CLIENT_HELLO_WAIT_MS, PENDING_PER_ADDRESS_MAX, SITE_WAIT_MS } from './front-limits.ts';
 
-/** What the web is served with, PEM. */
-export interface WebCertificate {
-  key: string;
-  cert: string;
+/** What somebody who connects asks for: by SNI (empty: nothing), and at which address of ours. */
+export interface Asked {
+  serverName: string;
+  localAddress: string;
 }
 
 export interface FrontOptions {
@@ -35,11 +39,14 @@ export interface FrontOptions {
   relay: SiteProgram;
   /** Answers `/appliance` and everything below it. */
   appliance(request: IncomingMessage, response: ServerResponse): void;
-  certificate: WebCertificate;
+  /** Asked for each connection, so that a change holds from the next handshake on. */
+  certificateFor(asked: Asked): WebCertificate;
+  /** What proves to an authority that the name is ours (TLS-ALPN-01), while it is asked for. */
+  challengeFor?(serverName: string): WebCertificate | undefined;
   /** What is served at which of our addresses (B11); both, when absent. */
   accessOf?(localAddress: string): AccessType;
   /** The installation that is under way, for the page that people see while the site is away. */
-  installationSummary?(): InstallationSummary | undefined;
+  installationSummary?(): InstallationSummary | RestoreSummary | undefined;
   log: Log;
   /** Times and counts that tests shorten; the limits of front-limits.ts otherwise. */
   clientHelloWaitMs?: number;
@@ -65,7 +72,8 @@ const HANDED_ON: ReadonlyMap<string, 'main' | 'relay'> = new Map([
 export class Front {
   readonly #options: FrontOptions;
   readonly #server: net.Server;
-  readonly #web: https.Server;
+  readonly #web: http.Server;
+  readonly #doors: Doors;
   readonly #pending: AddressCounts;
   readonly #browsers = new AddressCounts(limits.BROWSER_CONNECTIONS_MAX, limits.BROWSER_CONNECTIONS_PER_ADDRESS_MAX);
   readonly #connections = new WeakMap<object, BrowserConnection>();
@@ -92,6 +100,10 @@ export class Front {
     // highWaterMark: see collectClientHello.
     this.#server = net.createServer({ noDelay: true, highWaterMark: 1 }, (socket) => this.#accept(socket));
     this.#web = this.#createWeb();
+    this.#doors = new Doors((socket) => {
+      this.#greet(socket);
+      this.#web.emit('connection', socket);
+    });
   }
 
   /** Accepts from the listening socket `descriptor`, which boot has bound and keeps. */
@@ -104,14 +116,9 @@ export class Front {
     this.#web.emit('listening');
   }
 
-  /** New connections get this certificate. */
-  setCertificate(certificate: WebCertificate): void {
-    this.#web.setSecureContext(certificate);
-  }
-
-  /** New connections that ask for one of `names` (SNI; `*.` stands for one label) get this one. Whoever asks for another, or for none, gets that of `setCertificate`. */
-  setNamedCertificate(names: readonly string[], certificate: WebCertificate): void {
-    for (const name of names) this.#web.addContext(name, certificate);
+  /** How TLS is spoken with browsers, from the next handshake on; open connections stay. Throws what OpenSSL says of ciphers that it does not know. */
+  setTlsOptions(options: TlsOptions): void {
+    this.#doors.setOptions(options);
   }
 
   /** Who is at the other end of a request's socket. */
@@ -185,13 +192,10 @@ export class Front {
     this.#web.closeAllConnections();
   }
 
-  #createWeb(): https.Server {
-    const web = https.createServer(
+  /** HTTP over connections whose handshake is done. */
+  #createWeb(): http.Server {
+    const web = http.createServer(
       {
-        ...this.#options.certificate,
-        ALPNProtocols: ['http/1.1'],
-        minVersion: 'TLSv1.2',
-        handshakeTimeout: limits.TLS_HANDSHAKE_WAIT_MS,
         maxHeaderSize: limits.REQUEST_HEADER_MAX_BYTES,
         headersTimeout: this.#options.requestHeaderWaitMs ?? limits.REQUEST_HEADER_WAIT_MS,
         requestTimeout: limits.REQUEST_WAIT_MS,
@@ -202,9 +206,7 @@ export class Front {
       },
       (request, response) => this.#answer(request, response),
     );
-    web.prependListener('secureConnection', (socket: TLSSocket) => this.#greet(socket));
     web.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => this.#upgrade(request, socket, head));
-    web.on('tlsClientError', (_error, socket) => socket.destroy());
     web.on('clientError', (_error, socket) => socket.destroy());
     return web;
   }
@@ -225,15 +227,15 @@ export class Front {
       socket.off('close', decided);
     };
     socket.once('close', decided);
-    collectClientHello(socket, (head, alpn) => {
-      if (head === undefined || alpn === undefined) return void socket.destroy();
+    collectClientHello(socket, (head, wanted) => {
+      if (head === undefined || wanted === undefined) return void socket.destroy();
       decided();
-      this.#route(socket, head, alpn, peer, done);
+      this.#route(socket, head, wanted, peer, done);
     });
   }
 
-  #route(socket: net.Socket, head: Buffer, alpn: readonly string[], peer: Peer, done: () => void): void {
-    const only = alpn.length === 1 ? alpn[0] : undefined;
+  #route(socket: net.Socket, head: Buffer, { protocols, serverName }: Wanted, peer: Peer, done: () => void): void {
+    const only = protocols.length === 1 ? protocols[0] : undefined;
     const program = only === undefined ? undefined : HANDED_ON.get(only);
     if (only !== undefined && program !== undefined) {
       // Closed like one that nobody listens for: at an address that is for the machine's own pages alone.
@@ -248,7 +250,23 @@ export class Front {
     done();
     if (closed === undefined) return void socket.destroy();
     socket.once('close', closed);
-    this.#web.emit('connection', socket);
+    this.#openDoor(socket, only, serverName);
+  }
+
+  /** An authority that validates a name is shown the answer; everybody else gets the certificate that is served for what they ask. */
+  #openDoor(socket: net.Socket, only: string | undefined, serverName: string): void {
+    const { certificateFor, challengeFor, log } = this.#options;
+    try {
+      if (only === ACME_ALPN) {
+        const challenge = challengeFor?.(serverName);
+        this.#open.notOurs(socket);
+        return challenge === undefined ? void socket.destroy() : this.#doors.answerChallenge(socket, challenge);
+      }
+      this.#doors.open(socket, certificateFor({ serverName, localAddress: plainAddress(socket.localAddress ?? '') }));
+    } catch (error) {
+      log.error({ err: error, serverName }, 'front.certificate-not-usable');
+      socket.destroy();
+    }
   }
 
   /** B11: some addresses are for the appliance's own pages alone, or for the site alone. */
@@ -295,6 +313,11 @@ export class Front {
     const route = bearsRehearsalCookie(request.headers) ? this.#routes.main : this.#routes.relay;
     void carryUpgrade(request, socket, head, connection.peer, route, this.#wait);
   }
+}
+
+/** IPv4 as such, also where the socket is one of both. */
+function plainAddress(address: string): string {
+  return address.replace(/^::ffff:(?=\d+\.)/, '');
 }
 
 /** The same for everything that this address does not serve. */

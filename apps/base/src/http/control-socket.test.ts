@@ -51,6 +51,11 @@ describe('the control socket', () => {
       'plan-run': () => ({ ok: true }),
       'plan-confirm': () => ({ ok: true }),
       'plan-order': () => ({ ok: true }),
+      restore: () => ({ ok: true }),
+      'restore-look': () => ({ ok: true }),
+      'restore-start': () => ({ ok: true }),
+      'restore-undo': () => ({ ok: true }),
+      'restore-one': () => ({ ok: true }),
     };
     server = await openControlSocket(path, handlers, createLog('test', 'silent'));
   });

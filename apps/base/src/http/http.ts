@@ -11,6 +11,7 @@ import { authorizeBox, BOX_COOKIE } from '../identity/identity.ts';
 import { networkRoutes, type Routing } from '../network/network.ts';
 import type { Traffic } from '../traffic/traffic.ts';
 import type { Plans } from '../plans/plans.ts';
+import type { Restore } from '../restore/restore.ts';
 import type { Software } from '../software/software.ts';
 import { boxMailRoutes } from '../support/support.ts';
 
@@ -29,6 +30,7 @@ export interface BoxParts {
   plans: Pick<Plans, 'routes'>;
   /** Health, storage, syslog, support, power and reset. */
   care: { routes(): AnyRoute[] };
+  restore: Pick<Restore, 'routes'>;
 }
 
 /** Every route below /appliance/api but those of accounts: one list, which base serves and the authorization test walks. */
@@ -43,6 +45,7 @@ export function routesOfBox({
   traffic,
   plans,
   care,
+  restore,
 }: BoxParts): AnyRoute[] {
   return [
     ...boxRoutes(sources, state),
@@ -54,6 +57,7 @@ export function routesOfBox({
     ...traffic.routes(),
     ...plans.routes(),
     ...care.routes(),
+    ...restore.routes(),
   ];
 }
 

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { Accounts, openKeyWrap } from '@bascule/accounts/accounts.ts';
 import type { Grant, Principal } from '@bascule/http/principal.ts';
 import type { Log } from '@bascule/log/log.ts';
-import type { Store } from '@bascule/store/store.ts';
+import type { Reader, Store } from '@bascule/store/store.ts';
 
 /** Login sessions at the box end after this time without a request, and after this time in any case. */
 export const BOX_LOGIN_LIMITS = { idleMinutes: 30, maxHours: 12 };
@@ -18,6 +18,13 @@ export function openBoxAdministrators(store: Store, boxDirectory: string, applia
     keyWrap: openKeyWrap(join(boxDirectory, 'account.key')),
     log,
   });
+}
+
+/** Who may use /appliance, by name. */
+export function administratorNames(reader: Reader): string[] {
+  return reader
+    .all<{ name: string }>('SELECT name FROM accounts WHERE disabled = 0 ORDER BY name LIMIT 200')
+    .map(({ name }) => name);
 }
 
 /** The policy of the box: its administrators may do everything here, and there is nobody else. */

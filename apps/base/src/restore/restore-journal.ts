@@ -23,16 +23,16 @@ const details = z.object({
   upload: z.string().nullable().default(null),
   /** Below the folder of the site: what takes its place, and what takes in what was there. */
   incoming: z.string(),
-  archive: z.string().nullable().default(null),
+  archive: z.string(),
   /** Of an undo: the restore that is undone. */
   undoes: z.string().nullable().default(null),
   withBoxSettings: z.boolean().default(false),
   breakPair: z.boolean().default(false),
   /** Noted before the first rename: from then on it goes on after a crash, unless `undoing` is there too. */
   items: z.array(swapItem).nullable().default(null),
+  /** What takes the place of what is here, beside database and keys. */
+  contents: z.array(z.enum(['recordings', 'files'])).default([]),
   undoing: restoreRemark.nullable().default(null),
-  /** What the folder of the archive holds in place of the state before was put back, or taken away. */
-  isArchiveUsed: z.boolean().default(false),
   frozenAtMs: z.number().nullable().default(null),
   unavailableMs: z.number().nullable().default(null),
   history: z.string().default(''),

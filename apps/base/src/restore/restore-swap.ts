@@ -21,6 +21,7 @@ const STATE = [
 ] as const;
 /** They are replaced only when something takes their place; else what is here stays. */
 const CONTENTS = ['recordings', 'files'] as const;
+type Content = (typeof CONTENTS)[number];
 
 export const swapItem = z.object({ name: z.enum([...STATE, ...CONTENTS]), hasNew: z.boolean(), hadOld: z.boolean() });
 export type SwapItem = z.infer<typeof swapItem>;
@@ -35,14 +36,14 @@ export interface SwapFolders {
 }
 
 /** What is to be moved; looked up once, when nobody has the site open, and written down before the first rename. */
-export function planSwap({ site, incoming }: Pick<SwapFolders, 'site' | 'incoming'>): SwapItem[] {
+export function planSwap({ site, incoming }: Pick<SwapFolders, 'site' | 'incoming'>, contents: readonly Content[]): SwapItem[] {
   const of = (name: SwapItem['name']): SwapItem => ({
     name,
     hasNew: existsSync(join(incoming, name)),
     hadOld: existsSync(join(site, name)),
   });
   const state = STATE.map(of).filter(({ hasNew, hadOld }) => hasNew || hadOld);
-  return [...state, ...CONTENTS.map(of).filter(({ hasNew }) => hasNew)];
+  return [...state, ...contents.map(of).filter(({ hasNew }) => hasNew)];
 }
 
 /** A rename that is still to be made. */

@@ -227,6 +227,11 @@ export class SiteHost extends EventEmitter<SiteHostEvents> {
     await pair?.end({ killAfterMs: 0 });
   }
 
+  /** For a restore: holds what arrives, and ends the programs in force. Nothing writes once it resolves; `restore` starts a version again. */
+  async hold(): Promise<void> {
+    await this.#end();
+  }
+
   /** Ends every program of the site and starts `software`, while requests are held until it works or the front door gives up on them. */
   async restore(software: SiteSoftware): Promise<void> {
     const { paths } = this.#options;
@@ -312,6 +317,11 @@ export class SiteHost extends EventEmitter<SiteHostEvents> {
   /** How long the site keeps recordings and reports, after `change` if there is one. Throws as `auditAfter`. */
   async retention(change?: Parameters<typeof questions.retention>[1]): ReturnType<typeof questions.retention> {
     return await questions.retention(this.main, change);
+  }
+
+  /** Who is back after a restore, and what cannot be read. Throws as `snapshot`. */
+  async restoredFigures(): Promise<Extract<FromSite, { kind: 'restored-figures' }>> {
+    return await questions.restoredFigures(this.main);
   }
 
   /** What main in force said last of its failover pair; undefined while it has said nothing. */

@@ -105,6 +105,12 @@ export async function retention(
   return wanted(answer.state, answer.error);
 }
 
+export async function restoredFigures(main: SupervisedProgram): Promise<Answer<'restored-figures'>> {
+  const answer = await ask(main, (nonce) => ({ kind: 'restored-figures', nonce }), 'restored-figures', ASK_WAIT_MS);
+  if (answer.error !== undefined) throw refused(answer.error);
+  return answer;
+}
+
 /** An order of an upgrade plan; harmless when given again, by `plan` and `step`. */
 export async function pairDo(
   main: SupervisedProgram,

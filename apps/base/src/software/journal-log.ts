@@ -1,6 +1,6 @@
 import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { idPattern } from '@bascule/core/ids.ts';
+import { idPattern, type IdKind } from '@bascule/core/ids.ts';
 import type { Log } from '@bascule/log/log.ts';
 
 /** One installation's log; what would go beyond it is left out, and said so. */
@@ -13,11 +13,14 @@ export class JournalLog {
   readonly #directory: string;
   readonly #log: Log;
   readonly #now: () => number;
+  readonly #kind: IdKind;
 
-  constructor(directory: string, log: Log, now: () => number) {
+  /** `kind`: of whose ids the logs are. */
+  constructor(directory: string, log: Log, now: () => number, kind: IdKind = 'installation') {
     this.#directory = directory;
     this.#log = log;
     this.#now = now;
+    this.#kind = kind;
   }
 
   /** Appends one line with the time. */
@@ -52,7 +55,7 @@ export class JournalLog {
   }
 
   #file(id: string): string {
-    if (!idPattern('installation').test(id)) throw new Error('bug: not the id of an installation');
+    if (!idPattern(this.#kind).test(id)) throw new Error('bug: not the id of an installation');
     return join(this.#directory, `${id}.log`);
   }
 }

@@ -27,6 +27,7 @@ import type { SoftwareHere } from './updates-offers.ts';
 import { Updates } from './updates.ts';
 
 export { readFaultPoint, type FaultPoint } from './fault-points.ts';
+export { JournalLog } from './journal-log.ts';
 export { UPLOAD_CHUNK_MAX_BYTES, Uploads } from './uploads.ts';
 
 /** Versions 50 to 59 of box.db. */

@@ -8,6 +8,7 @@ import { bootClockMs } from '@bascule/core/boot-clock.ts';
 import type { AppError } from '@bascule/errors/app-error.ts';
 import type { AnyRoute } from '@bascule/http/http-server.ts';
 import type { Log } from '@bascule/log/log.ts';
+import type { MovedTo } from '@bascule/protocol/api/move.ts';
 import type { ApplianceHeader, FailoverState, PairRole, PairSettings } from '@bascule/protocol/api/failover.ts';
 import type { BoxAnswer, BoxQuestion } from '@bascule/protocol/api/plans.ts';
 import type { PairOrder, ToSite } from '@bascule/protocol/base-site.ts';
@@ -24,7 +25,7 @@ import { failoverRoutes } from './failover-routes.ts';
 import { failoverStateOf } from './failover-state.ts';
 import { primaryUrlOf } from './pair-figures.ts';
 import { PairOrders, type PairDone } from './pair-orders.ts';
-import { DEFAULT_PAIR_SETTINGS, hasPairStore, openPairStore } from './pair-store.ts';
+import { DEFAULT_PAIR_SETTINGS, hasPairStore, openPairStore, readValue } from './pair-store.ts';
 import { Pair } from './pair.ts';
 import { pairStateMessage } from './pair-state-message.ts';
 import { Rehearsal } from './rehearsal/rehearsal.ts';
@@ -173,7 +174,13 @@ export class Failover {
     };
   }
 
+  /** Where the site was moved to, when this is its signpost. */
+  get moved(): MovedTo | undefined {
+    return this.serves ? undefined : readValue(this.pairStore, 'moved');
+  }
+
   /** For the HTTP server: resolves when a reply to a change may be given. Rejects when this side may not answer any more. */
+
   async beforeReply(): Promise<void> {
     await this.#pair?.beforeReply();
   }
@@ -236,11 +243,13 @@ export class Failover {
     if (pair === undefined) return { appliance: applianceName, role: 'single', peer: null, primaryUrl: null, alarms: [] };
     const { records, watch } = pair.parts;
     const { peer } = records;
+    const { moved } = this;
     return {
       appliance: applianceName,
       role: pair.role,
       peer: peer?.state === 'active' ? { name: peer.name, state: watch.isReachable ? 'reachable' : 'unreachable' } : null,
-      primaryUrl: primaryUrlOf(pair),
+      primaryUrl: moved?.url ?? primaryUrlOf(pair),
+      ...(moved !== undefined && { movedTo: moved.appliance }),
       alarms: pair.alarms.codes,
       backupOperations: records.settings.backupOperations,
     };

@@ -6,6 +6,7 @@ import { SYSTEM, type Context } from '@bascule/store/store.ts';
 import { planReport } from '@bascule/protocol/api/plans.ts';
 import { SiteIdentity } from '../jump/jump.ts';
 import type { FailoverState } from '@bascule/protocol/api/failover.ts';
+import { endMove, recordingsLeft } from './move-orders.ts';
 import { roleUnfit } from './failover-errors.ts';
 import type { Pair } from './pair.ts';
 import { changesAnswer, findParting } from './side-changes.ts';
@@ -26,6 +27,9 @@ export interface PairDone {
   error?: string;
   result?: unknown;
 }
+
+/** Asked anew each time: they change nothing. */
+const FRESH: ReadonlySet<PairOrder['kind']> = new Set(['state', 'quiet-hours', 'sign', 'recordings-left']);
 
 interface Given {
   order: string;
@@ -50,7 +54,7 @@ export class PairOrders {
 
   /** Never throws: what is refused is `failed`, with the reason. */
   async give(plan: string, step: number, order: PairOrder): Promise<PairDone> {
-    const fresh = order.kind === 'state' || order.kind === 'quiet-hours' || order.kind === 'sign';
+    const fresh = FRESH.has(order.kind);
     if (fresh) return await this.#outcome(order, plan);
     const name = `${plan}/${step}`;
     const text = JSON.stringify(order);
@@ -93,7 +97,7 @@ export class PairOrders {
       case 'sync-now':
         return await pair.syncNow();
       case 'break':
-        return await pair.roles.breakUp(context, { isForPlan: true });
+        return await pair.roles.breakUp(context, { isForPlan: order.isLasting !== true });
       case 'establish-again':
         if (order.primary !== own) return await pair.askPeerTo('establish-again');
         return await pair.roles.establishAgain(context);
@@ -103,6 +107,15 @@ export class PairOrders {
         return order.into === own ? await pullChanges(pair) : await pair.askPeerTo('pull');
       case 'compare':
         return pair.parts.records.serves ? await compare(pair) : await pair.askPeerTo('compare');
+      case 'take-key':
+        await pair.preSharedKey.set(context, order.key);
+        return undefined;
+      case 'establish':
+        return await pair.establish(context, order.request);
+      case 'end-move':
+        return await endMove(pair, context, order.moved);
+      case 'recordings-left':
+        return await recordingsLeft(pair);
       case 'rehearse':
         return await this.#options.rehearse();
       case 'sign':

@@ -1,6 +1,7 @@
 /** All SQL of pair.db: what this appliance knows of its pair, and nobody else's business. */
 import { existsSync } from 'node:fs';
 import { z } from 'zod';
+import { movedTo } from '@bascule/protocol/api/move.ts';
 import { accountMigrations } from '@bascule/accounts/account-migrations.ts';
 import { carriedLoginMigrations } from '@bascule/accounts/carried-accounts.ts';
 import { uuidv7 } from '@bascule/core/ids.ts';
@@ -92,6 +93,8 @@ const VALUES = {
   offers: z.array(z.object({ id: z.string(), file: z.string(), bytes: z.number(), sha256: z.string() })),
   /** A test of the standby that this side led as primary, and that has no end in the audit yet. */
   ledRehearsal: z.object({ id: rehearsalId, standby: z.string().max(100), reason: z.string().max(500).optional() }),
+  /** The site was moved to another box, and this one leads people and clients there. */
+  moved: movedTo.extend({ atMs: z.number() }),
   /** Histories that this one descends from by restores: whoever is still in one of them gives way to this one, whatever its epoch (docs/decisions/0291). */
   lineage: z.object({ ancestors: z.array(z.string().max(64)).max(200) }),
   /** The witness, as a person enrolled this appliance there. */

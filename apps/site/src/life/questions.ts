@@ -11,6 +11,7 @@ import type { Site } from '../compose.ts';
 import type { Failover } from '../failover/failover.ts';
 import { readRetention } from '../reports/retention.ts';
 import { fleetAnswer, lossesAnswer } from './fleet-questions.ts';
+import { restoredFigures } from './restored-figures.ts';
 import type { SiteProgram } from './site-program.ts';
 
 const ANSWERS = {
@@ -24,12 +25,14 @@ const ANSWERS = {
   'who-would-i-lose': 'who-would-i-lose',
   'audit-after': 'audit-batch',
   retention: 'retention',
+  'restored-figures': 'restored-figures',
 } as const satisfies Partial<Record<ToSite['kind'], FromSite['kind']>>;
 export type Question = Extract<ToSite, { kind: keyof typeof ANSWERS }>;
 
 const NO_FIGURES = { integrityProblems: [], databaseBytes: 0, clientsOnline: 0, sessions: [] };
 const NO_FLEET = { total: 0, current: 0, pending: 0, absent: 0, failed: 0, isSettled: false, text: '' };
 const NO_AUDIT = { position: { epoch: 0, sequence: 0 }, events: [], head: null };
+const NO_RESTORED = { total: 0, back: 0, missing: [] };
 const NO_LOSSES: Losses = { connected: 0, seenLately: 0, lost: 0, trouble: 0, list: [] };
 /** What the message may name. */
 const SESSIONS_NAMED_MAX = 1000;
@@ -75,6 +78,8 @@ async function answer(site: Site, question: Question): Promise<FromSite> {
       return { kind: 'audit-batch', nonce, ...auditBatch(site.parts.store, question, Date.now()) };
     case 'retention':
       return { kind: 'retention', nonce, state: retentionOf(site, question.change) };
+    case 'restored-figures':
+      return { kind: 'restored-figures', nonce, ...(await restoredFigures(site)) };
   }
 }
 
@@ -112,6 +117,7 @@ async function answerAsStandby(failover: Failover, question: Question): Promise<
 function refusal({ kind, nonce }: Question, error: string): FromSite {
   if (kind === 'preflight') return { kind, nonce, ...NO_FIGURES, error };
   if (kind === 'fleet') return { kind, nonce, ...NO_FLEET, error };
+  if (kind === 'restored-figures') return { kind, nonce, ...NO_RESTORED, error };
   if (kind === 'audit-after') return { kind: 'audit-batch', nonce, ...NO_AUDIT, error };
   if (kind === 'test-session') return { kind, nonce, outcome: 'failed', error };
   return { kind: ANSWERS[kind], nonce, error };

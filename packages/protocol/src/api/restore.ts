@@ -111,6 +111,7 @@ export const restoreProgress = z.object({
   total: z.number().nullable(),
   unit: z.enum(['bytes', 'clients', 'seconds']),
 });
+export type RestoreProgress = z.infer<typeof restoreProgress>;
 
 /** The look into one upload; the page polls it. */
 export const restoreInspection = z.object({
@@ -204,9 +205,9 @@ export const restoreUpload = z.object({ id: z.string(), receivedBytes: byteCount
 
 /** Of a backup; never stored, never in a log. */
 export const restorePassword = z.string().min(1).max(1000);
-export const inspectBackup = z.object({ upload: z.string().max(64), password: restorePassword.optional() });
+export const inspectBackup = z.object({ upload: z.uuid(), password: restorePassword.optional() });
 export const startRestore = z.object({
-  upload: z.string().max(64),
+  upload: z.uuid(),
   password: restorePassword.optional(),
   /** Also the settings of the box that the backup holds. */
   withBoxSettings: z.boolean().default(false),
