@@ -3,6 +3,7 @@ import type { Log } from '@bascule/log/log.ts';
 import { Store } from '@bascule/store/store.ts';
 import { certificateMigrations } from './certificates/certificates.ts';
 import { changeMigrations } from './changes/changes.ts';
+import { moveMigrations } from './move/move.ts';
 import { networkMigrations } from './network/network.ts';
 import { healthMigrations } from './health/health.ts';
 import { planMigrations } from './plans/plans.ts';
@@ -22,6 +23,7 @@ const boxMigrations = [
   ...softwareMigrations,
   ...restoreMigrations,
   ...planMigrations,
+  ...moveMigrations,
   ...mailMigrations,
   ...healthMigrations,
   ...syslogMigrations,

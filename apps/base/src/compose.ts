@@ -1,8 +1,9 @@
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync, statfsSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Server } from 'node:net';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Accounts } from '@bascule/accounts/accounts.ts';
+import { openKeyWrap } from '@bascule/accounts/key-wrap.ts';
 import { AppError } from '@bascule/errors/app-error.ts';
 import type { HttpServer } from '@bascule/http/http-server.ts';
 import type { Log } from '@bascule/log/log.ts';
@@ -11,7 +12,7 @@ import { keepLogShort } from '@bascule/store/short-log.ts';
 import { SYSTEM, type Store } from '@bascule/store/store.ts';
 import { applianceStarted, applianceStopped, webCertificateChanged, webKeyGiven } from './audit/audit.ts';
 import type { BootLink } from './boot-link.ts';
-import type { BoxSources } from './box/box.ts';
+import { reachableAddresses, type BoxSources } from './box/box.ts';
 import { BoxCare } from './box-care.ts';
 import { BoxSettings } from './box-settings/box-settings.ts';
 import { Changes } from './changes/changes.ts';
@@ -30,6 +31,7 @@ import type { Restore } from './restore/restore.ts';
 import { openBoxMail, type Mailer } from './support/support.ts';
 import { Traffic } from './traffic/traffic.ts';
 import { warmUpBase } from './warm-up.ts';
+import { Move } from './move/move.ts';
 import { baseFolder, load, ownCertificate, ownUrl, type Prepared } from './prepared.ts';
 
 /** The descriptor of the listening socket that boot passes (docs/spec/boot.md, 2). */
@@ -60,6 +62,7 @@ export class Base {
   #plans: Plans | undefined;
   #restore: Restore | undefined;
   #care: BoxCare | undefined;
+  #move: Move | undefined;
   #firstPassword: string | undefined;
   #web: HttpServer | undefined;
   #control: Server | undefined;
@@ -147,6 +150,7 @@ export class Base {
     const software = await this.#openSoftware();
     const plans = this.#openPlans(software);
     const care = this.#openCare(software);
+    const move = this.#openMove();
     // Decides which version of the site starts; but for a base that takes over from another, whose installation is one of base.
     software.resume();
     const restore = this.#openRestore(software, plans);
@@ -159,6 +163,7 @@ export class Base {
       siteReady: this.#host.ready,
       siteState: this.#host.state,
       instance: this.#traffic.instance,
+      moved: move.moved,
     });
     const traffic = this.#traffic;
     this.#changes.start();
@@ -178,6 +183,7 @@ export class Base {
         traffic,
         plans,
         care,
+        move,
         restore,
       }),
       peerOf: (request) => this.#front.peerOf(request.socket),
@@ -198,6 +204,7 @@ export class Base {
     this.#endTrimming = keepLogShort(this.#store, (error) => this.#log.warn({ err: error }, 'box.log-not-trimmed'));
     this.#clock.start();
     care.start();
+    move.start();
     await starting;
     software.start();
     plans.resume();
@@ -300,6 +307,30 @@ export class Base {
     return this.#care;
   }
 
+  /** A site that is moved from here, or to here. */
+  #openMove(): Move {
+    const config = this.#config;
+    this.#move = new Move({
+      store: this.#store,
+      host: this.#host,
+      applianceName: config.applianceName,
+      publicHost: config.publicHost,
+      publicPort: config.port,
+      versions: () => ({ base: config.version, site: this.#host.software.version }),
+      webKeyPin: () => this.#prepared.handed.keyPinFor(config.publicHost),
+      addresses: () => reachableAddresses(config.listen).map((host) => ({ host, port: config.port })),
+      settings: this.#boxSettings,
+      keyWrap: openKeyWrap(join(config.paths.box, 'account.key')),
+      freeBytes: () => {
+        const { bavail, bsize } = statfsSync(config.paths.home);
+        return bavail * bsize;
+      },
+      now: () => this.#clock.now(),
+      log: this.#log,
+    });
+    return this.#move;
+  }
+
   /** Ends this process in order; boot starts the version that the pointer names. */
   #end(options: { comeBackAtOnce?: boolean } = { comeBackAtOnce: true }): void {
     setTimeout(() => process.exit(1), RESTART_LIMIT_MS).unref();
@@ -318,7 +349,7 @@ export class Base {
     await this.#restore?.stop();
     await this.#software?.stop();
     await this.#front.drain();
-    await this.#care?.close();
+    await Promise.all([this.#care?.close(), this.#move?.close()]);
     // Before the site: from its end on, people wait for the next base.
     this.#clock.close();
     await Promise.all([this.#web?.close(), this.#mailer.close()]);

@@ -2,7 +2,7 @@
 import { basename, join } from 'node:path';
 import type { Log } from '@bascule/log/log.ts';
 import type { ToldLicence } from '@bascule/protocol/api/licence.ts';
-import { HandedCertificate, openWebCertificate, type WebCertificate } from './certificates/certificates.ts';
+import { HandedCertificate, openWebCertificate, ServedCertificates, type WebCertificate } from './certificates/certificates.ts';
 import { type BaseConfig } from './config/config.ts';
 import { readKnownEpoch, SiteHost, type SiteSoftware } from './site-host/site-host.ts';
 import { Slots } from './software/slots.ts';
@@ -14,6 +14,8 @@ export interface Prepared {
   web: { certificate: WebCertificate };
   /** The one of the shared name, of a box that was made the backup of another. */
   handed: HandedCertificate;
+  /** Which of all certificates is served to whom. */
+  served: ServedCertificates;
   /** Whether that version of the site is past its watch period; the engine knows, once it is open. */
   commits: { isCommitted(siteVersion: string): boolean };
   /** Installed licence packages; none until the engine is open, which tells them then. */
@@ -30,7 +32,17 @@ export function ownCertificate({ paths, hosts }: BaseConfig): Promise<WebCertifi
 /** Reads what there is, and writes nothing. */
 export function load(config: BaseConfig, log: Log, certificate: WebCertificate): Prepared {
   const web = { certificate };
-  const handed = new HandedCertificate({ directory: config.paths.boxTls, own: () => web.certificate });
+  const own = () => web.certificate;
+  const handed: HandedCertificate = new HandedCertificate({
+    directory: config.paths.boxTls,
+    own,
+    others: {
+      forHost: (host) => served.forHost(host).web,
+      names: () => [...served.candidates().values()].flatMap((one) => one.names),
+    },
+  });
+  const served = new ServedCertificates({ boxDirectory: config.paths.box, own, handed: () => handed, log });
+  served.loadFrom(config.paths.boxDatabase);
   const commits = { isCommitted: (_version: string): boolean => true };
   const licences: Prepared['licences'] = { installed: () => [] };
   const epochs: Prepared['epochs'] = { known: () => readKnownEpoch(config.paths.boxDatabase, log) };
@@ -53,7 +65,7 @@ export function load(config: BaseConfig, log: Log, certificate: WebCertificate):
     }),
     log,
   });
-  return { host, web, handed, commits, licences, epochs };
+  return { host, web, handed, served, commits, licences, epochs };
 }
 
 function knownEpoch(known: { history: string; epoch: number } | undefined): { knownEpoch?: number; knownHistory?: string } {

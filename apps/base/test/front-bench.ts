@@ -53,6 +53,7 @@ export class FrontBench implements AsyncDisposable {
 
   /** Opens the front door; with `site`, waits for the programs too. */
   async open(options: Partial<FrontOptions> & { site?: boolean } = {}): Promise<this> {
+    const certificate = await openWebCertificate(this.paths.boxTls, ['localhost', '127.0.0.1']);
     this.#front = new Front({
       main: this.host.main,
       relay: this.host.relay,
@@ -60,7 +61,7 @@ export class FrontBench implements AsyncDisposable {
         response.end(
           JSON.stringify({ appliance: request.url, headers: request.headers, peer: this.front.peerOf(request.socket) }),
         ),
-      certificate: await openWebCertificate(this.paths.boxTls, ['localhost', '127.0.0.1']),
+      certificateFor: () => certificate,
       log: createLog('test', 'silent'),
       ...options,
     });

@@ -7,15 +7,24 @@ const HANDSHAKE_HEADER_BYTES = 4;
 const CLIENT_HELLO = 1;
 const RANDOM_BYTES = 32;
 const ALPN_EXTENSION = 16;
+const SERVER_NAME_EXTENSION = 0;
+const HOST_NAME = 0;
 
-/** What the first bytes of a connection are: no ClientHello (`wrong`), too little of one yet, or a whole one with the ALPN protocols it offers. */
-export type AlpnReading =
-  { kind: 'wrong' } | { kind: 'more'; wantedBytes: number } | { kind: 'read'; protocols: readonly string[] };
+/** What a ClientHello says of what it wants. */
+export interface Wanted {
+  /** ALPN; empty when it offers none. */
+  protocols: readonly string[];
+  /** SNI, lower case; empty when it names none, or nothing that could be a name (RFC 6066, 3). */
+  serverName: string;
+}
+
+/** What the first bytes of a connection are: no ClientHello (`wrong`), too little of one yet, or a whole one with what it wants. */
+export type AlpnReading = { kind: 'wrong' } | { kind: 'more'; wantedBytes: number } | ({ kind: 'read' } & Wanted);
 
 const WRONG: AlpnReading = { kind: 'wrong' };
 
 /**
- * Reads the ALPN protocols in `head`, the first bytes of a connection (wire 1.1; RFC 8446 sections 4.1.2 and 5.1, RFC 7301). The ClientHello may be
+ * Reads ALPN and SNI in `head`, the first bytes of a connection (wire 1.1; RFC 8446 sections 4.1.2 and 5.1, RFC 7301, RFC 6066 section 3). The ClientHello may be
  * cut into several records; what follows it is not looked at. `wantedBytes` is how much of the connection is needed before another try can say more.
  */
 export function readAlpn(head: Buffer): AlpnReading {
@@ -41,8 +50,8 @@ export function readAlpn(head: Buffer): AlpnReading {
       if (wanted > CLIENT_HELLO_MAX_BYTES) return WRONG;
     }
   }
-  const protocols = alpnOf(new Fields(joined(fragments).subarray(HANDSHAKE_HEADER_BYTES, wanted)));
-  return protocols === undefined ? WRONG : { kind: 'read', protocols };
+  const read = wantedBy(new Fields(joined(fragments).subarray(HANDSHAKE_HEADER_BYTES, wanted)));
+  return read === undefined ? WRONG : { kind: 'read', ...read };
 }
 
 function more(wantedBytes: number): AlpnReading {
@@ -53,26 +62,37 @@ function joined(fragments: Buffer[]): Buffer {
   return fragments.length === 1 ? fragments[0]! : Buffer.concat(fragments);
 }
 
-/** The protocols that a ClientHello's body offers, none when it says nothing of them; undefined when its fields do not fit into each other. */
-function alpnOf(hello: Fields): string[] | undefined {
+/** What a ClientHello's body wants; undefined when its fields do not fit into each other. */
+function wantedBy(hello: Fields): Wanted | undefined {
   hello.take(2 + RANDOM_BYTES);
   hello.vector(1); // legacy session id
   hello.vector(2); // cipher suites
   hello.vector(1); // compression methods
-  if (hello.isWhole && hello.isEmpty) return []; // TLS 1.2 may leave the extensions out.
+  if (hello.isWhole && hello.isEmpty) return { protocols: [], serverName: '' }; // TLS 1.2 may leave the extensions out.
   const extensions = hello.vector(2);
   if (!hello.isWhole || !hello.isEmpty) return undefined;
   let protocols: string[] | undefined;
+  let serverName = '';
   while (!extensions.isEmpty) {
     const type = extensions.number(2);
     const body = extensions.vector(2);
     if (!extensions.isWhole) return undefined;
+    if (type === SERVER_NAME_EXTENSION) serverName = nameIn(body);
     if (type !== ALPN_EXTENSION) continue;
     if (protocols !== undefined) return undefined; // No extension may come twice.
     protocols = protocolNames(body);
     if (protocols === undefined) return undefined;
   }
-  return protocols ?? [];
+  return { protocols: protocols ?? [], serverName };
+}
+
+/** The host name of the extension; TLS refuses by itself what is wrong about it. */
+function nameIn(extension: Fields): string {
+  const list = extension.vector(2);
+  const isHostName = list.number(1) === HOST_NAME;
+  const name = list.vector(2);
+  const text = name.text().toLowerCase();
+  return list.isWhole && isHostName && /^[a-z0-9._-]{1,255}$/.test(text) ? text.replace(/\.$/, '') : '';
 }
 
 function protocolNames(extension: Fields): string[] | undefined {

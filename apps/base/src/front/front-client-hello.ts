@@ -1,8 +1,8 @@
 import type net from 'node:net';
-import { readAlpn } from './front-alpn.ts';
+import { readAlpn, type Wanted } from './front-alpn.ts';
 
 /**
- * Reads the ClientHello of `socket` (wire 1.1) and calls `onHead` once with everything that has arrived by then and the ALPN protocols it offers, or
+ * Reads the ClientHello of `socket` (wire 1.1) and calls `onHead` once with everything that has arrived by then and what it wants (ALPN, SNI), or
  * without anything when it cannot be a ClientHello. On the way out nothing is read from the kernel any more and the bytes are back in the socket's
  * buffer, so that the socket can be given to a TLS server here or, by its descriptor, to another process: a byte read here after that would be lost
  * to it.
@@ -10,7 +10,7 @@ import { readAlpn } from './front-alpn.ts';
  * That works because the sockets of the front door have a high-water mark of 1 byte: putting the bytes back fills the buffer, which stops the reading
  * before this call returns.
  */
-export function collectClientHello(socket: net.Socket, onHead: (head?: Buffer, alpn?: readonly string[]) => void): void {
+export function collectClientHello(socket: net.Socket, onHead: (head?: Buffer, wanted?: Wanted) => void): void {
   const pieces: Buffer[] = [];
   let length = 0;
   let wantedBytes = 1;
@@ -28,7 +28,7 @@ export function collectClientHello(socket: net.Socket, onHead: (head?: Buffer, a
     if (read.kind === 'wrong') return onHead();
     socket.pause();
     socket.unshift(head);
-    onHead(head, read.protocols);
+    onHead(head, read);
   };
   socket.on('data', collect);
 }

@@ -51,3 +51,12 @@ export const DRAIN_IDLE_MS = 250;
 /** When base stops: a connection that was accepted longer ago than this and has asked nothing is not about to (browsers open some in advance). */
 export const DRAIN_ARRIVAL_MS = 1_000;
 export const DRAIN_LOOK_INTERVAL_MS = 25;
+
+/** Certificates whose TLS is kept ready; more are made ready again when they are asked for. */
+export const DOORS_MAX = 64;
+
+/** The port for plain HTTP: one short answer per connection. */
+export const PLAIN_CONNECTIONS_MAX = 1_024;
+export const PLAIN_CONNECTIONS_PER_ADDRESS_MAX = 64;
+export const PLAIN_REQUEST_WAIT_MS = 10_000;
+export const REDIRECT_PATH_MAX_CHARACTERS = 2_000;
