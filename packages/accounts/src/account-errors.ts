@@ -22,6 +22,16 @@ export const passwordUnchanged = () =>
   new AppError('invalid', 'ACCOUNT_PASSWORD_UNCHANGED', 'The new password is the old one; choose another.', {
     field: 'body.next',
   });
+export const passwordShort = (least: number) =>
+  new AppError('invalid', 'ACCOUNT_PASSWORD_SHORT', `The password must have at least ${least} characters.`, {
+    field: 'body.next',
+    params: { least },
+  });
+export const passwordFormer = (count: number) =>
+  new AppError('invalid', 'ACCOUNT_PASSWORD_FORMER', `The last ${count} passwords cannot be taken again; choose another.`, {
+    field: 'body.next',
+    params: { count },
+  });
 export const passwordIsName = () =>
   new AppError('invalid', 'ACCOUNT_PASSWORD_IS_NAME', 'The password must not hold the user name.', { field: 'body.next' });
 export const wrongCode = () =>

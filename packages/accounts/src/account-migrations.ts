@@ -75,4 +75,18 @@ export const accountMigrations: Migration[] = [
       CREATE INDEX api_tokens_by_account ON api_tokens (account_id);
     `,
   },
+  {
+    version: 13,
+    name: 'password rules',
+    // NULL: not known, from before; the age counts from the account's own then.
+    up: `
+      ALTER TABLE accounts ADD COLUMN password_changed_at_ms INTEGER;
+      CREATE TABLE former_passwords (
+        id TEXT PRIMARY KEY NOT NULL,
+        account_id TEXT NOT NULL,
+        password_hash TEXT NOT NULL
+      ) STRICT;
+      CREATE INDEX former_passwords_by_account ON former_passwords (account_id);
+    `,
+  },
 ];

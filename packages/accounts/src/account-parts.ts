@@ -1,3 +1,4 @@
+import type { AccountRules } from '@bascule/protocol/api/security.ts';
 import type { Log } from '@bascule/log/log.ts';
 import type { Context, Store } from '@bascule/store/store.ts';
 import type { AccountRow } from './account-store.ts';
@@ -13,6 +14,7 @@ export interface AccountParts {
   /** The name that authenticator programs show. */
   rpName: string;
   limits(): { idleMinutes: number; maxHours: number };
+  rules(): AccountRules;
   keyWrap: KeyWrap;
   log: Log;
   now(): number;

@@ -14,7 +14,9 @@ import type { NewLogin } from './login-sessions.ts';
 export const OWN_ACCOUNT = 'account.own';
 export const MANAGE_USERS = 'users.manage';
 
-const ANY_STATE: LoginState[] = ['second-factor', 'change-password', 'ok'];
+const ANY_STATE: LoginState[] = ['second-factor', 'change-password', 'set-up-factor', 'ok'];
+/** What whoever has to set up a second factor may do. */
+const SETTING_UP: LoginState[] = ['set-up-factor', 'ok'];
 const OK = { ok: true } as const;
 
 type Request = { request: { headers: Record<string, string | string[] | undefined> }; context: { address: string } };
@@ -119,6 +121,7 @@ function ownAccountRoutes(accounts: Accounts): AnyRoute[] {
         return {
           ...principal,
           languageChosen: account.languageChosen === 1,
+          asksCurrentPassword: account.mustChangePassword === 0,
           secondFactors: secondFactorsOf(account),
           ...accounts.sessions.endsOf(principal.loginSession),
         };
@@ -175,6 +178,7 @@ function secondFactorRoutes(accounts: Accounts): AnyRoute[] {
       method: 'POST',
       url: '/auth/totp/begin',
       action: OWN_ACCOUNT,
+      states: SETTING_UP,
       rate: 'login',
       body: api.passwordBody,
       answer: api.totpBegin,
@@ -184,6 +188,7 @@ function secondFactorRoutes(accounts: Accounts): AnyRoute[] {
       method: 'POST',
       url: '/auth/totp/confirm',
       action: OWN_ACCOUNT,
+      states: SETTING_UP,
       body: api.totpCodeBody,
       answer: ok,
       handle({ principal, body, context }) {
@@ -207,6 +212,7 @@ function secondFactorRoutes(accounts: Accounts): AnyRoute[] {
       method: 'GET',
       url: '/auth/passkeys',
       action: OWN_ACCOUNT,
+      states: SETTING_UP,
       answer: api.passkeys,
       handle: ({ principal }) => ({ passkeys: accounts.passkeys.own(principal) }),
     }),
@@ -214,6 +220,7 @@ function secondFactorRoutes(accounts: Accounts): AnyRoute[] {
       method: 'POST',
       url: '/auth/passkeys/begin',
       action: OWN_ACCOUNT,
+      states: SETTING_UP,
       rate: 'login',
       body: api.passwordBody,
       answer: api.passkeyOptions,
@@ -225,6 +232,7 @@ function secondFactorRoutes(accounts: Accounts): AnyRoute[] {
       method: 'POST',
       url: '/auth/passkeys/finish',
       action: OWN_ACCOUNT,
+      states: SETTING_UP,
       body: api.passkeyFinishBody,
       answer: ok,
       async handle({ principal, body, context, site }) {

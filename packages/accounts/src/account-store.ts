@@ -1,4 +1,5 @@
 /** All SQL of accounts. */
+import { uuidv7 } from '@bascule/core/ids.ts';
 import type { Role } from '@bascule/protocol/api/auth.ts';
 import type { Language } from '@bascule/protocol/api/common.ts';
 import type { Reader, Tx } from '@bascule/store/store.ts';
@@ -15,6 +16,8 @@ export interface AccountRow {
   /** Empty: no password fits (a one-time password that was used). */
   passwordHash: string;
   mustChangePassword: number;
+  /** Null: before this was noted. */
+  passwordChangedAtMs: number | null;
   failures: number;
   lockedUntilMs: number | null;
   totpSecret: Uint8Array | null;
@@ -47,7 +50,7 @@ export interface PasskeyRow {
 }
 
 const ACCOUNT = `SELECT id, name, display_name AS displayName, role, language, language_chosen AS languageChosen, disabled, password_hash AS passwordHash,
-  must_change_password AS mustChangePassword, failures, locked_until_ms AS lockedUntilMs, totp_secret AS totpSecret, totp_last_step AS totpLastStep,
+  must_change_password AS mustChangePassword, password_changed_at_ms AS passwordChangedAtMs, failures, locked_until_ms AS lockedUntilMs, totp_secret AS totpSecret, totp_last_step AS totpLastStep,
   created_at_ms AS createdAtMs, last_login_at_ms AS lastLoginAtMs,
   (SELECT count(*) FROM passkeys WHERE account_id = accounts.id) AS passkeys FROM accounts`;
 const SESSION = `SELECT id, account_id AS accountId, second_factor_done AS secondFactorDone, created_at_ms AS createdAtMs,
@@ -94,11 +97,30 @@ export function updateLanguage(tx: Tx, id: string, language: Language): void {
 }
 
 /** Sets the password and forgets failures and lock. */
-export function updatePassword(tx: Tx, id: string, passwordHash: string, mustChange: boolean): void {
+export function updatePassword(tx: Tx, id: string, passwordHash: string, mustChange: boolean, nowMs: number): void {
   const sql =
-    'UPDATE accounts SET password_hash = ?, must_change_password = ?, failures = 0, locked_until_ms = NULL WHERE id = ?';
-  tx.run(sql, passwordHash, mustChange ? 1 : 0, id);
+    'UPDATE accounts SET password_hash = ?, must_change_password = ?, password_changed_at_ms = ?, failures = 0, locked_until_ms = NULL WHERE id = ?';
+  tx.run(sql, passwordHash, mustChange ? 1 : 0, nowMs, id);
 }
+
+/** Keeps the hash of the password that `account` chose and now gives up, and of those before it the newest, `most` together; one-time passwords are none. */
+export function keepFormerPassword(tx: Tx, account: AccountRow, most: number, nowMs: number): void {
+  if (most > 0 && account.mustChangePassword === 0 && account.passwordHash !== '')
+    tx.run(
+      'INSERT INTO former_passwords (id, account_id, password_hash) VALUES (?, ?, ?)',
+      uuidv7(nowMs),
+      account.id,
+      account.passwordHash,
+    );
+  for (const { id } of formerPasswords(tx, account.id).slice(most)) tx.run('DELETE FROM former_passwords WHERE id = ?', id);
+}
+
+/** Of passwords that the account had, the newest first. */
+export const formerPasswords = (reader: Reader, accountId: string) =>
+  reader.all<{ id: string; passwordHash: string }>(
+    'SELECT id, password_hash AS passwordHash FROM former_passwords WHERE account_id = ? ORDER BY id DESC',
+    accountId,
+  );
 
 /** Takes back a one-time password that has just been used; false when it was used meanwhile. */
 export function spendPassword(tx: Tx, id: string, passwordHash: string): boolean {

@@ -6,11 +6,14 @@ import { AppError } from '@bascule/errors/app-error.ts';
 import { readAudit } from '@bascule/store/audit.ts';
 import { testContext } from '@bascule/store/testing.ts';
 import { openKeyWrap } from './key-wrap.ts';
-import { ACCOUNT_FAILURES_FREE, ACCOUNT_LOCK_FIRST_MS, ADDRESS_FAILURES_FREE } from './lock-out.ts';
+import { DEFAULT_ACCOUNT_RULES } from '@bascule/protocol/api/security.ts';
+import { ACCOUNT_LOCK_FIRST_MS, ADDRESS_FAILURES_FREE } from './lock-out.ts';
 import { PENDING_LOGINS_LIMIT, SECOND_FACTOR_WAIT_MS, type LoginSessionsEnded } from './login-sessions.ts';
 import { newOneTimePassword, ONE_TIME_PASSWORD_BITS } from './one-time-password.ts';
 import { HASHES_AT_ONCE, HASHES_WAITING, PasswordHasher } from './password-hash.ts';
 import { openTestAccounts, VISITOR } from './testing.ts';
+
+const ATTEMPTS = DEFAULT_ACCOUNT_RULES.lockOut.attempts;
 
 const PASSWORD = 'correct horse battery';
 const MINUTE_MS = 60_000;
@@ -59,7 +62,7 @@ test('an unknown name, a wrong password, a disabled and a locked account are ans
   await attempt('nobody', PASSWORD);
   await attempt('ann', 'wrong');
   await attempt('off', PASSWORD);
-  for (let i = 1; i < ACCOUNT_FAILURES_FREE; i++) await attempt('ann', 'wrong');
+  for (let i = 1; i < ATTEMPTS; i++) await attempt('ann', 'wrong');
   await attempt('ann', PASSWORD);
   for (const answer of answers) assert.deepEqual(answer, answers[0]);
 });
@@ -70,7 +73,7 @@ test('an account locks for a time that grows, and opens by time, unlock or reset
   const { logins, users } = env.accounts;
   const fail = () => assert.rejects(logins.withPassword('ann', 'wrong', VISITOR), code('ACCOUNT_LOGIN_FAILED'));
   const lockedForMs = () => (users.row(id).lockedUntilMs ?? env.clock.nowMs) - env.clock.nowMs;
-  for (let i = 0; i < ACCOUNT_FAILURES_FREE; i++) await fail();
+  for (let i = 0; i < ATTEMPTS; i++) await fail();
   assert.equal(lockedForMs(), ACCOUNT_LOCK_FIRST_MS);
   await assert.rejects(logins.withPassword('ann', PASSWORD, VISITOR), code('ACCOUNT_LOGIN_FAILED'));
   assert.equal(lockedForMs(), ACCOUNT_LOCK_FIRST_MS, 'a try at a locked account does not lock it for longer');
@@ -189,7 +192,7 @@ test('wrong codes lock the account even when the password is given again and aga
   const { principal } = await accounts.logins.withPassword('ann', PASSWORD, VISITOR);
   const { secret } = await accounts.totp.begin(testContext, principal, PASSWORD);
   accounts.totp.confirm(testContext, principal, new TOTP({ secret }).generate({ timestamp: env.clock.nowMs }));
-  for (let i = 0; i < ACCOUNT_FAILURES_FREE; i++) {
+  for (let i = 0; i < ATTEMPTS; i++) {
     const pending = await accounts.logins.withPassword('ann', PASSWORD, VISITOR);
     assert.throws(() => accounts.totp.finishLogin(pending.principal, '000000', VISITOR.address), code('ACCOUNT_LOGIN_FAILED'));
   }

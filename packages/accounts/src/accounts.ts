@@ -2,6 +2,7 @@
 import type { LoginAuthority, Principal } from '@bascule/http/principal.ts';
 import { RateLimit } from '@bascule/http/rate-limit.ts';
 import type { Log } from '@bascule/log/log.ts';
+import { DEFAULT_ACCOUNT_RULES, type AccountRules } from '@bascule/protocol/api/security.ts';
 import { SYSTEM, type Context, type Store } from '@bascule/store/store.ts';
 import * as errors from './account-errors.ts';
 import * as events from './account-events.ts';
@@ -33,6 +34,8 @@ export interface AccountsOptions {
   /** The name that authenticator programs and passkey dialogs show. */
   rpName: string;
   limits(): { idleMinutes: number; maxHours: number };
+  /** Lock-out, password rules, second factor; asked at each login and change. By default DEFAULT_ACCOUNT_RULES. */
+  rules?(): AccountRules;
   /** Wraps the secrets of one-time codes. */
   keyWrap: KeyWrap;
   log: Log;
@@ -52,7 +55,13 @@ export class Accounts implements LoginAuthority {
   #refusedSilently = 0;
 
   constructor(options: AccountsOptions) {
-    this.#parts = { ...options, limits: () => options.limits(), now: options.now ?? Date.now, hasher: new PasswordHasher() };
+    this.#parts = {
+      ...options,
+      limits: () => options.limits(),
+      rules: () => options.rules?.() ?? DEFAULT_ACCOUNT_RULES,
+      now: options.now ?? Date.now,
+      hasher: new PasswordHasher(),
+    };
     this.actorKind = actorKindOf(options.kind);
     this.sessions = new LoginSessions(this.#parts);
     this.logins = new Logins(this.#parts, this.sessions);
@@ -86,6 +95,11 @@ export class Accounts implements LoginAuthority {
     const account = rows.accountByName(this.#parts.store, name.trim().toLowerCase());
     if (account === undefined) throw errors.unknownName(name);
     this.users.resetSecondFactor(context, account.id);
+  }
+
+  /** The rules that hold now, for pages. */
+  rules(): AccountRules {
+    return this.#parts.rules();
   }
 
   /** The principal of a login cookie's value, or undefined; counts as a sign of life of its login session, unless it is a page's own refreshing. */

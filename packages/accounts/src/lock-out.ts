@@ -1,8 +1,8 @@
-/** An account is locked at this many failures in a row ... */
-export const ACCOUNT_FAILURES_FREE = 5;
-/** ... for this long, twice as long at each further failure, at most an hour. */
+import type { LockOutRules } from '@bascule/protocol/api/security.ts';
+
+/** An account is locked at as many failures in a row as its rules say: for this long, twice as long at each further one, at most as long as they say. */
 export const ACCOUNT_LOCK_FIRST_MS = 30_000;
-export const ACCOUNT_LOCK_LONGEST_MS = 60 * 60_000;
+const MINUTE_MS = 60_000;
 /** The same for an address, whatever names it tries: many people may share one. */
 export const ADDRESS_FAILURES_FREE = 30;
 export const ADDRESS_LOCK_FIRST_MS = 10_000;
@@ -18,11 +18,11 @@ export function lockMs(failures: number, limits: { free: number; firstMs: number
 }
 
 /** When an account that has failed `failures` times in a row may try again; null: at once. */
-export function accountLockedUntil(failures: number, nowMs: number): number | null {
+export function accountLockedUntil(failures: number, nowMs: number, { attempts, longestMinutes }: LockOutRules): number | null {
   const forMs = lockMs(failures, {
-    free: ACCOUNT_FAILURES_FREE,
+    free: attempts,
     firstMs: ACCOUNT_LOCK_FIRST_MS,
-    longestMs: ACCOUNT_LOCK_LONGEST_MS,
+    longestMs: longestMinutes * MINUTE_MS,
   });
   return forMs === 0 ? null : nowMs + forMs;
 }

@@ -2,6 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { newId } from '@bascule/core/ids.ts';
 import { notFound } from '@bascule/errors/app-error.ts';
 import type { LoginState, Principal } from '@bascule/http/principal.ts';
+import type { AccountRules } from '@bascule/protocol/api/security.ts';
 import { SYSTEM, type Context, type Tx } from '@bascule/store/store.ts';
 import * as events from './account-events.ts';
 import { secondFactorsOf, whoIs, type AccountParts, type Visitor } from './account-parts.ts';
@@ -21,6 +22,7 @@ export const PENDING_LOGINS_LIMIT = 5;
 const USER_AGENT_MAX_CHARACTERS = 200;
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
+const DAY_MS = 24 * HOUR_MS;
 
 export interface LoginSessionsEnded {
   user: string;
@@ -59,7 +61,7 @@ export class LoginSessions {
     const account = rows.accountById(this.#parts.store, session.accountId);
     if (account === undefined || account.disabled === 1) return undefined;
     if (!background) this.#seen.set(session.id, this.#parts.now());
-    return toPrincipal(account, session, cookie);
+    return this.#toPrincipal(account, session, cookie);
   }
 
   /** Whether the login session still holds, without counting as a sign of life. */
@@ -88,7 +90,7 @@ export class LoginSessions {
       : pending.slice(PENDING_LOGINS_LIMIT - 1);
     this.#remove(tx, account, surplus, false);
     rows.insertSession(tx, session, sha256(cookie));
-    return { principal: toPrincipal(account, session, cookie), cookie };
+    return { principal: this.#toPrincipal(account, session, cookie), cookie };
   }
 
   /** The second factor was given: the same login session goes on under a new cookie. */
@@ -99,7 +101,7 @@ export class LoginSessions {
     const complete = this.#byState(tx, account)[1];
     this.#remove(tx, account, complete.slice(LOGIN_SESSIONS_LIMIT - PENDING_LOGINS_LIMIT - 1), false);
     rows.passSecondFactor(tx, sessionId, sha256(cookie));
-    return { principal: toPrincipal(account, { ...session, secondFactorDone: 1 }, cookie), cookie };
+    return { principal: this.#toPrincipal(account, { ...session, secondFactorDone: 1 }, cookie), cookie };
   }
 
   /** Ends all login sessions of the account but `keep`, inside the caller's transaction; listeners hear of it after the commit. */
@@ -212,6 +214,10 @@ export class LoginSessions {
     });
   }
 
+  #toPrincipal(account: AccountRow, session: SessionRow, cookie: string): Principal {
+    return toPrincipal(account, session, cookie, stateOf(account, session, this.#parts.rules(), this.#parts.now()));
+  }
+
   #lastSeenMs(session: SessionRow): number {
     return Math.max(session.lastSeenAtMs, this.#seen.get(session.id) ?? 0);
   }
@@ -229,18 +235,27 @@ function sha256(text: string): string {
   return createHash('sha256').update(text).digest('hex');
 }
 
-function stateOf(account: AccountRow, session: SessionRow): LoginState {
-  if (session.secondFactorDone === 0 && secondFactorsOf(account).length > 0) return 'second-factor';
-  return account.mustChangePassword === 1 ? 'change-password' : 'ok';
+/** What is still to be done before anything else works: the second factor, another password, or a second factor that the rules ask for. */
+function stateOf(account: AccountRow, session: SessionRow, rules: AccountRules, nowMs: number): LoginState {
+  const factors = secondFactorsOf(account).length;
+  if (session.secondFactorDone === 0 && factors > 0) return 'second-factor';
+  if (account.mustChangePassword === 1 || isExpired(account, rules, nowMs)) return 'change-password';
+  const isMissing = rules.secondFactorRequired && account.role === 'administrator' && factors === 0;
+  return isMissing ? 'set-up-factor' : 'ok';
 }
 
-function toPrincipal(account: AccountRow, session: SessionRow, cookie: string): Principal {
+function isExpired(account: AccountRow, { passwords: { expiryDays } }: AccountRules, nowMs: number): boolean {
+  if (expiryDays === null) return false;
+  return nowMs - (account.passwordChangedAtMs ?? account.createdAtMs) >= expiryDays * DAY_MS;
+}
+
+function toPrincipal(account: AccountRow, session: SessionRow, cookie: string, state: LoginState): Principal {
   return {
     id: account.id,
     name: account.name,
     displayName: account.displayName,
     role: account.role,
-    state: stateOf(account, session),
+    state,
     loginSession: session.id,
     // Derived from the cookie: known to the page that logged in, to nobody who cannot read the cookie, and nowhere stored.
     csrf: createHash('sha256').update(`bascule-csrf/1\n${cookie}`).digest('base64url'),

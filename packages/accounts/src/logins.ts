@@ -138,7 +138,7 @@ export class Logins {
       return;
     }
     const failures = account.failures + 1;
-    const lockedUntilMs = accountLockedUntil(failures, nowMs);
+    const lockedUntilMs = accountLockedUntil(failures, nowMs, this.#parts.rules().lockOut);
     const event =
       lockedUntilMs === null
         ? events.loginFailed({ ...whoIs(account), reason: `wrong ${reason}` })
@@ -164,18 +164,29 @@ export class Logins {
     const before = this.account(principal.id);
     const holdsName = before.name.length >= MINIMUM_NAME_IN_PASSWORD && change.next.toLowerCase().includes(before.name);
     if (holdsName) throw errors.passwordIsName();
+    const { minCharacters, history } = this.#parts.rules().passwords;
+    if (change.next.length < minCharacters) throw errors.passwordShort(minCharacters);
     if (before.mustChangePassword === 0) {
       if (change.current === undefined) throw errors.wrongPassword('body.current');
       await this.confirmPassword(principal, change.current, 'body.current', context.address);
       if (change.current === change.next) throw errors.passwordUnchanged();
     }
+    await this.#refuseFormer(before, change.next, history);
     const passwordHash = await hasher.hash(change.next);
     // A reset by an administrator in the meantime wins.
     if (this.account(principal.id).passwordHash !== before.passwordHash) throw notFound();
     store.transact(context, events.passwordChanged(whoIs(before)), (tx) => {
-      rows.updatePassword(tx, before.id, passwordHash, false);
+      const nowMs = this.#parts.now();
+      rows.keepFormerPassword(tx, before, history, nowMs);
+      rows.updatePassword(tx, before.id, passwordHash, false, nowMs);
       this.#sessions.endAllOf(tx, before, { keep: principal.loginSession });
     });
+  }
+
+  /** Throws ACCOUNT_PASSWORD_FORMER when `next` is one of the last `most` passwords. */
+  async #refuseFormer({ id }: AccountRow, next: string, most: number): Promise<void> {
+    for (const { passwordHash } of rows.formerPasswords(this.#parts.store, id).slice(0, most))
+      if (await this.#parts.hasher.verify(passwordHash, next)) throw errors.passwordFormer(most);
   }
 
   /** The account `id`. Throws NOT_FOUND. */

@@ -115,7 +115,9 @@ export class UserAdministration {
     const passwordHash = await hasher.hash(oneTimePassword);
     const account = this.#account(id);
     store.transact(context, events.passwordReset(whoIs(account)), (tx) => {
-      rows.updatePassword(tx, id, passwordHash, true);
+      const nowMs = this.#parts.now();
+      rows.keepFormerPassword(tx, account, this.#parts.rules().passwords.history, nowMs);
+      rows.updatePassword(tx, id, passwordHash, true, nowMs);
       this.#sessions.endAllOf(tx, account);
     });
     return oneTimePassword;

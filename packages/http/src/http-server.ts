@@ -413,6 +413,12 @@ function csrfMismatch(): AppError {
 }
 
 function stepMissing(principal: Principal): AppError {
+  if (principal.state === 'set-up-factor')
+    return new AppError(
+      'unauthenticated',
+      'SECOND_FACTOR_SET_UP_MISSING',
+      'A second factor is to be set up before anything else works.',
+    );
   return principal.state === 'second-factor'
     ? new AppError('unauthenticated', 'SECOND_FACTOR_MISSING', 'The second factor is still to be given.')
     : new AppError(

@@ -2,7 +2,7 @@ import type { Language } from '@bascule/protocol/api/common.ts';
 import type { Context } from '@bascule/store/store.ts';
 
 /** What a login session still has to do before anything else works; `ok` is nothing. */
-export type LoginState = 'second-factor' | 'change-password' | 'ok';
+export type LoginState = 'second-factor' | 'change-password' | 'set-up-factor' | 'ok';
 
 /** Whoever is behind a login session. */
 export interface Principal {

@@ -22,7 +22,7 @@ function refusedChanges(failover: Failover): AnyRoute[] {
       method,
       url: '/*',
       action: 'account.own',
-      states: ['second-factor', 'change-password', 'ok'],
+      states: ['second-factor', 'change-password', 'set-up-factor', 'ok'],
       handle: () => {
         throw failover.changeRefused();
       },

@@ -22,7 +22,7 @@ export const role = z.enum(['administrator', 'user']);
 export type Role = z.infer<typeof role>;
 
 /** What a login session still has to do before anything else works. */
-export const loginState = z.enum(['second-factor', 'change-password', 'ok']);
+export const loginState = z.enum(['second-factor', 'change-password', 'set-up-factor', 'ok']);
 
 export const loginBody = z.object({ name: userName, password });
 export const loginAnswer = z.object({ state: loginState, secondFactors: z.array(z.enum(['totp', 'passkey'])), csrf: z.string() });
@@ -41,6 +41,8 @@ export const me = z.object({
   displayName: z.string(),
   role,
   state: loginState,
+  /** In the state `change-password`: whether the present password is asked for, too (it has expired; it was no one-time password). */
+  asksCurrentPassword: z.boolean().optional(),
   secondFactors: z.array(z.enum(['totp', 'passkey'])),
   csrf: z.string(),
   language,
