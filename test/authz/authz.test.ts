@@ -20,6 +20,7 @@ import { openBoxInterface, routesOfBox, type BoxParts } from '../../apps/base/sr
 import { authorizeBox, BOX_COOKIE, openBoxAdministrators } from '../../apps/base/src/identity/identity.ts';
 import { routingRoutes } from '../../apps/base/src/network/routing-routes.ts';
 import { BoxCare } from '../../apps/base/src/box-care.ts';
+import { moveRoutes } from '../../apps/base/src/move/move-routes.ts';
 import { planRoutes } from '../../apps/base/src/plans/plan-routes.ts';
 import { restoreRoutes } from '../../apps/base/src/restore/restore-routes.ts';
 import { softwareRoutes } from '../../apps/base/src/software/software-routes.ts';
@@ -83,6 +84,7 @@ async function openBox() {
       plans: { routes: () => planRoutes({} as Parameters<typeof planRoutes>[0]) },
       traffic: { routes: () => trafficRoutes(...([{}, {}, () => ''] as unknown as Parameters<typeof trafficRoutes>)) },
       restore: { routes: () => restoreRoutes({} as Parameters<typeof restoreRoutes>[0]) },
+      move: { routes: () => moveRoutes({} as Parameters<typeof moveRoutes>[0]) },
       care: new BoxCare({
         config: { applianceName: 'test', paths: { ...homePaths(directory), box: directory } },
         ...{ store, accounts, log },

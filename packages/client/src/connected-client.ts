@@ -306,6 +306,7 @@ export class ConnectedClient {
       case 'refused':
         this.#refused = message;
         this.#trust.keep({ record: message.record });
+        if (message.addresses !== undefined) this.#changeSettings({ ...this.#settings.now, addresses: message.addresses });
         this.#sayRefusal(message);
         if (message.code === 'revoked' || message.code === 'duplicate-identity') this.#onDismissed();
         break;

@@ -167,6 +167,8 @@ export const toClient = z.discriminatedUnion('kind', [
     retryAfterMs: z.number().int().nonnegative(),
     /** With `busy`, of a backup: who has the site now, when it is known. The client tries its other addresses at once. */
     elsewhere: z.boolean().optional(),
+    /** With `elsewhere`, of a box whose site was moved to another one: where it is. The client keeps it until the site says otherwise. */
+    addresses: clientSettings.shape.addresses,
     /** With `revoked`: as in `accepted`, so that a client that is borne by an older database later says so itself. */
     record: z.string().max(4096).optional(),
   }),

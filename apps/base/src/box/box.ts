@@ -63,7 +63,7 @@ export function residentBytes(pid: number): number | null {
 }
 
 /** The addresses of this machine on which `listen` is reached. */
-function reachableAddresses(listen: string): string[] {
+export function reachableAddresses(listen: string): string[] {
   if (listen !== '0.0.0.0' && listen !== '::') return [listen];
   return Object.values(networkInterfaces())
     .flatMap((addresses) => addresses ?? [])

@@ -10,6 +10,7 @@ import { boxRoutes } from '../box/box-routes.ts';
 import { authorizeBox, BOX_COOKIE } from '../identity/identity.ts';
 import { networkRoutes, type Routing } from '../network/network.ts';
 import type { Traffic } from '../traffic/traffic.ts';
+import type { Move } from '../move/move.ts';
 import type { Plans } from '../plans/plans.ts';
 import type { Restore } from '../restore/restore.ts';
 import type { Software } from '../software/software.ts';
@@ -30,6 +31,7 @@ export interface BoxParts {
   plans: Pick<Plans, 'routes'>;
   /** Health, storage, syslog, support, power and reset. */
   care: { routes(): AnyRoute[] };
+  move: Pick<Move, 'routes'>;
   restore: Pick<Restore, 'routes'>;
 }
 
@@ -45,6 +47,7 @@ export function routesOfBox({
   traffic,
   plans,
   care,
+  move,
   restore,
 }: BoxParts): AnyRoute[] {
   return [
@@ -57,6 +60,7 @@ export function routesOfBox({
     ...traffic.routes(),
     ...plans.routes(),
     ...care.routes(),
+    ...move.routes(),
     ...restore.routes(),
   ];
 }

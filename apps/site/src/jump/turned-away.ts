@@ -28,6 +28,8 @@ export interface TurnedAwayOptions {
   keysDir: string;
   /** The copy of the site; undefined while there is none. */
   reader(): Reader | undefined;
+  /** Where the site was moved to for good, with the name of the appliance; undefined: this is the backup of a pair. */
+  moved?(): { appliance: string; endpoint: { host: string; port: number } } | undefined;
   log: Log;
   now(): number;
 }
@@ -40,12 +42,14 @@ export class TurnedAwayLinks {
   readonly #lately = new LatelyCame(CAME_HERE_MAX);
   readonly #now: () => number;
   readonly #reader: () => Reader | undefined;
+  readonly #moved: NonNullable<TurnedAwayOptions['moved']>;
   #retry = { ms: TURNED_AWAY_RETRY_MIN_MS, countedMs: -Infinity };
 
-  private constructor(leaf: LinkLeaf, { keysDir, reader, log, now }: TurnedAwayOptions) {
+  private constructor(leaf: LinkLeaf, { keysDir, reader, moved, log, now }: TurnedAwayOptions) {
     this.#leaf = leaf;
     this.#now = now;
     this.#reader = reader;
+    this.#moved = moved ?? (() => undefined);
     const ticketKeys = readTicketKeys(keysDir, now());
     this.#dataTicketKeys = Buffer.from(hkdfSync('sha256', ticketKeys, '', 'bascule data links', ticketKeys.length));
     this.#server = createLinkServer(leaf.tls, ticketKeys, log);
@@ -88,12 +92,17 @@ export class TurnedAwayLinks {
     acceptWebSocket(request, socket, head, { maxMessageBytes: CONTROL_MESSAGE_MAX_BYTES })
       .then((link) => {
         link.on('error', () => link.terminate());
+        const moved = this.#moved();
         const refusal: ToClient = {
           kind: 'refused',
           code: 'busy',
-          message: 'This appliance is the backup: the site is at its other address.',
+          message:
+            moved === undefined
+              ? 'This appliance is the backup: the site is at its other address.'
+              : `The site was moved to ${moved.appliance}.`,
           retryAfterMs: this.#retryMs(),
           elsewhere: true,
+          ...(moved !== undefined && { addresses: [moved.endpoint] }),
         };
         link.send(JSON.stringify(refusal));
         link.close(1000);

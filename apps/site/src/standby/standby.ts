@@ -58,7 +58,7 @@ export class Standby {
     for (const folder of [paths.keys, paths.recordings, paths.files, paths.run])
       mkdirSync(folder, { recursive: true, mode: 0o700 });
     const identity = await SiteIdentity.open({ keysDir: paths.keys, now });
-    const links = await TurnedAwayLinks.open({ identity, keysDir: paths.keys, reader: () => failover.store, log, now });
+    const links = await TurnedAwayLinks.open({ identity, keysDir: paths.keys, reader: () => failover.store, moved: () => failover.moved, log, now });
     const settings = () => (failover.store === undefined ? DEFAULT_SECURITY_SETTINGS : new Settings(failover.store).current());
     let current = settings();
     const limits = () => ({ idleMinutes: current.loginIdleMinutes, maxHours: current.loginMaxHours });

@@ -45,6 +45,8 @@ export const publicState = z.object({
   siteState: z.enum(['starting', 'ready', 'restarting', 'stopped']),
   /** Of this run of base, at random: two appliances of a pair may go by one name. */
   instance: z.string().max(64).optional(),
+  /** The site was moved to another box for good: where people go (B203). */
+  moved: z.object({ appliance: z.string(), url: z.string() }).optional(),
 });
 
 /** GET appliance/api/whoami/appliance: the header of every page of /appliance, also while the site is away (then as single). */

@@ -348,6 +348,8 @@ export const applianceHeader = z.object({
   peer: z.object({ name: z.string(), state: z.enum(['reachable', 'unreachable']) }).nullable(),
   /** Where a change can be made, when not here. */
   primaryUrl: z.string().nullable(),
+  /** The site was moved for good, to the appliance of this name: `primaryUrl` leads there (B203). */
+  movedTo: z.string().optional(),
   alarms: z.array(z.enum(ALARM_CODES)).max(20),
   /** On a backup: whether it answers what only reads (B35), so that the pages show it. */
   backupOperations: z.boolean().optional(),
@@ -357,7 +359,7 @@ export const applianceHeader = z.object({
 export type ApplianceHeader = z.infer<typeof applianceHeader>;
 
 /** Scopes of API tokens (My Account > API tokens). */
-export const API_SCOPES = ['failover:read', 'failover:change'] as const;
+export const API_SCOPES = ['failover:read', 'failover:change', 'backup:read', 'backup:change'] as const;
 export const apiScope = z.enum(API_SCOPES);
 export type ApiScope = z.infer<typeof apiScope>;
 export const API_TOKEN_DAYS_MAX = 366;
