@@ -66,7 +66,7 @@ export class Site {
 
   /** Begins to keep access sessions, to send mail and to upgrade clients: before the first connection. */
   start(): void {
-    const { sessions, mail, fleet, retention, licences, vault } = this.parts;
+    const { sessions, mail, fleet, retention, licences, vault, backups } = this.parts;
     sessions.start();
     if (this.#isRehearsal) return;
     mail.start();
@@ -74,6 +74,7 @@ export class Site {
     vault.start();
     retention.start();
     licences.start(this.#config.licences ?? []);
+    backups.start();
   }
 
   /** Takes a connection that base made for `peer`. */
@@ -136,7 +137,7 @@ export class Site {
 
   /** Ends in order: links are told (`comeBackAtOnce`: to be there again in a moment), requests under way answered, and the store is closed last. */
   async close({ comeBackAtOnce = false } = {}): Promise<void> {
-    const { http, sessions, jump, events, accounts, mail, fleet, store, retention, trust, licences, vault } = this.parts;
+    const { http, sessions, jump, events, accounts, mail, fleet, store, retention, trust, licences, vault, backups } = this.parts;
     this.#stopSigning();
     this.#disconnect();
     events.close();
@@ -145,6 +146,7 @@ export class Site {
       jump.close(comeBackAtOnce ? (client) => sessions.isOnClient(client) : undefined),
       mail.close(),
       vault.close(),
+      backups.close(),
     ]);
     for (const outcome of ended) if (outcome.status === 'rejected') this.#notClosed(outcome.reason);
     // What a part could not write any more (the other side has the site) must not keep the others open.

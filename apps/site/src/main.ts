@@ -107,6 +107,8 @@ function hear(config: SiteConfig, message: ToSite, socket: Socket | undefined): 
       return void askPeer(message);
     case 'certificate':
       return program?.failover.certificateAnswered(message);
+    case 'box-settings':
+      return program?.boxSettings.answered(message);
     case 'box-answered':
       return program?.failover.boxAnswered(message.nonce, message.answer);
     default:

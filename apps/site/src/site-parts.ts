@@ -10,6 +10,7 @@ import { AccessSessions, accessSessionRoutes } from './access-session/access-ses
 import { auditRoutes } from './audit/audit.ts';
 import { siteUrl, type SiteConfig } from './config/config.ts';
 import { ConsoleLogins, consoleLoginRoutes, consoleRoutes, knownConsoles } from './console/console.ts';
+import { Backups, backupRoutes, type BoxSettingsQuestion } from './backup/backup.ts';
 import { type Failover } from './failover/failover.ts';
 import { rehearsalRoutes } from './failover/rehearsal/rehearsal-routes.ts';
 import { Events, openSiteInterface, RecordingsSpace, siteRoutes } from './http/http.ts';
@@ -17,9 +18,11 @@ import { accountRoutes, openUsers } from './identity/identity.ts';
 import { ClientPrograms } from './fleet/client-programs.ts';
 import { fleetRoutes } from './fleet/fleet-routes.ts';
 import { Fleet } from './fleet/fleet.ts';
+import { FileStore, fileStoreRoutes } from './file-store/file-store.ts';
 import { installerRoutes, Installers, windowsPackages } from './installers/installers.ts';
 import { jumpRoutes } from './jump/jump-routes.ts';
 import { Jump, SiteIdentity } from './jump/jump.ts';
+import { openBackups } from './life/backup-parts.ts';
 import type { FleetQuestions } from './life/fleet-questions.ts';
 import { TestSession } from './life/test-session.ts';
 import { Licences, licenceRoutes } from './licence/licence.ts';
@@ -45,6 +48,8 @@ export interface SiteOptions {
   failover?: Failover;
   /** On the scratch copy of a test of the standby (B133): for these clients alone; it mails nothing, upgrades nobody and reaches nothing else. */
   rehearsal?: { clients: ReadonlySet<string> };
+  /** How base is asked for the settings of the box, for backups. */
+  boxSettings?: BoxSettingsQuestion;
 }
 
 /** Parts that are ready before anything listens. */
@@ -63,16 +68,21 @@ export interface Parts {
   test: TestSession;
   trust: Trust;
   vault: Vault;
+  fileStore: FileStore;
   programs: ClientPrograms;
   fleet: Fleet;
   retention: ReportRetention;
   licences: Licences;
+  backups: Backups;
   /** Who answers what base asks about clients. */
   fleetQuestions: FleetQuestions;
 }
 
 /** Opens every domain of the site, without listening. Throws the `AppError`s of the keys and the identity. */
-export async function openParts(store: Store, { config, log, failover, rehearsal, now = Date.now }: SiteOptions): Promise<Parts> {
+export async function openParts(
+  store: Store,
+  { config, log, failover, rehearsal, boxSettings, now = Date.now }: SiteOptions,
+): Promise<Parts> {
   const { paths } = config;
   const settings = new Settings(store);
   const mail = openSiteMail({ store, applianceName: config.applianceName, keyFile: config.keyFile, log, now });
@@ -209,6 +219,17 @@ export async function openParts(store: Store, { config, log, failover, rehearsal
   const publicStreams = new StreamLimit(PUBLIC_STREAMS);
   const reports = new Reports({ sessions, store, recordingsDir: paths.recordings });
   const retention = new ReportRetention({ store, recordingsDir: paths.recordings, log, now });
+  const backups = openBackups({
+    store,
+    config,
+    failover,
+    boxSettings,
+    identitySha256: () => identity.fingerprintSha256,
+    mail,
+    changed: () => events.publish('backup'),
+    log,
+    now,
+  });
   const routes = [
     ...accountRoutes(accounts),
     ...settingsRoutes(settings),
@@ -217,7 +238,7 @@ export async function openParts(store: Store, { config, log, failover, rehearsal
     ...jumpRoutes({ jump, policy }),
     ...trustRoutes(trust),
     // What is done in a test of the standby is erased with it; the key is the real one.
-    ...(rehearsal === undefined ? vaultRoutes(vault) : []),
+    ...(rehearsal === undefined ? [...vaultRoutes(vault), ...backupRoutes(backups)] : []),
     ...licenceRoutes(licences),
     ...installerRoutes({ installers, jump, publicStreams }),
     ...consoleLoginRoutes(new ConsoleLogins({ store, accounts, now })),
@@ -274,6 +295,7 @@ export async function openParts(store: Store, { config, log, failover, rehearsal
     retention,
     licences,
     vault,
+    backups,
     fleetQuestions,
   };
 }

@@ -2,7 +2,9 @@ import type { Log } from '@bascule/log/log.ts';
 import { Store, type Migration, type StoreCheck, type StoreOptions } from '@bascule/store/store.ts';
 import { storeMigrations } from '@bascule/store/store-migrations.ts';
 import { accessSessionMigrations } from './access-session/access-session.ts';
+import { backupMigrations } from './backup/backup.ts';
 import { fleetMigrations } from './fleet/fleet-migrations.ts';
+import { fileStoreMigrations } from './file-store/file-store.ts';
 import { accountMigrations } from './identity/identity.ts';
 import { installersMigrations } from './installers/installers.ts';
 import { jumpMigrations } from './jump/jump.ts';
@@ -22,8 +24,10 @@ const migrations: Migration[] = [
   ...installersMigrations,
   ...fleetMigrations,
   ...trustMigrations,
+  ...fileStoreMigrations,
   ...retentionMigrations,
   ...licenceMigrations,
+  ...backupMigrations,
 ];
 
 /** Numbers of all migrations that this software knows, the store's own included. */

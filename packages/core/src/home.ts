@@ -37,6 +37,8 @@ export function homePaths(home: string) {
     controlSocket: join(home, 'run', 'control', 'control.sock'),
     /** In a directory that root owns and base's group may enter (0750): ask the helper. */
     helperSocket: join(home, 'run', 'helper', 'helper.sock'),
+    /** Backups of the site that lie on this appliance (0700, the site's user). */
+    backups: join(home, 'backups'),
     logs: join(home, 'log'),
     /** State of the Jump Client that `npm start` enrols on this machine; belongs to whoever started it. */
     localClient: join(home, 'client'),
@@ -59,6 +61,8 @@ export function sitePaths(site: string, run: string = join(site, 'run')) {
     pairWork: join(site, 'pair'),
     /** What a side held that was discarded or replaced, a folder each: never erased by the site. */
     archive: join(site, 'archive'),
+    /** Scratch of backups: the copy of site.db, and what is restored on trial. */
+    backupWork: join(site, 'backup'),
     /** The scratch copy of a rehearsal (B133). */
     rehearsal: join(site, 'rehearsal'),
     run,

@@ -1,8 +1,8 @@
 /** A backup is laid into a folder as the site that it holds, or only as much of it as is needed to look into it. */
 import { createReadStream, existsSync } from 'node:fs';
-import { mkdir, open, readFile, rm } from 'node:fs/promises';
+import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { writeFileDurably } from '@bascule/core/durable-file.ts';
+import { syncFolder, writeFileDurably } from '@bascule/core/durable-file.ts';
 import { AppError } from '@bascule/errors/app-error.ts';
 import { backupManifest, refuseNewerSchema, type BackupManifest } from '@bascule/backup-format/backup-manifest.ts';
 import { BackupReader } from '@bascule/backup-format/backup-reader.ts';
@@ -10,6 +10,7 @@ import { unpackBackup } from '@bascule/backup-format/unpack-backup.ts';
 import type { BackupPart } from '@bascule/protocol/api/backup.ts';
 import { prepareCopy } from '@bascule/store/received-copy.ts';
 import { knownMigrations } from '../site-store.ts';
+import { FILE_STORE_FOLDER } from './backup-source.ts';
 import { freeBytesOf } from './restored-space.ts';
 
 /** Left free beside what is unpacked: for the databases, and recordings that come meanwhile. */
@@ -42,7 +43,20 @@ export async function unpack(
     onProgress,
   });
   await writeFileDurably(join(target, MANIFEST_FILE), JSON.stringify(manifest));
+  await moveFileStore(target);
   return manifest;
+}
+
+/** A backup has the files of the file store alone; in a site they lie beside what packages bring. */
+async function moveFileStore(target: string): Promise<void> {
+  const files = join(target, 'files');
+  if (!existsSync(files)) return;
+  const store = join(target, 'file-store');
+  await rename(files, store);
+  await mkdir(files, { mode: 0o700 });
+  await rename(store, join(files, FILE_STORE_FOLDER));
+  await syncFolder(files);
+  await syncFolder(target);
 }
 
 /** Lays the database, the identity and the settings of the box into the new folder `target`, and reads no further. Throws as `unpack`. */

@@ -21,6 +21,7 @@ const ANSWERS = {
   snapshot: 'snapshot-taken',
   preflight: 'preflight',
   'test-session': 'test-session',
+  'make-backup': 'backup-made',
   fleet: 'fleet',
   'who-would-i-lose': 'who-would-i-lose',
   'audit-after': 'audit-batch',
@@ -28,6 +29,7 @@ const ANSWERS = {
   'restored-figures': 'restored-figures',
 } as const satisfies Partial<Record<ToSite['kind'], FromSite['kind']>>;
 export type Question = Extract<ToSite, { kind: keyof typeof ANSWERS }>;
+type OfSite = Exclude<Question, { kind: 'make-backup' }>;
 
 const NO_FIGURES = { integrityProblems: [], databaseBytes: 0, clientsOnline: 0, sessions: [] };
 const NO_FLEET = { total: 0, current: 0, pending: 0, absent: 0, failed: 0, isSettled: false, text: '' };
@@ -45,6 +47,7 @@ export function isQuestion(message: ToSite): message is Question {
 export async function answerQuestion(program: SiteProgram | undefined, question: Question, log: Log): Promise<FromSite> {
   try {
     if (program === undefined) throw new AppError('unavailable', 'SITE_NOT_ACTIVE', 'This start of the site is not active.');
+    if (question.kind === 'make-backup') return await backupAnswer(program, question);
     if (program.site !== undefined) return await answer(program.site, question);
     return await answerAsStandby(program.failover, question);
   } catch (error) {
@@ -53,7 +56,7 @@ export async function answerQuestion(program: SiteProgram | undefined, question:
   }
 }
 
-async function answer(site: Site, question: Question): Promise<FromSite> {
+async function answer(site: Site, question: OfSite): Promise<FromSite> {
   const { nonce } = question;
   switch (question.kind) {
     case 'reset-password':
@@ -92,8 +95,16 @@ function retentionOf({ parts }: Site, change: Extract<Question, { kind: 'retenti
   return parts.retention.state();
 }
 
+/** Of the site, or of the copy that a backup of a pair has. */
+async function backupAnswer(program: SiteProgram, { nonce, key }: Extract<Question, { kind: 'make-backup' }>): Promise<FromSite> {
+  const backups = program.upgradeBackups;
+  if (backups === undefined)
+    throw new AppError('unavailable', 'SITE_NOT_ACTIVE', 'The site is just changing its role. Try again.');
+  return { kind: 'backup-made', nonce, ...(await backups.ask(key)) };
+}
+
 /** A backup has a database, and neither clients nor sessions. */
-async function answerAsStandby(failover: Failover, question: Question): Promise<FromSite> {
+async function answerAsStandby(failover: Failover, question: OfSite): Promise<FromSite> {
   const { store } = failover;
   const { kind, nonce } = question;
   if (kind === 'fleet') return { kind, nonce, ...NO_FLEET, isSettled: true, text: 'A backup has no clients of its own.' };
@@ -120,15 +131,17 @@ function refusal({ kind, nonce }: Question, error: string): FromSite {
   if (kind === 'restored-figures') return { kind, nonce, ...NO_RESTORED, error };
   if (kind === 'audit-after') return { kind: 'audit-batch', nonce, ...NO_AUDIT, error };
   if (kind === 'test-session') return { kind, nonce, outcome: 'failed', error };
+  if (kind === 'make-backup') return { kind: 'backup-made', nonce, state: 'failed', error };
   return { kind: ANSWERS[kind], nonce, error };
 }
 
-async function preflight({ parts: { store, jump, sessions } }: Site) {
+async function preflight({ parts: { store, jump, sessions, backups } }: Site) {
   const integrityProblems = await store.problems();
   return {
     integrityProblems: integrityProblems.slice(0, 100),
     databaseBytes: store.fileBytes,
     clientsOnline: jump.counts().online,
+    lastBackup: backups.last(),
     sessions: sessions
       .active()
       .slice(0, SESSIONS_NAMED_MAX)

@@ -9,11 +9,13 @@ import { PAIR_ALPN } from '@bascule/protocol/pair-link.ts';
 import { REHEARSAL_DATA_ALPN, REHEARSAL_LINK_ALPN } from '@bascule/protocol/rehearsal.ts';
 import type { OnMigration } from '@bascule/store/store.ts';
 import { acceptWithPreamble } from '@bascule/wire/preamble.ts';
+import { BoxSettingsQuestion, type StandbyBackups, UpgradeBackups } from '../backup/backup.ts';
 import { Site } from '../compose.ts';
 import type { SiteConfig } from '../config/config.ts';
 import { Failover, type PairTiming, type RehearsalTiming, type Serving } from '../failover/failover.ts';
 import { knownMigrations, openSiteStore } from '../site-store.ts';
 import { Standby } from '../standby/standby.ts';
+import { openStandbyBackups } from './backup-parts.ts';
 
 /** Connections that wait while roles change; more are cut, and come again. */
 const HELD_CONNECTIONS_MAX = 2000;
@@ -33,6 +35,8 @@ export interface SiteProgramOptions {
 
 export class SiteProgram implements Serving {
   readonly failover: Failover;
+  /** Asks base for the settings of the box, for backups. */
+  readonly boxSettings: BoxSettingsQuestion;
   readonly #options: SiteProgramOptions;
   readonly #held: { socket: Socket; peer: Peer }[] = [];
   readonly #delay = new EventLoopDelay();
@@ -44,6 +48,7 @@ export class SiteProgram implements Serving {
   private constructor(options: SiteProgramOptions, failover: Failover) {
     this.#options = options;
     this.failover = failover;
+    this.boxSettings = new BoxSettingsQuestion(options.tell);
     failover.serveWith(this);
   }
 
@@ -97,6 +102,21 @@ export class SiteProgram implements Serving {
     return this.#firstPassword;
   }
 
+  /** Makes a backup before an installation, as what this appliance is now (B40). */
+  get upgradeBackups(): UpgradeBackups | undefined {
+    if (this.#served === undefined) return undefined;
+    if (this.#upgradeBackups?.of !== this.#served) {
+      const { config, log, now = Date.now } = this.#options;
+      const { failover, boxSettings } = this;
+      const maker =
+        this.site?.parts.backups ?? (this.#standbyBackups ??= openStandbyBackups({ config, failover, boxSettings, log, now }));
+      this.#upgradeBackups = { of: this.#served, backups: new UpgradeBackups(maker) };
+    }
+    return this.#upgradeBackups.backups;
+  }
+  #upgradeBackups: { of: Site | Standby; backups: UpgradeBackups } | undefined;
+  #standbyBackups: StandbyBackups | undefined;
+
   /** Takes requests behind the preamble, and does what a site does by itself. */
   async listen(): Promise<void> {
     this.#served?.start();
@@ -116,6 +136,7 @@ export class SiteProgram implements Serving {
   async stop(): Promise<void> {
     const served = this.#served;
     this.#served = undefined;
+    await this.#endStandbyBackups();
     await served?.close({ comeBackAtOnce: true });
   }
 
@@ -139,6 +160,7 @@ export class SiteProgram implements Serving {
     this.#isClosed = true;
     // Whoever was on the way here when we were told to end is still answered: the socket closes last.
     await this.#served?.close({ comeBackAtOnce });
+    await this.#endStandbyBackups();
     this.#server?.close();
     this.#served = undefined;
     for (const { socket } of this.#held.splice(0)) socket.destroy();
@@ -153,9 +175,15 @@ export class SiteProgram implements Serving {
       this.#served = await Standby.open({ config, log, now, failover });
       return;
     }
-    const site = await Site.open({ config, log, now, failover });
+    const site = await Site.open({ config, log, now, failover, boxSettings: this.boxSettings });
     this.#firstPassword ??= site.firstPassword;
     this.#served = site;
+  }
+
+  async #endStandbyBackups(): Promise<void> {
+    const backups = this.#standbyBackups;
+    this.#standbyBackups = undefined;
+    await backups?.close();
   }
 
   #accept(socket: Socket, peer: Peer): void {

@@ -40,6 +40,9 @@ export const ACTIONS = {
   'file-store.manage': 'administrator',
   'failover.read': 'administrator',
   'failover.manage': 'administrator',
+  'backup.read': 'administrator',
+  'backup.manage': 'administrator',
+  'backup.download': 'administrator',
   'rehearsal.enter': 'user',
 } as const satisfies Record<string, 'user' | 'administrator'>;
 
@@ -49,4 +52,6 @@ export type Action = keyof typeof ACTIONS;
 export const SCOPE_ACTIONS: Record<ApiScope, readonly Action[]> = {
   'failover:read': ['failover.read'],
   'failover:change': ['failover.read', 'failover.manage'],
+  'backup:read': ['backup.read'],
+  'backup:change': ['backup.read', 'backup.manage', 'backup.download'],
 };

@@ -72,4 +72,4 @@ export const auditRow = z.object({
 });
 export const auditPage = z.object({ events: z.array(auditRow), more: z.boolean() });
 /** GET events (text/event-stream): `event: changed` with a JSON list of topics from this list, at most one a second. */
-export const EVENT_TOPICS = ['jump-items', 'active-sessions', 'conflicts', 'status', 'me', 'fleet', 'failover'] as const;
+export const EVENT_TOPICS = ['jump-items', 'active-sessions', 'conflicts', 'status', 'me', 'fleet', 'failover', 'backup'] as const;
