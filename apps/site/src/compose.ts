@@ -66,12 +66,13 @@ export class Site {
 
   /** Begins to keep access sessions, to send mail and to upgrade clients: before the first connection. */
   start(): void {
-    const { sessions, mail, fleet, retention, licences, vault, backups } = this.parts;
+    const { sessions, mail, fleet, retention, licences, vault, fileStore, backups } = this.parts;
     sessions.start();
     if (this.#isRehearsal) return;
     mail.start();
     fleet.start();
     vault.start();
+    fileStore.start();
     retention.start();
     licences.start(this.#config.licences ?? []);
     backups.start();
@@ -137,7 +138,8 @@ export class Site {
 
   /** Ends in order: links are told (`comeBackAtOnce`: to be there again in a moment), requests under way answered, and the store is closed last. */
   async close({ comeBackAtOnce = false } = {}): Promise<void> {
-    const { http, sessions, jump, events, accounts, mail, fleet, store, retention, trust, licences, vault, backups } = this.parts;
+    const { http, sessions, jump, events, accounts, mail, fleet, store, retention, trust, licences, vault, fileStore, backups } =
+      this.parts;
     this.#stopSigning();
     this.#disconnect();
     events.close();
@@ -150,7 +152,7 @@ export class Site {
     ]);
     for (const outcome of ended) if (outcome.status === 'rejected') this.#notClosed(outcome.reason);
     // What a part could not write any more (the other side has the site) must not keep the others open.
-    for (const part of [retention, licences, trust, sessions, fleet, accounts])
+    for (const part of [fileStore, retention, licences, trust, sessions, fleet, accounts])
       try {
         part.close();
       } catch (error) {

@@ -216,6 +216,7 @@ export async function openParts(
   });
   const fleetQuestions: FleetQuestions = { fleet, trust };
   connectParts({ settings, accounts, jump, sessions, events });
+  const fileStore = new FileStore({ store, filesDir: paths.files, changed: () => events.publish('status'), log, now });
   const publicStreams = new StreamLimit(PUBLIC_STREAMS);
   const reports = new Reports({ sessions, store, recordingsDir: paths.recordings });
   const retention = new ReportRetention({ store, recordingsDir: paths.recordings, log, now });
@@ -238,7 +239,7 @@ export async function openParts(
     ...jumpRoutes({ jump, policy }),
     ...trustRoutes(trust),
     // What is done in a test of the standby is erased with it; the key is the real one.
-    ...(rehearsal === undefined ? [...vaultRoutes(vault), ...backupRoutes(backups)] : []),
+    ...(rehearsal === undefined ? [...vaultRoutes(vault), ...fileStoreRoutes(fileStore), ...backupRoutes(backups)] : []),
     ...licenceRoutes(licences),
     ...installerRoutes({ installers, jump, publicStreams }),
     ...consoleLoginRoutes(new ConsoleLogins({ store, accounts, now })),
@@ -295,6 +296,7 @@ export async function openParts(
     retention,
     licences,
     vault,
+    fileStore,
     backups,
     fleetQuestions,
   };

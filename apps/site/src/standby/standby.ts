@@ -11,6 +11,7 @@ import type { Log } from '@bascule/log/log.ts';
 import { relayConfiguration, RelayLink } from '../access-session/access-session.ts';
 import type { SiteConfig } from '../config/config.ts';
 import { PAIR_ADVICE, type Failover } from '../failover/failover.ts';
+import { ErasedFiles } from '../file-store/file-store.ts';
 import { Events, openSiteInterface, RecordingsSpace } from '../http/http.ts';
 import { openUsers } from '../identity/identity.ts';
 import { SiteIdentity, TurnedAwayLinks } from '../jump/jump.ts';
@@ -41,6 +42,7 @@ interface Parts {
   events: Events;
   mail: Mailer;
   sweep: RecordingSweep;
+  erased: ErasedFiles;
 }
 
 export class Standby {
@@ -58,7 +60,14 @@ export class Standby {
     for (const folder of [paths.keys, paths.recordings, paths.files, paths.run])
       mkdirSync(folder, { recursive: true, mode: 0o700 });
     const identity = await SiteIdentity.open({ keysDir: paths.keys, now });
-    const links = await TurnedAwayLinks.open({ identity, keysDir: paths.keys, reader: () => failover.store, moved: () => failover.moved, log, now });
+    const links = await TurnedAwayLinks.open({
+      identity,
+      keysDir: paths.keys,
+      reader: () => failover.store,
+      moved: () => failover.moved,
+      log,
+      now,
+    });
     const settings = () => (failover.store === undefined ? DEFAULT_SECURITY_SETTINGS : new Settings(failover.store).current());
     let current = settings();
     const limits = () => ({ idleMinutes: current.loginIdleMinutes, maxHours: current.loginMaxHours });
@@ -87,17 +96,19 @@ export class Standby {
     ];
     const http = await openSiteInterface({ config, accounts, policy, routes, log, now });
     const sweep = new RecordingSweep({ reader: () => failover.store, recordingsDir: paths.recordings, log, now });
+    const erased = new ErasedFiles({ reader: () => failover.store, filesDir: paths.files, log });
     const disconnect = failover.connect({
       changed: () => events.publish('failover'),
       relayOrder: () => void relay.send(failover.relay.order()),
       applied: (tables) => {
+        erased.applied(tables);
         if (tables.includes('settings')) current = settings();
         if (tables.includes('removed_recordings')) void sweep.sweep(now() - JUST_REMOVED_MS);
       },
       mail: (what) => mail.tell({ kind: 'needs-attention', what, advice: PAIR_ADVICE, page: failover.pageUrl() }),
       clientsHere: (fromMs) => links.cameHere(fromMs),
     });
-    return new Standby({ accounts, links, relay, http, events, mail, sweep }, disconnect);
+    return new Standby({ accounts, links, relay, http, events, mail, sweep, erased }, disconnect);
   }
 
   /** Begins to talk with the relay, and to send mail. */
@@ -105,6 +116,7 @@ export class Standby {
     this.parts.relay.start();
     this.parts.mail.start();
     this.parts.sweep.start();
+    this.parts.erased.remove();
   }
 
   accept(socket: Socket, peer: Peer): void {

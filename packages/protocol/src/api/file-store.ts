@@ -33,6 +33,8 @@ export const storedFile = z.object({
   sha256: sha256Hex,
   uploadedAtMs: instantMs,
   uploadedBy: z.string(),
+  /** False after a takeover, as long as the content is at the other appliance alone. */
+  isHere: z.boolean(),
 });
 export type StoredFile = z.infer<typeof storedFile>;
 
