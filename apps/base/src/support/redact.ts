@@ -2,20 +2,28 @@
 
 const CENSORED = '[secret]';
 const NAMES =
-  'pass(?:word|phrase|wd)?|secret|token|ticket|cookie|set-cookie|authorization|private[_-]?key|api[_-]?key|client[_-]?key(?:pem)?|psk|pre[_-]?shared[_-]?key|credential|csrf|code|key|pin|otp|totp';
+  'pass(?:word|phrase|wd)?|secret|token|ticket|cookie|authorization|private[_-]?key|api[_-]?key|key(?:pem)?|psk|pre[_-]?shared[_-]?key|credentials?|csrf|otp|totp';
+/** The name of a field that holds a secret, by its end: `clientSecret`, `api_key`. */
+const SECRET_NAME = new RegExp(`(?:${NAMES}|^code|^pin)$`, 'i');
+/** Codes of errors and of the audit, which are what a reader looks for. */
+const CODE = /^[A-Z][A-Z0-9_]*$/;
+const DEPTH_MAX = 20;
 
+const PEM_KEY = /-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|$)/g;
 const RULES: readonly [pattern: RegExp, replacement: string][] = [
-  // Keys in PEM, also with the line ends of JSON, also cut.
-  [/-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|$)/g, CENSORED],
+  // Also with the line ends of JSON, also cut.
+  [PEM_KEY, CENSORED],
   [/AGE-SECRET-KEY-1[0-9A-Z]+/gi, CENSORED],
-  // JSON, also JSON within a JSON text.
-  [
-    new RegExp(`(\\\\*"[\\w.-]*(?:${NAMES})\\\\*"\\s*:\\s*)\\\\*"(?:[^"\\\\]|\\\\(?!"[,}\\]\\s])[\\s\\S])*?\\\\*"`, 'gi'),
-    `$1"${CENSORED}"`,
-  ],
+  // A piece of JSON in a text.
+  [new RegExp(String.raw`("[\w.-]*(?:${NAMES})"\s*:\s*)"(?:[^"\\]|\\[\s\S])*(?:"|$)`, 'gi'), `$1"${CENSORED}"`],
+  // The same, quoted in another text.
+  [new RegExp(String.raw`(\\+"[\w.-]*(?:${NAMES})\\+"\s*:\s*)(\\+")[^"]*(?:"|$)`, 'gi'), `$1$2${CENSORED}$2`],
   // name=value and name: value, in addresses, headers and messages.
   [
-    new RegExp(`\\b((?:[\\w-]*[_-])?(?:${NAMES}))(\\s*[=:]\\s*)(?:(?:Bearer|Basic)\\s+)?[^\\s"'&,;}\\]]+`, 'gi'),
+    new RegExp(
+      String.raw`\b((?:[\w-]*[_-])?(?:${NAMES}))(\s*[=:]\s*)(?:(?:Bearer|Basic)\s+)?(?:"[^"]*"|'[^']*'|[^\s"'&,;}\]]+)`,
+      'gi',
+    ),
     `$1$2${CENSORED}`,
   ],
   [/\b(Bearer|Basic)\s+[A-Za-z0-9+/=._~-]+/gi, `$1 ${CENSORED}`],
@@ -28,12 +36,51 @@ const RULES: readonly [pattern: RegExp, replacement: string][] = [
   ],
 ];
 
-/** `text` without what looks like a secret. */
+/** `text` without what looks like a secret. Lines of JSON stay JSON. */
 export function redacted(text: string): string {
-  return RULES.reduce((clean, [pattern, replacement]) => clean.replace(pattern, replacement), text);
+  const lines = text.replace(PEM_KEY, CENSORED).split('\n');
+  // A text that is one piece of JSON over several lines.
+  const whole = lines.length > 1 ? parsed(text) : undefined;
+  if (whole !== undefined) return `${JSON.stringify(withoutSecrets(whole, 0), null, 2)}\n`;
+  return lines.map((line) => redactedLine(line, 0)).join('\n');
 }
 
 /** `value` with these of its fields alone; for configuration, of which only what is known to be harmless leaves the appliance. */
 export function only<T extends object, K extends keyof T>(value: T, ...names: K[]): Pick<T, K> {
   return Object.fromEntries(names.map((name) => [name, value[name]])) as Pick<T, K>;
+}
+
+function redactedLine(line: string, depth: number): string {
+  const value = parsed(line);
+  if (value !== undefined && depth < DEPTH_MAX) return JSON.stringify(withoutSecrets(value, depth + 1));
+  return RULES.reduce((clean, [pattern, replacement]) => clean.replace(pattern, replacement), line);
+}
+
+/** Strings may hold JSON themselves. Numbers and yes-or-no are no secrets, whatever they are called. */
+function withoutSecrets(value: unknown, depth: number): unknown {
+  if (depth > DEPTH_MAX) return CENSORED;
+  if (typeof value === 'string') return value.split('\n').length > 1 ? redactedText(value) : redactedLine(value, depth);
+  if (Array.isArray(value)) return value.map((each) => withoutSecrets(each, depth + 1));
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([name, each]) => {
+      const isHarmless = typeof each === 'number' || typeof each === 'boolean' || each === null;
+      const isSecret = SECRET_NAME.test(name) && !isHarmless && !(typeof each === 'string' && CODE.test(each));
+      return [redactedText(name), isSecret ? CENSORED : withoutSecrets(each, depth + 1)];
+    }),
+  );
+}
+
+function redactedText(text: string): string {
+  return RULES.reduce((clean, [pattern, replacement]) => clean.replace(pattern, replacement), text);
+}
+
+/** An object or a list; undefined for anything else. */
+function parsed(text: string): object | undefined {
+  if (!/^\s*[[{]/.test(text)) return undefined;
+  try {
+    return JSON.parse(text) as object;
+  } catch {
+    return undefined;
+  }
 }
