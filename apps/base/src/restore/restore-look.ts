@@ -8,7 +8,7 @@ import { inspected, type Inspected } from '@bascule/protocol/restore-program.ts'
 import type { Context, Store } from '@bascule/store/store.ts';
 import type { SiteSoftware } from '../site-host/site-host.ts';
 import { backupInspected } from './restore-events.ts';
-import { runProgram } from './restore-program.ts';
+import type { runProgram } from './restore-program.ts';
 import { causeOf, remark } from './restore-remarks.ts';
 import { SCRATCH_FOLDER } from './restore-steps.ts';
 
@@ -23,6 +23,7 @@ export interface RestoreLookOptions {
   /** What settings of the box would change, in words. */
   describeSettings(text: string): Promise<string[]>;
   administrators(): string[];
+  program: typeof runProgram;
   log: Log;
 }
 
@@ -86,7 +87,7 @@ export class RestoreLook {
     let outcome = 'read';
     try {
       const { file } = await this.#options.sourceOf(upload);
-      const found = await runProgram({
+      const found = await this.#options.program({
         software: this.#options.software(),
         order: { kind: 'inspect', file, password, siteDir, scratch },
         result: inspected,

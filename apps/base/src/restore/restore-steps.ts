@@ -35,6 +35,8 @@ export interface RestoreParts {
   applySettings(text: string, by: string): Promise<string[]>;
   faultPoint: FaultPoint | undefined;
   startLimitMs: number;
+  /** Gives an order to the program that reads backups; tests have one of their own. */
+  program: typeof runProgram;
   log: Log;
 }
 
@@ -186,7 +188,7 @@ async function order(
   text: RestoreOrder,
   unit: RestoreProgress['unit'],
 ): Promise<unknown> {
-  return await runProgram({
+  return await parts.program({
     software: parts.host.software,
     order: text,
     result: z.unknown(),

@@ -15,6 +15,7 @@ import { backupUploadRemoved, backupUploadStarted, restoreCancelled } from './re
 import type { RestoreHost } from './restore-host.ts';
 import { RestoreJournal, type RestoreEntry } from './restore-journal.ts';
 import { RestoreLook } from './restore-look.ts';
+import { runProgram } from './restore-program.ts';
 import { cancelled, causeOf, interrupted, remark, RestoreStops } from './restore-remarks.ts';
 import { LiveReport, reportOf } from './restore-report.ts';
 import { restoreRoutes } from './restore-routes.ts';
@@ -46,6 +47,7 @@ export interface RestoreOptions {
   now?: () => number;
   startLimitMs?: number;
   faultPoint?: RestoreParts['faultPoint'];
+  program?: RestoreParts['program'];
 }
 
 type Ended = Exclude<Restoration['outcome'], 'running'>;
@@ -88,6 +90,7 @@ export class Restore {
       sourceOf: (upload) => this.#sourceOf(upload),
       describeSettings: options.describeSettings,
       administrators: options.administrators,
+      program: options.program ?? runProgram,
       log,
     });
     this.#parts = {
@@ -98,6 +101,7 @@ export class Restore {
         options.faultPoint ??
         readFaultPoint({ fault: process.env['BASCULE_FAULT'], paths, processes: () => host.processes(), log }),
       startLimitMs: options.startLimitMs ?? SITE_START_LIMIT_MS,
+      program: options.program ?? runProgram,
     };
   }
 

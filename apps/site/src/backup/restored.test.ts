@@ -175,7 +175,7 @@ describe('what becomes of a backup before it is put in place', () => {
     writeFileSync(flipped, bytes);
     await assert.rejects(
       unpack({ file: flipped, password: PASSWORD }, scene.folder('flipped-out'), () => undefined),
-      { code: 'BACKUP_DAMAGED' },
+      { code: /^BACKUP_(DAMAGED|TRUNCATED)$/ },
     );
   });
 
