@@ -17,7 +17,7 @@ import * as errors from './file-store-errors.ts';
 import * as events from './file-store-events.ts';
 import * as rows from './file-store-rows.ts';
 import type { FileRow } from './file-store-rows.ts';
-import { FileUploads } from './file-uploads.ts';
+import { FileUploads, type FileStep } from './file-uploads.ts';
 import { STORE_FOLDER, StoredContents } from './stored-contents.ts';
 
 export { fileStoreMigrations } from './file-store-migrations.ts';
@@ -40,6 +40,7 @@ export interface FileStoreOptions {
   now?: (() => number) | undefined;
   /** For tests: what the disk has free. */
   freeBytes?: (() => number) | undefined;
+  step?: ((step: FileStep) => void) | undefined;
 }
 
 export class FileStore {
@@ -59,6 +60,7 @@ export class FileStore {
       store,
       contents: this.#contents,
       checkFits: (name, totalBytes, moreBytes) => this.#checkFits(name, totalBytes, moreBytes),
+      step: options.step,
       now: this.#now,
     });
   }
@@ -142,6 +144,7 @@ export class FileStore {
         if (!rows.isReferenced(store, sha256)) this.#contents.giveBack(uploadId, sha256);
         throw error;
       }
+      this.#options.step?.('written');
       this.#options.changed();
       return this.#toFile(row);
     });
@@ -223,6 +226,7 @@ export class FileStore {
           for (const file of files) rows.eraseFile(tx, file, nowMs);
           rows.forgetErased(tx, nowMs - ERASED_KEPT_MS);
         });
+      this.#options.step?.('rows-erased');
       for (const { sha256 } of files) if (!rows.isReferenced(store, sha256)) this.#contents.remove(sha256);
     } catch (error) {
       log.error({ err: error }, 'file-store.not-erased');

@@ -13,11 +13,16 @@ export const UPLOADS_MAX = 8;
 /** An upload that nobody finished is removed after this, at the next start or upload. */
 export const UPLOAD_KEPT_MS = 24 * 60 * 60_000;
 
+/** Where tests cut what becomes of an upload, and an erasure. */
+export const FILE_STEPS = ['content-noted', 'content-taken', 'written', 'rows-erased'] as const;
+export type FileStep = (typeof FILE_STEPS)[number];
+
 export interface FileUploadsOptions {
   store: Store;
   contents: StoredContents;
   /** Throws when `bytes` more, for a file of `totalBytes` named `name`, do not fit. */
   checkFits(name: string, totalBytes: number, moreBytes: number): void;
+  step?: ((step: FileStep) => void) | undefined;
   now(): number;
 }
 
@@ -119,14 +124,16 @@ export class FileUploads {
 
   /** The content of a whole upload is in its place, on disk; gives its SHA-256. Throws FILE_UPLOAD_INCOMPLETE, FILE_UPLOAD_ALTERED. */
   async take(row: UploadRow): Promise<string> {
-    const { store, contents } = this.#options;
+    const { store, contents, step } = this.#options;
     const received = contents.received(row.id);
     if (received !== row.totalBytes || !contents.hasPart(row.id)) throw errors.incomplete(received, row.totalBytes);
     const sha256 = await contents.hashOfPart(row.id);
     if (row.sha256 !== null && row.sha256 !== sha256) throw errors.altered();
     // First: after a cut this tells whose the content is.
     store.transact(SYSTEM, events.contentTaken({ name: row.name, sha256 }), (tx) => rows.noteContent(tx, row.id, sha256));
+    step?.('content-noted');
     contents.take(row.id, sha256);
+    step?.('content-taken');
     return sha256;
   }
 
