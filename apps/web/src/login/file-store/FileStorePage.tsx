@@ -67,22 +67,22 @@ function FilesSection({ state }: { state: FileStoreState }) {
     <Section
       title={t('file-store:list.title')}
       actions={
-        <>
-          <span role="status">{t('file-store:list.found', { count: rows.length, number: formatCount(rows.length) })}</span>
-          <TextInput
-            size="xs"
-            w={240}
-            type="search"
-            aria-label={t('file-store:list.search')}
-            placeholder={t('file-store:list.search')}
-            value={text}
-            maxLength={SEARCH_MAX_CHARACTERS}
-            onChange={(event) => setText(event.currentTarget.value)}
-          />
-        </>
+        <TextInput
+          size="xs"
+          w={240}
+          type="search"
+          aria-label={t('file-store:list.search')}
+          placeholder={t('file-store:list.search')}
+          value={text}
+          maxLength={SEARCH_MAX_CHARACTERS}
+          onChange={(event) => setText(event.currentTarget.value)}
+        />
       }
     >
-      <Deleted deleted={state.deleted} />
+      <div className={classes['above']}>
+        <span role="status">{t('file-store:list.found', { count: rows.length, number: formatCount(rows.length) })}</span>
+        <Deleted deleted={state.deleted} />
+      </div>
       <FilesTable files={rows} isFiltered={text.trim() !== ''} />
     </Section>
   );

@@ -4,6 +4,7 @@ import { Anchor } from '@mantine/core';
 import type { StoredFile } from '@bascule/protocol/api/file-store.ts';
 import { DataTable, type Column } from '../../shared/DataTable.tsx';
 import { RowMenu } from '../../shared/RowMenu.tsx';
+import { StateMark } from '../../shared/Section.tsx';
 import { anyAnswer } from '../../shared/api-client.ts';
 import { useApi } from '../../shared/api-context.tsx';
 import { formatBytes, formatInstant, formatMinute } from '../../shared/format.ts';
@@ -29,17 +30,23 @@ export function FilesTable({ files, isFiltered }: { files: StoredFile[]; isFilte
       {
         key: 'name',
         header: t('file-store:list.name'),
-        cell: (file) => (
-          <Anchor
-            href={api.url(apiPaths.storedFile(file.id))}
-            download={file.name}
-            inherit
-            fw={550}
-            aria-label={t('file-store:list.downloadName', { name: file.name })}
-          >
-            {file.name}
-          </Anchor>
-        ),
+        cell: (file) =>
+          file.isHere ? (
+            <Anchor
+              href={api.url(apiPaths.storedFile(file.id))}
+              download={file.name}
+              inherit
+              fw={550}
+              aria-label={t('file-store:list.downloadName', { name: file.name })}
+            >
+              {file.name}
+            </Anchor>
+          ) : (
+            <>
+              <span style={{ fontWeight: 550 }}>{file.name}</span>{' '}
+              <StateMark tone="warn">{t('file-store:list.notHere')}</StateMark>
+            </>
+          ),
         sortBy: (file) => file.name,
         wrap: true,
       },

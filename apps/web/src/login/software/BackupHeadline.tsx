@@ -9,7 +9,7 @@ import { formatBytes, formatCount, formatDuration, formatMinute } from '../../sh
 import { notifyDone, notifyFailure } from '../../shared/notify.ts';
 import { apiPaths } from '../../shared/paths.ts';
 import { problemText } from '../installers/problem-text.ts';
-import { backupStanding, type Backups } from './software-model.ts';
+import { backupStanding, newestEnded, type Backups } from './software-model.ts';
 import { useRefreshBackups } from './software-queries.ts';
 import classes from './software.module.css';
 
@@ -32,7 +32,7 @@ function Standing({ backups }: { backups: Backups }) {
   const { t } = useTranslation();
   const { standing, tone } = backupStanding(backups, Date.now());
   const { last, schedule } = backups;
-  const newest = backups.backups[0];
+  const newest = newestEnded(backups.backups);
   const record = backups.backups.find(({ id }) => id === last?.id);
   const problem = standing === 'failed' ? newest?.problem : standing === 'schedule' ? schedule.problem : undefined;
   const values = last === null ? {} : { at: formatMinute(last.atMs), ago: formatDuration(Date.now() - last.atMs) };

@@ -11,7 +11,7 @@ import { apiPaths } from '../../shared/paths.ts';
 import { problemText } from '../installers/problem-text.ts';
 import { BackupDialog } from './BackupDialog.tsx';
 import { CheckDialog } from './CheckDialog.tsx';
-import { INCLUDE_PARTS, toneOfBackup, type Backups } from './software-model.ts';
+import { INCLUDE_PARTS, isCancelled, toneOfBackup, type Backups } from './software-model.ts';
 import { useBackupActions } from './use-backup-actions.tsx';
 
 /** The backups, newest first: when, by whom, where, how large, what is inside, whether it was restored on trial, and the file. */
@@ -138,11 +138,13 @@ function State({ record }: { record: BackupRecord }) {
   const { problem, checkedAtMs } = record;
   return (
     <>
-      <StateMark tone={toneOfBackup(record)}>{t(`backup:state.${record.state}`)}</StateMark>
+      <StateMark tone={toneOfBackup(record)}>
+        {t(isCancelled(record) ? 'backup:state.cancelled' : `backup:state.${record.state}`)}
+      </StateMark>
       {record.state === 'restorable' && checkedAtMs !== null && (
         <span title={formatInstant(checkedAtMs)}>, {t('backup:checkedShort', { at: formatMinute(checkedAtMs) })}</span>
       )}
-      {problem !== null && <span>: {problemText(problem)}</span>}
+      {problem !== null && !isCancelled(record) && <span>: {problemText(problem)}</span>}
     </>
   );
 }

@@ -4,20 +4,17 @@ import { Group, Select, TextInput } from '@mantine/core';
 import type { BackupTimes } from '@bascule/protocol/api/backup.ts';
 import { LimitedNumberInput } from '../../shared/LimitedNumberInput.tsx';
 import { formatTimeOfDay } from '../../shared/format.ts';
+import { weekdayName } from './schedule-texts.ts';
 import { clockOf, localInstantOf, minuteOf, timesOfKind } from './software-model.ts';
 import classes from './software.module.css';
 
 const KINDS: readonly BackupTimes['kind'][] = ['daily', 'weekly', 'hours'];
 const WEEKDAYS = [1, 2, 3, 4, 5, 6, 0];
-/** A Sunday; the names of the days come from the browser. */
-const A_SUNDAY_MS = Date.UTC(2026, 0, 4);
-const DAY_MS = 86_400_000;
 const HOURS_LIMITS = { min: 1, max: 168 };
 
 /** When backups are made by themselves; in UTC, as the appliance reckons, with what that is here. */
 export function TimesFields({ times, onChange }: { times: BackupTimes; onChange: (times: BackupTimes) => void }) {
   const { t, i18n } = useTranslation();
-  const dayName = new Intl.DateTimeFormat(i18n.language, { weekday: 'long', timeZone: 'UTC' });
   return (
     <Group align="start" gap="md">
       <Select
@@ -30,7 +27,7 @@ export function TimesFields({ times, onChange }: { times: BackupTimes; onChange:
       {times.kind === 'weekly' && (
         <Select
           label={t('backup:times.weekday')}
-          data={WEEKDAYS.map((day) => ({ value: String(day), label: dayName.format(A_SUNDAY_MS + day * DAY_MS) }))}
+          data={WEEKDAYS.map((day) => ({ value: String(day), label: weekdayName(day, i18n.language) }))}
           value={String(times.weekday)}
           onChange={(next) => onChange({ ...times, weekday: Number(next) })}
           w={160}

@@ -44,14 +44,23 @@ export function backupStanding(
   const standing = standingOf();
   return { standing, tone: STANDING_TONES[standing] };
   function standingOf(): BackupStanding {
-    const newest = list.find(({ state }) => state === 'restorable' || state === 'failed');
-    if (newest?.state === 'failed') return 'failed';
+    if (newestEnded(list)?.state === 'failed') return 'failed';
     if (last === null) return list.length === 0 ? 'none' : 'none-restorable';
     if (schedule.problem !== null) return 'schedule';
     const ageMs = nowMs - last.atMs;
     if (ageMs > VERY_OLD_MS || (ageMs > OLD_MS && last.changesSince > 0)) return 'old';
     return last.changesSince === 0 ? 'unchanged' : 'changed';
   }
+}
+
+/** The newest that came to an end of its own. */
+export function newestEnded(list: readonly BackupRecord[]): BackupRecord | undefined {
+  return list.find((record) => (record.state === 'restorable' || record.state === 'failed') && !isCancelled(record));
+}
+
+/** Somebody wanted it so: nothing is wrong. */
+export function isCancelled({ state, problem }: Pick<BackupRecord, 'state' | 'problem'>): boolean {
+  return state === 'failed' && problem?.code === 'BACKUP_CANCELLED';
 }
 
 /** What a checkbox adds; null: the box did not answer. */
@@ -76,9 +85,9 @@ export function withPart(include: BackupInclude, part: IncludePart, isChosen: bo
   return next.history ? next : { ...next, recordings: false };
 }
 
-export function toneOfBackup({ state }: Pick<BackupRecord, 'state'>): Tone {
-  if (state === 'restorable') return 'ok';
-  return state === 'failed' ? 'bad' : 'off';
+export function toneOfBackup(record: Pick<BackupRecord, 'state' | 'problem'>): Tone {
+  if (record.state === 'restorable') return 'ok';
+  return record.state === 'failed' && !isCancelled(record) ? 'bad' : 'off';
 }
 
 /** The last backup that the schedule made, or tried to make. */

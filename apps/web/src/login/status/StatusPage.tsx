@@ -8,6 +8,7 @@ import { formatBytes, formatCount, formatInstant, formatInstantWithZone } from '
 import { useLoggedIn } from '../../shared/login-state.ts';
 import { loginPaths } from '../login-paths.ts';
 import { ActiveSessionsTable } from './ActiveSessionsTable.tsx';
+import { useBackupNotices } from './BackupNotices.tsx';
 import { ConnectedClientsSection } from './ConnectedClientsSection.tsx';
 import { useSiteStatus } from './site-status.ts';
 
@@ -33,8 +34,9 @@ function Information() {
   const { t } = useTranslation();
   const status = useSiteStatus();
   const administrator = useLoggedIn().role === 'administrator';
+  const backupNotices = useBackupNotices(administrator, (status.data?.jumpClients.total ?? 0) > 0);
   if (status.isError && status.data === undefined) return <QueryFailure query={status} />;
-  if (status.data === undefined) return <Skeleton height={FACTS_HEIGHT_PX} />;
+  if (status.data === undefined || backupNotices === undefined) return <Skeleton height={FACTS_HEIGHT_PX} />;
   const { jumpClients, recordings, restored, ...site } = status.data;
   const clients = t('login:status.clientCounts', { online: jumpClients.online, total: jumpClients.total });
   return (
@@ -49,6 +51,7 @@ function Information() {
           })}
         </Alert>
       )}
+      {backupNotices}
       <Facts
         rows={[
           [t('login:status.site'), site.applianceName],

@@ -21,6 +21,7 @@ export function VaultKeyPage() {
   if (vault.data === undefined)
     return vault.isError ? <QueryFailure query={vault} /> : <Skeleton height={PAGE_HEIGHT_PX} aria-label={t('shared:loading')} />;
   const state = vault.data;
+  const isMissing = state.unreadable > 0;
   return (
     <>
       <Section title={t('vault:title')} note={t('vault:note')}>
@@ -33,8 +34,9 @@ export function VaultKeyPage() {
         <KeyFacts state={state} />
       </Section>
       <SecretsSection state={state} />
+      {isMissing && <RestoreKeySection isNeeded />}
       <DownloadKeySection state={state} />
-      <RestoreKeySection isNeeded={state.unreadable > 0} />
+      {!isMissing && <RestoreKeySection isNeeded={false} />}
       <RotationSection state={state} />
     </>
   );
