@@ -23,6 +23,7 @@ import { BoxCare } from '../../apps/base/src/box-care.ts';
 import { moveRoutes } from '../../apps/base/src/move/move-routes.ts';
 import { planRoutes } from '../../apps/base/src/plans/plan-routes.ts';
 import { restoreRoutes } from '../../apps/base/src/restore/restore-routes.ts';
+import { securityRoutes } from '../../apps/base/src/security/security-routes.ts';
 import { softwareRoutes } from '../../apps/base/src/software/software-routes.ts';
 import { trafficRoutes } from '../../apps/base/src/traffic/traffic-routes.ts';
 import { SITE_COOKIE } from '../../apps/site/src/identity/identity.ts';
@@ -75,10 +76,8 @@ async function openBox() {
     accounts,
     routes: routesOfBox({
       state,
-      changes: [
-        new Changes({ store, log }),
-        ({ socket }) => ({ address: socket.remoteAddress ?? '', localAddress: '', sinceMs: 0 }),
-      ],
+      changes: [new Changes({ store, log }), () => ({ address: '', localAddress: '', sinceMs: 0 })],
+      security: { routes: () => securityRoutes(...([{}, () => ({})] as unknown as Parameters<typeof securityRoutes>)) },
       routing: { routes: () => routingRoutes(...([{}, {}, () => ({})] as unknown as Parameters<typeof routingRoutes>)) },
       software: { routes: () => softwareRoutes({} as Parameters<typeof softwareRoutes>[0]) },
       plans: { routes: () => planRoutes({} as Parameters<typeof planRoutes>[0]) },
@@ -89,7 +88,7 @@ async function openBox() {
         config: { applianceName: 'test', paths: { ...homePaths(directory), box: directory } },
         ...{ store, accounts, log },
       } as ConstructorParameters<typeof BoxCare>[0]),
-    } as BoxParts),
+    } as unknown as BoxParts),
     peerOf: ({ socket }) => ({ address: socket.remoteAddress ?? '', port: 1 }),
     log,
   });

@@ -23,6 +23,7 @@ import { Front } from './front/front.ts';
 import { openBoxInterface, openControlSocket, routesOfBox, type ControlHandlers } from './http/http.ts';
 import { openBoxAdministrators } from './identity/identity.ts';
 import { Addresses, Clock, HelperClient, networkSettingsPart, Routing } from './network/network.ts';
+import { Security } from './security/security.ts';
 import { KnownEpoch, SiteHost } from './site-host/site-host.ts';
 import { Plans } from './plans/plans.ts';
 import { Software } from './software/software.ts';
@@ -55,6 +56,7 @@ export class Base {
   readonly #mailer: Mailer;
   readonly #addresses: Addresses;
   readonly #routing: Routing;
+  readonly #security: Security;
   readonly #traffic: Traffic;
   readonly #helper: HelperClient;
   readonly #prepared: Prepared;
@@ -106,13 +108,14 @@ export class Base {
     this.#store = store;
     this.#prepared = prepared;
     prepared.served.load(store);
-    this.#accounts = openBoxAdministrators(store, config.paths.box, config.applianceName, log);
+    this.#accounts = openBoxAdministrators(store, config.paths.box, config.applianceName, log, () => this.#security.rules());
     this.#changes = new Changes({ store, log });
     this.#boxSettings = new BoxSettings({
       changes: this.#changes,
       applianceName: config.applianceName,
       baseVersion: config.version,
     });
+    this.#security = this.#makeSecurity();
     this.#clock = new Clock({ store, log });
     this.#mailer = openBoxMail(store, config.paths.box, log, config.applianceName);
     this.#host = prepared.host;
@@ -122,6 +125,7 @@ export class Base {
       appliance: (request, response) => this.#answer(request, response),
       certificateFor: (asked) => prepared.served.choose(asked).web,
       accessOf: (localAddress) => this.#addresses.accessOf(localAddress),
+      answersAppliance: (address) => this.#security.answers(address),
       installationSummary: () => this.#software?.engine.running() ?? this.#restore?.summary(),
       log,
     });
@@ -166,6 +170,7 @@ export class Base {
       moved: move.moved,
     });
     const traffic = this.#traffic;
+    this.#security.start();
     this.#changes.start();
     traffic.start();
     void this.#addresses.start().then(() => this.#routing.start());
@@ -178,6 +183,7 @@ export class Base {
         state,
         clock: this.#clock,
         routing: this.#routing,
+        security: this.#security,
         mailer: this.#mailer,
         software,
         traffic,
@@ -189,7 +195,11 @@ export class Base {
       peerOf: (request) => this.#front.peerOf(request.socket),
       log: this.#log,
     });
-    this.#control = await openControlSocket(config.paths.controlSocket, this.#controlHandlers(software, plans, restore), this.#log);
+    this.#control = await openControlSocket(
+      config.paths.controlSocket,
+      this.#controlHandlers(software, plans, restore),
+      this.#log,
+    );
     await this.#front.listen(LISTENING_DESCRIPTOR);
     await this.#boot.send({ kind: 'ready' });
     this.#store.transact(SYSTEM, applianceStarted({ version: config.version, address: publicAddress(config) }), () => undefined);
@@ -235,6 +245,19 @@ export class Base {
     this.#prepared.commits.isCommitted = (version) => software.isCommitted(version);
     this.#prepared.licences.installed = () => software.licences();
     return software;
+  }
+
+  #makeSecurity(): Security {
+    const security = new Security({
+      store: this.#store,
+      changes: this.#changes,
+      setTls: (options) => this.#front.setTlsOptions(options),
+      setBanner: (text) => this.#host.setLoginBanner(text),
+      arrivalOf: (request) => this.#front.arrivalOf(request),
+      log: this.#log,
+    });
+    this.#boxSettings.register(security.settingsPart());
+    return security;
   }
 
   #makeRouting(helper: HelperClient): Routing {

@@ -45,6 +45,8 @@ export interface FrontOptions {
   challengeFor?(serverName: string): WebCertificate | undefined;
   /** What is served at which of our addresses (B11); both, when absent. */
   accessOf?(localAddress: string): AccessType;
+  /** Whether /appliance answers whoever is at this address; everybody, when absent. */
+  answersAppliance?(address: string): boolean;
   /** The installation that is under way, for the page that people see while the site is away. */
   installationSummary?(): InstallationSummary | RestoreSummary | undefined;
   log: Log;
@@ -67,6 +69,9 @@ const HANDED_ON: ReadonlyMap<string, 'main' | 'relay'> = new Map([
   [REHEARSAL_LINK_ALPN, 'main'],
   [REHEARSAL_DATA_ALPN, 'main'],
 ]);
+
+/** Name and state of the appliance. */
+const PUBLIC_STATE = '/appliance/api/state';
 
 /** The front door (wire 1 and 2): one port, from which every connection goes where it belongs. */
 export class Front {
@@ -294,6 +299,7 @@ export class Front {
     const isAppliance = isBelow(request.url, '/appliance');
     if (!isAppliance) this.#byAddress.note(request.headers, connection.peer.address, Date.now());
     if (!this.#serves(connection.localAddress, isAppliance ? 'appliance' : 'site')) return answerNotHere(request, response);
+    if (isAppliance && !this.#mayAsk(request.url, connection.peer.address)) return answerNotHere(request, response);
     if (isAppliance) {
       removeForged(request.headers);
       if (connection.sinceMs <= this.#renewedAtMs) response.setHeader('connection', 'close');
@@ -303,6 +309,11 @@ export class Front {
     const isForRelay = isBelow(request.url, '/stream') && !bearsRehearsalCookie(request.headers);
     const route = isForRelay ? this.#routes.relay : this.#routes.main;
     void this.#proxy.carry(request, response, connection, route);
+  }
+
+  /** Security > Networks. What the header of every page shows is for everybody. */
+  #mayAsk(url: string, address: string): boolean {
+    return url === PUBLIC_STATE || this.#options.answersAppliance?.(address) !== false;
   }
 
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {

@@ -9,6 +9,7 @@ import { changeRoutes } from '../changes/changes.ts';
 import { boxRoutes } from '../box/box-routes.ts';
 import { authorizeBox, BOX_COOKIE } from '../identity/identity.ts';
 import { networkRoutes, type Routing } from '../network/network.ts';
+import type { Security } from '../security/security.ts';
 import type { Traffic } from '../traffic/traffic.ts';
 import type { Move } from '../move/move.ts';
 import type { Plans } from '../plans/plans.ts';
@@ -25,6 +26,7 @@ export interface BoxParts {
   state: Parameters<typeof boxRoutes>[1];
   clock: Parameters<typeof networkRoutes>[0];
   routing: Pick<Routing, 'routes'>;
+  security: Pick<Security, 'routes'>;
   mailer: Parameters<typeof boxMailRoutes>[0];
   software: Pick<Software, 'routes'>;
   traffic: Pick<Traffic, 'routes'>;
@@ -42,6 +44,7 @@ export function routesOfBox({
   state,
   clock,
   routing,
+  security,
   mailer,
   software,
   traffic,
@@ -55,6 +58,7 @@ export function routesOfBox({
     ...changeRoutes(...changes),
     ...networkRoutes(clock),
     ...routing.routes(),
+    ...security.routes(),
     ...boxMailRoutes(mailer),
     ...software.routes(),
     ...traffic.routes(),

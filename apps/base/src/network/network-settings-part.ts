@@ -70,8 +70,8 @@ export function networkSettingsPart(parts: NetworkParts): BoxSettingsPart<Networ
     applied: () => clock.replaced(),
   });
   const read = (): NetworkSettings => ({
-    addresses: addresses.rows().map(withoutId),
-    routes: routes.rows().map(withoutId),
+    addresses: addresses.rows().map((row) => address.parse(row)),
+    routes: routes.rows().map((row) => staticRoute.parse(row)),
     ...host.wishes(),
     ntp: clock.settings(),
   });
@@ -118,10 +118,6 @@ const routeKey = (one: Pick<RouteDraft, 'destination' | 'metric' | 'gateway'>): 
   `route ${one.destination} ${one.gateway.includes(':') ? 6 : 4} ${one.metric}`;
 const isSame = (one: unknown, other: unknown): boolean => JSON.stringify(one) === JSON.stringify(other);
 const addressText = ({ address: text, prefix, device }: AddressDraft): string => `${text}/${prefix} (${device})`;
-
-function withoutId<T extends { id: string }>({ id: _, ...rest }: T): Omit<T, 'id'> {
-  return rest;
-}
 
 function addressLines(before: AddressDraft[], after: AddressDraft[], devices: Seen): SettingsLine[] {
   const lines = after.flatMap((wanted) => {
