@@ -11,7 +11,7 @@ import { auditRoutes } from './audit/audit.ts';
 import { siteUrl, type SiteConfig } from './config/config.ts';
 import { ConsoleLogins, consoleLoginRoutes, consoleRoutes, knownConsoles } from './console/console.ts';
 import { Backups, backupRoutes, type BoxSettingsQuestion } from './backup/backup.ts';
-import { type Failover } from './failover/failover.ts';
+import { type Failover, type ShownLine } from './failover/failover.ts';
 import { rehearsalRoutes } from './failover/rehearsal/rehearsal-routes.ts';
 import { Events, openSiteInterface, RecordingsSpace, siteRoutes } from './http/http.ts';
 import { accountRoutes, openUsers } from './identity/identity.ts';
@@ -210,6 +210,10 @@ export async function openParts(
     isCommitted: config.isCommitted ?? true,
     mail,
     page: () => `${siteUrl(config)}/login`,
+    ...(failover !== undefined && {
+      line: () => failover.lineage.line,
+      shown: (line: ShownLine) => failover.lineage.shown(line),
+    }),
     publish: () => events.publish('status'),
     log,
     now,

@@ -24,6 +24,7 @@ import type { FailoverOptions, ServedParts, Serving, StoreHooks } from './failov
 import { failoverRoutes } from './failover-routes.ts';
 import { failoverStateOf } from './failover-state.ts';
 import { primaryUrlOf } from './pair-figures.ts';
+import { Lineage } from './lineage.ts';
 import { PairOrders, type PairDone } from './pair-orders.ts';
 import { DEFAULT_PAIR_SETTINGS, hasPairStore, openPairStore, readValue } from './pair-store.ts';
 import { Pair } from './pair.ts';
@@ -43,6 +44,7 @@ const RESTART_LEASE_WAIT_MS = 800;
 const TRIM_INTERVAL_MS = 60 * 60_000;
 
 export type { ServedParts, Serving } from './failover-parts.ts';
+export type { ShownLine, SiteLine } from './lineage.ts';
 export { beginHistory, epochOf, pairOf } from './restored-history.ts';
 export type { PairTiming } from './peer-watch.ts';
 export type { RehearsalTiming } from './rehearsal/rehearsal-guide-run.ts';
@@ -64,6 +66,8 @@ export class Failover {
   /** Tests of the standby with people and clients, as the primary leads them. */
   readonly guide: RehearsalGuide;
   readonly #rehearsals: RehearsalAnswering;
+  /** What clients bear of a restore, and show. */
+  readonly lineage: Lineage;
   #pairStore: Store | undefined;
   #pair: Pair | undefined;
   #opening: Promise<Pair> | undefined;
@@ -95,6 +99,12 @@ export class Failover {
       watchLimitMs: options.rehearsalTiming?.watchLimitMs,
     });
     const { config } = options;
+    this.lineage = new Lineage({
+      pair: () => this.#pair,
+      open: () => this.pair(),
+      store: () => this.#database.store,
+      log: options.log,
+    });
     this.guide = new RehearsalGuide({
       pair: () => this.#pair,
       site: () => this.#served?.rehearsal,
@@ -170,7 +180,10 @@ export class Failover {
         if (this.#pair === undefined) run();
         else this.#pair.parts.gate.holdEffects(seq, waitsForPeer, run);
       },
-      mayWrite: () => this.#pair?.mayWrite(),
+      mayWrite: () => {
+        if (this.lineage.isSuperseded) throw this.changeRefused();
+        this.#pair?.mayWrite();
+      },
     };
   }
 

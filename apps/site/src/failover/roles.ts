@@ -9,6 +9,7 @@ import { promoteByLease } from './promotion.ts';
 import * as errors from './failover-errors.ts';
 import { relationshipBroken, roleChanged } from './failover-events.ts';
 import { faultPoint, faultPointNow } from './fault-points.ts';
+import { raiseEpoch } from './lineage.ts';
 import type { PairParts } from './pair-parts.ts';
 import type { RoleStep } from './pair-records.ts';
 import { BY_WITNESS, writeValue, type PeerRecord } from './pair-store.ts';
@@ -242,6 +243,11 @@ export class Roles {
       const statement = await statements.sign({ history, epoch, ...holder, predecessor, atMs: now() });
       await this.#options.change.promote({ context, by, reason: 'split', epoch, statement, history });
     });
+  }
+
+  /** A client has shown an epoch of a history that this side was restored from: it goes on above it. */
+  async raise(above: number): Promise<void> {
+    await raiseEpoch(this.#parts, this.#options.change, Math.max(above, this.#options.highestEpoch()));
   }
 
   /** The relationship that was broken goes on, with this side as its primary, and the keys that both still have. */

@@ -22,6 +22,8 @@ const recordText = z.object({
   state: clientState,
   madeAtMs: instantMs,
   history: z.object({ appliance: z.string(), epoch: z.number().int(), sequence: z.number().int(), hash: z.string() }),
+  /** Of a site that was restored: its history, since when, and the histories that it has taken the place of (docs/decisions/0291). */
+  site: z.object({ history: z.string().max(64), sinceMs: instantMs, replaces: z.array(z.string().max(64)).max(8) }).optional(),
 });
 export type RecordText = z.infer<typeof recordText>;
 /** What the site knows of a client and puts into its record. */
@@ -40,20 +42,24 @@ export class ClientRecords {
   readonly #identity: SiteIdentity;
   readonly #reader: Reader;
   readonly #now: () => number;
+  readonly #line: () => RecordText['site'];
   #place: HistoryPlace | undefined;
   #placeAtMs = -Infinity;
 
-  constructor(options: { identity: SiteIdentity; reader: Reader; now(): number }) {
+  /** `line`: of a site that was restored. */
+  constructor(options: { identity: SiteIdentity; reader: Reader; now(): number; line?: () => RecordText['site'] }) {
     this.#identity = options.identity;
     this.#reader = options.reader;
     this.#now = options.now;
+    this.#line = options.line ?? (() => undefined);
   }
 
   /** The record's text: `base64url(JSON).base64url(signature)`; undefined when it would be too long. */
   sign(client: string, content: RecordContent): string | undefined {
     // What is revoked must not look older than it is: a database that is restored would take the client back.
     const history = this.#historyNow(content.state === 'revoked');
-    const text: RecordText = { client, ...content, madeAtMs: this.#now(), history };
+    const site = this.#line();
+    const text: RecordText = { client, ...content, madeAtMs: this.#now(), history, ...(site !== undefined && { site }) };
     const payload = Buffer.from(JSON.stringify(text)).toString('base64url');
     const signature = Buffer.from(this.#identity.sign(Buffer.from(PURPOSE + payload))).toString('base64url');
     const record = `${payload}.${signature}`;
@@ -82,6 +88,8 @@ export class ClientRecords {
   /** Whether a client that bears `read` needs another. `fresh`, `changed`: what it says is not what the site knows; `stale`: it is only old. */
   isDue(read: ReadRecord | undefined, content: RecordContent): 'changed' | 'stale' | 'fresh' {
     if (read === undefined || !read.isInHistory) return 'changed';
+    // Whoever still has the history that this site was restored from is to be shown where it goes on.
+    if (this.#line()?.history !== read.text.site?.history) return 'changed';
     const { name, group, tags, state, madeAtMs } = read.text;
     if (
       name !== content.name ||

@@ -8,7 +8,7 @@ import { SYSTEM, type Context, type Store } from '@bascule/store/store.ts';
 import type { KnownConsole } from '../console/console.ts';
 import type { AcceptedExtras, BorneRecord, Hello, Jump, SiteIdentity } from '../jump/jump.ts';
 import { fingerprintOf } from '../jump/jump.ts';
-import { ClientRecords, toBorne, type ReadRecord } from './client-records.ts';
+import { ClientRecords, toBorne, type ReadRecord, type RecordText } from './client-records.ts';
 import { consoleFinding, LossList, lookAt, type LossView } from './losses.ts';
 import * as rows from './trust-store.ts';
 
@@ -65,6 +65,10 @@ export interface TrustOptions {
   hasProgram?(program: ClientProgram, platform: ClientPlatform): boolean;
   /** Installers that enrol now and would not any more in `version`. */
   installers?(version: string): { id: string; name: string }[];
+  /** Of a site that was restored, for the records of its clients. */
+  line?(): RecordText['site'];
+  /** A client bears a record that was made elsewhere. True: this appliance has given way to whoever made it, and the client keeps the record. */
+  shown?(line: NonNullable<RecordText['site']> & { epoch: number; appliance: string }): boolean;
   /** Installed consoles that are logged in. */
   consoles?(): KnownConsole[];
   /** Which certificates consoles take (FleetSettings.consoleTls). */
@@ -99,6 +103,7 @@ export class Trust {
   readonly #newer = new Set<string>();
   #renewed = { second: 0, count: 0 };
   #isCommitted: boolean;
+  #hasGivenWay = false;
   readonly #timer: NodeJS.Timeout;
 
   /** Answers from now on what `jump` asks at every connect. */
@@ -108,7 +113,8 @@ export class Trust {
     this.#store = store;
     this.#identity = identity;
     this.#now = options.now ?? Date.now;
-    this.#records = new ClientRecords({ identity, reader: store, now: this.#now });
+    const line = options.line === undefined ? undefined : () => options.line?.();
+    this.#records = new ClientRecords({ identity, reader: store, now: this.#now, ...(line !== undefined && { line }) });
     this.#isCommitted = options.isCommitted ?? true;
     this.#restored = rows.readRestored(store);
     this.#written = this.#restored;
@@ -266,8 +272,16 @@ export class Trust {
     const read = this.#read(clientId, record);
     const isKnown = read?.isInHistory === true && this.#options.jump.target(clientId) !== undefined;
     if (read === undefined || isKnown || !read.isSigned()) return undefined;
+    if (!read.isInHistory && this.#isGivenWay(read.text)) return undefined;
     if (!read.isInHistory) this.#noteNewer(clientId, read.text.madeAtMs);
     return toBorne(read);
+  }
+
+  /** Whether the site goes on elsewhere, by what a client bears. */
+  #isGivenWay({ site, history: { epoch, appliance } }: RecordText): boolean {
+    const line = site ?? { history: '', sinceMs: 0, replaces: [] };
+    this.#hasGivenWay ||= this.#options.shown?.({ ...line, epoch, appliance }) ?? false;
+    return this.#hasGivenWay;
   }
 
   #extras(clientId: string, hello: Hello): AcceptedExtras {
@@ -282,6 +296,7 @@ export class Trust {
     const content = { name: item.name, group: item.groupName, tags: item.tags, state: item.state };
     const read = hello.record === undefined ? undefined : this.#read(clientId, hello.record);
     this.#lastRead = undefined;
+    if (this.#hasGivenWay) return undefined;
     const due = this.#records.isDue(read, content);
     if (due === 'fresh' || (due === 'stale' && !this.#mayRenew())) return undefined;
     return this.#records.sign(clientId, content);
