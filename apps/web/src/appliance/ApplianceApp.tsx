@@ -7,6 +7,7 @@ import { FaultNotice } from '../shared/FaultBoundary.tsx';
 import { ApplianceLayout } from './ApplianceLayout.tsx';
 import { BasicsPage } from './BasicsPage.tsx';
 import { appliancePaths } from './appliance-paths.ts';
+import { MovePage } from './move/MovePage.tsx';
 import { IpConfigurationPage } from './network/IpConfigurationPage.tsx';
 import { NtpPage } from './network/NtpPage.tsx';
 import { TrafficPage } from './network/TrafficPage.tsx';
@@ -42,6 +43,7 @@ const router = createRouter({
     page(appliancePaths.traffic, TrafficPage),
     page(appliancePaths.ntp, NtpPage),
     page(appliancePaths.email, EmailPage),
+    page(appliancePaths.move, MovePage),
     page(appliancePaths.account, MyAccountPage),
   ]),
   basepath: '/appliance',

@@ -29,7 +29,8 @@ export function ApplianceLayout() {
       { to: appliancePaths.updatesHistory, label: t('appliance:tab.updatesHistory') },
       { to: appliancePaths.updatesSettings, label: t('appliance:tab.updatesSettings') },
     ],
-    [appliancePaths.support]: [{ to: appliancePaths.email, label: t('appliance:tab.email') }],
+    [appliancePaths.support]: [{ to: appliancePaths.email, label: t('appliance:tab.email') },
+      { to: appliancePaths.move, label: t('move:tab') },],
   };
   return (
     <TabbedLayout

@@ -13,5 +13,6 @@ export const appliancePaths = {
   ntp: '/networking/ntp',
   support: '/support',
   email: '/support/email',
+  move: '/support/move',
   account: '/account',
 } as const;

@@ -3,6 +3,6 @@ import { mountPage } from '../shared/mount-page.tsx';
 
 await mountPage({
   prefix: '/appliance/api',
-  namespaces: ['login', 'appliance', 'updates', 'plans', 'mail', 'network'],
+  namespaces: ['login', 'appliance', 'updates', 'plans', 'mail', 'network', 'move'],
   page: <ApplianceApp />,
 });

@@ -19,6 +19,7 @@ const NAMESPACES = [
   'installers',
   'trust',
   'licences',
+  'move',
   'failover',
   'plans',
   'network',

@@ -20,6 +20,7 @@ export type Namespace =
   | 'vault'
   | 'file-store'
   | 'licences'
+  | 'move'
   | 'errors';
 /** Each language by its own name. */
 export const LANGUAGE_NAMES: Record<Language, string> = { en: 'English', de: 'Deutsch', nl: 'Nederlands', it: 'Italiano' };

@@ -108,8 +108,8 @@ export type MoveOverview = z.infer<typeof moveOverview>;
 /** POST move/code */
 export const madeTransferCode = z.object({ code: z.string(), validUntilMs: instantMs });
 
-/** POST move/old, without a login: the new box proves the code's secret in the header `x-bascule-transfer`. */
-export const TRANSFER_HEADER = 'x-bascule-transfer';
+/** POST move/old, without a login: the new box proves the code's secret in the header `transfer-secret` (what begins with `x-bascule-` does not pass the front door). */
+export const TRANSFER_HEADER = 'transfer-secret';
 export const oldBoxQuestion = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('look') }),
   z.strictObject({ kind: z.literal('begin'), by: line(200), appliance: line(200), key: z.string().min(20).max(200) }),
