@@ -54,6 +54,7 @@ export function prepareHome(home) {
   for (const [folder, mode, ofService] of /** @type {[string, number, boolean][]} */ ([
     ['box', 0o700, true],
     ['site', 0o700, true],
+    ['backups', 0o700, true],
     ['run', 0o755, false],
     ['run/control', 0o700, true],
     ['log', 0o700, false],

@@ -76,7 +76,7 @@ export function makeDirectories(options: Options): void {
   for (const directory of [paths.home, paths.run]) make(directory, 0o755);
   make(paths.logs, 0o700);
   if (make(dirname(paths.helperSocket), 0o750)) chownSync(dirname(paths.helperSocket), 0, account.gid);
-  for (const directory of [paths.box, paths.site.site, dirname(paths.controlSocket)]) {
+  for (const directory of [paths.box, paths.site.site, paths.backups, dirname(paths.controlSocket)]) {
     if (make(directory, 0o700)) chownSync(directory, account.uid, account.gid);
   }
 }

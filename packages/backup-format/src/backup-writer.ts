@@ -9,7 +9,7 @@ import { makeHeader, WORK_FACTOR } from './age-header.ts';
 import { sealPayload } from './age-payload.ts';
 import { MANIFEST_LIMIT_BYTES, type BackupManifest } from './backup-manifest.ts';
 import { ChecksumList } from './checksum-list.ts';
-import { CHECKSUMS_PATH, MANIFEST_PATH, MemberOrder } from './member-order.ts';
+import { MANIFEST_PATH, MemberOrder } from './member-order.ts';
 import { encodeHeader, TAR_END_BYTES, tarPadding } from './backup-tar.ts';
 
 /** As the zstd program does by default. */

@@ -77,6 +77,7 @@ describe('what a base answers to the other one', () => {
   let store: Store;
   let software: NotedSoftware;
   let answers: BoxAnswers;
+  let backup: { state: 'running' | 'restorable' | 'failed'; file?: string; error?: string } | undefined;
   const install = (attempt = 1): BoxQuestion => ({
     kind: 'install',
     target: SITE,
@@ -98,6 +99,7 @@ describe('what a base answers to the other one', () => {
         pairState: { role: 'backup' },
         testSession: async () => ({ outcome: 'no-client' }),
         sitePreflight: async () => ({ sessions: [{ session: 'acs_1' }], clientsOnline: 3 }),
+        makeBackup: async () => backup,
         fleet: async () => {
           throw new AppError('unavailable', 'SITE_UNAVAILABLE', 'It does not know the question.');
         },
@@ -110,6 +112,18 @@ describe('what a base answers to the other one', () => {
   afterEach(() => {
     store.close();
     rmSync(directory, { recursive: true });
+  });
+
+  it('has the site make a backup before an upgrade, and copies both databases where the site cannot', async () => {
+    const question = { kind: 'backup' as const, plan: PLAN };
+    backup = { state: 'running', file: 'a.bascule-backup' };
+    assert.deepEqual(await answers.answer('A', question), { ok: true, backup });
+    backup = { state: 'failed', error: 'The disk is full.' };
+    assert.deepEqual(await answers.answer('A', question), { ok: true, backup });
+    assert.deepEqual(software.calls, []);
+    backup = undefined;
+    assert.deepEqual(await answers.answer('A', question), { ok: true, backup: { state: 'snapshot' } });
+    assert.deepEqual(software.calls, ['snapshot']);
   });
 
   it('installs once for one attempt of a plan, however often it is asked, with the agreement by name', async () => {

@@ -41,6 +41,10 @@ export interface AnsweringHost {
   }>;
   sitePreflight(): Promise<{ sessions: { session: string }[]; clientsOnline: number }>;
   fleet(): Promise<{ total: number; current: number; pending: number; absent: number; failed: number }>;
+  /** Undefined: the site is ready and does not know the question (before 0.5.0). */
+  makeBackup(
+    key: string,
+  ): Promise<{ state: 'running' | 'restorable' | 'failed'; file?: string | undefined; error?: string | undefined } | undefined>;
 }
 
 export interface BoxAnswersOptions {
@@ -89,6 +93,8 @@ export class BoxAnswers {
       case 'snapshot':
         await software.snapshot(question.plan);
         return { ok: true };
+      case 'backup':
+        return { ok: true, backup: await this.#backup(question.plan) };
       case 'test-session': {
         const { outcome, session, item, error } = await host.testSession();
         return {
@@ -104,6 +110,17 @@ export class BoxAnswers {
         this.#options.onPlanShown(asker, question.plan);
         return { ok: true };
     }
+  }
+
+  /** Of the site, which restores it on trial; both databases as they are where the site cannot. */
+  async #backup(plan: string): Promise<NonNullable<BoxAnswer['backup']>> {
+    const made = await this.#options.host.makeBackup(plan);
+    if (made !== undefined) {
+      const { state, file, error } = made;
+      return { state, ...(file !== undefined && { file }), ...(error !== undefined && { error }) };
+    }
+    await this.#options.software.snapshot(plan);
+    return { state: 'snapshot' };
   }
 
   #software(): NonNullable<BoxAnswer['software']> {

@@ -35,7 +35,7 @@ export const SHOW_END_FOR_MS = 2 * 60_000;
 export interface PlansOptions {
   store: Store;
   applianceName: string;
-  host: Pick<SiteHost, 'pairDo' | 'askPeer' | 'onPeerAsks' | 'pairState' | 'ready' | 'testSession' | 'sitePreflight' | 'fleet'>;
+  host: Pick<SiteHost, 'pairDo' | 'askPeer' | 'onPeerAsks' | 'pairState' | 'ready' | 'testSession' | 'sitePreflight' | 'fleet' | 'makeBackup'>;
   software: Software;
   /** The address by which people and clients reach the appliance: `https://name:port`. */
   publicUrl: string;

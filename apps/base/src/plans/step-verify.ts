@@ -2,15 +2,19 @@
 import type { Note } from './plan-contract.ts';
 import { ordered } from './step-pair.ts';
 import { answered, mayServe, softwareOf, type Performed, type PlanPorts, type Task } from './plan-ports.ts';
-import { DONE, wait, type StepProcedure } from './step-work.ts';
+import { DONE, refused, wait, type StepProcedure } from './step-work.ts';
 
 /** A client may take so long to be there for a test session after a switch. */
 export const CLIENT_BACK_MS = 60_000;
 
+/** The appliance is backed up, and the backup restored on trial, before anything is installed (B40). */
 export const backupProcedure: StepProcedure = {
   action: async (ports, { plan, step }) => {
-    await answered(ports, step.party, { kind: 'snapshot', plan });
-    return DONE;
+    const { backup } = await answered(ports, step.party, { kind: 'backup', plan });
+    if (backup?.state === 'running') return wait(`${step.on} makes a backup and restores it on trial.`);
+    if (backup?.state !== 'failed') return DONE;
+    const reason = backup.error ?? 'The site gave no reason.';
+    return refused('failed', `${step.on}: the backup before the upgrade failed. ${reason}`, { name: step.on, reason });
   },
 };
 

@@ -299,6 +299,11 @@ export class SiteHost extends EventEmitter<SiteHostEvents> {
     return await questions.testSession(this.main);
   }
 
+  /** A backup by the site, before an upgrade: one for each `key`, asked again until it is not `running`. Undefined: the site makes none. Throws as `snapshot`. */
+  async makeBackup(key: string): Promise<Extract<FromSite, { kind: 'backup-made' }> | undefined> {
+    return await questions.makeBackup(this.main, key);
+  }
+
   /** How far client programs are with this version. Throws as `snapshot`; a site before 0.2.0 is late. */
   async fleet(): Promise<Extract<FromSite, { kind: 'fleet' }>> {
     return await questions.fleet(this.main);

@@ -13,6 +13,8 @@ export const SNAPSHOT_WAIT_MS = 31 * 60_000;
 /** Integrity is read through the whole database. */
 export const PREFLIGHT_WAIT_MS = 5 * 60_000;
 export const TEST_SESSION_WAIT_MS = 60_000;
+/** The sizes are measured first; sites before 0.5.0 never answer. */
+export const BACKUP_WAIT_MS = 60_000;
 /** Known at once; sites before 0.2.0 never answer. */
 export const FLEET_WAIT_MS = 5_000;
 /** Every client is looked at. */
@@ -68,6 +70,14 @@ export async function preflight(main: SupervisedProgram): Promise<Answer<'prefli
 
 export async function testSession(main: SupervisedProgram): Promise<Answer<'test-session'>> {
   return await ask(main, (nonce) => ({ kind: 'test-session', nonce }), 'test-session', TEST_SESSION_WAIT_MS);
+}
+
+/** Begins the backup of `key`, or says how far it is. Undefined: this site makes none (before 0.5.0), as its health says. */
+export async function makeBackup(main: SupervisedProgram, key: string): Promise<Answer<'backup-made'> | undefined> {
+  const { detail } = await health(main);
+  if (detail['role'] === undefined) throw unavailable();
+  if (detail['makesBackups'] !== true) return undefined;
+  return await ask(main, (nonce) => ({ kind: 'make-backup', nonce, key }), 'backup-made', BACKUP_WAIT_MS);
 }
 
 export async function fleet(main: SupervisedProgram): Promise<Answer<'fleet'>> {

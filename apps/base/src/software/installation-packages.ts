@@ -11,6 +11,7 @@ import type { Release } from '@bascule/package-format/update-client.ts';
 import type { PackageManifest } from '@bascule/protocol/package-manifest.ts';
 import type { EngineOptions } from './engine-contract.ts';
 import type { StepWork, Work } from './installation-run.ts';
+import { ADVISORY_LINES } from './preflight-lines.ts';
 import type { Removals } from './removals.ts';
 import { Slots } from './slots.ts';
 import { syncFolders } from './slots-durable.ts';
@@ -127,7 +128,7 @@ export function stage(parts: PackageParts, kind: 'base' | 'site'): StepWork {
   };
 }
 
-/** `preflight`: red ends the installation, amber too unless it was overruled by name. */
+/** `preflight`: red ends the installation, amber too unless it was overruled by name or only warns. */
 export function preflight(parts: PackageParts): StepWork {
   return async (work) => {
     const { details, installation } = work.entry();
@@ -143,7 +144,9 @@ export function preflight(parts: PackageParts): StepWork {
         work.say(`preflight ${outcome}: ${text}${overruledBy === null ? '' : ` (overruled by ${overruledBy})`}`);
     const red = lines.filter(({ outcome }) => outcome === 'red');
     if (red.length > 0) throw new AppError('conflict', 'PREFLIGHT_RED', red.map(({ text }) => text).join(' '));
-    const amber = lines.filter(({ outcome, overruledBy }) => outcome === 'amber' && overruledBy === null);
+    const amber = lines.filter(
+      ({ code, outcome, overruledBy }) => outcome === 'amber' && overruledBy === null && !ADVISORY_LINES.has(code),
+    );
     if (amber.length > 0) throw new AppError('conflict', 'PREFLIGHT_AMBER', amber.map(({ text }) => text).join(' '));
   };
 }

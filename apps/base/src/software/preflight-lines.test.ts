@@ -35,6 +35,21 @@ describe('preflight lines', () => {
     assert.match(full.advice, /Free 256 MB/);
   });
 
+  it("backup and export: amber when missing or older than the last change, and in nobody's way", () => {
+    const last = { atMs: NOW_MS - 2 * DAY_MS, changesSince: 0 };
+    assert.equal(checked(lines.backupLine(last, NOW_MS)).outcome, 'green');
+    const outcomes = [null, { ...last, changesSince: 1 }].map((one) => checked(lines.backupLine(one, NOW_MS)));
+    assert.deepEqual(
+      [...outcomes, checked(lines.certificateExportLine(null, NOW_MS))].map(({ code, outcome }) => [
+        outcome,
+        lines.ADVISORY_LINES.has(code),
+      ]),
+      Array.from({ length: 3 }, () => ['amber', true]),
+    );
+    assert.match(outcomes[1]?.text ?? '', /1 setting was changed/);
+    assert.equal(checked(lines.certificateExportLine(NOW_MS - DAY_MS, NOW_MS)).outcome, 'green');
+  });
+
   it('clock: wrong is amber with the way out, unconfirmed is not in the way', () => {
     assert.equal(checked(lines.clockLine(clock('synchronised'))).outcome, 'green');
     assert.equal(checked(lines.clockLine(clock('unreachable'))).outcome, 'green');

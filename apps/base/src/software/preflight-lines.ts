@@ -141,6 +141,38 @@ export function snapshotLine(newestMs: number | undefined, nowMs: number): Prefl
   return line('snapshot-age', 'green', `The last snapshot is ${inWords(ageMs)} old. ${taken}`, { params });
 }
 
+/** Amber lines that warn and stop nothing: an unattended installation, and one from the command line, go on. */
+export const ADVISORY_LINES: ReadonlySet<string> = new Set(['backup-age', 'certificate-export']);
+
+/** B40: a backup that was restored on trial, and is newer than the last change. */
+export function backupLine(last: { atMs: number; changesSince: number } | null, nowMs: number): PreflightLine {
+  const advice = 'Make a backup first: /login > Management > Software > Backup.';
+  if (last === null)
+    return line('backup-age', 'amber', 'There is no backup that is known to be restorable.', {
+      advice,
+      params: { hours: -1, changes: 0 },
+    });
+  const ageMs = Math.max(0, nowMs - last.atMs);
+  const params = { hours: Math.floor(ageMs / 3_600_000), changes: last.changesSince };
+  const text = `The last restorable backup is ${inWords(ageMs)} old`;
+  if (last.changesSince === 0) return line('backup-age', 'green', `${text}, and nothing was changed since.`, { params });
+  const changes = last.changesSince === 1 ? '1 setting was' : `${last.changesSince} settings were`;
+  return line('backup-age', 'amber', `${text}; ${changes} changed since.`, { advice, params });
+}
+
+/** B41: with the certificate and its key in hand service goes on elsewhere if everything fails. `exportedAtMs`: since the certificate in use was exported; null: never. */
+export function certificateExportLine(exportedAtMs: number | null, nowMs: number): PreflightLine {
+  if (exportedAtMs === null)
+    return line('certificate-export', 'amber', 'The certificate and its private key were never exported.', {
+      params: { hours: -1 },
+      advice: 'Export them: /appliance > Security > Certificates > Export, with the key, and keep the file elsewhere.',
+    });
+  const ageMs = Math.max(0, nowMs - exportedAtMs);
+  return line('certificate-export', 'green', `The certificate and its key were exported ${inWords(ageMs)} ago.`, {
+    params: { hours: Math.floor(ageMs / 3_600_000) },
+  });
+}
+
 /** B114: what ends while clients come back after an upgrade would look like a failed upgrade. */
 export function certificateLine(notAfterMs: number, nowMs: number): PreflightLine {
   const leftMs = notAfterMs - nowMs;

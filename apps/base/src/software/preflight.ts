@@ -31,6 +31,8 @@ export interface PreflightOptions {
   /** Of the newest signed list of releases. */
   metadataValidUntilMs(): number | null;
   certificateNotAfterMs(): number;
+  /** When the web certificate was last exported with its key (B41); null: never. Absent: nobody knows. */
+  certificateExportedAtMs?(): number | null;
   askSite(): Promise<SitePreflight>;
   askFleet(): Promise<FleetCondition>;
   whoWouldILose(change: PlannedChange): Promise<Losses>;
@@ -63,6 +65,11 @@ export async function preflight(target: string, options: PreflightOptions): Prom
       siteError: answer?.error ?? (site instanceof AppError ? site.message : undefined),
     }),
     lines.snapshotLine(newestSnapshotMs(options.paths.snapshots), nowMs),
+    // A site before 0.5.0, and the backup of a pair, say nothing of backups.
+    ...(answer?.lastBackup === undefined ? [] : [lines.backupLine(answer.lastBackup, nowMs)]),
+    ...(options.certificateExportedAtMs === undefined
+      ? []
+      : [lines.certificateExportLine(options.certificateExportedAtMs(), nowMs)]),
     lines.slotsLine(options.slots.current(kind)?.folder),
     lines.memoryLine(availableMemoryBytes(), programBytes(kind, options.processes())),
     ...(kind === 'site' ? [lines.migrationLine(migrationFacts(target, answer, options))] : []),

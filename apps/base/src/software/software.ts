@@ -49,6 +49,8 @@ export interface SoftwareOptions {
   clock: { now(): number; state(): ClockState };
   mailer: { tell(event: MailEvent): void };
   certificateNotAfterMs(): number;
+  /** When the web certificate was last exported with its key (B41); null: never. */
+  certificateExportedAtMs?(): number | null;
   /** The version folder from which this very process runs; undefined from a checkout. */
   baseFolder: string | undefined;
   /** The seed of the operating system's package, whose packages are offered; undefined when there is none. */
@@ -282,7 +284,7 @@ export class Software extends EventEmitter<{ change: [] }> {
 
   /** Looks at everything that could stop the installation of `target`; changes nothing. */
   preflight(target: string): Promise<PreflightLine[]> {
-    const { store, paths, host, clock, certificateNotAfterMs, processes } = this.#options;
+    const { store, paths, host, clock, certificateNotAfterMs, certificateExportedAtMs, processes } = this.#options;
     return preflight(target, {
       store,
       paths,
@@ -292,6 +294,7 @@ export class Software extends EventEmitter<{ change: [] }> {
       clock: () => clock.state(),
       metadataValidUntilMs: () => this.updates.metadataValidUntilMs(),
       certificateNotAfterMs,
+      ...(certificateExportedAtMs !== undefined && { certificateExportedAtMs }),
       askSite: () => host.sitePreflight(),
       askFleet: () => this.#fleet.ask(),
       whoWouldILose: (change) => host.whoWouldILose(change),

@@ -21,7 +21,7 @@ type Made = Omit<Extract<FromSite, { kind: 'backup-made' }>, 'kind' | 'nonce'>;
 
 /** Who can make a backup before an upgrade, and say how it is. */
 export interface UpgradeBackupMaker {
-  makeForUpgrade(): Promise<{ id: string }>;
+  makeForUpgrade(key: string): Promise<{ id: string }>;
   upgradeState(id: string): Made;
 }
 
@@ -38,7 +38,7 @@ export class UpgradeBackups {
   async ask(key: string): Promise<Made> {
     let asked = this.#asked.get(key);
     if (asked === undefined) {
-      asked = this.#maker.makeForUpgrade();
+      asked = this.#maker.makeForUpgrade(key);
       this.#asked.set(key, asked);
       for (const old of this.#asked.keys()) if (this.#asked.size > ASKED_MAX) this.#asked.delete(old);
     }

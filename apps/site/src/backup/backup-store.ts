@@ -4,21 +4,25 @@ import { backupDestination, backupRecord, backupSchedule, backupState, type Back
 import type { Reader, Tx } from '@bascule/store/store.ts';
 
 /** What a row holds beside its columns. */
-const stored = backupRecord.omit({
-  id: true,
-  state: true,
-  reason: true,
-  appliance: true,
-  destination: true,
-  fileName: true,
-  madeAtMs: true,
-  isHere: true,
-});
+const stored = backupRecord
+  .omit({
+    id: true,
+    state: true,
+    reason: true,
+    appliance: true,
+    destination: true,
+    fileName: true,
+    madeAtMs: true,
+    isHere: true,
+  })
+  .extend({ upgradeKey: z.string().optional() });
 
 /** A record as it is kept: where it stands in the audit beside what pages see. */
 export interface KeptBackup extends Omit<BackupRecord, 'isHere'> {
   /** The newest event of the audit that it holds; null until its state was copied. */
   auditSequence: number | null;
+  /** For which upgrade it was made: base asks again and again, also after a restart. */
+  upgradeKey?: string | undefined;
 }
 
 interface Row {

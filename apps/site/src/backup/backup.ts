@@ -69,6 +69,7 @@ export interface MakeRequest {
   include: BackupInclude;
   destination: string;
   password?: string | undefined;
+  upgradeKey?: string | undefined;
 }
 
 export class Backups implements UpgradeBackupMaker {
@@ -190,8 +191,10 @@ export class Backups implements UpgradeBackupMaker {
   }
 
   /** Begins a backup before an upgrade: all but recordings, which no installation touches, onto this appliance and without a password, so that it restores by itself. */
-  async makeForUpgrade(): Promise<{ id: string }> {
-    return await this.#begin(UPGRADE, { include: UPGRADE_INCLUDE, destination: HERE }, 'upgrade');
+  async makeForUpgrade(key: string): Promise<{ id: string }> {
+    const known = readBackups(this.#options.store).find(({ upgradeKey, state }) => upgradeKey === key && state !== 'failed');
+    if (known !== undefined) return { id: known.id };
+    return await this.#begin(UPGRADE, { include: UPGRADE_INCLUDE, destination: HERE, upgradeKey: key }, 'upgrade');
   }
 
   /** How the backup before an upgrade is. */
@@ -259,7 +262,9 @@ export class Backups implements UpgradeBackupMaker {
     this.destinations.open(request.destination);
     await this.#room.check(request.include, request.destination);
     const id = newId('backup', now());
-    const backup = this.#making.newBackup(id, request, { reason, by: context.actor.name });
+    const { upgradeKey } = request;
+    const made = this.#making.newBackup(id, request, { reason, by: context.actor.name });
+    const backup = { ...made, ...(upgradeKey !== undefined && { upgradeKey }) };
     const parts = Object.entries(request.include)
       .filter(([, isIn]) => isIn)
       .map(([name]) => name);
@@ -353,7 +358,7 @@ export class Backups implements UpgradeBackupMaker {
     return backup;
   }
 
-  #shown({ auditSequence: _sequence, ...backup }: KeptBackup): BackupRecord {
+  #shown({ auditSequence: _sequence, upgradeKey: _key, ...backup }: KeptBackup): BackupRecord {
     const isHere =
       backup.destination === HERE &&
       backup.appliance === this.#options.source.appliance &&

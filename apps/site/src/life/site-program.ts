@@ -151,7 +151,7 @@ export class SiteProgram implements Serving {
 
   /** What base shows of this program's health. */
   health(): Record<string, number | boolean | string> {
-    return { role: this.failover.role, eventLoopDelayMs: this.#delay.takeMs(), ...this.#served?.health() };
+    return { role: this.failover.role, makesBackups: true, eventLoopDelayMs: this.#delay.takeMs(), ...this.#served?.health() };
   }
 
   /** Ends in order; the store is closed last. */

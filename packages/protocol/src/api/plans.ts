@@ -1,6 +1,7 @@
 /** Box interface, below `/appliance/api/plans`: upgrades of a failover pair as plans (B121-B138), and what the bases of a pair ask each other. */
 import { z } from 'zod';
 import { id, instantMs, line, sha256Hex } from '../text.ts';
+import { servedNames } from './certificates.ts';
 import { pairRole } from './failover.ts';
 
 /** `single`: this appliance alone. The others need a relationship. */
@@ -202,10 +203,14 @@ export const boxQuestion = z.discriminatedUnion('kind', [
     attempt: z.number().int().positive().default(1),
   }),
   z.object({ kind: z.literal('snapshot'), plan: id('upgradePlan') }),
+  /** A backup of the appliance before its upgrade (B40), one for each plan; asked again until it is not `running`. */
+  z.object({ kind: z.literal('backup'), plan: id('upgradePlan') }),
   z.object({ kind: z.literal('test-session') }),
   /** Who is in which session, and how far clients are: of whoever serves. */
   z.object({ kind: z.literal('sessions') }),
   z.object({ kind: z.literal('addresses') }),
+  /** What is served there for each of these names (api/certificates.ts). Bases before 0.4.0 do not know it. */
+  z.object({ kind: z.literal('certificates'), names: z.array(z.string().max(255)).max(200) }),
   /** The plan as its runner sees it, so that the other side's pages show it too. */
   z.object({ kind: z.literal('plan-shown'), plan: z.unknown() }),
 ]);
@@ -241,7 +246,16 @@ export const boxAnswer = z.object({
       role: pairRole.nullable().default(null),
     })
     .optional(),
+  certificates: servedNames.optional(),
   installation: z.unknown().optional(),
+  /** `snapshot`: the site is too old to make backups; both databases were copied instead. */
+  backup: z
+    .object({
+      state: z.enum(['running', 'restorable', 'failed', 'snapshot']),
+      file: z.string().max(200).optional(),
+      error: z.string().max(1000).optional(),
+    })
+    .optional(),
   id: z.string().optional(),
   testSession: z
     .object({
