@@ -17,7 +17,11 @@ export function NotOnBackup({ header }: { header: ApplianceHeader }) {
   return (
     <Alert
       role="status"
-      title={t(`login:standby.title.${header.role === 'backup' ? 'backup' : 'read-only'}`, { name: header.appliance })}
+      title={
+        header.movedTo === undefined
+          ? t(`login:standby.title.${header.role === 'backup' ? 'backup' : 'read-only'}`, { name: header.appliance })
+          : t('shared:moved.title', { name: header.movedTo })
+      }
     >
       <Text mb="xs">{t(href === undefined ? 'login:standby.noPrimary' : 'login:standby.text')}</Text>
       <Group gap="md">

@@ -1,6 +1,7 @@
 import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
 import markUrl from './bascule.svg';
+import { MovedBar } from './MovedBar.tsx';
 import { PairMark } from './PairMark.tsx';
 import { TestBar } from './TestBar.tsx';
 import { useApplianceHeader, useRefreshHeaderOfOther } from './appliance-header.ts';
@@ -18,7 +19,7 @@ const TONE: Record<ConnectionState, 'ok' | 'warn' | 'bad'> = {
 /** The header of every page: which appliance, its role and its peer, which interface, and the state of the connection. `children` go to the right. */
 export function PageHeader({ interfaceName, children }: { interfaceName: string; children?: ReactNode }) {
   const { t } = useTranslation();
-  const { applianceName, connection } = useApplianceState();
+  const { applianceName, connection, moved } = useApplianceState();
   const pair = useApplianceHeader();
   const shownPair = pair?.rehearsal?.place === 'inside' ? undefined : pair;
   // Two questions, and in a change of roles two appliances may answer them: what stands side by side is of one answer.
@@ -42,6 +43,7 @@ export function PageHeader({ interfaceName, children }: { interfaceName: string;
         </span>
         <div className={classes['actions']}>{children}</div>
       </header>
+      {moved !== undefined && <MovedBar {...moved} />}
       <TestBar />
     </>
   );

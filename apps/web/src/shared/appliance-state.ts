@@ -11,6 +11,8 @@ export interface ApplianceState {
   /** Empty until the first answer. */
   applianceName: string;
   connection: ConnectionState;
+  /** The site was moved to another appliance for good. */
+  moved?: { appliance: string; url: string } | undefined;
 }
 
 /** Name and state of the appliance for the header of every page; asked of base, which answers while the site is away. */
@@ -27,7 +29,7 @@ export function useApplianceState(): ApplianceState {
     refetchInterval: (self) =>
       self.state.status === 'success' && self.state.data?.siteReady === true ? POLL_CONNECTED_MS : POLL_AWAY_MS,
   });
-  return { applianceName: query.data?.applianceName ?? '', connection: connectionOf(query.status, query.data) };
+  return { applianceName: query.data?.applianceName ?? '', connection: connectionOf(query.status, query.data), moved: query.data?.moved };
 }
 
 /** What the header says: no answer from base outranks what base last said of the site. */

@@ -1,6 +1,6 @@
 /**
  * Moving to other hardware (B203-B206): box interface, below `/appliance/api/move`, of the old box and of the new one; and what the new box asks the old one with a
- * transfer code, over TLS whose key the code names (docs/spec/move.md).
+ * transfer code, over TLS whose key the code names (docs/decisions/0360).
  */
 import { z } from 'zod';
 import { byteCount, instantMs, line } from '../text.ts';
