@@ -97,6 +97,13 @@ export async function openParts(
     appliance: config.applianceName,
     ...(failover !== undefined && { backup: () => failover.vaultBackup() }),
     isCommitted: config.isCommitted ?? true,
+    alarm: (count, examples) =>
+      mail.tell({
+        kind: 'needs-attention',
+        what: `${config.applianceName}: ${count} secrets cannot be read, since the vault key that wrapped them is missing (${examples})`,
+        advice: 'Restore the vault key, or enter these secrets anew.',
+        page: `${siteUrl(config)}/login/management/vault-key`,
+      }),
     changed: () => events.publish('status'),
     log,
     now,

@@ -3,22 +3,31 @@ import type { Reader } from '@bascule/store/store.ts';
 import { erasedContents } from './file-store-rows.ts';
 import { StoredContents } from './stored-contents.ts';
 
-/** Tables whose changes are a reason to look. */
 const ERASED_TABLE = 'erased_files';
+const FILES_TABLE = 'stored_files';
+
+export interface ErasedFilesOptions {
+  reader(): Reader | undefined;
+  filesDir: string;
+  /** There are files to be fetched: the relay looks now, not within the minute. */
+  fetch(): void;
+  log: Log;
+}
 
 /**
  * At a backup: what the primary has erased goes here too. By name alone, and never because no row has it: a history that has given way keeps its files (I5; docs/decisions/0305).
  */
 export class ErasedFiles {
-  readonly #options: { reader(): Reader | undefined; filesDir: string; log: Log };
+  readonly #options: ErasedFilesOptions;
 
-  constructor(options: { reader(): Reader | undefined; filesDir: string; log: Log }) {
+  constructor(options: ErasedFilesOptions) {
     this.#options = options;
   }
 
   /** Rows of `tables` were changed by the primary. */
   applied(tables: readonly string[]): void {
     if (tables.includes(ERASED_TABLE)) this.remove();
+    if (tables.includes(FILES_TABLE)) this.#options.fetch();
   }
 
   /** Removes what was erased. What cannot be removed now is tried again at the next erasure, and the next start. */

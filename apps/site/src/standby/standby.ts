@@ -96,7 +96,12 @@ export class Standby {
     ];
     const http = await openSiteInterface({ config, accounts, policy, routes, log, now });
     const sweep = new RecordingSweep({ reader: () => failover.store, recordingsDir: paths.recordings, log, now });
-    const erased = new ErasedFiles({ reader: () => failover.store, filesDir: paths.files, log });
+    const erased = new ErasedFiles({
+      reader: () => failover.store,
+      filesDir: paths.files,
+      fetch: () => void relay.send(failover.relay.order()),
+      log,
+    });
     const disconnect = failover.connect({
       changed: () => events.publish('failover'),
       relayOrder: () => void relay.send(failover.relay.order()),

@@ -43,3 +43,9 @@ export const restoreRefused = defineAuditEvent<{ reason: string }>(
   'VAULT_KEY_RESTORE_REFUSED',
   'A vault key file was refused: {reason}',
 );
+export const unreadableFound = defineAuditEvent<{ secrets: number; examples: string }>(
+  'VAULT_SECRETS_UNREADABLE',
+  '{secrets:secret does,secrets do} not open with the vault keys that are here ({examples}): restore the vault key, or enter them anew',
+  { waitsForPeer: true },
+);
+export const readableAgain = defineAuditEvent('VAULT_SECRETS_READABLE', 'All secrets open with the vault keys that are here');

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { copyFileSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { KeyRing, keyIdOf } from '@bascule/accounts/key-ring.ts';
@@ -208,22 +208,39 @@ test('while a new version is being watched no rotation begins: the version befor
   await isDone(site);
 });
 
-test('a site that starts without its key makes a new one, and says what the missing one protects', async () => {
+test('a site that starts without its key makes a new one, raises an alarm once, and says what the missing one protects', async () => {
   const first = new TestVault();
   first.addSecrets(2);
   await first.stop();
+  const key = readFileSync(first.keyFile);
   rmSync(first.keyFile);
-  await using second = new TestVault({}, first.directory);
-  second.vault.start();
-  const state = await second.vault.state();
-  assert.deepEqual([state.readable, state.unreadable], [0, 4]);
+  const alarms: [number, string][] = [];
+  const alarm = (count: number, examples: string) => void alarms.push([count, examples]);
+  const words = [
+    'second factor of user 0',
+    'second factor of user 1',
+    'password of the mail server smtp.example.org',
+    'key of the installer office',
+  ];
+  for (let starts = 0; starts < 2; starts += 1) {
+    const site = new TestVault({ alarm }, first.directory);
+    site.vault.start();
+    const state = await site.vault.state();
+    assert.deepEqual([state.readable, state.unreadable], [0, 4]);
+    assert.deepEqual(
+      (await site.vault.secrets('unreadable')).secrets.map((secret) => secret.words),
+      words,
+    );
+    await site.stop();
+  }
+  assert.deepEqual(alarms, [[4, words.join(', ')]]);
+  writeFileSync(first.keyFile, key);
+  const mended = new TestVault({ alarm }, first.directory);
+  mended.vault.start();
+  await mended.vault.close();
   assert.deepEqual(
-    (await second.vault.secrets('unreadable')).secrets.map(({ words }) => words),
-    [
-      'second factor of user 0',
-      'second factor of user 1',
-      'password of the mail server smtp.example.org',
-      'key of the installer office',
-    ],
+    mended.auditCodes().filter((code) => code.startsWith('VAULT_')),
+    ['VAULT_SECRETS_UNREADABLE', 'VAULT_SECRETS_READABLE'],
   );
+  await mended[Symbol.asyncDispose]();
 });

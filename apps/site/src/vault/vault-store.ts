@@ -21,6 +21,8 @@ const SCHEMAS = {
   rotation: rotationJournal.nullable(),
   download: z.object({ atMs: instantMs, by: z.string(), keyId: vaultKeyId }),
   lastRotation: z.object({ atMs: instantMs, by: z.string(), secrets: z.number().int() }),
+  /** How many secrets could not be read when that was last told. */
+  unreadable: z.number().int().nonnegative(),
   since: z.object({ atMs: instantMs, keyId: vaultKeyId }),
 };
 type Values = { [Name in keyof typeof SCHEMAS]: z.infer<(typeof SCHEMAS)[Name]> };

@@ -8,19 +8,23 @@ import type { WrappedColumn } from '@bascule/accounts/wrapped-column.ts';
 import { AppError } from '@bascule/errors/app-error.ts';
 import type { Log } from '@bascule/log/log.ts';
 import type { RestoreVaultKey, VaultKeyState, VaultRestoreLook, VaultSecret, VaultSecrets } from '@bascule/protocol/api/vault.ts';
-import type { Context, Store } from '@bascule/store/store.ts';
+import { SYSTEM, type Context, type Store } from '@bascule/store/store.ts';
 import * as errors from './vault-errors.ts';
 import * as events from './vault-events.ts';
 import { openVaultKeys, sealVaultKeys, type VaultKeys } from './vault-file.ts';
 import { Rotation, type RotationStep, type VaultBackup } from './vault-rotation.ts';
 import { readVaultValue, writeVaultValue } from './vault-store.ts';
-import { WrappedSecrets } from './wrapped-secrets.ts';
+import { WrappedSecrets, type KindCount } from './wrapped-secrets.ts';
 
 export { vaultRoutes } from './vault-routes.ts';
 export type { VaultBackup } from './vault-rotation.ts';
 
 /** Files with a password that are made or opened at once: each takes memory and time. */
 const PASSWORDS_AT_ONCE = 1;
+/** Counting opens every secret: pages that ask again and again are answered with a count of so long ago. */
+const COUNT_KEPT_MS = 2000;
+/** Secrets that are named where all of them would be too many. */
+const EXAMPLES_MAX = 5;
 const BUSY_LOOK_MS = 50;
 const BUSY_LIMIT_MS = 10_000;
 
@@ -37,6 +41,8 @@ export interface VaultOptions {
   isCommitted: boolean;
   /** The page shows something else now. */
   changed(): void;
+  /** More secrets than before cannot be read: for whoever gets mail. */
+  alarm?: ((count: number, examples: string) => void) | undefined;
   log: Log;
   now?: (() => number) | undefined;
   /** For tests. */
@@ -53,6 +59,8 @@ export class Vault {
   readonly #now: () => number;
   #isCommitted: boolean;
   #passwords = 0;
+  #telling: Promise<void> | undefined;
+  #counted: { ring: string; atMs: number; counts: Promise<KindCount[]> } | undefined;
 
   /** Throws KEY_FILE_BROKEN. Makes a key when there is none. */
   constructor(options: VaultOptions) {
@@ -75,13 +83,14 @@ export class Vault {
     });
   }
 
-  /** Goes on with a rotation that was cut. */
+  /** Goes on with a rotation that was cut, and tells of secrets that cannot be read. */
   start(): void {
     this.rotation.start();
+    this.#telling = this.#tellUnreadable();
   }
 
   async close(): Promise<void> {
-    await this.rotation.close();
+    await Promise.all([this.rotation.close(), this.#telling]);
   }
 
   /** This version's watch period is over. */
@@ -93,7 +102,7 @@ export class Vault {
   async state(): Promise<VaultKeyState> {
     const { store } = this.#options;
     const { ring } = this;
-    const protects = await this.#secrets.count();
+    const protects = await this.#counts();
     const unreadable = protects.reduce((sum, kind) => sum + kind.unreadable, 0);
     const since = readVaultValue(store, 'since');
     const download = readVaultValue(store, 'download');
@@ -184,6 +193,7 @@ export class Vault {
     const keys = found.keys.map(({ id }) => id);
     store.transact(context, events.restored({ keys, readable: count, appliance: found.appliance }), () => undefined);
     this.#options.changed();
+    await this.#tellUnreadable();
     return count;
   }
 
@@ -192,6 +202,35 @@ export class Vault {
     const refused = this.#rotationRefused();
     if (refused !== undefined) throw refused;
     await this.rotation.begin(context);
+  }
+
+  #counts(): Promise<KindCount[]> {
+    const ring = this.ring.fingerprint();
+    const atMs = performance.now();
+    if (this.#counted === undefined || this.#counted.ring !== ring || atMs - this.#counted.atMs > COUNT_KEPT_MS)
+      this.#counted = { ring, atMs, counts: this.#secrets.count() };
+    return this.#counted.counts;
+  }
+
+  /** In the audit, and by mail, when there are more or none any more. Never rejects. */
+  async #tellUnreadable(): Promise<void> {
+    const { store, log, alarm } = this.#options;
+    try {
+      const { count, secrets } = await this.unreadableSecrets();
+      const told = readVaultValue(store, 'unreadable') ?? 0;
+      if (count === told) return;
+      const examples = secrets
+        .slice(0, EXAMPLES_MAX)
+        .map(({ words }) => words)
+        .join(', ');
+      const event = count > 0 ? events.unreadableFound({ secrets: count, examples }) : events.readableAgain({});
+      store.transact(SYSTEM, event, (tx) => writeVaultValue(tx, 'unreadable', count));
+      if (count <= told) return;
+      log.error({ secrets: count }, 'vault.secrets-unreadable');
+      alarm?.(count, examples);
+    } catch (error) {
+      log.error({ err: error }, 'vault.secrets-not-looked-at');
+    }
   }
 
   #rotationRefused(): AppError | undefined {
