@@ -25,7 +25,7 @@ export const moveSwitched = defineAuditEvent<{ old: string }>(
 );
 export const moveClients = defineAuditEvent<{ before: number }>(
   'MOVE_CLIENTS',
-  'Move: {before} clients are connected to the old box when the switch begins',
+  'Move: {before} clients are connected to the old box',
 );
 export const moveProblem = defineAuditEvent<{ step: string; problem: string }>(
   'MOVE_PROBLEM',

@@ -24,7 +24,7 @@ export interface StepPorts {
   order(order: PairOrder, step: MoveStep): Promise<{ outcome: 'done' | 'running'; result: unknown }>;
   applySettings(text: string, parts: string[]): Promise<void>;
   clientsHere(): Promise<number>;
-  /** Written down once, when the switch begins. */
+  /** Clients that were seen at the old box: written down. */
   noteClientsBefore(before: number): void;
   showClientsBack(back: number): void;
 }
@@ -56,7 +56,8 @@ export const STEP_WORK: Record<Exclude<MoveStep, 'ready'>, Work> = {
     return { doing: `The database and the files are copied: ${megabytes(left)} MB are left, and ${copy.lagChanges} changes.` };
   },
 
-  async settings(ports, { parts }) {
+  async settings(ports, { parts, state }) {
+    await noteClients(ports, state.clients?.before);
     if (parts.length === 0) return 'done';
     const answer = await ports.askOld({ kind: 'settings' });
     if (answer.kind === 'settings') await ports.applySettings(answer.settings, parts);
@@ -66,10 +67,7 @@ export const STEP_WORK: Record<Exclude<MoveStep, 'ready'>, Work> = {
   async switch(ports, { state }) {
     const { self } = await siteState(ports);
     if (self.role === 'primary') return 'done';
-    if (state.clients === null) {
-      const old = await ports.askOld({ kind: 'look' });
-      ports.noteClientsBefore(old.kind === 'look' ? (old.clientsOnline ?? 0) : 0);
-    }
+    await noteClients(ports, state.clients?.before);
     await ports.order({ kind: 'swap', primary: ports.applianceName }, 'switch');
     return { doing: 'This box takes over: what is left is pulled, then it serves.' };
   },
@@ -102,6 +100,13 @@ export const STEP_WORK: Record<Exclude<MoveStep, 'ready'>, Work> = {
     return 'done';
   },
 };
+
+/** The most clients that were seen at the old box: just after a restart of it they are few. */
+async function noteClients(ports: StepPorts, before: number | undefined): Promise<void> {
+  const old = await ports.askOld({ kind: 'look' });
+  const now = old.kind === 'look' ? (old.clientsOnline ?? 0) : 0;
+  if (before === undefined || now > before) ports.noteClientsBefore(now);
+}
 
 async function siteState(ports: StepPorts): Promise<FailoverState> {
   const { result } = await ports.order({ kind: 'state' }, 'copy');

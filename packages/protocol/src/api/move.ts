@@ -88,7 +88,7 @@ export const moveState = z.object({
   done: z.number().nullable(),
   total: z.number().nullable(),
   problem: z.string().nullable(),
-  /** Clients that were connected to the old box when the switch began, and how many of them are here; known from the switch on. */
+  /** Clients that were connected to the old box before the switch, and how many are here. */
   clients: z.object({ before: z.number().int(), back: z.number().int() }).nullable(),
 });
 export type MoveState = z.infer<typeof moveState>;
