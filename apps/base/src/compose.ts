@@ -10,14 +10,15 @@ import type { Log } from '@bascule/log/log.ts';
 import type { ControlAnswer, ProcessState } from '@bascule/protocol/appliance-control.ts';
 import { keepLogShort } from '@bascule/store/short-log.ts';
 import { SYSTEM, type Store } from '@bascule/store/store.ts';
-import { applianceStarted, applianceStopped, webCertificateChanged, webKeyGiven } from './audit/audit.ts';
+import { applianceStarted, applianceStopped } from './audit/audit.ts';
 import type { BootLink } from './boot-link.ts';
 import { reachableAddresses, type BoxSources } from './box/box.ts';
 import { BoxCare } from './box-care.ts';
 import { BoxSettings } from './box-settings/box-settings.ts';
 import { Changes } from './changes/changes.ts';
+import { BoxCertificates } from './box-certificates.ts';
 import { checkBoxStore, openBoxStore } from './box-store.ts';
-import { readWebCertificate, type WebCertificate } from './certificates/certificates.ts';
+import { readWebCertificate } from './certificates/certificates.ts';
 import { publicAddress, type BaseConfig } from './config/config.ts';
 import { Front } from './front/front.ts';
 import { openBoxInterface, openControlSocket, routesOfBox, type ControlHandlers } from './http/http.ts';
@@ -37,7 +38,6 @@ import { baseFolder, load, ownCertificate, ownUrl, type Prepared } from './prepa
 
 /** The descriptor of the listening socket that boot passes (docs/spec/boot.md, 2). */
 const LISTENING_DESCRIPTOR = 3;
-const CERTIFICATE_CHECK_INTERVAL_MS = 12 * 60 * 60 * 1000;
 /** A base that ends for another version ends within this, whatever hangs. */
 const RESTART_LIMIT_MS = 10_000;
 
@@ -60,6 +60,7 @@ export class Base {
   readonly #traffic: Traffic;
   readonly #helper: HelperClient;
   readonly #prepared: Prepared;
+  readonly #certificates: BoxCertificates;
   #software: Software | undefined;
   #plans: Plans | undefined;
   #restore: Restore | undefined;
@@ -68,7 +69,6 @@ export class Base {
   #firstPassword: string | undefined;
   #web: HttpServer | undefined;
   #control: Server | undefined;
-  #certificateTimer: NodeJS.Timeout | undefined;
   #endTrimming: (() => void) | undefined;
 
   /**
@@ -107,7 +107,6 @@ export class Base {
     this.#log = log;
     this.#store = store;
     this.#prepared = prepared;
-    prepared.served.load(store);
     this.#accounts = openBoxAdministrators(store, config.paths.box, config.applianceName, log, () => this.#security.rules());
     this.#changes = new Changes({ store, log });
     this.#boxSettings = new BoxSettings({
@@ -119,11 +118,12 @@ export class Base {
     this.#clock = new Clock({ store, log });
     this.#mailer = openBoxMail(store, config.paths.box, log, config.applianceName);
     this.#host = prepared.host;
+    this.#certificates = this.#makeCertificates();
     this.#front = new Front({
       main: this.#host.main,
       relay: this.#host.relay,
       appliance: (request, response) => this.#answer(request, response),
-      certificateFor: (asked) => prepared.served.choose(asked).web,
+      ...this.#certificates.frontOptions(),
       accessOf: (localAddress) => this.#addresses.accessOf(localAddress),
       answersAppliance: (address) => this.#security.answers(address),
       installationSummary: () => this.#software?.engine.running() ?? this.#restore?.summary(),
@@ -138,14 +138,9 @@ export class Base {
     prepared.epochs.known = () => epochs.get();
     this.#host.on('pairState', (state) => epochs.note(state));
     this.#changes.onTakenEffect(() => this.#front.renewConnections());
-    this.#serveHanded();
     this.#host.onBoxSettings(async (withSecrets) => JSON.stringify(await this.#boxSettings.read({ withSecrets })));
     this.#host.on('programChanged', (name) => this.#front.programChanged(name));
     this.#host.on('routeChanged', () => this.#front.setPrograms(this.#host.main, this.#host.relay));
-  }
-
-  get #certificate(): WebCertificate {
-    return this.#prepared.web.certificate;
   }
 
   async #open(siteStart: Promise<void> | undefined): Promise<void> {
@@ -184,6 +179,7 @@ export class Base {
         clock: this.#clock,
         routing: this.#routing,
         security: this.#security,
+        certificates: this.#certificates.certificates,
         mailer: this.#mailer,
         software,
         traffic,
@@ -200,17 +196,10 @@ export class Base {
       this.#controlHandlers(software, plans, restore),
       this.#log,
     );
-    await this.#front.listen(LISTENING_DESCRIPTOR);
+    await Promise.all([this.#front.listen(LISTENING_DESCRIPTOR), this.#certificates.listen()]);
     await this.#boot.send({ kind: 'ready' });
     this.#store.transact(SYSTEM, applianceStarted({ version: config.version, address: publicAddress(config) }), () => undefined);
-    if (this.#certificate.madeNow) this.#noteCertificate();
-    this.#certificateTimer = setInterval(
-      () =>
-        void Promise.all([this.#renewCertificate(), this.#prepared.handed.renew()]).catch((error: unknown) =>
-          this.#log.error({ err: error }, 'certificate.renewal-failed'),
-        ),
-      CERTIFICATE_CHECK_INTERVAL_MS,
-    ).unref();
+    this.#certificates.start();
     this.#endTrimming = keepLogShort(this.#store, (error) => this.#log.warn({ err: error }, 'box.log-not-trimmed'));
     this.#clock.start();
     care.start();
@@ -232,7 +221,7 @@ export class Base {
       boot: this.#boot,
       clock: this.#clock,
       mailer: this.#mailer,
-      certificateNotAfterMs: () => this.#certificate.notAfterMs,
+      certificateNotAfterMs: () => this.#certificates.shown.notAfterMs,
       baseFolder: baseFolder(config),
       seed: config.seed,
       ownUrl: ownUrl(config),
@@ -258,6 +247,12 @@ export class Base {
     });
     this.#boxSettings.register(security.settingsPart());
     return security;
+  }
+
+  #makeCertificates(): BoxCertificates {
+    const [config, store, prepared, host, log] = [this.#config, this.#store, this.#prepared, this.#host, this.#log];
+    const [mailer, boxSettings] = [this.#mailer, this.#boxSettings];
+    return new BoxCertificates({ config, store, prepared, host, mailer, boxSettings, addresses: () => this.#addresses, log });
   }
 
   #makeRouting(helper: HelperClient): Routing {
@@ -305,6 +300,7 @@ export class Base {
       publicUrl: publicAddress(config),
       runDir: dirname(config.paths.controlSocket),
       consumersByAddress: () => this.#front.consumersByAddress(),
+      certificates: (names) => this.#certificates.certificates.answerPeer(names),
       addresses: () =>
         this.#addresses.rows().map((row) => ({ ...row, held: row.shared ? this.#host.pairState?.serves === true : row.enabled })),
       log: this.#log,
@@ -365,7 +361,7 @@ export class Base {
    * `comeBackAtOnce` another base takes over next.
    */
   async stop(options: { comeBackAtOnce?: boolean } = {}): Promise<void> {
-    clearInterval(this.#certificateTimer);
+    this.#certificates.close();
     this.#endTrimming?.();
     this.#control?.close();
     this.#plans?.close();
@@ -392,29 +388,6 @@ export class Base {
     this.#web.handle(request, response);
   }
 
-  async #renewCertificate(): Promise<void> {
-    const certificate = await ownCertificate(this.#config);
-    if (!certificate.madeNow) return;
-    this.#prepared.web.certificate = certificate;
-    this.#host.tellWebKey(this.#prepared.handed.keyPinFor(this.#config.publicHost));
-    this.#noteCertificate();
-  }
-
-  /** The certificate of the shared name is handed over by the primary when a relationship is established, and served to whoever asks for that name. */
-  #serveHanded(): void {
-    const { handed } = this.#prepared;
-    handed.onChanged = (certificate) => {
-      this.#host.tellWebKey(handed.keyPinFor(this.#config.publicHost));
-      this.#noteCertificate(certificate);
-    };
-    handed.onGive = (host) => this.#store.transact(SYSTEM, webKeyGiven({ host }), () => undefined);
-    this.#host.onCertificate((question) => handed.answer(question));
-  }
-
-  #noteCertificate({ issuedTo, sha256, notAfterMs }: WebCertificate = this.#certificate): void {
-    this.#store.transact(SYSTEM, webCertificateChanged({ issuedTo, sha256, notAfterMs }), () => undefined);
-  }
-
   #processes(): ProcessState[] {
     return [...this.#boot.processes.processes, ...this.#host.processes()];
   }
@@ -427,6 +400,7 @@ export class Base {
       listen: config.listen,
       baseVersion: config.version,
       packageVersions: { ...config.packageVersions, site: this.#host.software.folder || this.#host.software.version },
+      licences: () => this.#software?.licences().map(({ version }) => version) ?? [],
       siteReady: () => this.#host.ready,
       pair: () => {
         const state = this.#host.pairState;
@@ -437,7 +411,7 @@ export class Base {
       processes: () => this.#processes(),
       separated: () => this.#boot.processes.separated,
       certificate: () => {
-        const { issuedTo, names, notAfterMs, selfMade, sha256 } = this.#certificate;
+        const { issuedTo, names, notAfterMs, selfMade, sha256 } = this.#certificates.shown;
         return { issuedTo, names, notAfterMs, selfMade, sha256 };
       },
     };

@@ -9,3 +9,5 @@ export {
   SELF_MADE_DAYS,
   type WebCertificate,
 } from './web-certificate.ts';
+export { Certificates, type CertificatesOptions } from './certificates-of-box.ts';
+export { certificateSettingsPart } from './certificate-settings-part.ts';

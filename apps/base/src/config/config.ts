@@ -35,6 +35,8 @@ export interface BaseConfig {
   packageVersions: { base: string; site: string };
   /** The Node runtime's directory (with bin/node), from which runtime archives for clients are made. */
   runtimeDir: string;
+  /** The socket for plain HTTP that boot passes, and its port (docs/spec/boot.md, 2.6); undefined when there is none. */
+  http: { descriptor: number; port: number } | undefined;
   /** The seed of the operating system's package (docs/spec/boot.md, 7); undefined when there is none. */
   seed: string | undefined;
 }
@@ -83,7 +85,13 @@ export function readConfig(args: string[], environment: NodeJS.ProcessEnv = proc
     },
     runtimeDir: dirname(dirname(process.execPath)),
     seed,
+    http: passedHttp(environment),
   };
+}
+
+function passedHttp(environment: NodeJS.ProcessEnv): BaseConfig['http'] {
+  const [descriptor, port] = [Number(environment['BASCULE_HTTP_DESCRIPTOR']), Number(environment['BASCULE_HTTP_PORT'])];
+  return Number.isInteger(descriptor) && descriptor > 2 && Number.isInteger(port) ? { descriptor, port } : undefined;
 }
 
 /** The staged version that `directory` is, by its folder's name in `software`; else `version`, of a checkout. */

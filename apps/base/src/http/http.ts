@@ -4,6 +4,7 @@ import { accountRoutes, type Accounts } from '@bascule/accounts/accounts.ts';
 import { createHttpServer, type AnyRoute, type HttpServer } from '@bascule/http/http-server.ts';
 import type { Log } from '@bascule/log/log.ts';
 import type { BaseConfig } from '../config/config.ts';
+import type { Certificates } from '../certificates/certificates.ts';
 import type { Peer } from '../front/front.ts';
 import { changeRoutes } from '../changes/changes.ts';
 import { boxRoutes } from '../box/box-routes.ts';
@@ -27,6 +28,7 @@ export interface BoxParts {
   clock: Parameters<typeof networkRoutes>[0];
   routing: Pick<Routing, 'routes'>;
   security: Pick<Security, 'routes'>;
+  certificates: Pick<Certificates, 'routes'>;
   mailer: Parameters<typeof boxMailRoutes>[0];
   software: Pick<Software, 'routes'>;
   traffic: Pick<Traffic, 'routes'>;
@@ -45,6 +47,7 @@ export function routesOfBox({
   clock,
   routing,
   security,
+  certificates,
   mailer,
   software,
   traffic,
@@ -59,6 +62,7 @@ export function routesOfBox({
     ...networkRoutes(clock),
     ...routing.routes(),
     ...security.routes(),
+    ...certificates.routes(),
     ...boxMailRoutes(mailer),
     ...software.routes(),
     ...traffic.routes(),

@@ -105,6 +105,7 @@ describe('what a base answers to the other one', () => {
         },
       },
       addresses: () => [],
+      certificates: () => ({ publicHost: '', served: [] }),
       onPlanShown: () => undefined,
       now: () => 1_000,
     });

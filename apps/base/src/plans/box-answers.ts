@@ -52,6 +52,8 @@ export interface BoxAnswersOptions {
   software: AnsweringSoftware;
   host: AnsweringHost;
   addresses(): NonNullable<BoxAnswer['addresses']>;
+  /** What is served for these names. */
+  certificates(names: readonly string[]): NonNullable<BoxAnswer['certificates']>;
   /** The peer shows its plan here too. */
   onPlanShown(peer: string, plan: unknown): void;
   now(): number;
@@ -106,6 +108,8 @@ export class BoxAnswers {
         return { ok: true, sessions: await this.#sessions() };
       case 'addresses':
         return { ok: true, addresses: this.#options.addresses() };
+      case 'certificates':
+        return { ok: true, certificates: this.#options.certificates(question.names) };
       case 'plan-shown':
         this.#options.onPlanShown(asker, question.plan);
         return { ok: true };

@@ -35,7 +35,10 @@ export const SHOW_END_FOR_MS = 2 * 60_000;
 export interface PlansOptions {
   store: Store;
   applianceName: string;
-  host: Pick<SiteHost, 'pairDo' | 'askPeer' | 'onPeerAsks' | 'pairState' | 'ready' | 'testSession' | 'sitePreflight' | 'fleet' | 'makeBackup'>;
+  host: Pick<
+    SiteHost,
+    'pairDo' | 'askPeer' | 'onPeerAsks' | 'pairState' | 'ready' | 'testSession' | 'sitePreflight' | 'fleet' | 'makeBackup'
+  >;
   software: Software;
   /** The address by which people and clients reach the appliance: `https://name:port`. */
   publicUrl: string;
@@ -45,6 +48,8 @@ export interface PlansOptions {
   consumersByAddress(): PlanRecord['consumersByAddress'];
   /** The box's addresses, for the other base. */
   addresses(): NonNullable<BoxAnswer['addresses']>;
+  /** What the box serves for these names, for the other base. */
+  certificates(names: readonly string[]): NonNullable<BoxAnswer['certificates']>;
   log: Log;
   now?: () => number;
 }
@@ -71,7 +76,7 @@ export class Plans extends EventEmitter<{ change: [] }> {
     // Bounded by the connections of the control socket.
     this.setMaxListeners(0);
     this.#options = options;
-    const { store, software, host, addresses, runDir, publicUrl } = options;
+    const { store, software, host, addresses, certificates, runDir, publicUrl } = options;
     this.#now = options.now ?? Date.now;
     this.#journal = new PlanJournal(store);
     this.#peerPlan = new PeerPlan(join(runDir, 'peer-plan.json'), this.#now);
@@ -87,6 +92,7 @@ export class Plans extends EventEmitter<{ change: [] }> {
       software: answering(software),
       host,
       addresses,
+      certificates,
       onPlanShown: (_peer, plan) => {
         if (this.#peerPlan.take(plan)) this.emit('change');
       },
