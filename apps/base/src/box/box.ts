@@ -12,6 +12,8 @@ export interface BoxSources {
   baseVersion: string;
   /** Of what is installed, with the hash of what was staged. */
   packageVersions: { base: string; site: string };
+  /** Versions of installed licence packages. */
+  licences(): string[];
   siteReady(): boolean;
   /** Of the failover pair; null while main has said nothing. */
   pair(): Basics['pair'];
@@ -38,6 +40,7 @@ export function readBasics(sources: BoxSources): Basics {
     packages: [
       { kind: 'base', version: sources.packageVersions.base, state: 'installed' },
       { kind: 'site', version: sources.packageVersions.site, state: 'installed' },
+      ...sources.licences().map((version) => ({ kind: 'licence' as const, version, state: 'installed' })),
     ],
     hostUptimeSeconds: Math.floor(uptime()),
     applianceUptimeSeconds: Math.max(0, Math.floor((nowMs - startedAtMs) / 1000)),

@@ -11,6 +11,7 @@ import { useApi } from '../shared/api-context.tsx';
 import { formatBytes, formatDuration, formatInstant } from '../shared/format.ts';
 import { apiPaths } from '../shared/paths.ts';
 import { certificateTone, diskTone } from './basics-tones.ts';
+import { PowerActions } from './reset/PowerActions.tsx';
 
 const REFRESH_MS = 5_000;
 
@@ -39,7 +40,7 @@ function BasicsSection({ basics }: { basics: Basics }) {
   const { t } = useTranslation();
   const { disk } = basics;
   return (
-    <Section title={t('appliance:basics.title')}>
+    <Section title={t('appliance:basics.title')} actions={<PowerActions />}>
       <Facts
         rows={[
           [t('appliance:basics.name'), basics.applianceName],

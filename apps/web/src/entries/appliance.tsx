@@ -3,6 +3,20 @@ import { mountPage } from '../shared/mount-page.tsx';
 
 await mountPage({
   prefix: '/appliance/api',
-  namespaces: ['login', 'appliance', 'updates', 'plans', 'mail', 'network', 'move'],
+  namespaces: [
+    'login',
+    'appliance',
+    'updates',
+    'plans',
+    'mail',
+    'network',
+    'security',
+    'health',
+    'storage',
+    'syslog',
+    'support',
+    'reset',
+    'move',
+  ],
   page: <ApplianceApp />,
 });

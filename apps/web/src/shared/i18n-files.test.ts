@@ -6,7 +6,8 @@ import { LANGUAGES } from '@bascule/protocol/api/common.ts';
 
 const source = join(import.meta.dirname, '..');
 /** In these every key is asked for by its full name, so that an unused one can be found. */
-const FULLY_NAMED = /^(shared|login|appliance|updates|mail|fleet|installers|trust|failover|plans|network|backup|vault|file-store):/;
+const FULLY_NAMED =
+  /^(shared|login|appliance|updates|mail|fleet|installers|trust|failover|plans|network|security|health|storage|syslog|support|reset|backup|vault|file-store):/;
 const NAMESPACES = [
   'shared',
   'login',
@@ -23,9 +24,15 @@ const NAMESPACES = [
   'failover',
   'plans',
   'network',
+  'health',
+  'storage',
+  'syslog',
+  'support',
+  'reset',
   'backup',
   'vault',
   'file-store',
+  'security',
   'errors',
 ];
 

@@ -16,11 +16,17 @@ export type Namespace =
   | 'failover'
   | 'plans'
   | 'network'
+  | 'health'
+  | 'storage'
+  | 'syslog'
+  | 'support'
+  | 'reset'
   | 'backup'
   | 'vault'
   | 'file-store'
   | 'licences'
   | 'move'
+  | 'security'
   | 'errors';
 /** Each language by its own name. */
 export const LANGUAGE_NAMES: Record<Language, string> = { en: 'English', de: 'Deutsch', nl: 'Nederlands', it: 'Italiano' };

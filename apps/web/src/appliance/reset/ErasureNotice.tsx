@@ -1,0 +1,61 @@
+import { useQuery } from '@tanstack/react-query';
+import { useTranslation } from 'react-i18next';
+import { Alert, Button, List } from '@mantine/core';
+import { erasureReportAnswer, type ErasureReport } from '@bascule/protocol/api/reset.ts';
+import { StateMark } from '../../shared/Section.tsx';
+import { useApi } from '../../shared/api-context.tsx';
+import { formatBytes, formatCount, formatInstant } from '../../shared/format.ts';
+import { apiPaths } from '../../shared/paths.ts';
+import { saveFile } from '../../shared/save-file.ts';
+
+const REFRESH_MS = 5_000;
+
+/** After a reset, until the first login: what was erased. */
+export function ErasureNotice() {
+  const { t } = useTranslation();
+  const api = useApi();
+  const { data } = useQuery({
+    queryKey: ['erasure-report'],
+    queryFn: ({ signal }) => api.get(apiPaths.erasureReport, erasureReportAnswer, {}, signal),
+    // Without a report there is nothing to wait for.
+    refetchInterval: (query) => (query.state.data?.report == null ? false : REFRESH_MS),
+  });
+  const report = data?.report ?? null;
+  if (report === null) return null;
+  return (
+    <Alert color={report.left.length === 0 ? 'green' : 'yellow'} title={t('reset:report.title')} m="md" maw={900} mx="auto">
+      <p>{t('reset:report.text', { by: report.orderedBy, name: report.applianceName, time: formatInstant(report.endedAtMs) })}</p>
+      <Steps report={report} />
+      {report.left.length > 0 && (
+        <StateMark tone="warn">
+          {t('reset:report.left', { count: report.left.length })} <span className="b-mono">{report.left.join(', ')}</span>
+        </StateMark>
+      )}
+      {report.keptBackups && <p>{t('reset:report.keptBackups')}</p>}
+      {report.shutDownAfter && <p>{t('reset:report.shutsDown')}</p>}
+      <p>{t('reset:report.next')}</p>
+      <Button
+        variant="default"
+        onClick={() => saveFile('bascule-erasure-report.json', 'application/json', JSON.stringify(report, null, 2))}
+      >
+        {t('reset:report.download')}
+      </Button>
+    </Alert>
+  );
+}
+
+function Steps({ report }: { report: ErasureReport }) {
+  const { t } = useTranslation();
+  return (
+    <List size="sm" mb="xs">
+      {report.steps
+        .filter(({ files }) => files > 0)
+        .map(({ kind, files, bytes, overwritten }) => (
+          <List.Item key={kind}>
+            {t(`reset:kind.${kind}`)}: {t('reset:files', { count: files, files: formatCount(files) })}, {formatBytes(bytes)}
+            {overwritten && ` – ${t('reset:report.overwritten')}`}
+          </List.Item>
+        ))}
+    </List>
+  );
+}
