@@ -25,9 +25,10 @@ test('the relay of the backup fetches what was uploaded, and nothing that is on 
   await site.files.uploads.append(id, 0, pieces('half'));
   source.relay.handle(orders.source);
   follower.relay.handle(orders.follower);
-  const folder = join(follower.directory, 'files', 'store');
+  const files = join(follower.directory, 'files');
+  const folder = join(files, 'store');
   await waitUntil('the content is at the backup', () => existsSync(join(folder, sha256)));
-  assert.deepEqual(readdirSync(folder), [sha256]);
+  assert.deepEqual([readdirSync(files), readdirSync(folder)], [['store'], [sha256]]);
   assert.equal(readFileSync(join(folder, sha256), 'utf8'), 'content');
 });
 

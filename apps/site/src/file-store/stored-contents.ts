@@ -9,23 +9,25 @@ import * as errors from './file-store-errors.ts';
 
 /** Below `site/files`: copied to the backup of a pair with the rest. */
 export const STORE_FOLDER = 'store';
-/** A name that begins with a dot is never copied (docs/spec/pair-copy.md 2.2). */
+/** Beside it, so that backups leave out what is on its way; and the other side of a pair too, by the dot (docs/spec/pair-copy.md 2.2). */
 const UPLOADS_FOLDER = '.uploads';
 /** Left free beside stored files: the database must be able to write. */
 export const STORE_DISK_RESERVE_BYTES = 512 * 1024 * 1024;
 
 export class StoredContents {
   readonly #folder: string;
+  readonly #uploads: string;
   readonly #freeBytes: () => number;
 
   constructor(filesDir: string, freeBytes?: () => number) {
     this.#folder = join(filesDir, STORE_FOLDER);
+    this.#uploads = join(filesDir, UPLOADS_FOLDER);
     this.#freeBytes = freeBytes ?? (() => freeBytesOf(this.#folder));
   }
 
   /** Makes the folders. */
   open(): void {
-    mkdirSync(join(this.#folder, UPLOADS_FOLDER), { recursive: true, mode: 0o700 });
+    for (const folder of [this.#folder, this.#uploads]) mkdirSync(folder, { recursive: true, mode: 0o700 });
   }
 
   has(sha256: string): boolean {
@@ -107,7 +109,7 @@ export class StoredContents {
 
   /** Removes parts of uploads that are not among `known`. */
   removeParts(known: ReadonlySet<string>): void {
-    for (const name of readdirSync(join(this.#folder, UPLOADS_FOLDER))) if (!known.has(name)) this.removePart(name);
+    for (const name of readdirSync(this.#uploads)) if (!known.has(name)) this.removePart(name);
   }
 
   #content(sha256: string): string {
@@ -115,7 +117,7 @@ export class StoredContents {
   }
 
   #part(upload: string): string {
-    return join(this.#folder, UPLOADS_FOLDER, upload);
+    return join(this.#uploads, upload);
   }
 }
 

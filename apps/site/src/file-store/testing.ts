@@ -1,5 +1,5 @@
 /** For tests: a file store on a site.db and a folder of its own, with a clock that stands until it is moved. */
-import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createLog } from '@bascule/log/log.ts';
@@ -52,14 +52,8 @@ export class TestFileStore {
 
   /** Names in the folder of contents, and in that of uploads. */
   onDisk(): { contents: string[]; parts: string[] } {
-    const folder = join(this.directory, 'files', 'store');
-    const parts = join(folder, '.uploads');
-    return {
-      contents: readdirSync(folder)
-        .filter((name) => name !== '.uploads')
-        .toSorted(),
-      parts: existsSync(parts) ? readdirSync(parts) : [],
-    };
+    const namesIn = (folder: string) => readdirSync(join(this.directory, 'files', folder)).toSorted();
+    return { contents: namesIn('store'), parts: namesIn('.uploads') };
   }
 
   auditCodes(): string[] {
