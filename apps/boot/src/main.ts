@@ -1,8 +1,8 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
-import { userInfo } from 'node:os';
 import { homePaths } from '@bascule/core/home.ts';
 import { programEnvironment } from '@bascule/core/program-environment.ts';
+import { ownUserName } from '@bascule/core/user-name.ts';
 import { ApplianceLog } from './appliance-log.ts';
 import { endCandidate, isGone, sentenceOf, whenPrepared } from './base-candidate.ts';
 import { BaseVersions, type BaseProgram } from './base-versions.ts';
@@ -77,7 +77,7 @@ class Appliance {
     this.#versions = new BaseVersions(options.source, (event, fields) => log.write(event, fields));
     this.#base = new ChildProgram({
       name: 'base',
-      user: options.account?.name ?? userInfo().username,
+      user: options.account?.name ?? ownUserName(),
       start: () => this.#startBase(),
       onMessage: (message) => this.#hear(message),
       onChange: () => this.#changed(),
@@ -260,7 +260,7 @@ class Appliance {
     const boot = {
       name: 'boot',
       pid: process.pid,
-      user: userInfo().username,
+      user: ownUserName(),
       startedAtMs: this.#startedAtMs,
       restarts: 0,
       state: 'ready',

@@ -1,9 +1,9 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { EventEmitter, once } from 'node:events';
 import type net from 'node:net';
-import { userInfo } from 'node:os';
 import { identifyProcess, type ProcessIdentity } from '@bascule/core/process-identity.ts';
 import { countFailure, restartWaitMs } from '@bascule/core/restart-wait.ts';
+import { ownUserName } from '@bascule/core/user-name.ts';
 import type { Log } from '@bascule/log/log.ts';
 import type { ProcessState } from '@bascule/protocol/appliance-control.ts';
 import { fromSite, type FromSite, type SiteStart, type ToSite } from '@bascule/protocol/base-site.ts';
@@ -102,7 +102,7 @@ export class SupervisedProgram extends EventEmitter<SiteProgramEvents> implement
     return {
       name: this.#options.name,
       pid: this.#child?.pid ?? 0,
-      user: userInfo().username,
+      user: ownUserName(),
       startedAtMs: this.#startedAtMs,
       restarts: Math.max(0, this.#starts - 1),
       state: this.#state,
