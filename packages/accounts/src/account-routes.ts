@@ -122,6 +122,7 @@ function ownAccountRoutes(accounts: Accounts): AnyRoute[] {
           ...principal,
           languageChosen: account.languageChosen === 1,
           asksCurrentPassword: account.mustChangePassword === 0,
+          passwordMinCharacters: accounts.rules().passwords.minCharacters,
           secondFactors: secondFactorsOf(account),
           ...accounts.sessions.endsOf(principal.loginSession),
         };

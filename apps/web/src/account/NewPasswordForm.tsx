@@ -2,7 +2,7 @@ import { useId, useState, type ReactNode, type SubmitEvent } from 'react';
 import { useMutation } from '@tanstack/react-query';
 import { useTranslation } from 'react-i18next';
 import { Button, PasswordInput, Stack } from '@mantine/core';
-import { PASSWORD_MAX_CHARACTERS, PASSWORD_MIN_CHARACTERS } from '@bascule/protocol/api/auth.ts';
+import { PASSWORD_MAX_CHARACTERS, PASSWORD_MIN_CHARACTERS, type Me } from '@bascule/protocol/api/auth.ts';
 import { FormFailure } from '../shared/FormFailure.tsx';
 import { anyAnswer } from '../shared/api-client.ts';
 import { useApi } from '../shared/api-context.tsx';
@@ -11,7 +11,8 @@ import { passwordRules } from './password-rules.ts';
 import classes from './NewPasswordForm.module.css';
 
 interface NewPasswordFormProps {
-  name: string;
+  /** Whose. */
+  me: Me;
   /** Right after a login with a one-time password the server does not ask for the current one again. */
   askCurrent: boolean;
   autoFocus?: boolean;
@@ -19,7 +20,7 @@ interface NewPasswordFormProps {
 }
 
 /** A new password, twice; the rules are visible before and while typing. */
-export function NewPasswordForm({ name, askCurrent, autoFocus = false, onDone }: NewPasswordFormProps) {
+export function NewPasswordForm({ me, askCurrent, autoFocus = false, onDone }: NewPasswordFormProps) {
   const { t } = useTranslation();
   const api = useApi();
   const rulesId = useId();
@@ -35,7 +36,8 @@ export function NewPasswordForm({ name, askCurrent, autoFocus = false, onDone }:
       onDone();
     },
   });
-  const rules = passwordRules(name, next, repeated);
+  const { name, passwordMinCharacters = PASSWORD_MIN_CHARACTERS } = me;
+  const rules = passwordRules(name, next, repeated, passwordMinCharacters);
   const submit = (event: SubmitEvent) => {
     event.preventDefault();
     if (Object.values(rules).every(Boolean)) change.mutate();
@@ -77,7 +79,7 @@ export function NewPasswordForm({ name, askCurrent, autoFocus = false, onDone }:
           autoComplete="new-password"
         />
         <ul id={rulesId} className={classes['rules']}>
-          <Rule kept={rules.longEnough}>{t('login:newPassword.ruleLength', { count: PASSWORD_MIN_CHARACTERS })}</Rule>
+          <Rule kept={rules.longEnough}>{t('login:newPassword.ruleLength', { count: passwordMinCharacters })}</Rule>
           <Rule kept={rules.withoutName}>{t('login:newPassword.ruleName')}</Rule>
           <Rule kept={rules.same}>{t('login:newPassword.ruleSame')}</Rule>
         </ul>

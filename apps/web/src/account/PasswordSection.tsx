@@ -18,7 +18,7 @@ export function PasswordSection() {
     <Section title={t('login:newPassword.title')} note={t('login:newPassword.note')}>
       <div className={classes['panel']}>
         <div className={classes['form']}>
-          <NewPasswordForm name={me.name} askCurrent onDone={done} />
+          <NewPasswordForm me={me} askCurrent onDone={done} />
         </div>
       </div>
     </Section>

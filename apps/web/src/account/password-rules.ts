@@ -8,10 +8,11 @@ export function passwordRules(
   name: string,
   next: string,
   repeated: string,
+  minCharacters: number = PASSWORD_MIN_CHARACTERS,
 ): { longEnough: boolean; withoutName: boolean; same: boolean } {
   const holdsName = name.length >= MIN_NAME_CHARACTERS && next.toLowerCase().includes(name.toLowerCase());
   return {
-    longEnough: next.length >= PASSWORD_MIN_CHARACTERS,
+    longEnough: next.length >= minCharacters,
     withoutName: next !== '' && !holdsName,
     same: next !== '' && next === repeated,
   };

@@ -19,6 +19,7 @@ import { TlsPage } from './security/TlsPage.tsx';
 import { ErasureNotice } from './reset/ErasureNotice.tsx';
 import { StoragePage } from './storage/StoragePage.tsx';
 import { BundlePage } from './support/BundlePage.tsx';
+import { RestorePage } from './restore/RestorePage.tsx';
 import { EmailPage } from './support/EmailPage.tsx';
 import { UtilitiesPage } from './support/UtilitiesPage.tsx';
 import { SyslogPage } from './syslog/SyslogPage.tsx';
@@ -64,6 +65,7 @@ const router = createRouter({
     page(appliancePaths.tls, TlsPage),
     page(appliancePaths.loginSecurity, LoginSecurityPage),
     page(appliancePaths.email, EmailPage),
+    page(appliancePaths.restore, RestorePage),
     page(appliancePaths.move, MovePage),
     page(appliancePaths.account, MyAccountPage),
   ]),

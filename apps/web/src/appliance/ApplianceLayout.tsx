@@ -44,6 +44,7 @@ export function ApplianceLayout() {
     ],
     [appliancePaths.support]: [
       { to: appliancePaths.email, label: t('appliance:tab.email') },
+      { to: appliancePaths.restore, label: t('restore:tab') },
       { to: appliancePaths.utilities, label: t('support:utilitiesTab') },
       { to: appliancePaths.bundle, label: t('support:bundleTab') },
       { to: appliancePaths.move, label: t('move:tab') },

@@ -24,6 +24,7 @@ export const appliancePaths = {
   loginSecurity: '/security/login',
   support: '/support',
   email: '/support/email',
+  restore: '/support/restore',
   move: '/support/move',
   account: '/account',
 } as const;

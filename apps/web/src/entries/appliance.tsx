@@ -17,6 +17,7 @@ await mountPage({
     'support',
     'reset',
     'move',
+    'restore',
   ],
   page: <ApplianceApp />,
 });

@@ -26,6 +26,7 @@ export type Namespace =
   | 'file-store'
   | 'licences'
   | 'move'
+  | 'restore'
   | 'security'
   | 'errors';
 /** Each language by its own name. */

@@ -43,6 +43,8 @@ export const me = z.object({
   state: loginState,
   /** In the state `change-password`: whether the present password is asked for, too (it has expired; it was no one-time password). */
   asksCurrentPassword: z.boolean().optional(),
+  /** What a new password must have at least; PASSWORD_MIN_CHARACTERS when absent. */
+  passwordMinCharacters: z.number().int().optional(),
   secondFactors: z.array(z.enum(['totp', 'passkey'])),
   csrf: z.string(),
   language,

@@ -5,9 +5,13 @@ import { Alert, Checkbox, Text } from '@mantine/core';
 import { ApiError } from '../../shared/api-client.ts';
 import { CHANGES_KEY } from './PendingChangeNotice.tsx';
 
+/** Errors by which the appliance asks whether the person knows. */
+const ASKS = new Set(['NETWORK_CUTS_YOU', 'CHANGE_MIGHT_CUT', 'NETWORKS_LOCK_YOU_OUT']);
+
 interface Cut {
-  /** By which the person is here, where the appliance knows that this very address is cut. */
-  address: string | undefined;
+  code: string;
+  /** By which, or at which, the person is. */
+  address: string;
   seconds: number;
 }
 
@@ -16,6 +20,8 @@ export interface AcceptCutState {
   body: { acceptCut?: true };
   /** The warning with its checkbox; null until the appliance has said that the change might cut the person off. */
   notice: ReactNode;
+  /** Nothing was asked: for a form that begins anew. */
+  forget(): void;
   /** Sends the change; when the appliance asks for it, the warning is shown, and the error thrown on. */
   send<T>(work: () => Promise<T>): Promise<T>;
 }
@@ -26,27 +32,30 @@ export function useAcceptCut(): AcceptCutState {
   const client = useQueryClient();
   const [cut, setCut] = useState<Cut>();
   const [accepted, setAccepted] = useState(false);
-  const isCutHere = cut?.address !== undefined;
   const texts = { address: cut?.address ?? '', seconds: cut?.seconds ?? 0 };
   return {
     body: accepted ? { acceptCut: true } : {},
     notice: cut !== undefined && (
-      <Alert color="red" role="alert" title={isCutHere ? t('network:cut.title', texts) : t('network:cut.mightTitle')}>
-        <Text mb="xs">{isCutHere ? t('network:cut.text', texts) : t('network:cut.mightText', texts)}</Text>
+      <Alert color="red" role="alert" title={t(`network:cut.${cut.code}.title`, texts)}>
+        <Text mb="xs">{t(`network:cut.${cut.code}.text`, texts)}</Text>
         <Checkbox
-          label={isCutHere ? t('network:cut.accept') : t('network:cut.mightAccept')}
+          label={t(`network:cut.${cut.code}.accept`)}
           checked={accepted}
           onChange={(event) => setAccepted(event.currentTarget.checked)}
         />
       </Alert>
     ),
+    forget() {
+      setCut(undefined);
+      setAccepted(false);
+    },
     async send(work) {
       try {
         return await work();
       } catch (error) {
-        if (error instanceof ApiError && (error.code === 'NETWORK_CUTS_YOU' || error.code === 'CHANGE_MIGHT_CUT')) {
+        if (error instanceof ApiError && ASKS.has(error.code)) {
           const { address, seconds } = error.params;
-          setCut({ address: address === undefined ? undefined : String(address), seconds: Number(seconds) });
+          setCut({ code: error.code, address: String(address ?? ''), seconds: Number(seconds) });
         }
         throw error;
       } finally {

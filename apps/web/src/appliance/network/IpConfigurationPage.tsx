@@ -7,6 +7,7 @@ import { QueryFailure } from '../../shared/QueryFailure.tsx';
 import { RowMenu } from '../../shared/RowMenu.tsx';
 import { Section, StateMark } from '../../shared/Section.tsx';
 import { AddressDialog } from './AddressDialog.tsx';
+import { NtpSection } from './NtpSection.tsx';
 import { PortsSection } from './PortsSection.tsx';
 import { RemoveAddressDialog } from './RemoveAddressDialog.tsx';
 import { useIpConfiguration } from './network-queries.ts';
@@ -43,6 +44,7 @@ export function IpConfigurationPage() {
         <AddressTable addresses={data.addresses} onEdit={setEdited} onRemove={setRemoved} />
       </Section>
       <PortsSection devices={data.devices} />
+      <NtpSection />
       {edited !== undefined && (
         <AddressDialog edited={edited === 'new' ? undefined : edited} configuration={data} onClose={() => setEdited(undefined)} />
       )}
