@@ -5,7 +5,7 @@ import type { BackupDestination, backups } from '@bascule/protocol/api/backup.ts
 import type { FileStoreState } from '@bascule/protocol/api/file-store.ts';
 import type { VaultKeyState, VaultSecret } from '@bascule/protocol/api/vault.ts';
 import { jumpItemsPageOf, rolloutOf, VERSION } from '../fleet-fixture/answers.ts';
-import { FixtureServer } from '../updates-fixture/fixture-server.ts';
+import { FixtureServer, me } from '../updates-fixture/fixture-server.ts';
 import {
   backupsOf,
   changesOf,
@@ -33,12 +33,14 @@ export class BoxLoginServer extends FixtureServer {
   files: FileStoreState = fileStoreOf();
   /** Undefined: a single appliance. */
   header: ApplianceHeader | undefined;
+  role: 'administrator' | 'user' = 'administrator';
   #uploading = { name: '', totalBytes: 0 };
 
   constructor(dist?: string) {
     super(dist);
     const say = (route: string, answer: (url: URL, body: unknown) => unknown) => this.answers.set(route, answer);
     say('GET /whoami/appliance', () => this.header ?? SINGLE);
+    say('GET /auth/me', () => me(this.language, this.role));
     say('GET /status', () => siteStatus());
     say('GET /access-sessions/active', () => ({ sessions: [] }));
     say('GET /jump/items/search', (url) => jumpItemsPageOf(0, url));

@@ -224,13 +224,14 @@ function json(response: ServerResponse, content: unknown, status = 200): void {
   response.writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store' }).end(JSON.stringify(content));
 }
 
-function me(language: string): unknown {
+/** Who is logged in. */
+export function me(language: string, role: 'administrator' | 'user' = 'administrator'): unknown {
   const endsAtMs = Date.now() + 3_600_000;
   return {
     id: 'us_1',
     name: 'admin',
     displayName: 'Administrator',
-    role: 'administrator',
+    role,
     state: 'ok',
     secondFactors: [],
     csrf: 'fixture',

@@ -1,6 +1,6 @@
 import { useMemo, useState } from 'react';
 import { useTranslation } from 'react-i18next';
-import { Button, Group } from '@mantine/core';
+import { Button } from '@mantine/core';
 import type { BackupRecord } from '@bascule/protocol/api/backup.ts';
 import { DataTable, type Column } from '../../shared/DataTable.tsx';
 import { RowMenu, type RowAction } from '../../shared/RowMenu.tsx';
@@ -64,7 +64,6 @@ function useColumns(
         cell: (record) => <span className="b-mono">{formatMinute(record.madeAtMs)}</span>,
         sortBy: (record) => record.madeAtMs,
       },
-      { key: 'by', header: t('backup:list.by'), cell: (record) => <MadeBy record={record} />, sortBy: (record) => record.madeBy },
       {
         key: 'state',
         header: t('backup:list.state'),
@@ -86,17 +85,18 @@ function useColumns(
         cell: (record) => (record.destination === 'here' ? t('backup:destination.here') : record.destinationName),
         sortBy: (record) => record.destinationName,
       },
+      { key: 'by', header: t('backup:list.by'), cell: (record) => <MadeBy record={record} />, sortBy: (record) => record.madeBy },
+      {
+        key: 'file',
+        header: t('backup:list.file'),
+        cell: (record) => record.isHere && record.state !== 'making' && record.bytes !== null && <Download record={record} />,
+      },
       {
         key: 'actions',
         header: t('shared:actions'),
         hideHeader: true,
         align: 'right',
-        cell: (record) => (
-          <Group gap={4} wrap="nowrap" justify="flex-end">
-            {record.isHere && record.state !== 'making' && record.bytes !== null && <Download record={record} />}
-            <RowMenu name={nameOf(record)} actions={actionsFor(record)} />
-          </Group>
-        ),
+        cell: (record) => <RowMenu name={nameOf(record)} actions={actionsFor(record)} />,
       },
     ],
     [t, actionsFor],

@@ -18,7 +18,9 @@ export function ChangesList({ last }: { last: Backups['last'] }) {
     <details className={classes['changes']} onToggle={(event) => setOpen(event.currentTarget.open)}>
       <summary>{t('backup:changes.title', { count: last.changesSince, number: formatCount(last.changesSince) })}</summary>
       {changes.data === undefined && changes.isError && <QueryFailure query={changes} />}
-      {changes.data === undefined && !changes.isError && <Skeleton height={60} mt="xs" aria-label={t('shared:loading')} />}
+      {isOpen && changes.data === undefined && !changes.isError && (
+        <Skeleton height={60} mt="xs" aria-label={t('shared:loading')} />
+      )}
       {rows.length > 0 && (
         <ol aria-label={t('backup:changes.label')} tabIndex={0}>
           {rows.map((change) => (

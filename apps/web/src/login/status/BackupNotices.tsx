@@ -29,14 +29,15 @@ export function useBackupNotices(isEnabled: boolean, hasMuch: boolean): ReactNod
   const notices: Notice[] = [];
   if (backups.data !== undefined) {
     const { standing, tone } = backupStanding(backups.data, Date.now());
+    const isNone = standing === 'none' || standing === 'none-restorable';
     const { last } = backups.data;
     const ago = last === null ? '' : formatDuration(Date.now() - last.atMs);
-    if (tone !== 'ok' && (hasMuch || standing !== 'none'))
+    if (tone !== 'ok' && (hasMuch || !isNone))
       notices.push({
         key: 'backup',
         to: loginPaths.software,
         text: t(`backup:standing.${standing}`, { ago }),
-        isBad: tone === 'bad',
+        isBad: tone === 'bad' && !isNone,
       });
   }
   if (vault.data !== undefined) {

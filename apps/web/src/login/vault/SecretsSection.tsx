@@ -85,7 +85,7 @@ function Names({ hasUnreadable }: { hasUnreadable: boolean }) {
         onChange={(next) => setChosen(SHOWS.find((value) => value === next))}
       />
       {secrets.data === undefined && secrets.isError && <QueryFailure query={secrets} />}
-      {secrets.data === undefined && !secrets.isError && <Skeleton height={60} aria-label={t('shared:loading')} />}
+      {isOpen && secrets.data === undefined && !secrets.isError && <Skeleton height={60} aria-label={t('shared:loading')} />}
       {secrets.data !== undefined && rows.length === 0 && <p className="b-quiet">{t('vault:secrets.noneOfThem')}</p>}
       {rows.length > 0 && (
         <ul aria-label={t('vault:secrets.names')} tabIndex={0}>
