@@ -11,6 +11,7 @@ import { MANIFEST_LIMIT_BYTES, parseManifest, unpackedBytes, type BackupManifest
 import { readHeader, tarPadding, type TarMember } from './backup-tar.ts';
 import { ByteSource } from './byte-source.ts';
 import { ChecksumList } from './checksum-list.ts';
+import { watchFrames } from './zstd-frames.ts';
 import { CHECKSUMS_PATH, MANIFEST_PATH, MemberOrder } from './member-order.ts';
 
 /** 2^24 bytes: the most memory that a backup may ask zstd for (`zstd -19` asks for half of it). */
@@ -19,6 +20,8 @@ const WINDOW_LIMIT_LOG = 24;
 export const MEMBERS_LIMIT = 5_000_000;
 const ZSTD_MAGIC = Buffer.from([0x28, 0xb5, 0x2f, 0xfd]);
 const CHUNK_BYTES = 256 * 1024;
+/** Zeros after the end of the archive: GNU tar fills up to 10 KiB. */
+const TAIL_LIMIT_BYTES = 64 * 1024;
 
 export interface ReadBackupOptions {
   password?: string;
@@ -105,11 +108,15 @@ export class BackupReader {
         ...member,
         part,
         content: (async function* () {
-          for await (const piece of source.pieces(member.bytes)) {
-            hash.update(piece);
-            yield piece;
+          try {
+            for await (const piece of source.pieces(member.bytes)) {
+              hash.update(piece);
+              yield piece;
+            }
+            isRead = true;
+          } catch (error) {
+            throw faultOf(error);
           }
-          isRead = true;
         })(),
       };
       if (!isRead) throw new Error(`the content of ${member.path} was not read to its end`);
@@ -135,7 +142,9 @@ export class BackupReader {
     if (hash.digest('hex') !== this.#checksums.digest()) throw damaged('its checksums do not fit its files');
     await takePadding(this.#source, member.bytes);
     if ((await readHeader((bytes) => this.#source.take(bytes))) !== undefined) throw refused('something follows its checksums');
-    if (!(await this.#source.isAtEnd())) throw damaged('something follows its end');
+    // tar programs fill up their last record with zeros.
+    const tail = await this.#source.peek(TAIL_LIMIT_BYTES + 1);
+    if (tail.length > TAIL_LIMIT_BYTES || tail.some((byte) => byte !== 0)) throw damaged('something follows its end');
   }
 }
 
@@ -156,7 +165,7 @@ async function tarSource(
     decompress.destroy();
     throw faultOf(error, signal);
   }
-  const feed = Readable.from(payload, { objectMode: false, highWaterMark: CHUNK_BYTES });
+  const feed = Readable.from(watchFrames(payload), { objectMode: false, highWaterMark: CHUNK_BYTES });
   feed.once('error', (error) => decompress.destroy(error));
   feed.pipe(decompress);
   return {
@@ -174,7 +183,7 @@ async function plain(raw: ByteSource, password: string | undefined): Promise<Asy
   const start = await raw.peek(HEADER_LIMIT_BYTES);
   if (start.subarray(0, ZSTD_MAGIC.length).equals(ZSTD_MAGIC)) return raw.rest();
   const magic = Buffer.from(AGE_MAGIC);
-  if (start.length === 0) throw truncated();
+  if (start.length < ZSTD_MAGIC.length && ZSTD_MAGIC.subarray(0, start.length).equals(start)) throw truncated();
   if (!start.subarray(0, magic.length).equals(magic.subarray(0, start.length))) throw foreign();
   const end = headerEnd(start);
   if (end === undefined) throw start.length < HEADER_LIMIT_BYTES ? truncated() : damaged('its encryption header is too long');

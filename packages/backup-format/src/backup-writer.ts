@@ -33,7 +33,7 @@ export interface WriteBackupOptions {
   manifest: BackupManifest;
   members: AsyncIterable<BackupMember> | Iterable<BackupMember>;
   /** Absent: a plain `.tar.zst`. */
-  password?: string;
+  password?: string | undefined;
   /** Bytes of members that were read so far. */
   onProgress?(bytes: number): void;
   /** A member whose file is gone: left out (a recording that retention removed). Absent: the backup fails. */

@@ -51,10 +51,6 @@ export class ByteSource {
     this.#held = Buffer.alloc(0);
   }
 
-  async isAtEnd(): Promise<boolean> {
-    return this.#held.length === 0 && !(await this.#more());
-  }
-
   async close(): Promise<void> {
     await this.#iterator.return?.();
   }
