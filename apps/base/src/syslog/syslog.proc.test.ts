@@ -15,7 +15,7 @@ const happened = defineAuditEvent<{ what: string }>('SYSLOG_TEST_HAPPENED', 'It 
 const log = createLog('test', 'silent');
 const NO_SITE = { position: { epoch: 0, sequence: 0 }, events: [], head: null };
 
-describe('syslog', () => {
+describe('syslog', { concurrency: true }, () => {
   let directory: string;
   let authority: TestAuthority;
   let client: { certificate: string; key: string };
