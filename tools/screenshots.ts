@@ -1,5 +1,5 @@
 /**
- * Takes a picture of every page in both themes for docs/screenshots: `node_modules/.bin/node tools/screenshots.ts [PART OF A NAME | updates | failover | plans]`. Needs
+ * Takes a picture of every page in both themes for docs/screenshots: `node_modules/.bin/node tools/screenshots.ts [PART OF A NAME | updates | failover | plans | box]`. Needs
  * Debian's chromium. As root it runs under a machine name and address of its own (`unshare`), so that no picture shows where it was taken.
  */
 import { spawnSync } from 'node:child_process';
@@ -11,6 +11,7 @@ import { CHECKOUT } from '../packages/testkit/src/launch-appliance.ts';
 import { TestBrowser } from '../packages/testkit/src/browser.ts';
 import { waitUntil } from '../packages/testkit/src/wait-until.ts';
 import { toPalettePng } from './screenshots/palette-png.ts';
+import { takeBoxLogin } from './screenshots/box-login.ts';
 import { takeFailover } from './screenshots/failover.ts';
 import { createInstaller, lookForLosses, takeRollout, walkWizard } from './screenshots/fleet.ts';
 import { makeScene, PASSWORD, quiet, type Scene } from './screenshots/scene.ts';
@@ -18,7 +19,7 @@ import { takePlans } from './screenshots/plans.ts';
 import { takeUpdates } from './screenshots/updates.ts';
 
 const FOLDER = join(CHECKOUT, 'docs', 'screenshots');
-const TOTAL_MAX_BYTES = 4 * 1024 * 1024;
+const TOTAL_MAX_BYTES = 5 * 1024 * 1024;
 const VIEWPORT = { width: 1440, height: 900 };
 const THEMES = ['light', 'dark'] as const;
 /** Fonts, a first answer of every list, the end of a short animation. */
@@ -31,6 +32,8 @@ const UPDATES = 'updates';
 const FAILOVER = 'failover';
 /** A real pair is upgraded by a plan, in one theme. */
 const PLANS = 'plans';
+/** Backups, vault key, file store: in one theme. */
+const BOX = 'box';
 const APPLIANCE_NAME = 'alpha';
 const SET_UP = `hostname ${APPLIANCE_NAME}; ip link set lo up; ip link add eth0 type bridge; ip addr add 192.0.2.10/24 dev eth0; ip link set eth0 up`;
 
@@ -89,11 +92,12 @@ async function takeAll(): Promise<void> {
   const wanted = process.argv[2] ?? '';
   mkdirSync(FOLDER, { recursive: true });
   if (wanted === '') for (const file of readdirSync(FOLDER)) if (file.endsWith('.png')) rmSync(join(FOLDER, file));
-  const complaints = [UPDATES, FAILOVER, PLANS].includes(wanted) ? [] : await takeEveryday(wanted);
+  const complaints = [UPDATES, FAILOVER, PLANS, BOX].includes(wanted) ? [] : await takeEveryday(wanted);
   if (wanted === '' || wanted === UPDATES)
     await takeUpdates((page, name, options) => shoot(page, name, () => Promise.resolve(), options), VIEWPORT);
   if (wanted === '' || wanted === FAILOVER) await takePair();
   if (wanted === '' || wanted === PLANS) await takeUpgradePlan();
+  if (wanted === '' || wanted === BOX) await takeBox();
   report(complaints);
 }
 
@@ -101,6 +105,14 @@ async function takePair(): Promise<void> {
   await using browser = await TestBrowser.launch();
   await browser.page.setViewportSize(VIEWPORT);
   await takeFailover(browser.page, (page, name, isWhole) =>
+    shoot(page, name, () => Promise.resolve(), { fullPage: isWhole, themes: ['light'] }),
+  );
+}
+
+async function takeBox(): Promise<void> {
+  await using browser = await TestBrowser.launch();
+  await browser.page.setViewportSize(VIEWPORT);
+  await takeBoxLogin(browser.page, (page, name, isWhole) =>
     shoot(page, name, () => Promise.resolve(), { fullPage: isWhole, themes: ['light'] }),
   );
 }

@@ -9,7 +9,7 @@ export const pagePaths = {
   /** The Console with a terminal opened to this access session. */
   consoleSession: (sessionId: string) => `/console/sessions/${segment(sessionId)}`,
   /** Where a backup is restored, also when the site does not work. */
-  restore: '/appliance/restore',
+  restore: '/appliance/support/restore',
   /** Management > Failover. */
   failover: '/login/management/failover',
   /** Out of a test of the standby: answered by the primary, whatever becomes of the test. */
