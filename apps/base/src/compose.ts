@@ -30,7 +30,7 @@ import { Plans } from './plans/plans.ts';
 import { Software } from './software/software.ts';
 import { openRestore } from './box-restore.ts';
 import type { Restore } from './restore/restore.ts';
-import { openBoxMail, type Mailer } from './support/support.ts';
+import { mailSettingsPart, openBoxMail, type Mailer } from './support/support.ts';
 import { Traffic } from './traffic/traffic.ts';
 import { warmUpBase } from './warm-up.ts';
 import { Move } from './move/move.ts';
@@ -134,6 +134,8 @@ export class Base {
     this.#addresses = new Addresses({ store, helper, changes: this.#changes, log });
     this.#routing = this.#makeRouting(helper);
     this.#traffic = this.#makeTraffic(helper);
+    this.#boxSettings.register(this.#traffic.settingsPart());
+    this.#boxSettings.register(mailSettingsPart(this.#mailer));
     const epochs = new KnownEpoch(store, log);
     prepared.epochs.known = () => epochs.get();
     this.#host.on('pairState', (state) => epochs.note(state));

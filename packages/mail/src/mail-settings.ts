@@ -15,6 +15,9 @@ export const NO_MAIL_SETTINGS: MailSettings = {
   language: 'en',
 };
 
+/** What a password was given for. */
+export const SERVER_FIELDS = ['host', 'port', 'security', 'certificateSha256', 'account'] as const;
+
 /** Settings as stored; what an older version did not know has its default. */
 export function parseSettings(stored: string | undefined): MailSettings {
   return stored === undefined ? NO_MAIL_SETTINGS : mailSettings.parse({ ...NO_MAIL_SETTINGS, ...(JSON.parse(stored) as object) });
@@ -31,8 +34,7 @@ export function checkChange(before: MailSettings, after: MailSettings, password:
   const keepsPassword = password === undefined && hasPassword;
   if (after.account === '' && (keepsPassword || (password ?? '') !== ''))
     throw invalid('MAIL_ACCOUNT_MISSING', 'account', 'A password needs an account; remove the password or give the account.');
-  const named = ['host', 'port', 'security', 'certificateSha256', 'account'] as const;
-  if (keepsPassword && named.some((name) => before[name] !== after[name]))
+  if (keepsPassword && SERVER_FIELDS.some((name) => before[name] !== after[name]))
     throw invalid(
       'MAIL_PASSWORD_NEEDED',
       'password',

@@ -7,11 +7,11 @@ import { uuidv7 } from '@bascule/core/ids.ts';
 import { AppError } from '@bascule/errors/app-error.ts';
 import type { Log } from '@bascule/log/log.ts';
 import type { ChangeMailSettings, MailSettings, MailState } from '@bascule/protocol/api/updates.ts';
-import { SYSTEM, type Context, type Store } from '@bascule/store/store.ts';
+import { SYSTEM, type Context, type Store, type Tx } from '@bascule/store/store.ts';
 import { deliver, DeliveryError } from './delivery.ts';
 import * as events from './mail-events.ts';
 import * as queue from './mail-queue.ts';
-import { checkChange, describeChange, parseSettings } from './mail-settings.ts';
+import { checkChange, describeChange, parseSettings, SERVER_FIELDS } from './mail-settings.ts';
 import { mailText, type MailEvent } from './mail-texts.ts';
 import { MAIL_PASSWORD_PURPOSE } from './mail-wrapped.ts';
 
@@ -110,6 +110,29 @@ export class Mailer {
       else queue.removeAllMessages(tx);
       tx.afterCommit(() => this.#deliverSoon());
     });
+  }
+
+  /** For an export: the settings, and with `withPassword` the password in clear, when there is one that opens. */
+  exported(withPassword: boolean): ChangeMailSettings {
+    const stored = queue.readStored(this.#store);
+    if (!withPassword || stored?.password == null) return parseSettings(stored?.settings);
+    return { ...parseSettings(stored.settings), password: this.#password() ?? '' };
+  }
+
+  /**
+   * For an import, inside its transaction: takes over exported settings. Without a password the stored one stays, but only for the server, account and protection for which it was
+   * given. Throws as `change` does for what cannot work.
+   */
+  import(tx: Tx, { password, ...after }: ChangeMailSettings): void {
+    const stored = queue.readStored(tx);
+    const before = parseSettings(stored?.settings);
+    const isSameServer = SERVER_FIELDS.every((name) => before[name] === after[name]);
+    const taken = password ?? (isSameServer ? undefined : '');
+    checkChange(before, after, taken, stored?.password != null);
+    queue.writeSettings(tx, JSON.stringify(after), this.#wrap(taken, stored?.password ?? null));
+    queue.keepFailuresOf(tx, after.recipients);
+    if (!after.isOn) queue.removeAllMessages(tx);
+    tx.afterCommit(() => this.#deliverSoon());
   }
 
   /** Queues a mail; it is on disk when this returns. Does nothing while mail is off or has no recipients. Never throws for what is wrong with mail. */

@@ -7,6 +7,7 @@ import type { Mailer } from '@bascule/mail/mailer.ts';
 import { openMailer } from '@bascule/mail/open-mailer.ts';
 import type { Store } from '@bascule/store/store.ts';
 
+export { mailSettingsPart } from './mail-settings-part.ts';
 export { Mailer, mailMigrations } from '@bascule/mail/mailer.ts';
 export type { BundleSources } from './bundle.ts';
 export { only } from './redact.ts';

@@ -2,7 +2,7 @@ import { openKeyWrap, type KeyWrap } from '@bascule/accounts/key-wrap.ts';
 import { AppError } from '@bascule/errors/app-error.ts';
 import { trafficSettings, type TrafficChange, type TrafficSettings } from '@bascule/protocol/api/network.ts';
 import { defineAuditEvent } from '@bascule/store/audit.ts';
-import type { Context, Store } from '@bascule/store/store.ts';
+import type { Context, Store, Tx } from '@bascule/store/store.ts';
 import { z } from 'zod';
 import type { TsigKey } from './dns-tsig.ts';
 import { encodeName } from './dns-message.ts';
@@ -72,12 +72,24 @@ export class TrafficRecords {
     const wrapped = secret && this.#keyWrap.wrap(secret, SECRET_PURPOSE);
     this.#store.transact(context, settingsChanged({ way: settings.way, secretChanged: secret !== undefined }), (tx) => {
       tx.run(WRITE, SETTINGS, JSON.stringify(settings));
-      if (wrapped !== undefined)
-        tx.run(
-          'INSERT INTO traffic_secret (one, wrapped) VALUES (1, ?) ON CONFLICT (one) DO UPDATE SET wrapped = excluded.wrapped',
-          wrapped,
-        );
+      if (wrapped !== undefined) tx.run(WRITE_SECRET, wrapped);
     });
+  }
+
+  /** For an export: the settings, and with `withSecret` the secret of DNS updates, when there is one. */
+  exported(withSecret: boolean): TrafficChange {
+    const { dnsSecretSet, ...settings } = this.settings();
+    const wrapped = this.#secret();
+    if (!withSecret || !dnsSecretSet || wrapped === undefined) return settings;
+    return { ...settings, dnsSecret: Buffer.from(this.#keyWrap.unwrap(wrapped, SECRET_PURPOSE)).toString('base64') };
+  }
+
+  /** For an import, inside its transaction. Throws as `change`; without a secret in `change` DNS updates that need one are taken over all the same, and say that it is missing. */
+  import(tx: Tx, { dnsSecret, ...settings }: TrafficChange): void {
+    if (settings.dns !== null) checkDns(settings.dns);
+    tx.run(WRITE, SETTINGS, JSON.stringify(settings));
+    if (dnsSecret === undefined) return;
+    tx.run(WRITE_SECRET, this.#keyWrap.wrap(Buffer.from(dnsSecret, 'base64'), SECRET_PURPOSE));
   }
 
   /** The key that signs DNS updates. Throws `TRAFFIC_DNS_MISSING`, `KEY_WRAP_FAILED`. */
@@ -113,6 +125,8 @@ export class TrafficRecords {
     return this.#store.get<{ wrapped: Uint8Array }>('SELECT wrapped FROM traffic_secret')?.wrapped;
   }
 }
+const WRITE_SECRET =
+  'INSERT INTO traffic_secret (one, wrapped) VALUES (1, ?) ON CONFLICT (one) DO UPDATE SET wrapped = excluded.wrapped';
 const WRITE = 'INSERT INTO network_settings (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value';
 
 function checkDns({ zone, name, address, keyName }: NonNullable<TrafficSettings['dns']>): void {

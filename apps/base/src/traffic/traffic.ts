@@ -11,6 +11,8 @@ import { plainAddress, type Addresses, type HelperClient } from '../network/netw
 import type { PairState, SiteHost } from '../site-host/site-host.ts';
 import { Holder } from './traffic-holder.ts';
 import { Mover } from './traffic-move.ts';
+import type { BoxSettingsPart } from '../box-settings/box-settings.ts';
+import { trafficSettingsPart } from './traffic-settings-part.ts';
 import { trafficRoutes } from './traffic-routes.ts';
 import { TrafficRecords } from './traffic-settings.ts';
 import { ResolutionWatch, type NameResolver } from './traffic-watch.ts';
@@ -93,6 +95,11 @@ export class Traffic {
   async close(keeps = false): Promise<void> {
     this.#options.host.off('pairState', this.#hear);
     await Promise.all([this.#mover.close(), this.#holder.close(keeps)]);
+  }
+
+  /** As it is exported and imported. */
+  settingsPart(): BoxSettingsPart<TrafficChange> {
+    return trafficSettingsPart(this.#records, () => this.#hooks());
   }
 
   routes(): AnyRoute[] {
