@@ -2,7 +2,7 @@ import { createPrivateKey, X509Certificate, type KeyObject } from 'node:crypto';
 import { AppError } from '@bascule/errors/app-error.ts';
 import { NotThat } from './asn1.ts';
 import { missingPassphrase, unknownEncryption, wrongPassphrase } from './password-based.ts';
-import { isPkcs12, openPkcs12, openPkcs8, pkcs7Certificates } from './pkcs12-read.ts';
+import { isEncryptedPkcs8, isPkcs12, openPkcs12, openPkcs8, pkcs7Certificates } from './pkcs12-read.ts';
 
 /** Blocks of one PEM file that are looked at. */
 const PEM_BLOCKS_MAX = 200;
@@ -116,6 +116,7 @@ async function keyOfUnknownDer(bytes: Uint8Array, passphrase: string | undefined
     } catch {
       // Something else.
     }
+  if (!isEncryptedPkcs8(key)) throw new NotThat('no key');
   return await encryptedKey(key, passphrase);
 }
 

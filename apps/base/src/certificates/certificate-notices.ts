@@ -36,7 +36,7 @@ export function takeDueNotices(store: Store, certificates: readonly Certificate[
         step,
       ),
     );
-    due.push({ issuedTo, sha256, daysLeft: Math.max(0, Math.floor(leftMs / DAY_MS)) });
+    due.push({ issuedTo, sha256, daysLeft: Math.max(0, Math.ceil(leftMs / DAY_MS)) });
   }
   return due;
 }

@@ -125,6 +125,16 @@ function readParts(bytes: Buffer): Part[] {
   }
 }
 
+/** Whether `bytes` look like an EncryptedPrivateKeyInfo: an algorithm, then what it hides. */
+export function isEncryptedPkcs8(bytes: Uint8Array): boolean {
+  try {
+    const [algorithm, data, ...more] = partsOf(parse(bytes));
+    return more.length === 0 && oidOf(partsOf(algorithm)[0]) !== '' && bytesOf(data).length > 0;
+  } catch {
+    return false;
+  }
+}
+
 /** Decrypts an EncryptedPrivateKeyInfo (PKCS#8). Throws as `decryptByPassphrase`. */
 export async function openPkcs8(bytes: Uint8Array, passphrase: string): Promise<Buffer> {
   const [algorithm, data] = partsOf(parse(bytes));
