@@ -69,6 +69,8 @@ describe('syslog', { concurrency: true }, () => {
         log,
       });
     let syslog = open();
+    await using end = new AsyncDisposableStack();
+    end.defer(() => syslog.close());
     syslog.start();
     await syslog.change(testContext, { destinations: [destinationOf(server)] });
     const note = (what: string) => store.transact(testContext, happened({ what }), () => undefined);
@@ -122,6 +124,8 @@ describe('syslog', { concurrency: true }, () => {
     using opened = openTestStore(syslogMigrations);
     const options = { store: opened.store, boxDirectory: opened.directory, applianceName: 'b', log };
     const syslog = new Syslog({ ...options, siteAudit: () => Promise.resolve(NO_SITE) });
+    await using end = new AsyncDisposableStack();
+    end.defer(() => syslog.close());
     const tried = async (more: Partial<SyslogDestinationChange>) => {
       await syslog.change(testContext, { destinations: [destinationOf(server, { isOn: false, ...more })] });
       return await syslog.test(testContext, syslog.state().destinations[0]?.id ?? '');
@@ -150,6 +154,8 @@ describe('syslog', { concurrency: true }, () => {
       log,
       spoolLimits: { maxBytes: 20_000, segmentBytes: 4_000 },
     });
+    await using end = new AsyncDisposableStack();
+    end.defer(() => syslog.close());
     await server.stop();
     await syslog.change(testContext, {
       destinations: [destinationOf(server, { clientCertificatePem: null, clientKeyPem: undefined })],

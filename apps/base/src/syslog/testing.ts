@@ -20,12 +20,15 @@ export function makeAuthority(directory: string): TestAuthority {
   const openssl = (...args: string[]) => execFileSync('openssl', args, { cwd: directory, stdio: ['ignore', 'ignore', 'ignore'] });
   const newKey = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
   openssl('req', '-x509', ...newKey, '-keyout', 'ca.key', '-out', 'ca.pem', '-subj', '/CN=Test CA', '-days', '2');
+  let issued = 0;
   const issue = (name: string) => {
-    const [certificateFile, keyFile] = [join(directory, `${name}.pem`), join(directory, `${name}.key`)];
-    writeFileSync(join(directory, `${name}.ext`), 'subjectAltName=DNS:localhost,IP:127.0.0.1\n');
-    openssl('req', ...newKey, '-keyout', keyFile, '-out', `${name}.csr`, '-subj', `/CN=${name}`);
-    const signed = ['-CA', 'ca.pem', '-CAkey', 'ca.key', '-CAcreateserial', '-days', '2', '-extfile', `${name}.ext`];
-    openssl('x509', '-req', '-in', `${name}.csr`, ...signed, '-out', certificateFile);
+    // Files of their own: another server may be reading those of before.
+    const file = `${name}-${issued++}`;
+    const [certificateFile, keyFile] = [join(directory, `${file}.pem`), join(directory, `${file}.key`)];
+    writeFileSync(join(directory, `${file}.ext`), 'subjectAltName=DNS:localhost,IP:127.0.0.1\n');
+    openssl('req', ...newKey, '-keyout', keyFile, '-out', `${file}.csr`, '-subj', `/CN=${name}`);
+    const signed = ['-CA', 'ca.pem', '-CAkey', 'ca.key', '-CAcreateserial', '-days', '2', '-extfile', `${file}.ext`];
+    openssl('x509', '-req', '-in', `${file}.csr`, ...signed, '-out', certificateFile);
     return { certificate: readFileSync(certificateFile, 'utf8'), key: readFileSync(keyFile, 'utf8'), certificateFile, keyFile };
   };
   return { directory, caPem: readFileSync(join(directory, 'ca.pem'), 'utf8'), issue };
