@@ -53,6 +53,12 @@ describe('the helper', { skip: isRoot ? false : 'needs root: the helper is a pro
       'announce',
       'hook-list',
       'hook',
+      'route-list',
+      'route-add',
+      'route-drop',
+      'host-look',
+      'host-name',
+      'resolver',
     ]);
   });
 
