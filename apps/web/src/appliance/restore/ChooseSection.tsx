@@ -143,7 +143,7 @@ function UploadRow({ upload, inspection }: { upload: Upload; inspection: Restore
     ? formatBytes(upload.totalBytes)
     : t('restore:choose.goOn', { done: formatBytes(upload.receivedBytes), total: formatBytes(upload.totalBytes) });
   return (
-    <li>
+    <li className={classes['upload']}>
       <form onSubmit={submit}>
         <Group align="end" gap="sm">
           <div className={classes['name']}>
