@@ -11,7 +11,12 @@ export function LoginBanner() {
     queryKey: ['login-banner'],
     queryFn: ({ signal }) => api.get(apiPaths.loginBanner, loginBannerAnswer, {}, signal),
   });
-  return data === undefined || data.text === '' ? null : <LoginBannerText text={data.text} />;
+  if (data === undefined || data.text === '') return null;
+  return (
+    <div className={classes['aboveCard']}>
+      <LoginBannerText text={data.text} />
+    </div>
+  );
 }
 
 /** Plain text: its lines are kept, nothing in it is markup. */

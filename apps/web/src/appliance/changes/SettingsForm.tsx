@@ -5,6 +5,7 @@ import { Button, Group, Stack } from '@mantine/core';
 import { FormFailure } from '../../shared/FormFailure.tsx';
 import type { FaultOf } from '../../shared/FormDialog.tsx';
 import { ApiError } from '../../shared/api-client.ts';
+import { isAsked } from './use-accept-cut.tsx';
 import { errorText } from '../../shared/error-text.ts';
 import { notifyDone } from '../../shared/notify.ts';
 import classes from '../updates/updates.module.css';
@@ -52,11 +53,11 @@ export function SettingsForm({ isChanged, isValid = true, onSave, onForget, save
   };
   const fields = typeof children === 'function' ? children(faultOf) : children;
   return (
-    <form onSubmit={submit} className={classes['form']}>
+    <form onSubmit={submit} className={classes['form']} style={{ marginTop: 'var(--b-space-3)' }}>
       <Stack gap="sm">
         {fields}
         {notice}
-        {!isSaidAtField && <FormFailure error={error} />}
+        {!isSaidAtField && !isAsked(error) && <FormFailure error={error} />}
         <Group>
           <Button type="submit" loading={save.isPending} disabled={!isChanged || !isValid}>
             {t('shared:save')}

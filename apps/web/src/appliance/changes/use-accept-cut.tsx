@@ -8,6 +8,11 @@ import { CHANGES_KEY } from './PendingChangeNotice.tsx';
 /** Errors by which the appliance asks whether the person knows. */
 const ASKS = new Set(['NETWORK_CUTS_YOU', 'CHANGE_MIGHT_CUT', 'NETWORKS_LOCK_YOU_OUT']);
 
+/** Whether the appliance asks; the warning says it all then. */
+export function isAsked(error: unknown): boolean {
+  return error instanceof ApiError && ASKS.has(error.code);
+}
+
 interface Cut {
   code: string;
   /** By which, or at which, the person is. */
