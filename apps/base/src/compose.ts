@@ -1,18 +1,17 @@
-import { existsSync, mkdirSync, statfsSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Server } from 'node:net';
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import type { Accounts } from '@bascule/accounts/accounts.ts';
-import { openKeyWrap } from '@bascule/accounts/key-wrap.ts';
 import { AppError } from '@bascule/errors/app-error.ts';
 import type { HttpServer } from '@bascule/http/http-server.ts';
 import type { Log } from '@bascule/log/log.ts';
-import type { ControlAnswer, ProcessState } from '@bascule/protocol/appliance-control.ts';
+import type { ProcessState } from '@bascule/protocol/appliance-control.ts';
 import { keepLogShort } from '@bascule/store/short-log.ts';
 import { SYSTEM, type Store } from '@bascule/store/store.ts';
 import { applianceStarted, applianceStopped } from './audit/audit.ts';
 import type { BootLink } from './boot-link.ts';
-import { reachableAddresses, type BoxSources } from './box/box.ts';
+import { type BoxSources } from './box/box.ts';
 import { BoxCare } from './box-care.ts';
 import { BoxSettings } from './box-settings/box-settings.ts';
 import { Changes } from './changes/changes.ts';
@@ -28,12 +27,14 @@ import { Security } from './security/security.ts';
 import { KnownEpoch, SiteHost } from './site-host/site-host.ts';
 import { Plans } from './plans/plans.ts';
 import { Software } from './software/software.ts';
+import { boxControlHandlers } from './box-control.ts';
+import { openMove } from './box-move.ts';
 import { openRestore } from './box-restore.ts';
 import type { Restore } from './restore/restore.ts';
 import { mailSettingsPart, openBoxMail, type Mailer } from './support/support.ts';
 import { Traffic } from './traffic/traffic.ts';
 import { warmUpBase } from './warm-up.ts';
-import { Move } from './move/move.ts';
+import type { Move } from './move/move.ts';
 import { baseFolder, load, ownCertificate, ownUrl, type Prepared } from './prepared.ts';
 
 /** The descriptor of the listening socket that boot passes (docs/spec/boot.md, 2). */
@@ -328,27 +329,10 @@ export class Base {
     return this.#care;
   }
 
-  /** A site that is moved from here, or to here. */
   #openMove(): Move {
-    const config = this.#config;
-    this.#move = new Move({
-      store: this.#store,
-      host: this.#host,
-      applianceName: config.applianceName,
-      publicHost: config.publicHost,
-      publicPort: config.port,
-      versions: () => ({ base: config.version, site: this.#host.software.version }),
-      webKeyPin: () => this.#prepared.handed.keyPinFor(config.publicHost),
-      addresses: () => reachableAddresses(config.listen).map((host) => ({ host, port: config.port })),
-      settings: this.#boxSettings,
-      keyWrap: openKeyWrap(join(config.paths.box, 'account.key')),
-      freeBytes: () => {
-        const { bavail, bsize } = statfsSync(config.paths.home);
-        return bavail * bsize;
-      },
-      now: () => this.#clock.now(),
-      log: this.#log,
-    });
+    const [config, store, host, prepared] = [this.#config, this.#store, this.#host, this.#prepared];
+    const [boxSettings, clock, log] = [this.#boxSettings, this.#clock, this.#log];
+    this.#move = openMove({ config, store, host, prepared, boxSettings, clock, log });
     return this.#move;
   }
 
@@ -420,59 +404,22 @@ export class Base {
   }
 
   #controlHandlers(software: Software, plans: Plans, restore: Restore): ControlHandlers {
-    return {
-      ...software.controlVerbs(),
-      ...plans.controlVerbs(),
-      ...restore.controlVerbs(),
-      status: () => this.#status(),
-      'wait-ready': async ({ timeoutMs }) => {
-        const outcome = await this.#host.whenReady(timeoutMs);
-        if (outcome === 'failed') return { ok: false, error: this.#host.failure ?? 'The site cannot start.' };
-        if (outcome === 'late')
-          return { ok: false, error: `The site is not ready after ${Math.round(timeoutMs / 1000)} s; the log says more.` };
-        return { ...this.#status(), firstPasswords: this.#takeFirstPasswords() };
-      },
-      'reset-password': async ({ interface: where, user }) => ({
-        ok: true,
-        password:
-          where === 'appliance'
-            ? await this.#accounts.resetPassword(LOCAL_ADMINISTRATOR, user)
-            : await this.#host.resetPassword(user),
-      }),
-      'reset-second-factor': async ({ interface: where, user }) => {
-        if (where === 'appliance') this.#accounts.resetSecondFactor(LOCAL_ADMINISTRATOR, user);
-        else await this.#host.resetSecondFactor(user);
-        return { ok: true };
-      },
-      'local-client-token': async () => ({ ok: true, token: await this.#host.localClientToken() }),
-      'accept-time': () => {
-        this.#clock.acceptSystemTime(LOCAL_ADMINISTRATOR);
-        return { ok: true };
-      },
-      stop: async () => {
-        await this.#boot.send({ kind: 'stop' });
-        return { ok: true };
-      },
-    };
+    const [config, host, accounts, clock] = [this.#config, this.#host, this.#accounts, this.#clock];
+    const own = boxControlHandlers({
+      ...{ config, host, accounts, clock },
+      processes: () => this.#processes(),
+      takeFirstPassword: () => this.#takeFirstPassword(),
+      stop: () => this.#boot.send({ kind: 'stop' }),
+    });
+    return { ...software.controlVerbs(), ...plans.controlVerbs(), ...restore.controlVerbs(), ...own };
   }
 
-  #status(): ControlAnswer {
-    const config = this.#config;
-    return {
-      ok: true,
-      status: { address: publicAddress(config), version: config.version, ready: this.#host.ready, processes: this.#processes() },
-    };
-  }
-
-  #takeFirstPasswords(): ControlAnswer['firstPasswords'] {
-    const appliance = this.#firstPassword;
+  #takeFirstPassword(): string | undefined {
+    const password = this.#firstPassword;
     this.#firstPassword = undefined;
-    return { appliance, login: this.#host.takeFirstPassword() };
+    return password;
   }
 }
-
-/** Whoever reached the control socket: base's own user or root, on this machine. */
-const LOCAL_ADMINISTRATOR = { ...SYSTEM, actor: { ...SYSTEM.actor, name: 'command line on the appliance' } };
 
 /** The sentence for a person of what kept base from starting. */
 export function startFailure(error: unknown): string {
