@@ -245,9 +245,10 @@ describe('pages of backups, vault key and file store', { concurrency: false }, (
     const large = { name: 'large.iso', mimeType: '', buffer: Buffer.alloc(1001) };
     await page.locator('input[type=file]').setInputFiles([...files, large]);
     await page.getByRole('alert').filter({ hasText: 'large.iso' }).waitFor();
+    const queue = page.getByRole('list', { name: text('file-store:upload.queue') });
     await waitUntil(
       'both are in the store',
-      async () => (await page.getByText(text('file-store:upload.state.done')).count()) === 2,
+      async () => (await queue.getByText(text('file-store:upload.state.done')).count()) === 2,
     );
     const names = askedFor('POST', '/file-store/uploads').map(({ body }) => startStoredUpload.parse(body).name);
     assert.deepEqual(names, ['one.txt', 'two.txt']);

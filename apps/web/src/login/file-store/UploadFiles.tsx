@@ -1,10 +1,15 @@
 import { useRef, useState, type DragEvent } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Alert, Button, Progress } from '@mantine/core';
-import { STORED_FILES_MAX, type FileStoreState } from '@bascule/protocol/api/file-store.ts';
+import { STORED_FILES_MAX, type FileStoreState, type StoredUpload } from '@bascule/protocol/api/file-store.ts';
 import { StateMark, type Tone } from '../../shared/Section.tsx';
+import { anyAnswer } from '../../shared/api-client.ts';
+import { useApi } from '../../shared/api-context.tsx';
 import { errorText } from '../../shared/error-text.ts';
 import { formatBytes, formatCount } from '../../shared/format.ts';
+import { notifyFailure } from '../../shared/notify.ts';
+import { apiPaths } from '../../shared/paths.ts';
+import { useRefreshFileStore } from './file-store-queries.ts';
 import { QUEUE_MAX_FILES, type QueuedUpload, type UploadState } from './upload-queue.ts';
 import { useUploadQueue, type RefusedFile } from './use-upload-queue.ts';
 import classes from './file-store.module.css';
@@ -22,6 +27,7 @@ export function UploadFiles({ state }: { state: FileStoreState }) {
     setOver(false);
     add([...event.dataTransfer.files]);
   };
+  const underWay = new Set(queue.filter((one) => one.state !== 'stopped').map((one) => one.file.name.normalize('NFC').trim()));
   const hasEnded = refused.length > 0 || queue.some(({ state: one }) => one !== 'waiting' && one !== 'sending');
   return (
     <div
@@ -65,6 +71,7 @@ export function UploadFiles({ state }: { state: FileStoreState }) {
           ))}
         </ul>
       )}
+      <UnfinishedUploads uploads={state.uploads.filter((one) => !underWay.has(one.name))} />
       {hasEnded && (
         <Button variant="subtle" onClick={clear}>
           {t('file-store:upload.clear')}
@@ -89,6 +96,34 @@ function Refused({ refused, limitBytes }: { refused: RefusedFile[]; limitBytes: 
   );
 }
 
+/** Uploads that were broken off, such as by a closed page: the same file, chosen again, goes on where it stopped. */
+function UnfinishedUploads({ uploads }: { uploads: StoredUpload[] }) {
+  const { t } = useTranslation();
+  const api = useApi();
+  const refresh = useRefreshFileStore();
+  const discard = (id: string) => {
+    api
+      .delete(apiPaths.storedUpload(id), anyAnswer)
+      .catch((error: unknown) => notifyFailure(error))
+      .finally(() => void refresh());
+  };
+  if (uploads.length === 0) return null;
+  return (
+    <ul className={classes['queue']} aria-label={t('file-store:unfinished.title')}>
+      {uploads.map(({ id, name, receivedBytes, totalBytes }) => (
+        <li key={id} className={classes['uploadHead']}>
+          <span>
+            {t('file-store:unfinished.goOn', { name, received: formatBytes(receivedBytes), total: formatBytes(totalBytes) })}
+          </span>
+          <Button variant="default" onClick={() => discard(id)} aria-label={t('file-store:unfinished.discardName', { name })}>
+            {t('file-store:unfinished.discard')}
+          </Button>
+        </li>
+      ))}
+    </ul>
+  );
+}
+
 function Upload({ upload, onStop, onRetry }: { upload: QueuedUpload; onStop: () => void; onRetry: () => void }) {
   const { t } = useTranslation();
   const { file, state, sentBytes, error } = upload;
@@ -100,7 +135,7 @@ function Upload({ upload, onStop, onRetry }: { upload: QueuedUpload; onStop: () 
         <span className={classes['uploadName']} title={file.name}>
           {file.name}
         </span>
-        <span className={classes['uploadState']} role={state === 'failed' ? 'alert' : undefined}>
+        <span className={classes['uploadState']} data-failed={state === 'failed'} role={state === 'failed' ? 'alert' : undefined}>
           <StateMark tone={TONES[state]}>
             {state === 'sending'
               ? t('file-store:upload.of', { sent: formatBytes(sentBytes), total: formatBytes(file.size) })

@@ -16,6 +16,11 @@ export interface QueuedUpload {
   error?: unknown;
 }
 
+/** What an upload is aborted with when somebody wants nothing of it; who only leaves the page may go on later. */
+export class UploadDiscarded extends Error {
+  override name = 'UploadDiscarded';
+}
+
 /** Why a file is not even begun with. */
 export type Refusal = 'name' | 'large' | 'many';
 
@@ -26,8 +31,8 @@ export function refusalOf(file: { name: string; size: number }, uploadMaxBytes: 
 }
 
 /**
- * Sends one file into the file store; goes on where an earlier upload of the same name and size stopped. Throws ApiError, or what `signal` was aborted with: then
- * what had arrived is given up.
+ * Sends one file into the file store; goes on where an earlier upload of the same name and size stopped. Throws ApiError, or what `signal` was aborted with;
+ * with UploadDiscarded what had arrived is given up.
  */
 export async function storeFile(
   api: ApiClient,
@@ -55,8 +60,9 @@ export async function storeFile(
     signal.throwIfAborted();
     await api.post(apiPaths.finishStoredUpload(begun.id), storedFile, {}, LONG_TIMEOUT_MS);
   } catch (error) {
-    // Who stops an upload does not want its beginning either; the appliance removes it by itself, too, in time.
-    if (signal.aborted) await api.delete(apiPaths.storedUpload(begun.id), storedUpload.partial()).catch(() => {});
+    // If this fails, the appliance removes it by itself, in time.
+    if (signal.reason instanceof UploadDiscarded)
+      await api.delete(apiPaths.storedUpload(begun.id), storedUpload.partial()).catch(() => {});
     throw error;
   }
 }

@@ -1,7 +1,7 @@
 import { useCallback, useEffect, useRef, useState } from 'react';
 import { useApi } from '../../shared/api-context.tsx';
 import { useRefreshFileStore } from './file-store-queries.ts';
-import { QUEUE_MAX_FILES, refusalOf, storeFile, type QueuedUpload, type Refusal } from './upload-queue.ts';
+import { QUEUE_MAX_FILES, refusalOf, storeFile, UploadDiscarded, type QueuedUpload, type Refusal } from './upload-queue.ts';
 
 export interface RefusedFile {
   name: string;
@@ -45,7 +45,7 @@ export function useUploadQueue(uploadMaxBytes: number) {
     ]);
   };
   const stop = (key: number) => {
-    if (running.current?.key === key) running.current.abort.abort();
+    if (running.current?.key === key) running.current.abort.abort(new UploadDiscarded('stopped'));
     patch(key, { state: 'stopped' });
   };
   const retry = (key: number) => patch(key, { state: 'waiting', sentBytes: 0, error: undefined });

@@ -73,7 +73,9 @@ function Rotating({ rotation }: { rotation: VaultRotation }) {
           <StateMark tone="warn">{problemText(waitsFor)}</StateMark>
         </p>
       )}
-      <p className="b-quiet">{t('vault:facts.atBy', { at: formatInstant(rotation.startedAtMs), by: rotation.by })}</p>
+      <p className={`b-quiet ${classes['line']}`}>
+        {t('vault:facts.atBy', { at: formatInstant(rotation.startedAtMs), by: rotation.by })}
+      </p>
       {rotation.mayCancel && (
         <Button variant="default" loading={cancel.isPending} onClick={() => cancel.mutate()}>
           {t('vault:rotation.cancel')}
