@@ -21,7 +21,7 @@ export type BoxSettingsFile = z.infer<typeof boxSettingsFile>;
 export const settingsLine = z.object({
   /** Names the line in its part, so that it can be left out: `address 192.0.2.10`. */
   key: z.string().max(200),
-  /** For the page's translation `boxSettings:lines.<code>`, with `params`. */
+  /** What kind of change, with `params`: for programs, and for pages that say it in other words. */
   code: z.string().max(60),
   params: z.record(z.string(), z.union([z.string(), z.number()])),
   /** The same in English. */
