@@ -2,8 +2,11 @@
  * A backup that was made through the API is restored on another box, whose agent comes back; base is killed meanwhile, the restore is undone, and the old appliance, which still runs, gives way.
  */
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
 import { createServer, connect, type AddressInfo, type Server } from 'node:net';
+import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { z } from 'zod';
 import { backupBegun, backups } from '@bascule/protocol/api/backup.ts';
@@ -12,7 +15,7 @@ import { failoverState } from '@bascule/protocol/api/failover.ts';
 import { restoreState, restoreUpload, type Restoration, type RestoreState } from '@bascule/protocol/api/restore.ts';
 import { ApiClient } from '@bascule/testkit/api-client.ts';
 import { FaultInjector, FAULTS_BY_FILE } from '@bascule/testkit/fault-injector.ts';
-import { launchAppliance, type LaunchedAppliance } from '@bascule/testkit/launch-appliance.ts';
+import { CHECKOUT, launchAppliance, type LaunchedAppliance } from '@bascule/testkit/launch-appliance.ts';
 import { SeededRandom } from '@bascule/testkit/seeded-random.ts';
 import { BOX_PASSWORD, SITE_PASSWORD } from '@bascule/testkit/upgrade-scene.ts';
 import { waitUntil } from '@bascule/testkit/wait-until.ts';
@@ -168,37 +171,44 @@ describe(`a restore on another box (BASCULE_SEED=${random.seed})`, { concurrency
   /** Of the new box, whose own administrator has not taken over. */
   const namesHere = async (): Promise<string[]> => await loggedIn(fresh).then(names, () => ['admin']);
 
-  it('ends whole when base is killed, by itself', async () => {
-    const all = [
-      ...STEPS.flatMap((step) => [`restore-${step}/before`, `restore-${step}/after`]),
-      ...Array.from({ length: RENAMES_TRIED }, () => 'restore-rename/after'),
-    ];
-    const points = isAll ? all : [random.pick(all)];
-    for (const point of points) {
-      const before = await namesHere();
-      const upload = await look();
-      faults.arm(`${point}:kill-base`);
-      const { id } = await box.call('POST', 'restore/start', started, { upload, password: PASSWORD, confirm: 'new box' });
-      await faults.untilFired(LIMIT_MS);
-      await fresh.ready();
-      const { outcome } = await waitUntil(
-        `it has ended after ${point}`,
-        async () => {
-          const { last } = await state().catch(() => ({ last: null }));
-          return last?.id === id ? last : undefined;
-        },
-        LIMIT_MS,
-      );
-      const now = await namesHere();
-      if (outcome === 'restored') assert.deepEqual(now, ['admin', 'grace'], point);
-      else assert.deepEqual(now, before, point);
-    }
-  });
+  it(
+    'ends whole when base is killed, by itself',
+    { skip: !isAll && 'only with BASCULE_FAULTS=all: restore.test.ts cuts it everywhere' },
+    async () => {
+      const all = [
+        ...STEPS.flatMap((step) => [`restore-${step}/before`, `restore-${step}/after`]),
+        ...Array.from({ length: RENAMES_TRIED }, () => 'restore-rename/after'),
+      ];
+      const points = isAll ? all : [random.pick(all)];
+      for (const point of points) {
+        const before = await namesHere();
+        const upload = await look();
+        faults.arm(`${point}:kill-base`);
+        const { id } = await box.call('POST', 'restore/start', started, { upload, password: PASSWORD, confirm: 'new box' });
+        await faults.untilFired(LIMIT_MS);
+        await fresh.ready();
+        const { outcome } = await waitUntil(
+          `it has ended after ${point}`,
+          async () => {
+            const { last } = await state().catch(() => ({ last: null }));
+            return last?.id === id ? last : undefined;
+          },
+          LIMIT_MS,
+        );
+        const now = await namesHere();
+        if (outcome === 'restored') assert.deepEqual(now, ['admin', 'grace'], point);
+        else assert.deepEqual(now, before, point);
+      }
+    },
+  );
 
   it('brings agents and accounts back, says who is missing, and the old appliance gives way', async () => {
-    const upload = await look();
-    const done = await run('start', { upload, password: PASSWORD });
-    assert.deepEqual([done.outcome, done.cause], ['restored', null]);
+    // By the command line, as on a box whose pages nobody can reach; the password is piped in.
+    const file = join(fresh.directory, 'old.bascule-backup.age');
+    writeFileSync(file, bytes, { mode: 0o644 });
+    const said = await commandLine(fresh, ['restore', file, '--confirm', 'new box'], PASSWORD);
+    assert.match(said, /Backup of old box/);
+    assert.match(said, /The restore ended: restored\./);
     door.leadTo(fresh);
     const restored = await loggedIn(fresh);
     await restored.onlineItem('door-7');
@@ -225,6 +235,18 @@ describe(`a restore on another box (BASCULE_SEED=${random.seed})`, { concurrency
     await fresh.ready();
   });
 });
+
+/** `npm run appliance -- ...` on the appliance, with one line of standard input; what it says. Throws unless it ends with 0. */
+async function commandLine(appliance: LaunchedAppliance, args: string[], line: string): Promise<string> {
+  const program = join(CHECKOUT, 'tools', 'entry', 'appliance.mjs');
+  const child = spawn(process.execPath, [program, ...args, '--home', appliance.home], { stdio: 'pipe' });
+  let said = '';
+  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (piece: string) => (said += piece));
+  child.stdin.end(`${line}\n`);
+  const [code] = (await once(child, 'close')) as [number | null];
+  if (code !== 0) appliance.fail(new Error(`${args.join(' ')} ended with ${code}: ${said}`));
+  return said;
+}
 
 async function loggedIn(appliance: LaunchedAppliance): Promise<ApiClient> {
   const client = await ApiClient.pin(appliance.url);

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { isRoot, runtime, checkout } from './checkout.mjs';
 import { plan } from './appliance-plans.mjs';
+import { restore } from './appliance-restore.mjs';
 import * as updates from './appliance-updates.mjs';
 import { ask, running } from './control.mjs';
 import { SERVICE_USER, chooseHome } from './home.mjs';
@@ -36,6 +37,10 @@ npm run appliance -- plan run [KIND] [--step-by-step] [--overrule CODE,CODE]
                                                                  runs it, or goes on with it, and shows how it goes; exit code 0 only when it is
                                                                  done, 3 when it waits for somebody
 npm run appliance -- plan confirm|pause|cancel|give-up|report    somebody has looked; or stops it, takes it back, ends it as it is; its signed report
+npm run appliance -- restore FILE [--box-settings] [--break-pair] [--confirm NAME]
+                                                                 shows what is in a backup, asks, and restores it; a password is asked for, or
+                                                                 is the first line of standard input; exit code 0 only when it is restored
+npm run appliance -- restore show|undo                           how the last restore stands; puts back the state before it
 npm run appliance -- accept-time                                 the system clock is right, and a later time seen before was wrong
 Each takes --home DIR.`;
 const ANSWER_WAIT_LIMIT_MS = 10_000;
@@ -68,6 +73,7 @@ await runMain(async () => {
     'download-key': () => updates.downloadKey(home),
     'accept-time': () => updates.acceptTime(home),
     plan: () => plan(home, more, own),
+    restore: () => restore(home, more, own),
   };
   const run = commands[/** @type {keyof typeof commands} */ (command ?? '')];
   if (!run) throw new Stop(USAGE, 64);
@@ -88,6 +94,9 @@ function takeOwnOptions(command, rest) {
   const own = {
     asJson: false,
     stepByStep: false,
+    boxSettings: false,
+    breakPair: false,
+    confirm: /** @type {string | undefined} */ (undefined),
     acceptEula: /** @type {string | undefined} */ (undefined),
     trust: /** @type {string | undefined} */ (undefined),
     overrule: /** @type {string[]} */ ([]),
@@ -104,6 +113,9 @@ function takeOwnOptions(command, rest) {
     else if (command === 'install' && flag === '--accept-eula') own.acceptEula = value();
     else if (command === 'import' && flag === '--trust') own.trust = value().toLowerCase();
     else if (command === 'plan' && flag === '--step-by-step') own.stepByStep = true;
+    else if (command === 'restore' && flag === '--box-settings') own.boxSettings = true;
+    else if (command === 'restore' && flag === '--break-pair') own.breakPair = true;
+    else if (command === 'restore' && flag === '--confirm') own.confirm = value();
     else if ((command === 'install' || command === 'plan') && flag === '--overrule') own.overrule.push(...value().split(','));
     else own.rest.push(rest[index] ?? '');
   }

@@ -17,6 +17,7 @@ await runMain(async () => {
       'test/update/',
       'test/fleet/',
       'test/failover/',
+      'test/restore/',
       'apps/site/src/failover/establish-cuts',
       'test/e2e/failover',
       'test/e2e/rehearsal',
