@@ -322,7 +322,17 @@ export class Base {
     const [config, store, accounts, host, helper] = [this.#config, this.#store, this.#accounts, this.#host, this.#helper];
     const [clock, mailer, addresses, traffic, log] = [this.#clock, this.#mailer, this.#addresses, this.#traffic, this.#log];
     this.#care = new BoxCare({
-      ...{ config, store, accounts, host, helper, clock, mailer, addresses, traffic, software, log },
+      config,
+      store,
+      accounts,
+      host,
+      helper,
+      clock,
+      mailer,
+      addresses,
+      traffic,
+      software,
+      log,
       processes: () => this.#processes(),
       end: (again) => (again ? this.#end({}) : void this.#boot.send({ kind: 'stop' })),
     });
@@ -406,7 +416,10 @@ export class Base {
   #controlHandlers(software: Software, plans: Plans, restore: Restore): ControlHandlers {
     const [config, host, accounts, clock] = [this.#config, this.#host, this.#accounts, this.#clock];
     const own = boxControlHandlers({
-      ...{ config, host, accounts, clock },
+      config,
+      host,
+      accounts,
+      clock,
       processes: () => this.#processes(),
       takeFirstPassword: () => this.#takeFirstPassword(),
       stop: () => this.#boot.send({ kind: 'stop' }),
