@@ -70,3 +70,49 @@ describe('what an address serves (B11)', () => {
       assert.ok(asked.every((address) => address === '127.0.0.1'));
     });
 });
+
+describe('networks from which /appliance answers', () => {
+  it('others get one constant answer, whatever they ask for; the site and the public state answer everybody', async () => {
+    await using bench = new FrontBench();
+    const asked: string[] = [];
+    await bench.open({
+      answersAppliance(address) {
+        asked.push(address);
+        return false;
+      },
+    });
+    const paths = ['/appliance', '/appliance/', '/appliance/api/auth/login', '/appliance/api/state?x', '/appliance/assets/x.js'];
+    assert.deepEqual(await Promise.all(paths.map((path) => status(bench, path))), [404, 404, 404, 404, 404]);
+    assert.deepEqual([await status(bench, '/appliance/api/state'), await status(bench, '/login')], [200, 200]);
+    assert.ok(asked.length === paths.length && asked.every((address) => address === '127.0.0.1'));
+  });
+
+  it('browsers come by new connections when they are told to, and say since when theirs are there', async () => {
+    await using bench = new FrontBench();
+    const since: number[] = [];
+    await bench.open({
+      site: false,
+      appliance(request, response) {
+        since.push(bench.front.arrivalOf(request).sinceMs);
+        response.end();
+      },
+    });
+    const agent = new https.Agent({ keepAlive: true, maxSockets: 1, rejectUnauthorized: false });
+    const ask = (): Promise<string | undefined> =>
+      new Promise((resolve, reject) => {
+        https
+          .get({ agent, port: bench.port, host: '127.0.0.1', path: '/appliance' }, (response) =>
+            response.resume().on('end', () => resolve(response.headers.connection)),
+          )
+          .on('error', reject);
+      });
+    await ask();
+    await ask();
+    assert.equal(since[0], since[1]);
+    const changedMs = performance.now();
+    bench.front.renewConnections();
+    await ask().catch(() => ask());
+    assert.ok((since[2] ?? 0) > changedMs);
+    agent.destroy();
+  });
+});
