@@ -52,8 +52,13 @@ class Pebble {
     };
     writeFileSync(join(pebble.directory, 'config.json'), JSON.stringify(config));
     pebble.#spawn('pebble-challtestsrv', [
-      ...['-dns01', `127.0.0.1:${dns}`, '-management', `127.0.0.1:${dnsManagement}`],
-      ...['-http01', '', '-https01', '', '-tlsalpn01', '', '-defaultIPv4', '127.0.0.1', '-defaultIPv6', ''],
+      `-dns01=127.0.0.1:${dns}`,
+      `-management=127.0.0.1:${dnsManagement}`,
+      '-http01=',
+      '-https01=',
+      '-tlsalpn01=',
+      '-defaultIPv4=127.0.0.1',
+      '-defaultIPv6=',
     ]);
     pebble.#spawn('pebble', ['-config', join(pebble.directory, 'config.json'), '-dnsserver', `127.0.0.1:${dns}`]);
     await pebble.#answers();

@@ -6,6 +6,7 @@ import { FaultNotice } from '../shared/FaultBoundary.tsx';
 import { ApplianceLayout } from './ApplianceLayout.tsx';
 import { BasicsPage } from './BasicsPage.tsx';
 import { appliancePaths } from './appliance-paths.ts';
+import { CertificatesPage } from './certificates/CertificatesPage.tsx';
 import { HealthPage } from './health/HealthPage.tsx';
 import { MovePage } from './move/MovePage.tsx';
 import { IpConfigurationPage } from './network/IpConfigurationPage.tsx';
@@ -62,6 +63,7 @@ const router = createRouter({
     page(appliancePaths.host, HostPage),
     page(appliancePaths.ntp, NtpPage),
     leadTo(appliancePaths.security, appliancePaths.tls),
+    page(appliancePaths.certificates, CertificatesPage),
     page(appliancePaths.tls, TlsPage),
     page(appliancePaths.loginSecurity, LoginSecurityPage),
     page(appliancePaths.email, EmailPage),

@@ -32,6 +32,7 @@ export function ApplianceLayout() {
       { to: appliancePaths.ntp, label: t('appliance:tab.ntp') },
     ],
     [appliancePaths.security]: [
+      { to: appliancePaths.certificates, label: t('certificates:tab') },
       { to: appliancePaths.tls, label: t('security:tab.tls') },
       { to: appliancePaths.loginSecurity, label: t('security:tab.login') },
       { to: appliancePaths.syslog, label: t('syslog:tab') },

@@ -20,6 +20,7 @@ export const appliancePaths = {
   host: '/networking/host',
   ntp: '/networking/ntp',
   security: '/security',
+  certificates: '/security/certificates',
   tls: '/security/tls',
   loginSecurity: '/security/login',
   support: '/support',

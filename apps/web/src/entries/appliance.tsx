@@ -10,6 +10,8 @@ await mountPage({
     'plans',
     'mail',
     'network',
+    'certificates',
+    'trust',
     'security',
     'health',
     'storage',

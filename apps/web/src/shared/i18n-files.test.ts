@@ -7,7 +7,7 @@ import { LANGUAGES } from '@bascule/protocol/api/common.ts';
 const source = join(import.meta.dirname, '..');
 /** In these every key is asked for by its full name, so that an unused one can be found. */
 const FULLY_NAMED =
-  /^(shared|login|appliance|updates|mail|fleet|installers|trust|failover|plans|network|security|health|storage|syslog|support|reset|restore|backup|vault|file-store):/;
+  /^(shared|login|appliance|updates|mail|fleet|installers|trust|failover|plans|network|certificates|security|health|storage|syslog|support|reset|restore|backup|vault|file-store):/;
 const NAMESPACES = [
   'shared',
   'login',
@@ -24,6 +24,7 @@ const NAMESPACES = [
   'failover',
   'plans',
   'network',
+  'certificates',
   'health',
   'storage',
   'syslog',

@@ -16,6 +16,7 @@ export type Namespace =
   | 'failover'
   | 'plans'
   | 'network'
+  | 'certificates'
   | 'health'
   | 'storage'
   | 'syslog'
