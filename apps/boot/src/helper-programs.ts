@@ -11,6 +11,7 @@ const PLACES = {
   /** Of iputils; the other arping, in /usr/sbin, takes other options. */
   arping: ['/usr/bin/arping'],
   ndptool: ['/usr/bin/ndptool'],
+  systemctl: ['/usr/bin/systemctl', '/bin/systemctl'],
 } as const;
 export type ProgramName = keyof typeof PLACES;
 

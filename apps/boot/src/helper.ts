@@ -8,6 +8,7 @@ import { announce, whyNotAnnounced } from './helper-announce.ts';
 import { Refused } from './helper-checks.ts';
 import { Hooks } from './helper-hooks.ts';
 import { HOST_PLACES, OwnHost } from './helper-host.ts';
+import { mayPowerOff, power } from './helper-power.ts';
 import { OwnRoutes, whyNoNetAdmin } from './helper-routes.ts';
 
 /**
@@ -78,6 +79,11 @@ export function verbsOf({ addresses, hooks, routes, host }: HelperParts): Record
     'host-look': { takes: [], run: () => host.look() },
     'host-name': { takes: ['name'], run: ({ name = '' }) => host.setName({ name }) },
     resolver: { takes: ['servers', 'search'], run: ({ servers = '', search = '' }) => host.setResolver({ servers, search }) },
+    // Where the machine is not ours to switch off, they are not in the list.
+    ...(mayPowerOff() && {
+      'power-off': { takes: [], run: () => power('poweroff') },
+      reboot: { takes: [], run: () => power('reboot') },
+    }),
   };
   return verbs;
 }

@@ -131,26 +131,16 @@ async function remove({ path, bytes }: Place, kind: ErasedKind): Promise<boolean
   return true;
 }
 
-/** Folders that boot made (and that base could not make again) stay. */
+/** Folders directly below the data directory are boot's to make: they stay. */
 async function removeEmptyFolders(paths: Paths, keepBackups: boolean): Promise<void> {
-  const stays = new Set([
-    paths.box,
-    paths.site.site,
-    paths.site.run,
-    paths.run,
-    paths.software,
-    paths.logs,
-    join(paths.home, 'hooks'),
-  ]);
+  const outside = new Set([paths.run, paths.software, paths.site.run, join(paths.home, 'hooks')]);
   const prune = async (folder: string): Promise<void> => {
     for (const entry of await readdir(folder, { withFileTypes: true }).catch(() => [])) {
       const path = join(folder, entry.name);
-      const isOutside =
-        path === paths.run || path === paths.software || path === paths.site.run || path === join(paths.home, 'hooks');
-      if (!entry.isDirectory() || isOutside || (keepBackups && entry.name === 'backups')) continue;
+      if (!entry.isDirectory() || outside.has(path) || (keepBackups && entry.name === 'backups')) continue;
       await prune(path);
       // Refused while it is not empty.
-      if (!stays.has(path)) await rmdir(path).catch(() => undefined);
+      if (folder !== paths.home) await rmdir(path).catch(() => undefined);
     }
   };
   await prune(paths.home);

@@ -1,4 +1,5 @@
 /** What takes how much of the disk, by kind; read in the background, a few names at a time. */
+import { fstatSync } from 'node:fs';
 import { lstat, opendir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -41,6 +42,8 @@ function kindsByPath(paths: Paths): Map<string, StorageKind> {
   ]);
 }
 
+/** base's standard output. */
+const OWN_LOG_DESCRIPTOR = 1;
 const DATABASE = /\.db(-wal|-shm)?$/;
 
 /**
@@ -76,5 +79,12 @@ export async function measureStorage(paths: Paths, signal: AbortSignal): Promise
     for await (const { name } of entries) await look(join(folder, name), kind, depth);
   };
   await walk(paths.home, 'other', 0);
+  if (!usage.has('logs')) addOwnLog(add);
   return usage;
+}
+
+/** The folder of logs is root's where base is not root; base has the log open, as its standard output. */
+function addOwnLog(add: (kind: StorageKind, bytes: number) => void): void {
+  const stats = fstatSync(OWN_LOG_DESCRIPTOR);
+  if (stats.isFile()) add('logs', stats.blocks * BLOCK_BYTES);
 }

@@ -71,7 +71,7 @@ const ABOUT: Record<string, string> = {
   clock: 'The clock, and time servers',
   pair: 'State of the failover pair',
   syslog: 'State of the syslog servers',
-  plans: 'Upgrade plans',
+  installations: 'The last installations',
 };
 
 /** What the bundle would hold now. */

@@ -14,6 +14,7 @@ interface ChartProps {
   stepSeconds: number;
   /** What the scale reaches to in any case: all there is. */
   most?: number | undefined;
+  isBytes?: boolean;
   format: (value: number) => string;
 }
 
@@ -21,12 +22,12 @@ interface ChartProps {
  * Lines over time. With the arrow keys (or the pointer) a reader goes from point to point, which is said aloud; the same figures are a table below. Lines differ by their dashes, too, not
  * only by colour.
  */
-export function Chart({ title, series, fromMs, stepSeconds, most, format }: ChartProps) {
+export function Chart({ title, series, fromMs, stepSeconds, most, isBytes = false, format }: ChartProps) {
   const { t } = useTranslation();
   const titleId = useId();
   const [at, setAt] = useState<number>();
   const count = series[0]?.points.length ?? 0;
-  const maximum = Math.max(most ?? 0, niceMaximum(highest(series)));
+  const maximum = Math.max(most ?? 0, niceMaximum(highest(series), isBytes));
   const timeOf = (index: number) => formatMinute(fromMs + index * stepSeconds * 1000);
   const shown = at === undefined || at >= count ? undefined : at;
   const keys: Record<string, (index: number) => number> = {

@@ -101,6 +101,7 @@ function Charts({ health }: { health: Health }) {
       <Chart
         {...over}
         title={t('health:chart.programs')}
+        isBytes
         series={of('rssSiteBytes', 'rssBaseBytes', 'rssRelayBytes', 'rssHelperBytes', 'rssBootBytes')}
         format={formatBytes}
       />
@@ -114,6 +115,7 @@ function Charts({ health }: { health: Health }) {
       <Chart
         {...over}
         title={t('health:chart.diskTraffic')}
+        isBytes
         series={of('diskWriteBytesPerSecond', 'diskReadBytesPerSecond')}
         format={perSecond}
       />
@@ -123,6 +125,7 @@ function Charts({ health }: { health: Health }) {
       <Chart
         {...over}
         title={t('health:chart.network')}
+        isBytes
         series={of('sentBytesPerSecond', 'receivedBytesPerSecond')}
         format={perSecond}
       />

@@ -43,7 +43,7 @@ export function ThresholdsForm({ saved }: { saved: HealthThresholds }) {
     <form onSubmit={submit} className={classes['form']}>
       <Stack gap="sm">
         {FIELDS.map(({ name, unit, usual }) => (
-          <Group key={name} align="end" wrap="nowrap">
+          <Group key={name} align="center" wrap="nowrap">
             <Checkbox
               label={t(`health:threshold.${name}`)}
               checked={draft[name] !== null}

@@ -9,12 +9,19 @@ test('lines stop where nothing was measured, and a point by itself is a dot', ()
 });
 
 test('scales end at a round number, above every point', () => {
-  assert.deepEqual([0, 0.3, 1, 3, 42, 501].map(niceMaximum), [1, 0.5, 1, 5, 50, 1000]);
+  assert.deepEqual(
+    [0, 0.3, 1, 3, 42, 501].map((value) => niceMaximum(value)),
+    [1, 0.5, 1, 5, 50, 1000],
+  );
   assert.equal(
     highest([
       { label: 'a', points: [1, null, 7] },
       { label: 'b', points: [] },
     ]),
     7,
+  );
+  assert.deepEqual(
+    [300 * 1024, 3 * 1024 ** 3].map((value) => niceMaximum(value, true)),
+    [500 * 1024, 5 * 1024 ** 3],
   );
 });

@@ -11,10 +11,11 @@ export function highest(series: readonly ChartSeries[]): number {
   return series.reduce((most, { points }) => points.reduce<number>((sum, point) => Math.max(sum, point ?? 0), most), 0);
 }
 
-/** The next number that is 1, 2 or 5 with zeros: where a scale ends. */
-export function niceMaximum(value: number): number {
+/** Where a scale ends: the next number that is 1, 2 or 5 with zeros; of bytes, such a number of KiB, MiB ... */
+export function niceMaximum(value: number, isBytes = false): number {
   if (value <= 0) return 1;
-  const step = 10 ** Math.floor(Math.log10(value));
+  const unit = isBytes ? 1024 ** Math.floor(Math.log2(Math.max(1, value)) / 10) : 1;
+  const step = unit * 10 ** Math.floor(Math.log10(value / unit));
   return ([1, 2, 5, 10].find((factor) => factor * step >= value) ?? 10) * step;
 }
 

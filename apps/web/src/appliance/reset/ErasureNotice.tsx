@@ -1,3 +1,4 @@
+import { useState } from 'react';
 import { useQuery } from '@tanstack/react-query';
 import { useTranslation } from 'react-i18next';
 import { Alert, Button, List } from '@mantine/core';
@@ -7,8 +8,12 @@ import { useApi } from '../../shared/api-context.tsx';
 import { formatBytes, formatCount, formatInstant } from '../../shared/format.ts';
 import { apiPaths } from '../../shared/paths.ts';
 import { saveFile } from '../../shared/save-file.ts';
+import { ERASING_HASH } from './erasing-hash.ts';
 
 const REFRESH_MS = 5_000;
+const EXPECTED_REFRESH_MS = 1_000;
+/** A reset was ordered a moment ago, on this page. */
+const isExpected = location.hash === ERASING_HASH;
 
 /** After a reset, until the first login: what was erased. */
 export function ErasureNotice() {
@@ -17,11 +22,19 @@ export function ErasureNotice() {
   const { data } = useQuery({
     queryKey: ['erasure-report'],
     queryFn: ({ signal }) => api.get(apiPaths.erasureReport, erasureReportAnswer, {}, signal),
-    // Without a report there is nothing to wait for.
-    refetchInterval: (query) => (query.state.data?.report == null ? false : REFRESH_MS),
+    // Otherwise there is nothing to wait for.
+    refetchInterval: (query) => (query.state.data?.report != null ? REFRESH_MS : isExpected && EXPECTED_REFRESH_MS),
   });
   const report = data?.report ?? null;
-  if (report === null) return null;
+  // It has been there, and somebody has logged in since.
+  const [wasSeen, setSeen] = useState(false);
+  if (report !== null && !wasSeen) setSeen(true);
+  if (report === null)
+    return isExpected && !wasSeen ? (
+      <Alert color="yellow" role="status" m="md" maw={900} mx="auto">
+        {t('reset:report.waiting')}
+      </Alert>
+    ) : null;
   return (
     <Alert color={report.left.length === 0 ? 'green' : 'yellow'} title={t('reset:report.title')} m="md" maw={900} mx="auto">
       <p>{t('reset:report.text', { by: report.orderedBy, name: report.applianceName, time: formatInstant(report.endedAtMs) })}</p>

@@ -86,8 +86,9 @@ function WhatHappens({ sessions, clientsOnline, peer }: Pick<PowerState, 'sessio
   const { t } = useTranslation();
   return (
     <Stack gap={4}>
-      <Text size="sm">{t('reset:power.sessions', { count: sessions })}</Text>
-      <Text size="sm">{t('reset:power.clients', { count: clientsOnline })}</Text>
+      {sessions + clientsOnline === 0 && <Text size="sm">{t('reset:power.nobody')}</Text>}
+      {sessions > 0 && <Text size="sm">{t('reset:power.sessions', { count: sessions })}</Text>}
+      {clientsOnline > 0 && <Text size="sm">{t('reset:power.clients', { count: clientsOnline })}</Text>}
       {peer !== null && <Text size="sm">{t('reset:power.peer', { peer })}</Text>}
     </Stack>
   );

@@ -7,7 +7,8 @@ import { resetState, type ResetState } from '@bascule/protocol/api/reset.ts';
 import { FormDialog } from '../../shared/FormDialog.tsx';
 import { useApi } from '../../shared/api-context.tsx';
 import { formatBytes, formatCount } from '../../shared/format.ts';
-import { apiPaths } from '../../shared/paths.ts';
+import { apiPaths, pagePaths } from '../../shared/paths.ts';
+import { ERASING_HASH } from './erasing-hash.ts';
 
 /** Reset to factory defaults (B8, B207): what goes, the name typed, the password once more. */
 export function ResetDialog({ onClose }: { onClose: () => void }) {
@@ -42,10 +43,17 @@ function ResetForm({ state, onClose }: { state: ResetState; onClose: () => void 
   const submit = async () => {
     await api.post(apiPaths.reset, ok, { applianceName: name, password, keepBackups, shutDownAfter });
     // The page shows how far it is, and the report of erasure, when base is back.
-    location.assign('/appliance');
+    location.assign(`${pagePaths.appliance}${ERASING_HASH}`);
   };
   return (
-    <FormDialog title={t('reset:reset.button')} confirm={t('reset:reset.confirm')} onSubmit={submit} onClose={onClose} size="xl">
+    <FormDialog
+      title={t('reset:reset.button')}
+      confirm={t('reset:reset.confirm')}
+      onSubmit={submit}
+      onClose={onClose}
+      size="xl"
+      dangerous
+    >
       {(faultOf) => (
         <>
           <Alert color="red" role="note">
@@ -60,8 +68,8 @@ function ResetForm({ state, onClose }: { state: ResetState; onClose: () => void 
                 </List.Item>
               ))}
           </List>
-          <Text size="sm">{t('reset:reset.sessions', { count: state.sessions })}</Text>
-          <Text size="sm">{t('reset:reset.clients', { count: state.clientsOnline })}</Text>
+          {state.sessions > 0 && <Text size="sm">{t('reset:reset.sessions', { count: state.sessions })}</Text>}
+          {state.clientsOnline > 0 && <Text size="sm">{t('reset:reset.clients', { count: state.clientsOnline })}</Text>}
           <Checkbox
             label={t('reset:reset.keepBackups')}
             description={t('reset:reset.keepBackupsNote')}

@@ -61,7 +61,7 @@ export function RetentionForm({ saved }: { saved: RetentionState }) {
           </Alert>
         )}
         {FIELDS.map(({ name, usual }) => (
-          <Group key={name} align="end" wrap="nowrap">
+          <Group key={name} align="center" wrap="nowrap">
             <Checkbox
               label={t(`storage:limit.${name}`)}
               checked={draft[name] !== null}
