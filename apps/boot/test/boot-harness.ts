@@ -80,7 +80,25 @@ export class BootBench implements Disposable {
     writeFileSync(this.trialFile, JSON.stringify({ maxTries: 3, tries: 0, deadlineMs: Date.now() + 60_000, ...trial }));
   }
 
-  args(options: { home?: string; port?: number; httpPort?: number; listen?: string; software?: boolean } = {}): string[] {
+  /** The folder of a seed, whose program makes a version of base in the home (see fixture-seed.mjs). */
+  addSeed(): string {
+    const seed = join(this.directory, 'seed');
+    const source = join(seed, 'program', 'apps', 'base', 'src');
+    mkdirSync(source, { recursive: true });
+    writeFileSync(join(seed, 'program', 'package.json'), '{"type":"module"}');
+    copyFileSync(join(import.meta.dirname, 'fixture-seed.mjs'), join(source, 'seed-main.ts'));
+    copyFileSync(this.base, join(seed, 'fixture-base.mjs'));
+    return seed;
+  }
+
+  #source({ software, seed, home = this.home() }: { software?: boolean; seed?: boolean; home?: string }): string[] {
+    if (seed === true) return ['--software', join(home, 'software'), '--seed', join(this.directory, 'seed')];
+    return software === true ? ['--software', this.software] : ['--base', this.base];
+  }
+
+  args(
+    options: { home?: string; port?: number; httpPort?: number; listen?: string; software?: boolean; seed?: boolean } = {},
+  ): string[] {
     const { home = this.home(), port = 0, listen = '127.0.0.1' } = options;
     return [
       BOOT,
@@ -93,14 +111,22 @@ export class BootBench implements Disposable {
       ...(options.httpPort === undefined ? [] : ['--http-port', String(options.httpPort)]),
       '--name',
       'localhost',
-      ...(options.software === true ? ['--software', this.software] : ['--base', this.base]),
+      ...this.#source(options),
       ...(isRoot ? ['--user', SERVICE_USER] : []),
     ];
   }
 
   /** Starts a boot; its standard error is collected. */
   start(
-    options: { home?: string; port?: number; httpPort?: number; listen?: string; mode?: string; software?: boolean } = {},
+    options: {
+      home?: string;
+      port?: number;
+      httpPort?: number;
+      listen?: string;
+      mode?: string;
+      software?: boolean;
+      seed?: boolean;
+    } = {},
   ): Boot {
     const child = spawn(this.node, this.args(options), {
       stdio: ['ignore', 'inherit', 'pipe'],
