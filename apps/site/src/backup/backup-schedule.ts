@@ -122,8 +122,8 @@ export class Schedule {
     try {
       const row = readSchedule(store);
       if (row?.settings.isOn !== true) return;
-      this.#tellOverdue(row);
-      if (now() >= nextDue(row.settings.times, row.followedAtMs)) await this.#follow(row);
+      const toldDueMs = this.#tellOverdue(row);
+      if (now() >= nextDue(row.settings.times, row.followedAtMs)) await this.#follow({ ...row, toldDueMs });
     } catch (error) {
       log.error({ err: error }, 'backup.schedule-failed');
     } finally {
@@ -146,13 +146,15 @@ export class Schedule {
     }
   }
 
-  #tellOverdue(row: ScheduleRow): void {
+  /** Gives the time of which somebody was told now, or before. */
+  #tellOverdue(row: ScheduleRow): number {
     const { store, mail, page } = this.#options;
     const sinceMs = this.#missingSince(row);
-    if (sinceMs === undefined || sinceMs <= row.toldDueMs) return;
+    if (sinceMs === undefined || sinceMs <= row.toldDueMs) return row.toldDueMs;
     store.transact(SYSTEM, scheduleNoted({}), (tx) => writeSchedule(tx, { ...row, toldDueMs: sinceMs }));
     const what = `a scheduled backup was due at ${new Date(sinceMs).toISOString()} and is not there`;
     mail.tell({ kind: 'needs-attention', what, advice: ADVICE, page: page() });
+    return sinceMs;
   }
 
   /** The time at which a backup was due that should be there by now and is not. */
