@@ -43,7 +43,8 @@ function Standing({ backups }: { backups: Backups }) {
         <HeadlineNote>
           {t('backup:lastRestorable', { at: formatMinute(last.atMs) })}{' '}
           {record !== undefined && record.checkedAtMs !== null && t('backup:checkedOn', { at: formatMinute(record.checkedAtMs) })}{' '}
-          {t('backup:changesSince', { count: last.changesSince, number: formatCount(last.changesSince) })}
+          {last.changesSince > 0 &&
+            t('backup:changesSince', { count: last.changesSince, number: formatCount(last.changesSince) })}
         </HeadlineNote>
       )}
       <HeadlineNote>
