@@ -17,7 +17,17 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 
 const CHECKOUT = resolve(import.meta.dirname, '..', '..', '..');
-const COPIED = ['node_modules', 'apps', 'packages', 'packaging', 'tools', 'package.json', 'package-lock.json', 'tsconfig.json', 'LICENSE'];
+const COPIED = [
+  'node_modules',
+  'apps',
+  'packages',
+  'packaging',
+  'tools',
+  'package.json',
+  'package-lock.json',
+  'tsconfig.json',
+  'LICENSE',
+];
 const MIGRATIONS = 'apps/site/src/settings/settings-migrations.ts';
 
 /** What a later release of the tests differs in from this checkout. */
