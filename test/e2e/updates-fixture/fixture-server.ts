@@ -156,6 +156,8 @@ export class FixtureServer implements AsyncDisposable {
       'GET /state': () => ({ applianceName: 'alpha', siteReady: true, siteState: 'ready' }),
       'GET /status': () => ({}),
       'GET /whoami/appliance': () => ({ appliance: 'alpha', role: 'single', peer: null, primaryUrl: null, alarms: [] }),
+      'GET /changes/pending': () => ({ pending: null }),
+      'GET /login-banner': () => ({ text: '' }),
       'GET /account/api-tokens': () => ({ tokens: [] }),
       'GET /updates/state': () => this.#state(now),
       'GET /updates/history': () => ({ installations: this.history }),
