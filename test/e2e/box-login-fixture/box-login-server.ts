@@ -134,6 +134,7 @@ function siteStatus() {
   return {
     applianceName: 'alpha',
     version: VERSION,
+    baseVersion: VERSION,
     nowMs: Date.now(),
     jumpClients: { online: 412, total: 430, waiting: 0, conflicts: 0 },
     activeSessions: 0,

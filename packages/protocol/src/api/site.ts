@@ -17,6 +17,8 @@ export const siteStatus = z.object({
   recordings: z.object({ ok: z.boolean(), freeBytes: z.number(), usedBytes: z.number() }),
   /** To administrators: the database is older than what clients bear; revocations made after `sinceMs` may be missing. */
   restored: z.object({ sinceMs: instantMs, clients: z.number().int() }).nullable().default(null),
+  /** To administrators: the version of base that runs this site; null when base does not say. */
+  baseVersion: z.string().max(200).nullable().default(null),
 });
 /** GET/PUT settings/security (administrators) */
 export const securitySettings = z.object({
@@ -72,4 +74,13 @@ export const auditRow = z.object({
 });
 export const auditPage = z.object({ events: z.array(auditRow), more: z.boolean() });
 /** GET events (text/event-stream): `event: changed` with a JSON list of topics from this list, at most one a second. */
-export const EVENT_TOPICS = ['jump-items', 'active-sessions', 'conflicts', 'status', 'me', 'fleet', 'failover', 'backup'] as const;
+export const EVENT_TOPICS = [
+  'jump-items',
+  'active-sessions',
+  'conflicts',
+  'status',
+  'me',
+  'fleet',
+  'failover',
+  'backup',
+] as const;

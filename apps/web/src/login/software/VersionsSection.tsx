@@ -37,9 +37,12 @@ export function VersionsSection() {
             [t('backup:versions.clients'), clients],
             [
               t('backup:versions.base'),
-              <Anchor key="base" href={pagePaths.appliance} inherit>
-                {t('backup:versions.toBase')}
-              </Anchor>,
+              <span key="base">
+                {status.data.baseVersion !== null && `${status.data.baseVersion} · `}
+                <Anchor href={pagePaths.appliance} inherit>
+                  {t('backup:versions.toBase')}
+                </Anchor>
+              </span>,
             ],
           ]}
         />
