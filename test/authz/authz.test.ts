@@ -87,7 +87,8 @@ async function openBox() {
       care: new BoxCare({
         config: { applianceName: 'test', paths: { ...homePaths(directory), box: directory } },
         ...{ store, accounts, log },
-      } as ConstructorParameters<typeof BoxCare>[0]),
+        boxSettings: { register: () => undefined },
+      } as unknown as ConstructorParameters<typeof BoxCare>[0]),
     } as unknown as BoxParts),
     peerOf: ({ socket }) => ({ address: socket.remoteAddress ?? '', port: 1 }),
     log,

@@ -4,6 +4,7 @@ import type { AnyRoute } from '@bascule/http/http-server.ts';
 import type { Log } from '@bascule/log/log.ts';
 import type { ProcessState } from '@bascule/protocol/appliance-control.ts';
 import type { Context, Store } from '@bascule/store/store.ts';
+import type { BoxSettings } from './box-settings/box-settings.ts';
 import { publicAddress, type BaseConfig } from './config/config.ts';
 import { Health } from './health/health.ts';
 import type { Addresses, Clock, HelperClient } from './network/network.ts';
@@ -29,6 +30,7 @@ export interface BoxCareOptions {
   addresses: Addresses;
   traffic: Traffic;
   software: Software;
+  boxSettings: BoxSettings;
   processes(): ProcessState[];
   /** Ends base and everything below it, in order; with `again` boot starts it once more. */
   end(again: boolean): void;
@@ -55,6 +57,7 @@ export class BoxCare {
       siteAudit: (after, headAfterMs, limit) => host.auditAfter({ after, headAfterMs, limit }),
       log,
     });
+    options.boxSettings.register(this.#syslog.settingsPart());
     this.#health = new Health({
       store,
       home: config.paths.home,

@@ -10,7 +10,7 @@ import {
   type SyslogDestinationChange,
 } from '@bascule/protocol/api/syslog.ts';
 import { defineAuditEvent } from '@bascule/store/audit.ts';
-import type { Context, Store } from '@bascule/store/store.ts';
+import type { Context, Store, Tx } from '@bascule/store/store.ts';
 
 const KEY_PURPOSE = 'syslog-client-key';
 const HOST_NAME = /^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$/;
@@ -63,17 +63,38 @@ export class SyslogSettings {
       return { id: id ?? newId('syslogDestination'), place, settings: JSON.stringify(settings), wrapped };
     });
     const servers = destinations.map(({ host, port, isOn, sources }) => `${host}:${port} (${isOn ? sources.join(', ') : 'off'})`);
-    this.#store.transact(context, changed({ servers }), (tx) => {
-      tx.run('DELETE FROM syslog_destinations');
-      for (const { id, place, settings, wrapped } of rows)
-        tx.run(
-          'INSERT INTO syslog_destinations (id, place, settings, wrapped_key) VALUES (?, ?, ?, ?)',
-          id,
-          place,
-          settings,
-          wrapped,
-        );
+    this.#store.transact(context, changed({ servers }), (tx) => writeRows(tx, rows));
+  }
+
+  /** The servers, with the keys of their client certificates in clear on demand. */
+  exported(withSecrets: boolean): SyslogDestinationChange[] {
+    return this.list().map(({ hasClientKey, ...destination }) => {
+      const clientKeyPem = withSecrets && hasClientKey ? this.clientKey(destination.id) : undefined;
+      return { ...destination, ...(clientKeyPem !== undefined && { clientKeyPem }) };
     });
+  }
+
+  /** Whether `destination` needs no key, brings it, or has the certificate of one that is stored. */
+  hasKeyFor({ clientCertificatePem, clientKeyPem }: SyslogDestinationChange): boolean {
+    if (clientCertificatePem === null) return true;
+    if (clientKeyPem !== undefined) return fits(clientCertificatePem, clientKeyPem);
+    return this.#withCertificate(clientCertificatePem) !== undefined;
+  }
+
+  /** Takes the whole list of an exported file, in the transaction of its import. Throws as `change`. */
+  import(tx: Tx, destinations: readonly SyslogDestinationChange[]): void {
+    const rows = destinations.map((destination, place) => {
+      const { clientKeyPem: _clientKeyPem, id = newId('syslogDestination'), ...settings } = destination;
+      check(settings, (name) => `destinations.${place}.${name}`);
+      const before = settings.clientCertificatePem === null ? undefined : this.#withCertificate(settings.clientCertificatePem);
+      const wrapped = this.#keyFor(destination, before, `destinations.${place}.clientKeyPem`);
+      return { id, place, settings: JSON.stringify(settings), wrapped };
+    });
+    writeRows(tx, rows);
+  }
+
+  #withCertificate(pem: string): StoredDestination | undefined {
+    return this.list().find(({ clientCertificatePem, hasClientKey }) => hasClientKey && clientCertificatePem === pem);
   }
 
   #keyFor(after: SyslogDestinationChange, before: StoredDestination | undefined, field: string): Uint8Array | null {
@@ -102,6 +123,25 @@ export class SyslogSettings {
       null
     );
   }
+}
+
+interface Row {
+  id: string;
+  place: number;
+  settings: string;
+  wrapped: Uint8Array | null;
+}
+
+function writeRows(tx: Tx, rows: readonly Row[]): void {
+  tx.run('DELETE FROM syslog_destinations');
+  for (const { id, place, settings, wrapped } of rows)
+    tx.run(
+      'INSERT INTO syslog_destinations (id, place, settings, wrapped_key) VALUES (?, ?, ?, ?)',
+      id,
+      place,
+      settings,
+      wrapped,
+    );
 }
 
 function check({ host, caPem, clientCertificatePem }: Omit<SyslogDestination, 'id'>, field: (name: string) => string): void {

@@ -143,6 +143,34 @@ describe('syslog', { concurrency: true }, () => {
     await syslog.close();
   });
 
+  test('servers are exported with their keys, or without, and imported on another box', async () => {
+    using here = openTestStore(syslogMigrations);
+    using there = openTestStore(syslogMigrations);
+    const open = ({ store, directory }: typeof here) =>
+      new Syslog({ store, boxDirectory: directory, applianceName: 'b', siteAudit: () => Promise.resolve(NO_SITE), log });
+    const [one, other] = [open(here), open(there)];
+    const wanted = { isOn: false, host: 'logs.example.org', port: 6514, caPem: null, sources: ['alarms' as const] };
+    const withKey = { ...wanted, clientCertificatePem: client.certificate, clientKeyPem: client.key };
+    await one.change(testContext, { destinations: [withKey, { ...wanted, host: '192.0.2.7', clientCertificatePem: null }] });
+    const part = other.settingsPart();
+    const bare = await one.settingsPart().read(false);
+    assert.ok(!JSON.stringify(bare).includes('PRIVATE KEY'));
+    assert.deepEqual(
+      (await part.describe(bare)).map(({ key, unfit }) => [key, unfit !== null]),
+      [
+        ['server logs.example.org:6514', true],
+        ['server 192.0.2.7:6514', false],
+      ],
+    );
+    const whole = await one.settingsPart().read(true);
+    there.store.transact(testContext, happened({ what: 'import' }), (tx) => part.write(tx, whole, () => false));
+    await part.applied();
+    assert.deepEqual(await part.read(true), whole);
+    assert.deepEqual([await part.describe(whole), await part.describe(bare)], [[], []], 'nothing would change; the key is here');
+    await one.close();
+    await other.close();
+  });
+
   test('with no room the oldest messages go, which is counted and audited', async () => {
     await using server = await Rsyslog.start(authority, { wantsClient: false });
     using opened = openTestStore(syslogMigrations);

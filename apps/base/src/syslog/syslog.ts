@@ -10,10 +10,12 @@ import type { HealthAlarm } from '@bascule/protocol/api/health.ts';
 import * as api from '@bascule/protocol/api/syslog.ts';
 import { defineAuditEvent } from '@bascule/store/audit.ts';
 import { SYSTEM, type Context, type Store } from '@bascule/store/store.ts';
+import type { BoxSettingsPart } from '../box-settings/box-settings.ts';
 import { connectSyslog, inWords, type SyslogServer } from './syslog-connection.ts';
 import { SyslogFeed, type FeedPositions, type SyslogFeedOptions } from './syslog-feed.ts';
 import { frameOf, SEVERITY } from './syslog-message.ts';
 import { endOf, SyslogSender, written } from './syslog-sender.ts';
+import { syslogSettingsPart } from './syslog-settings-part.ts';
 import { SyslogSettings, type StoredDestination } from './syslog-settings.ts';
 import { SyslogSpool } from './syslog-spool.ts';
 
@@ -130,19 +132,12 @@ export class Syslog {
   /** Takes the whole list, and goes on with it. Throws as `SyslogSettings.change`. */
   async change(context: Context, change: api.SyslogChange): Promise<void> {
     this.#settings.change(context, change);
-    this.#changing = this.#changing.then(async () => {
-      await this.#shut();
-      this.#open();
-    });
-    await this.#changing;
+    await this.#reopen();
   }
 
-  /** The servers with their keys, for the box's own settings. */
-  export(withSecrets: boolean): api.SyslogDestinationChange[] {
-    return this.#settings.list().map(({ hasClientKey, ...destination }) => {
-      const clientKeyPem = withSecrets && hasClientKey ? this.#settings.clientKey(destination.id) : undefined;
-      return { ...destination, ...(clientKeyPem !== undefined && { clientKeyPem }) };
-    });
+  /** For the box's own settings, as they are exported and imported. */
+  settingsPart(): BoxSettingsPart<api.SyslogChange> {
+    return syslogSettingsPart(this.#settings, () => this.#reopen());
   }
 
   /** Connects and sends one message past the spool; what came of it, in words. Throws `SYSLOG_UNKNOWN`. */
@@ -181,6 +176,15 @@ export class Syslog {
         handle: ({ body, context }) => this.test(context, body.id),
       }),
     ];
+  }
+
+  /** The servers are others now. */
+  async #reopen(): Promise<void> {
+    this.#changing = this.#changing.then(async () => {
+      await this.#shut();
+      this.#open();
+    });
+    await this.#changing;
   }
 
   async #try(destination: StoredDestination): Promise<api.SyslogTestAnswer> {
