@@ -332,6 +332,7 @@ export class Base {
       addresses,
       traffic,
       software,
+      boxSettings: this.#boxSettings,
       log,
       processes: () => this.#processes(),
       end: (again) => (again ? this.#end({}) : void this.#boot.send({ kind: 'stop' })),
