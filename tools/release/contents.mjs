@@ -3,23 +3,7 @@
  * dependencies, since the first start reads it with the system's Node 20.
  */
 import { existsSync, readFileSync, readdirSync, statSync } from 'node:fs';
-import { join } from 'node:path';
-
-/** `bascule-appliance`, of an appliance without a checkout. */
-const COMMAND_LINE = [
-  'appliance',
-  'appliance-plans',
-  'appliance-updates',
-  'checkout',
-  'control',
-  'home',
-  'install',
-  'log-lines',
-  'options',
-  'plans-lines',
-  'say',
-  'updates-lines',
-].map((name) => `tools/entry/${name}.mjs`);
+import { dirname, join } from 'node:path';
 
 /**
  * The roots of each kind: programs whose imports say which packages come along, and files besides. `boot` is what root runs: boot and helper, and the
@@ -29,8 +13,8 @@ export const PARTS = {
   base: { apps: ['base'], files: ['apps/web/dist/appliance', 'LICENSE'] },
   site: { apps: ['site', 'jump-client', 'jumpoint', 'console'], files: ['apps/web/dist/site', 'tools/verify', 'LICENSE'] },
   boot: { apps: ['boot', 'jump-client'], files: [] },
-  // The same of the Debian package: it never enrols itself, and brings the command line.
-  'installed-boot': { apps: ['boot'], files: ['LICENSE', ...COMMAND_LINE] },
+  // The same of the Debian package: it never enrols itself, and brings the command line, `bascule-appliance`.
+  'installed-boot': { apps: ['boot'], files: ['LICENSE'], script: 'tools/entry/appliance.mjs' },
   // What makes an appliance of the seed (apps/base/src/seed-main.ts), with all that it imports.
   seeder: { apps: ['base'], files: ['LICENSE'] },
 };
@@ -53,6 +37,7 @@ export function contentsOf(source, kind) {
   const files = [
     ...workspaces.flatMap((folder) => filesBelow(source, folder, isOurs)),
     ...parts.files.flatMap((path) => filesBelow(source, path, isOurs)),
+    ...('script' in parts ? scriptsFrom(source, parts.script) : []),
     ...dependencyFolders(source, workspaces).flatMap((folder) =>
       filesBelow(source, folder, (path) => isNeededOfPackage(path) && !isInstallerOfEsbuild(folder, path)),
     ),
@@ -61,6 +46,19 @@ export function contentsOf(source, kind) {
     .filter((folder) => folder.startsWith('packages/'))
     .map((folder) => [`@bascule/${folder.slice('packages/'.length)}`, folder]);
   return { files: files.sort((one, other) => compare(one.path, other.path)), workspaces: Object.fromEntries(links) };
+}
+
+/**
+ * An entry script and every one that it imports.
+ * @param {string} source  @param {string} first  @returns {PackageFile[]}
+ */
+function scriptsFrom(source, first) {
+  const found = new Set([first]);
+  for (const path of found) {
+    for (const [, name = ''] of readFileSync(join(source, path), 'utf8').matchAll(/from '(\.[^']+\.mjs)'/g))
+      found.add(join(dirname(path), name));
+  }
+  return [...found].flatMap((path) => filesBelow(source, path, isOurs));
 }
 
 /** By bytes, whatever the language of the machine. @param {string} one  @param {string} other */
