@@ -135,7 +135,7 @@ function remarksOn(found: Inspected): RestoreRemark[] {
   say(
     vaultKey.state === 'missing',
     'VAULT_KEY_MISSING',
-    `${vaultKey.secrets} secrets cannot be read without the vault key of the appliance that made the backup. It may be added after the restore, under Management > Security > Vault key.`,
+    `${vaultKey.secrets} secrets cannot be read without the vault key of the appliance that made the backup. It may be added after the restore, under Management > Vault Key.`,
     { secrets: vaultKey.secrets },
   );
   say(

@@ -93,7 +93,7 @@ export const restorePreview = z.object({
   loginUsers: z.number().int(),
   applianceAdministrators: z.array(z.string()).max(RESTORE_NAMES_MAX),
   vaultKey: z.object({
-    /** `here`: the key in place opens what the backup holds. `missing`: it may be added later under Management > Security > Vault key. `not-needed`: nothing is wrapped. */
+    /** `here`: the key in place opens what the backup holds. `missing`: it may be added later under Management > Vault Key. `not-needed`: nothing is wrapped. */
     state: z.enum(['here', 'missing', 'not-needed']),
     /** Secrets that nobody could read without the key of the appliance that made the backup. */
     secrets: z.number().int().nonnegative(),

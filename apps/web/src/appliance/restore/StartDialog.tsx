@@ -1,6 +1,6 @@
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
-import { Checkbox, Stack, Text, TextInput } from '@mantine/core';
+import { Checkbox, PasswordInput, Stack, Text, TextInput } from '@mantine/core';
 import { z } from 'zod';
 import type { RestorePreview } from '@bascule/protocol/api/restore.ts';
 import { FormDialog } from '../../shared/FormDialog.tsx';
@@ -27,9 +27,14 @@ export function StartDialog({ upload, preview, applianceName, onClose }: StartDi
   const [confirm, setConfirm] = useState('');
   const [withBoxSettings, setWithBoxSettings] = useState(false);
   const [breakPair, setBreakPair] = useState(false);
+  // Looked into before this page was loaded: it is not stored anywhere.
+  const known = passwordOf(upload);
+  const isPasswordNeeded = preview.hasPassword && known.password === undefined;
+  const [password, setPassword] = useState('');
   const isInPair = preview.pair?.role === 'primary' && preview.pair.peer !== '';
   const start = async () => {
-    await api.post(apiPaths.restoreStart, started, { upload, ...passwordOf(upload), withBoxSettings, breakPair, confirm });
+    const body = { upload, ...known, ...(isPasswordNeeded && { password }), withBoxSettings, breakPair, confirm };
+    await api.post(apiPaths.restoreStart, started, body);
     await refresh();
   };
   return (
@@ -70,6 +75,15 @@ export function StartDialog({ upload, preview, applianceName, onClose }: StartDi
               description={t('restore:start.breakPairNote')}
               checked={breakPair}
               onChange={(event) => setBreakPair(event.currentTarget.checked)}
+            />
+          )}
+          {isPasswordNeeded && (
+            <PasswordInput
+              required
+              label={t('restore:start.password')}
+              value={password}
+              onChange={(event) => setPassword(event.currentTarget.value)}
+              autoComplete="off"
             />
           )}
           <TextInput
