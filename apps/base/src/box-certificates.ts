@@ -77,6 +77,11 @@ export class BoxCertificates {
     return prepared.served.forHost(config.publicHost).web;
   }
 
+  /** When the one at the public host was exported with its key (B41); null: never. */
+  get exportedAtMs(): number | null {
+    return this.certificates.forPublicHost()?.lastKeyExportAtMs ?? null;
+  }
+
   /** Opens the port for plain HTTP, if there is one. What is wrong with it is logged: https works without. */
   async listen(): Promise<void> {
     const { config, log } = this.#options;

@@ -132,7 +132,13 @@ export class Base {
     });
     const helper = new HelperClient(config.paths.helperSocket);
     this.#helper = helper;
-    this.#addresses = new Addresses({ store, helper, changes: this.#changes, log });
+    this.#addresses = new Addresses({
+      store,
+      helper,
+      changes: this.#changes,
+      certificateOf: (address) => this.#certificates.certificates.nameAt(address),
+      log,
+    });
     this.#routing = this.#makeRouting(helper);
     this.#traffic = this.#makeTraffic(helper);
     this.#boxSettings.register(this.#traffic.settingsPart());
@@ -225,6 +231,7 @@ export class Base {
       clock: this.#clock,
       mailer: this.#mailer,
       certificateNotAfterMs: () => this.#certificates.shown.notAfterMs,
+      certificateExportedAtMs: () => this.#certificates.exportedAtMs,
       baseFolder: baseFolder(config),
       seed: config.seed,
       ownUrl: ownUrl(config),
@@ -409,7 +416,8 @@ export class Base {
       separated: () => this.#boot.processes.separated,
       certificate: () => {
         const { issuedTo, names, notAfterMs, selfMade, sha256 } = this.#certificates.shown;
-        return { issuedTo, names, notAfterMs, selfMade, sha256 };
+        const warnings = this.#certificates.certificates.forPublicHost()?.warnings ?? [];
+        return { issuedTo, names, notAfterMs, selfMade, sha256, warnings };
       },
     };
   }

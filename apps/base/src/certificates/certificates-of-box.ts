@@ -116,6 +116,12 @@ export class Certificates {
     return this.#shown().map((one) => certificateView(one, view));
   }
 
+  /** For whom the certificate at one of our addresses is issued; undefined: the self-made one (B13). */
+  nameAt(address: string): string | undefined {
+    const { id, web } = this.#options.served.choose({ serverName: '', localAddress: address });
+    return id === api.SELF_MADE ? undefined : web.issuedTo;
+  }
+
   /** The one that people get at the public host, with its warnings and its exports (B41). */
   forPublicHost(): api.Certificate | undefined {
     return this.list().find(({ used }) => used.forPublicHost);

@@ -31,6 +31,8 @@ export interface AddressesOptions {
   store: Store;
   helper: HelperClient;
   changes: Changes;
+  /** For whom the certificate that is served at an address is issued; undefined: the self-made one (B13). */
+  certificateOf?(address: string): string | undefined;
   log: Log;
 }
 
@@ -281,7 +283,7 @@ export class Addresses {
       state,
       lifeLeftSeconds: here?.lifeLeftSeconds ?? null,
       error: state === 'refused' || (state === 'held' && error !== null) ? error : null,
-      certificate: CERTIFICATE_NAME,
+      certificate: this.#options.certificateOf?.(row.address) ?? CERTIFICATE_NAME,
     };
   }
 

@@ -10,6 +10,7 @@ import { Facts, Section, StateMark } from '../shared/Section.tsx';
 import { useApi } from '../shared/api-context.tsx';
 import { formatBytes, formatDuration, formatInstant } from '../shared/format.ts';
 import { apiPaths } from '../shared/paths.ts';
+import { WarningList } from './certificates/WarningList.tsx';
 import { certificateTone, diskTone } from './basics-tones.ts';
 import { PowerActions } from './reset/PowerActions.tsx';
 
@@ -217,6 +218,7 @@ function CertificateSection({ basics }: { basics: Basics }) {
             </StateMark>,
           ],
           [t('appliance:certificate.names'), certificate.names.join(', ')],
+          [t('certificates:field.warnings'), <WarningList key="warnings" warnings={certificate.warnings ?? []} />],
           [
             t('appliance:certificate.origin'),
             certificate.selfMade ? t('appliance:certificate.selfMade') : t('appliance:certificate.installed'),

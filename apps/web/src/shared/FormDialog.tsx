@@ -61,7 +61,7 @@ export function FormDialog({
             <Button variant="default" onClick={onCancel}>
               {t('shared:cancel')}
             </Button>
-            <Button type="submit" loading={send.isPending} color={dangerous ? 'red' : undefined}>
+            <Button type="submit" loading={send.isPending} disabled={!canSubmit} color={dangerous ? 'red' : undefined}>
               {confirm}
             </Button>
           </Group>

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { instantMs } from '../text.ts';
 import { processState } from '../appliance-control.ts';
+import { certificateWarning } from './certificates.ts';
 import { applianceHeader, pairRole } from './failover.ts';
 
 /** GET status/basics (B6, B7) */
@@ -35,6 +36,8 @@ export const basics = z.object({
     notAfterMs: instantMs,
     selfMade: z.boolean(),
     sha256: z.string(),
+    /** What is wrong with it, or soon will be. Absent: an older base. */
+    warnings: z.array(certificateWarning).optional(),
   }),
 });
 export type Basics = z.infer<typeof basics>;

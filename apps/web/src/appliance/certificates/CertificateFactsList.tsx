@@ -29,7 +29,7 @@ export function CertificateFactsList({ facts }: { facts: CertificateFacts }) {
   );
 }
 
-const mono = (text: string): ReactNode => <span className={`b-mono ${classes['name']}`}>{text}</span>;
+const mono = (text: string): ReactNode => <span className={`b-mono ${classes['long']}`}>{text}</span>;
 
 function links({ chain }: CertificateFacts, t: TFunction): ReactNode {
   return (

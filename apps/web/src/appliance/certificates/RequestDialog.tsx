@@ -53,7 +53,7 @@ export function RequestDialog({ publicHost, onClose }: { publicHost: string; onC
             onChange={(value) => setKey(KEY_CHOICES.find((choice) => choice === value) ?? 'ec-p256')}
             allowDeselect={false}
           />
-          <Group grow>
+          <Group grow align="end">
             {SUBJECT_FIELDS.slice(0, 2).map((field) => (
               <SubjectField
                 key={field}
@@ -63,7 +63,7 @@ export function RequestDialog({ publicHost, onClose }: { publicHost: string; onC
               />
             ))}
           </Group>
-          <Group grow>
+          <Group grow align="end">
             {SUBJECT_FIELDS.slice(2).map((field) => (
               <SubjectField
                 key={field}
