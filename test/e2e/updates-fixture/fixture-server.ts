@@ -158,6 +158,7 @@ export class FixtureServer implements AsyncDisposable {
       'GET /whoami/appliance': () => ({ appliance: 'alpha', role: 'single', peer: null, primaryUrl: null, alarms: [] }),
       'GET /changes/pending': () => ({ pending: null }),
       'GET /login-banner': () => ({ text: '' }),
+      'GET /erasure-report': () => ({ report: null }),
       'GET /account/api-tokens': () => ({ tokens: [] }),
       'GET /updates/state': () => this.#state(now),
       'GET /updates/history': () => ({ installations: this.history }),
