@@ -72,7 +72,10 @@ describe('pages that look after the box', { concurrency: false }, () => {
     await chart.getByRole('img').focus();
     await page.keyboard.press('End');
     await page.keyboard.press('ArrowLeft');
-    await chart.getByRole('listitem').filter({ hasText: /^2026-11-2\d \d\d:\d8$/ }).waitFor();
+    await chart
+      .getByRole('listitem')
+      .filter({ hasText: /^2026-11-2\d \d\d:\d8$/ })
+      .waitFor();
     await chart.getByText(text('health:asTable')).click();
     assert.equal(await chart.locator('tbody tr').count(), 55, 'what was not measured is no row');
   });
