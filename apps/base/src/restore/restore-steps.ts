@@ -1,9 +1,9 @@
 /** What is done in each step of a restore and of its undo. Each is harmless when it is done again. */
-import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { z } from 'zod';
 import type { homePaths } from '@bascule/core/home.ts';
-import { syncFolderSync } from '@bascule/core/durable-file.ts';
+import { syncFolderSync, writeFileDurably } from '@bascule/core/durable-file.ts';
 import { AppError } from '@bascule/errors/app-error.ts';
 import type { Log } from '@bascule/log/log.ts';
 import { RESTORE_STEPS, type RestoreProgress, type RestoreStep } from '@bascule/protocol/api/restore.ts';
@@ -21,6 +21,8 @@ export const SITE_START_LIMIT_MS = 120_000;
 const BREAK_LIMIT_MS = 60_000;
 const BREAK_LOOK_MS = 500;
 const SETTINGS_FILE = join('box', 'settings.json');
+/** In every folder of the archive: what it holds, and since when. */
+const ABOUT_FILE = 'about.json';
 
 export interface RestoreParts {
   host: RestoreHost;
@@ -130,6 +132,17 @@ async function swap(parts: RestoreParts, work: RestoreWork): Promise<void> {
   const entry = work.entry();
   const folders = foldersOf(parts, entry);
   mkdirSync(folders.archive, { recursive: true, mode: 0o700 });
+  const { operation, startedBy, startedAtMs } = entry.restoration;
+  const about = {
+    format: 'bascule-archive/1',
+    reason: operation === 'undo' ? 'undone' : 'restored',
+    atMs: startedAtMs,
+    by: startedBy,
+  };
+  await writeFileDurably(
+    join(folders.archive, ABOUT_FILE),
+    `${JSON.stringify({ ...about, appliance: parts.applianceName }, undefined, 2)}\n`,
+  );
   syncFolderSync(parts.paths.site.archive);
   const items = planSwap(folders, entry.details.contents);
   // From here on it goes on after a crash (restore.ts, resume).
@@ -204,10 +217,13 @@ export function foldersOf({ paths }: Pick<RestoreParts, 'paths'>, { details }: P
   return { site, incoming: join(site, details.incoming), archive: join(site, details.archive) };
 }
 
-/** Removes what was unpacked and is not in use; of an undo, what came out of the archive stays there. */
+/** Removes what was unpacked and is not in use; of an undo that was done, the folder of the archive that is empty now. */
 export function removeScratch(parts: Pick<RestoreParts, 'paths'>, { restoration, details }: RestoreEntry): void {
-  if (restoration.operation !== 'restore') return;
   const { incoming } = foldersOf(parts, { details });
+  if (restoration.operation === 'undo') {
+    if (existsSync(incoming) && readdirSync(incoming).every((name) => name === ABOUT_FILE)) rmSync(incoming, { recursive: true });
+    return;
+  }
   // Only ever a folder of ours.
   if (basename(join(incoming, '..')) !== SCRATCH_FOLDER)
     throw new AppError('internal', 'RESTORE_FAILED', 'bug: a scratch folder elsewhere');

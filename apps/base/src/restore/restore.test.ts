@@ -139,6 +139,11 @@ describe('undo of a restore', () => {
     assert.deepEqual([undone.operation, undone.outcome, world.state], ['undo', 'restored', 'old']);
     assert.equal(readFileSync(join(world.paths.site.recordings, 'old.brec'), 'utf8'), 'old');
     assert.equal(undone.report?.epoch, 3);
+    // What came out of the archive leaves no empty folder there.
+    assert.deepEqual(
+      readdirSync(world.paths.site.archive).map((name) => name.replace(/^.*-/, '')),
+      ['undone'],
+    );
     assert.throws(() => world.restore.undo(SYSTEM, restored.id, APPLIANCE), { code: 'RESTORE_NO_UNDO' });
     const again = await world.ended(world.restore.undo(SYSTEM, undone.id, APPLIANCE));
     assert.deepEqual([again.outcome, world.state], ['restored', 'restored']);
