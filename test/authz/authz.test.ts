@@ -15,6 +15,7 @@ import { createLog } from '@bascule/log/log.ts';
 import { CSRF_HEADER } from '@bascule/protocol/api/common.ts';
 import { Store } from '@bascule/store/store.ts';
 import { testContext } from '@bascule/store/testing.ts';
+import { certificateRoutes } from '../../apps/base/src/certificates/certificate-routes.ts';
 import { Changes, changeMigrations } from '../../apps/base/src/changes/changes.ts';
 import { openBoxInterface, routesOfBox, type BoxParts } from '../../apps/base/src/http/http.ts';
 import { authorizeBox, BOX_COOKIE, openBoxAdministrators } from '../../apps/base/src/identity/identity.ts';
@@ -77,6 +78,7 @@ async function openBox() {
     routes: routesOfBox({
       state,
       changes: [new Changes({ store, log }), () => ({ address: '', localAddress: '', sinceMs: 0 })],
+      certificates: { routes: () => certificateRoutes({} as Parameters<typeof certificateRoutes>[0]) },
       security: { routes: () => securityRoutes(...([{}, () => ({})] as unknown as Parameters<typeof securityRoutes>)) },
       routing: { routes: () => routingRoutes(...([{}, {}, () => ({})] as unknown as Parameters<typeof routingRoutes>)) },
       software: { routes: () => softwareRoutes({} as Parameters<typeof softwareRoutes>[0]) },
