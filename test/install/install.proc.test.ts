@@ -127,7 +127,8 @@ test('as process 1 of a container, without root: signals end it in order, and no
 
 test('started on 443 and 80, upgraded, removed, purged', how, async () => {
   let boot = activate(root);
-  await waitUntil('the site answers on 443', async () => (await ask(root, 'https://localhost/login')) === '200', START_LIMIT_MS);
+  const siteAnswers = async () => (await ask(root, 'https://localhost/login')) === '200';
+  await waitUntil('the site answers on 443', siteAnswers, START_LIMIT_MS);
   assert.equal(await ask(root, 'https://localhost/appliance'), '200');
   const passwords = await root.must(['bascule-appliance', 'first-passwords']);
   assert.match(passwords, /^https:\/\/localhost\/login  user admin, one-time password \S{8,}$/m);
@@ -147,6 +148,8 @@ test('started on 443 and 80, upgraded, removed, purged', how, async () => {
   assert.equal(await ask(root, 'https://localhost/login'), '200', 'it runs on while it is upgraded');
   await stopped(root, boot);
   boot = activate(root);
+  // It is started by the first connection.
+  await waitUntil('the site answers again', siteAnswers, START_LIMIT_MS);
   await waitUntil(
     'it is offered',
     async () => /base.*0\.3\.0/.test((await root.run(['bascule-appliance', 'updates'])).output),

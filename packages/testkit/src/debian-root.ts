@@ -94,6 +94,7 @@ export class DebianRoot implements AsyncDisposable {
   readonly #holder: ChildProcess;
   readonly #pid: number;
   readonly #namespaces: readonly string[];
+  readonly #outside: ChildProcess[] = [];
 
   private constructor(directory: string, holder: ChildProcess, pid: number, namespaces: readonly string[]) {
     this.directory = directory;
@@ -165,11 +166,13 @@ export class DebianRoot implements AsyncDisposable {
     return ['nsenter', '--target', String(this.#pid), ...this.#namespaces, 'chroot', this.directory];
   }
 
-  /** Starts a program of this machine that sees the network of the root. */
+  /** Starts a program of this machine that sees the network of the root; it ends with the root. */
   spawnOutside(command: readonly string[]): ChildProcess {
     const network = this.#namespaces.filter((namespace) => namespace === '--net');
     const args = ['--target', String(this.#pid), ...network, ...command];
-    return spawn('nsenter', args, { stdio: ['ignore', 'ignore', 'pipe'], env: cleanEnvironment(), cwd: '/' });
+    const child = spawn('nsenter', args, { stdio: 'ignore', env: cleanEnvironment(), cwd: '/' });
+    this.#outside.push(child);
+    return child;
   }
 
   /** Every file, folder and link with its mode, owner and size; without what package managers note for themselves. */
@@ -194,6 +197,7 @@ export class DebianRoot implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     const ended = this.#holder.exitCode === null ? once(this.#holder, 'exit') : undefined;
     this.#holder.kill('SIGKILL');
+    for (const child of this.#outside) child.kill('SIGKILL');
     await ended;
     // The mounts go with the last process of the namespace.
     await waitUntil('the Debian root is let go', () => !existsSync(`/proc/${this.#pid}`));
