@@ -4,7 +4,6 @@ import { constants, getPriority, setPriority } from 'node:os';
 import { AppError } from '@bascule/errors/app-error.ts';
 import { createLog } from '@bascule/log/log.ts';
 import { historyBytes } from '@bascule/store/backup-copy.ts';
-import { checkBackup } from './backup/backup-check.ts';
 import { filesBelow, sizeOfMembers } from './backup/backup-contents.ts';
 import { SITE_HISTORY } from './backup/backup-history.ts';
 import { makeBackup, type BackupWork } from './backup/backup-make.ts';
@@ -13,8 +12,8 @@ import { openBackupPlace } from './backup/backup-place.ts';
 
 /** When memory ends the kernel takes this program before those of the site (proc(5), oom_score_adj: up to 1000). */
 const OOM_SCORE_ADJUSTMENT = 900;
-/** Of the scheduler: below all that serves people, above what runs when nothing else does. */
-const NICENESS = constants.priority.PRIORITY_LOW;
+/** Of the scheduler: below all that serves people. */
+const NICENESS = constants.priority.PRIORITY_BELOW_NORMAL;
 /** Progress is told this often at most. */
 const PROGRESS_EVERY_MS = 250;
 
@@ -55,6 +54,8 @@ async function carryOut(order: BackupOrder): Promise<void> {
       sha256 = written.sha256;
       await tell(written);
     }
+    // Loaded when it is needed: what only a trial uses, a backup does without.
+    const { checkBackup } = await import('./backup/backup-check.ts');
     const ms = await checkBackup({ order, sha256 }, place, work);
     await tell({ kind: 'restorable', ms });
   } finally {

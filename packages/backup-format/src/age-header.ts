@@ -8,8 +8,8 @@ import { must } from '@bascule/core/must.ts';
 import { AppError } from '@bascule/errors/app-error.ts';
 import { damaged, passwordWrong } from './backup-faults.ts';
 
-/** 2^17: 128 MiB and about 0.4 s for each guess. age's own default, 2^18, needs 256 MiB, more than a backup may take. */
-export const WORK_FACTOR = 17;
+/** 2^16: 64 MiB and about 0.2 s for each guess, as OWASP's list of scrypt settings begins. age's own default, 2^18, needs 256 MiB, more than a backup may take in all (decision 0280). */
+export const WORK_FACTOR = 16;
 /** The most that a file may ask for (256 MiB, about a second): what stock `age -p` writes. */
 export const WORK_FACTOR_LIMIT = 18;
 /** A header with one stanza for a password has under 300 bytes. */
