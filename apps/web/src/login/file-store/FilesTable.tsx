@@ -16,10 +16,28 @@ import { useRefreshFileStore } from './file-store-queries.ts';
 /** The files; the name downloads. Deleting needs no question: it can be taken back for some seconds. */
 export function FilesTable({ files, isFiltered }: { files: StoredFile[]; isFiltered: boolean }) {
   const { t } = useTranslation();
+  const [edited, setEdited] = useState<StoredFile>();
+  const columns = useFileColumns(setEdited);
+  return (
+    <>
+      <DataTable
+        label={t('file-store:list.title')}
+        rows={files}
+        rowKey={(file) => file.id}
+        columns={columns}
+        initialSort={[{ id: 'name', desc: false }]}
+        empty={t(isFiltered ? 'file-store:list.noMatch' : 'file-store:list.empty')}
+      />
+      {edited !== undefined && <EditFileDialog file={edited} onClose={() => setEdited(undefined)} />}
+    </>
+  );
+}
+
+function useFileColumns(edit: (file: StoredFile) => void): Column<StoredFile>[] {
+  const { t } = useTranslation();
   const api = useApi();
   const refresh = useRefreshFileStore();
-  const [edited, setEdited] = useState<StoredFile>();
-  const columns = useMemo<Column<StoredFile>[]>(() => {
+  return useMemo<Column<StoredFile>[]>(() => {
     const remove = (file: StoredFile) => {
       api
         .delete(apiPaths.storedFile(file.id), anyAnswer)
@@ -93,25 +111,12 @@ export function FilesTable({ files, isFiltered }: { files: StoredFile[]; isFilte
           <RowMenu
             name={file.name}
             actions={[
-              { label: `${t('file-store:list.edit')} …`, act: () => setEdited(file) },
+              { label: `${t('file-store:list.edit')} …`, act: () => edit(file) },
               { label: t('shared:delete'), dangerous: true, act: () => remove(file) },
             ]}
           />
         ),
       },
     ];
-  }, [t, api, refresh]);
-  return (
-    <>
-      <DataTable
-        label={t('file-store:list.title')}
-        rows={files}
-        rowKey={(file) => file.id}
-        columns={columns}
-        initialSort={[{ id: 'name', desc: false }]}
-        empty={t(isFiltered ? 'file-store:list.noMatch' : 'file-store:list.empty')}
-      />
-      {edited !== undefined && <EditFileDialog file={edited} onClose={() => setEdited(undefined)} />}
-    </>
-  );
+  }, [t, api, refresh, edit]);
 }

@@ -2,7 +2,7 @@ import { useMemo, useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { Button } from '@mantine/core';
 import type { BackupDestination } from '@bascule/protocol/api/backup.ts';
-import { useConfirm } from '../../shared/ConfirmDialog.tsx';
+import { useConfirm, type Question } from '../../shared/ConfirmDialog.tsx';
 import { DataTable, type Column } from '../../shared/DataTable.tsx';
 import { QueryFailure } from '../../shared/QueryFailure.tsx';
 import { RowMenu } from '../../shared/RowMenu.tsx';
@@ -19,13 +19,47 @@ import { useBackupDestinations, useRefreshBackups } from './software-queries.ts'
 /** Where backups can go beside this appliance: folders, and servers over SFTP. */
 export function DestinationsSection() {
   const { t } = useTranslation();
-  const api = useApi();
-  const refresh = useRefreshBackups();
   const destinations = useBackupDestinations();
   const { ask, dialog } = useConfirm();
   /** Null: a new one. */
   const [edited, setEdited] = useState<BackupDestination | null>();
-  const columns = useMemo<Column<BackupDestination>[]>(() => {
+  const columns = useDestinationColumns(ask, setEdited);
+  return (
+    <Section
+      title={t('backup:destination.title')}
+      note={t('backup:destination.note', { path: destinations.data?.here ?? '…' })}
+      actions={
+        <Button variant="default" onClick={() => setEdited(null)}>
+          {t('backup:destination.add')} …
+        </Button>
+      }
+    >
+      {destinations.isError && destinations.data === undefined ? (
+        <QueryFailure query={destinations} />
+      ) : (
+        <DataTable
+          label={t('backup:destination.title')}
+          rows={destinations.data?.destinations}
+          rowKey={(one) => one.id}
+          columns={columns}
+          initialSort={[{ id: 'name', desc: false }]}
+          empty={t('backup:destination.empty')}
+        />
+      )}
+      {edited !== undefined && <DestinationDialog edited={edited ?? undefined} onClose={() => setEdited(undefined)} />}
+      {dialog}
+    </Section>
+  );
+}
+
+function useDestinationColumns(
+  ask: (question: Question) => void,
+  edit: (destination: BackupDestination) => void,
+): Column<BackupDestination>[] {
+  const { t } = useTranslation();
+  const api = useApi();
+  const refresh = useRefreshBackups();
+  return useMemo<Column<BackupDestination>[]>(() => {
     const remove = (one: BackupDestination) =>
       ask({
         title: t('backup:destination.removeTitle', { name: one.name }),
@@ -73,38 +107,12 @@ export function DestinationsSection() {
           <RowMenu
             name={one.name}
             actions={[
-              { label: `${t('backup:destination.edit')} …`, act: () => setEdited(one) },
+              { label: `${t('backup:destination.edit')} …`, act: () => edit(one) },
               { label: `${t('backup:destination.remove')} …`, dangerous: true, act: () => remove(one) },
             ]}
           />
         ),
       },
     ];
-  }, [t, api, refresh, ask]);
-  return (
-    <Section
-      title={t('backup:destination.title')}
-      note={t('backup:destination.note', { path: destinations.data?.here ?? '…' })}
-      actions={
-        <Button variant="default" onClick={() => setEdited(null)}>
-          {t('backup:destination.add')} …
-        </Button>
-      }
-    >
-      {destinations.isError && destinations.data === undefined ? (
-        <QueryFailure query={destinations} />
-      ) : (
-        <DataTable
-          label={t('backup:destination.title')}
-          rows={destinations.data?.destinations}
-          rowKey={(one) => one.id}
-          columns={columns}
-          initialSort={[{ id: 'name', desc: false }]}
-          empty={t('backup:destination.empty')}
-        />
-      )}
-      {edited !== undefined && <DestinationDialog edited={edited ?? undefined} onClose={() => setEdited(undefined)} />}
-      {dialog}
-    </Section>
-  );
+  }, [t, api, refresh, ask, edit]);
 }
