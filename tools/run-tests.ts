@@ -16,8 +16,9 @@ const PROCESS_TESTS_AT_ONCE = 2;
 /** Folders with the longest files, which begin first, so that none of them is left alone at the end. */
 const LONG_FIRST = ['test/update/', 'test/failover/', 'test/fleet/', 'test/faults/', 'test/e2e/'];
 
-/** Of failover pairs on real processes, beside pair and faults: together they take as long as a third of all others. `npm run faults`, or their names, run them. */
+/** testssl.sh, which takes a minute, and tests of failover pairs on real processes, beside pair and faults: together they take as long as a third of all others. `npm run faults`, or their names, run them. */
 const LEFT_TO_FAULTS = [
+  'test/security/testssl.proc.test.ts',
   'test/failover/network.proc.test.ts',
   'test/failover/plans.proc.test.ts',
   'test/e2e/failover.e2e.test.ts',

@@ -18,6 +18,7 @@ await runMain(async () => {
       'test/fleet/',
       'test/failover/',
       'test/restore/',
+      'test/security/',
       'apps/site/src/failover/establish-cuts',
       'test/e2e/failover',
       'test/e2e/rehearsal',

@@ -10,6 +10,7 @@ export const TEST_PACKAGES = {
   curl: '/usr/bin/curl',
   chrony: '/usr/sbin/chronyd',
   openssl: '/usr/bin/openssl',
+  'testssl.sh': '/usr/bin/testssl',
   'python3-aiosmtpd': '/usr/lib/python3/dist-packages/aiosmtpd/smtp.py',
   gcc: '/usr/bin/gcc',
   'libc6-dev': '/usr/include/stdlib.h',
