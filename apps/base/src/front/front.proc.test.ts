@@ -457,7 +457,8 @@ describe('the front door when base stops', () => {
 
 describe('the front door while a program restarts', () => {
   it('holds requests and upgrades, and serves them then', async () => {
-    await using bench = await new FrontBench().open();
+    // However long the programs take to start.
+    await using bench = await new FrontBench().open({ siteWaitMs: 120_000 });
     const { pid } = await echo(bench, '/');
     const agent = new https.Agent({ keepAlive: true, maxSockets: 1 });
     await echo(bench, '/', { agent });
