@@ -5,11 +5,12 @@ import type { homePaths } from '@bascule/core/home.ts';
 import { AppError, notFound } from '@bascule/errors/app-error.ts';
 import type { AnyRoute } from '@bascule/http/http-server.ts';
 import type { Log } from '@bascule/log/log.ts';
-import type { Restoration, RestorePreview, RestoreRemark, RestoreState, RestoreStep } from '@bascule/protocol/api/restore.ts';
+import type { Restoration, RestoreRemark, RestoreState, RestoreStep } from '@bascule/protocol/api/restore.ts';
 import { RESTORE_STEPS } from '@bascule/protocol/api/restore.ts';
 import type { ProcessState } from '@bascule/protocol/appliance-control.ts';
 import { SYSTEM, type Context, type Store } from '@bascule/store/store.ts';
 import { JournalLog, readFaultPoint, Uploads } from '../software/software.ts';
+import { breaksPair, checkConfirm, newArchive, onBackup } from './restore-checks.ts';
 import { restoreControlVerbs, type RestoreControlVerbs } from './restore-control.ts';
 import { backupUploadRemoved, backupUploadStarted, restoreCancelled } from './restore-events.ts';
 import type { RestoreHost } from './restore-host.ts';
@@ -215,7 +216,7 @@ export class Restore {
         'RESTORE_NOT_INSPECTED',
         'Look into the backup first: what restoring it means is shown there.',
       );
-    const isInPair = this.#checkPair(preview, request.breakPair);
+    const isInPair = breaksPair(preview, this.#options.host.pairState, request.breakPair);
     const { appliance, siteVersion, madeAtMs } = preview;
     const entry = this.#journal.start(context, {
       operation: 'restore',
@@ -223,8 +224,8 @@ export class Restore {
       steps: RESTORE_STEPS.filter((step) => step !== 'settings' || request.withBoxSettings),
       details: {
         upload: request.upload,
-        incoming: join(SCRATCH_FOLDER, `${(this.#options.now ?? Date.now)()}`),
-        archive: this.#newArchive('restored'),
+        incoming: join(SCRATCH_FOLDER, `${this.#nowMs}`),
+        archive: newArchive(this.#options.paths.site.archive, 'restored', this.#nowMs),
         withBoxSettings: request.withBoxSettings,
         breakPair: isInPair,
       },
@@ -249,7 +250,11 @@ export class Restore {
       operation: 'undo',
       source,
       steps: UNDO_STEPS,
-      details: { incoming: done.details.archive, archive: this.#newArchive('undone'), undoes: id },
+      details: {
+        incoming: done.details.archive,
+        archive: newArchive(this.#options.paths.site.archive, 'undone', this.#nowMs),
+        undoes: id,
+      },
     });
     this.#begin(entry, 'keep', undefined);
     return entry.restoration.id;
@@ -277,17 +282,16 @@ export class Restore {
     this.#journal.acknowledge(id, by);
   }
 
+  get #nowMs(): number {
+    return (this.#options.now ?? Date.now)();
+  }
+
   #assertMayBegin(confirm: string): void {
     const [blocked] = this.#blocked();
     if (blocked !== undefined) throw new AppError('conflict', blocked.code, blocked.message, { params: blocked.params });
     if (this.#isStopped)
       throw new AppError('unavailable', 'RESTORE_BUSY', 'The appliance is stopping; try again when it is back.');
-    const { applianceName } = this.#options;
-    if (confirm !== applianceName)
-      throw new AppError('invalid', 'RESTORE_CONFIRM', `Type the name of this appliance, '${applianceName}', to confirm.`, {
-        field: 'body.confirm',
-        params: { name: applianceName },
-      });
+    checkConfirm(confirm, this.#options.applianceName);
   }
 
   #blocked(): RestoreRemark[] {
@@ -297,32 +301,6 @@ export class Restore {
     const busy = busyWith();
     if (busy !== undefined) return [busy];
     return host.pairState?.role === 'backup' ? [onBackup(host.pairState.peer?.name ?? '')] : [];
-  }
-
-  /** Whether a relationship is to be broken off. Throws what speaks against restoring in a pair. */
-  #checkPair({ pair }: RestorePreview, breakPair: boolean): boolean {
-    const state = this.#options.host.pairState;
-    const role = state?.role ?? pair?.role;
-    const peer = state?.peer?.name ?? pair?.peer ?? '';
-    if (role === 'backup') throw new AppError('conflict', 'RESTORE_ON_BACKUP', onBackup(peer).message, { params: { peer } });
-    if (role !== 'primary') return false;
-    if (!breakPair)
-      throw new AppError(
-        'conflict',
-        'RESTORE_IN_PAIR',
-        `This appliance is the primary of a failover pair with ${peer}: the relationship is broken off first, and has to be established again afterwards. Confirm that.`,
-        { params: { peer } },
-      );
-    return true;
-  }
-
-  #newArchive(reason: 'restored' | 'undone'): string {
-    const { now = Date.now, paths } = this.#options;
-    const name = `${new Date(now()).toISOString().replaceAll(':', '').slice(0, 17)}Z-${reason}`;
-    for (let count = 1; ; count += 1) {
-      const folder = count === 1 ? name : `${name}-${count}`;
-      if (!existsSync(join(paths.site.archive, folder))) return join(basename(paths.site.archive), folder);
-    }
   }
 
   async #sourceOf(upload: string): Promise<{ file: string; name: string }> {
@@ -446,12 +424,4 @@ export class Restore {
       if (open === undefined || join(SCRATCH_FOLDER, name) !== open.details.incoming)
         rmSync(join(scratch, name), { recursive: true, force: true });
   }
-}
-
-function onBackup(peer: string): RestoreRemark {
-  return remark(
-    'RESTORE_ON_BACKUP',
-    `This appliance is the backup of ${peer}: restore there, or break off the relationship first.`,
-    { peer },
-  );
 }
