@@ -19,7 +19,7 @@ def read(fd):
     if not sent and b'passphrase' in data.lower():
         os.write(fd, sys.argv[1].encode() + b'\\n')
         sent = True
-    return b''
+    return data
 sys.exit(os.waitstatus_to_exitcode(pty.spawn(['bash', '-o', 'pipefail', '-c', sys.argv[2]], read)))
 `;
 

@@ -276,7 +276,17 @@ export async function openParts(
     }),
     ...reportRoutes({ reports, policy, verifyTool: config.verifyTool }),
     ...(failover?.routes() ?? []),
-    ...siteRoutes({ ...config, jump, sessions, policy, events, trust, space: new RecordingsSpace(paths.recordings, now), now }),
+    ...siteRoutes({
+      ...config,
+      jump,
+      sessions,
+      policy,
+      events,
+      trust,
+      backupProblem: () => backups.schedule.problem(),
+      space: new RecordingsSpace(paths.recordings, now),
+      now,
+    }),
   ];
   const http = await openSiteInterface({
     config,

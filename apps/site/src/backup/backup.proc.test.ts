@@ -14,10 +14,13 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import Fastify from 'fastify';
+import { must } from '@bascule/core/must.ts';
 import { unpackBackup } from '@bascule/backup-format/unpack-backup.ts';
 import { openReader } from '@bascule/store/received-copy.ts';
 import { testContext } from '@bascule/store/testing.ts';
 import { waitUntil } from '@bascule/testkit/wait-until.ts';
+import { backupRoutes } from './backup-routes.ts';
 import { BACKUP_FAULT, BACKUP_STEPS } from './backup-order.ts';
 import { ALL, openTestBackups, TEST_BACKUP_PASSWORD } from './testing.ts';
 
@@ -66,6 +69,33 @@ describe('a backup of the site', () => {
     assert.equal(statSync(join(into, 'recordings', '2026', 'a.brec')).size, 300_000);
     assert.ok(codesIn(join(into, 'site.db')).includes('BACKUP_BEGUN'));
     assert.deepEqual(readdirSync(opened.config.paths.backupWork), []);
+  });
+
+  it('is downloaded whole, or the part of it that was cut off', async () => {
+    const { backups } = opened;
+    const backup = backups.list().backups[0]!;
+    const file = readFileSync(join(backups.destinations.here, backup.fileName));
+    const download = must(
+      backupRoutes(backups).find(({ url }) => url === '/backups/:id/file'),
+      'the route',
+    );
+    const app = Fastify();
+    app.get('/', (request, reply) => download.handle({ context: person, params: { id: backup.id }, request, reply } as never));
+    const ask = async (range?: string) => await app.inject({ url: '/', headers: { ...(range !== undefined && { range }) } });
+    const whole = await ask();
+    assert.deepEqual([whole.statusCode, whole.rawPayload.equals(file)], [200, true]);
+    assert.equal(whole.headers['content-disposition'], `attachment; filename="${backup.fileName}"`);
+    for (const [range, from, to] of [
+      ['bytes=100-', 100, file.length],
+      ['bytes=5-9', 5, 10],
+      ['bytes=-7', file.length - 7, file.length],
+    ] as const) {
+      const part = await ask(range);
+      assert.deepEqual([part.statusCode, part.rawPayload.equals(file.subarray(from, to))], [206, true], range);
+      assert.equal(part.headers['content-range'], `bytes ${from}-${to - 1}/${file.length}`);
+    }
+    assert.equal((await ask(`bytes=${file.length}-`)).statusCode, 416);
+    await app.close();
   });
 
   it('without a password and history leaves identity, secrets of the box and old events out, and is restorable', async () => {

@@ -19,6 +19,8 @@ export interface SiteRoutesOptions {
   events: Events;
   space: RecordingsSpace;
   trust: Trust;
+  /** What is wrong with the scheduled backups. */
+  backupProblem(): { code: string; message: string } | null;
   /** The installed package of base. */
   basePackage?: string | undefined;
   now(): number;
@@ -46,6 +48,7 @@ export function siteRoutes(options: SiteRoutesOptions): AnyRoute[] {
           activeSessions: isAdministrator ? sessions.count : sessions.active(principal.id).length,
           recordings: { ok: sessions.relayReady && freeBytes > FREE_SPACE_NEEDED_BYTES, freeBytes, usedBytes },
           restored: isAdministrator ? trust.restored() : null,
+          backup: isAdministrator ? options.backupProblem() : null,
           baseVersion: isAdministrator ? (options.basePackage ?? null) : null,
         };
       },

@@ -17,6 +17,8 @@ export const siteStatus = z.object({
   recordings: z.object({ ok: z.boolean(), freeBytes: z.number(), usedBytes: z.number() }),
   /** To administrators: the database is older than what clients bear; revocations made after `sinceMs` may be missing. */
   restored: z.object({ sinceMs: instantMs, clients: z.number().int() }).nullable().default(null),
+  /** To administrators: what is wrong with the scheduled backups, as a code and a sentence. */
+  backup: z.object({ code: z.string(), message: z.string() }).nullable().default(null),
   /** To administrators: the version of base that runs this site; null when base does not say. */
   baseVersion: z.string().max(200).nullable().default(null),
 });
