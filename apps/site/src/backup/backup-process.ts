@@ -64,6 +64,12 @@ export class BackupProcess {
     clearTimeout(limit);
   }
 
+  /** Ends it at once, whatever it leaves: a site that stops has no time. It is gone when this resolves. */
+  async kill(): Promise<void> {
+    this.#child.kill('SIGKILL');
+    await this.#exited.promise;
+  }
+
   #gone(how: string): void {
     const last = this.#last;
     if (last?.kind === 'failed') this.#done.reject(new AppError('unavailable', last.code, last.message));

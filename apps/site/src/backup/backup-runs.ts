@@ -77,7 +77,7 @@ export class BackupRuns {
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#waiting.length = 0;
-    await this.#current?.process?.cancel();
+    await this.#current?.process?.kill();
     await this.#idle;
   }
 
