@@ -77,7 +77,10 @@ export class BackupRuns {
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#waiting.length = 0;
-    await this.#current?.process?.kill();
+    const running = this.#current?.process;
+    // One that still asks base for its settings finds itself closed when the answer comes: a change of roles does not wait for that.
+    if (this.#current !== undefined && running === undefined) return;
+    await running?.kill();
     await this.#idle;
   }
 
