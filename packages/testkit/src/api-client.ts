@@ -80,9 +80,10 @@ export class ApiClient {
     return new ApiClient(this.url.href, this.prefix, String(this.agent.options.ca), this.#door);
   }
 
-  /** Sends a request and answers whatever comes. */
+  /** Sends a request, with bytes or what becomes JSON, and answers whatever comes. */
   async send(method: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<ApiAnswer> {
-    const text = body === undefined ? undefined : JSON.stringify(body);
+    const isBytes = body instanceof Uint8Array;
+    const content = body === undefined || isBytes ? body : JSON.stringify(body);
     const { promise, resolve, reject } = Promise.withResolvers<ApiAnswer>();
     const call = request(
       new URL(`${this.prefix}/${path}`, this.url),
@@ -95,7 +96,7 @@ export class ApiClient {
           origin: this.url.origin,
           ...(this.cookie !== '' && { cookie: this.cookie }),
           ...(method !== 'GET' && this.csrf !== '' && { [CSRF_HEADER]: this.csrf }),
-          ...(text !== undefined && { 'content-type': 'application/json' }),
+          ...(content !== undefined && { 'content-type': isBytes ? 'application/octet-stream' : 'application/json' }),
           ...headers,
         },
       },
@@ -111,7 +112,7 @@ export class ApiClient {
     );
     call.on('error', reject);
     call.on('timeout', () => call.destroy(new Error(`no answer to ${method} ${path} within ${ANSWER_LIMIT_MS} ms`)));
-    call.end(text);
+    call.end(content);
     return promise;
   }
 

@@ -56,9 +56,9 @@ export class InstalledAppliance implements AsyncDisposable {
     this.port = port;
   }
 
-  /** A fresh root with `deb`, started and ready. */
-  static async install(deb: string): Promise<InstalledAppliance> {
-    const appliance = new InstalledAppliance(await DebianRoot.start(), await freePort());
+  /** A fresh root with `deb`, started and ready; on a free port if absent. */
+  static async install(deb: string, port?: number): Promise<InstalledAppliance> {
+    const appliance = new InstalledAppliance(await DebianRoot.start(), port ?? (await freePort()));
     try {
       await installDebianPackage(appliance.root, deb);
       await appliance.start();
