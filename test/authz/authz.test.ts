@@ -88,7 +88,9 @@ async function openBox() {
       move: { routes: () => moveRoutes({} as Parameters<typeof moveRoutes>[0]) },
       care: new BoxCare({
         config: { applianceName: 'test', paths: { ...homePaths(directory), box: directory } },
-        ...{ store, accounts, log },
+        store,
+        accounts,
+        log,
         boxSettings: { register: () => undefined },
       } as unknown as ConstructorParameters<typeof BoxCare>[0]),
     } as unknown as BoxParts),

@@ -71,7 +71,7 @@ async function backUp(site: ApiClient): Promise<{ name: string; file: Buffer; va
     'the backup was restored on trial',
     async () => {
       const found = (await site.call('GET', 'backups', backups)).backups.find((one) => one.id === id);
-      assert.ok(found?.state !== 'failed', found?.problem?.message);
+      assert.ok(found?.state !== 'failed', JSON.stringify(found?.problem));
       return found?.state === 'restorable' ? found : undefined;
     },
     STEP_LIMIT_MS,

@@ -100,7 +100,7 @@ export class Changes {
     const pending = readPending(this.#options.store);
     if (pending === undefined) return;
     if (pending.undoAtMs > this.#now()) return this.#arm(pending);
-    this.#putBack(SYSTEM, pending, 'nobody confirmed it');
+    void this.#putBack(SYSTEM, pending, 'nobody confirmed it');
   }
 
   close(): void {
@@ -145,7 +145,7 @@ export class Changes {
     try {
       await this.#apply(parts);
     } catch (error) {
-      this.#putBack(SYSTEM, pending, 'it could not take effect');
+      await this.#putBack(SYSTEM, pending, 'it could not take effect');
       throw error;
     }
     this.#inEffectSinceMs = performance.now();

@@ -25,7 +25,7 @@ async function dial(port: number, options: tls.ConnectionOptions = {}): Promise<
     ...options,
   });
   await once(socket, 'secureConnect');
-  const { fingerprint256 = '' } = socket.getPeerCertificate();
+  const { fingerprint256 } = socket.getPeerCertificate();
   const sha256 = fingerprint256.replaceAll(':', '').toLowerCase();
   return { sha256, isResumed: socket.isSessionReused(), version: socket.getProtocol(), socket };
 }

@@ -29,7 +29,11 @@ export function useApplianceState(): ApplianceState {
     refetchInterval: (self) =>
       self.state.status === 'success' && self.state.data?.siteReady === true ? POLL_CONNECTED_MS : POLL_AWAY_MS,
   });
-  return { applianceName: query.data?.applianceName ?? '', connection: connectionOf(query.status, query.data), moved: query.data?.moved };
+  return {
+    applianceName: query.data?.applianceName ?? '',
+    connection: connectionOf(query.status, query.data),
+    moved: query.data?.moved,
+  };
 }
 
 /** What the header says: no answer from base outranks what base last said of the site. */

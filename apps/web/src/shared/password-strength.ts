@@ -93,7 +93,7 @@ function repeatAt(rest: string): Piece | undefined {
 function runAt(rest: string): Piece | undefined {
   const lower = rest.toLowerCase();
   let longest = 0;
-  for (const row of ROWS.flatMap((one) => [one, [...one].toReversed().join('')])) {
+  for (const row of ROWS.flatMap((one) => [one, Array.from(one).toReversed().join('')])) {
     const from = row.indexOf(lower[0] ?? '');
     if (from === -1) continue;
     let length = 1;
