@@ -25,7 +25,8 @@ async function dial(port: number, options: tls.ConnectionOptions = {}): Promise<
     ...options,
   });
   await once(socket, 'secureConnect');
-  const { fingerprint256 } = socket.getPeerCertificate();
+  // Of a resumed session there is none.
+  const { fingerprint256 = '' }: { fingerprint256?: string } = socket.getPeerCertificate();
   const sha256 = fingerprint256.replaceAll(':', '').toLowerCase();
   return { sha256, isResumed: socket.isSessionReused(), version: socket.getProtocol(), socket };
 }
