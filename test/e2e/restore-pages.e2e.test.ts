@@ -111,6 +111,7 @@ const REPORT: Restoration['report'] = {
   lostClients: { count: 0, names: [] },
   unreadableSecrets: ['second factor of ada', 'password of the mail server'],
   boxSettings: { applied: ['NTP server: ntp.example'], failed: [] },
+  ended: [],
   unavailableMs: 4200,
   history: 'his_1',
   epoch: 2,

@@ -37,6 +37,19 @@ export const restoreOrder = z.discriminatedUnion('kind', [
 ]);
 export type RestoreOrder = z.infer<typeof restoreOrder>;
 
+/** What was valid in a backup and is ended by restoring it, for it was ended since, or nobody can say whether it was. */
+export const endedRights = z.object({
+  /** By the word of the site in place; false: it is another one, or there is none, and all tokens end. */
+  isSameSite: z.boolean(),
+  clients: names,
+  accounts: names,
+  apiTokens: names,
+  installerTokens: names,
+  /** Disabled here, and yet not in what is restored: else nobody could log in. */
+  administratorsLeft: names,
+});
+export type EndedRights = z.infer<typeof endedRights>;
+
 /** Answer to `inspect`. */
 export const inspected = z.object({
   appliance: z.string(),
@@ -77,6 +90,8 @@ export const inspected = z.object({
     .string()
     .max(4 * 1024 * 1024)
     .nullable(),
+  /** Earlier software does not say. */
+  ended: endedRights.optional(),
   /** Of the site in place. */
   pair: z.object({ role: z.enum(['single', 'primary', 'backup', 'read-only']), peer: z.string() }).nullable(),
 });
@@ -92,6 +107,7 @@ export const kept = z.object({
   contents: z.array(z.enum(['recordings', 'files'])),
   recordings: z.number().int().nonnegative(),
   files: z.number().int().nonnegative(),
+  ended: endedRights.optional(),
 });
 export type Kept = z.infer<typeof kept>;
 

@@ -38,6 +38,7 @@ const details = z.object({
   history: z.string().default(''),
   epoch: z.number().default(0),
   lostClients: z.object({ count: z.number(), names: z.array(z.string()) }).default({ count: 0, names: [] }),
+  ended: z.array(restoreRemark).default([]),
 });
 export type RestoreDetails = z.infer<typeof details>;
 

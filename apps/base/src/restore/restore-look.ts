@@ -9,6 +9,7 @@ import type { Context, Store } from '@bascule/store/store.ts';
 import type { SiteSoftware } from '../site-host/site-host.ts';
 import { backupInspected } from './restore-events.ts';
 import type { runProgram } from './restore-program.ts';
+import { remarksOnEnded } from './restore-ended.ts';
 import { causeOf, remark } from './restore-remarks.ts';
 import { SCRATCH_FOLDER } from './restore-steps.ts';
 
@@ -108,7 +109,7 @@ export class RestoreLook {
   }
 
   async #preview(found: Inspected): Promise<RestorePreview> {
-    const { boxSettings, pair, basePackage, ...plain } = found;
+    const { boxSettings, pair, basePackage, ended, ...plain } = found;
     const lines = boxSettings === null ? [] : await this.#options.describeSettings(boxSettings);
     return {
       ...plain,
@@ -116,7 +117,7 @@ export class RestoreLook {
       applianceAdministrators: this.#options.administrators(),
       boxSettings: lines.map((line) => line.slice(0, 500)).slice(0, 200),
       pair: pair === null || pair.role === 'single' ? null : { role: pair.role, peer: pair.peer },
-      remarks: remarksOn(found),
+      remarks: [...remarksOn(found), ...remarksOnEnded(ended)],
     };
   }
 }

@@ -46,13 +46,14 @@ export function reportOf(
   figures: RestoredFigures | undefined,
   boxSettings: RestoreReport['boxSettings'],
 ): RestoreReport {
-  const { lostClients, unavailableMs, history, epoch } = details;
+  const { lostClients, ended, unavailableMs, history, epoch } = details;
   return {
     clients: { total: 0, back: 0 },
     missingClients: { count: 0, names: [] },
     unreadableSecrets: null,
     lostClients: { count: lostClients.count, names: lostClients.names.slice(0, NAMES_MAX) },
     boxSettings,
+    ended,
     unavailableMs,
     history,
     epoch,

@@ -11,6 +11,7 @@ import { kept, type RestoreOrder } from '@bascule/protocol/restore-program.ts';
 import type { FaultPoint } from '../software/software.ts';
 import type { RestoreHost } from './restore-host.ts';
 import type { RestoreEntry, RestoreJournal } from './restore-journal.ts';
+import { remarksOnEnded } from './restore-ended.ts';
 import { runProgram } from './restore-program.ts';
 import { notStarted } from './restore-remarks.ts';
 import { move, movesForward, planSwap, type SwapFolders } from './restore-swap.ts';
@@ -104,7 +105,9 @@ async function keep(parts: RestoreParts, work: RestoreWork): Promise<void> {
   );
   const found = kept.parse(answer);
   const { history, epoch, lostClients, contents } = found;
-  parts.journal.note(work.id, { history, epoch, lostClients, contents });
+  const ended = remarksOnEnded(found.ended);
+  parts.journal.note(work.id, { history, epoch, lostClients, contents, ended });
+  for (const { message } of ended) work.say(message);
   work.say(
     `keys: ${found.keysFrom}; ${found.recordings} recordings and ${found.files} files added; history ${history}, epoch ${epoch}`,
   );

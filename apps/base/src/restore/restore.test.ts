@@ -29,6 +29,7 @@ describe('a restore', () => {
     assert.deepEqual(ended.report?.clients, { total: 2, back: 1 });
     assert.deepEqual(ended.report?.missingClients, { count: 1, names: ['door-7'] });
     assert.deepEqual([ended.report?.history, ended.report?.epoch], ['his_2', 2]);
+    assert.deepEqual(ended.report?.ended, []);
     assert.equal(ended.mayUndo, true);
     restoreState.parse(world.restore.state());
   });
@@ -128,6 +129,31 @@ describe('a restore', () => {
     assert.deepEqual([applied.report?.boxSettings, world.settingsApplied], [{ applied: ['NTP'], failed: [] }, ['NTP']]);
     const refused = await world.run({ ...BACKUP, boxSettings: 'refused' }, { withBoxSettings: true });
     assert.deepEqual([refused.outcome, refused.report?.boxSettings.failed], ['restored', ['this machine has no second port']]);
+  });
+});
+
+describe('what was ended since the backup was made', () => {
+  it('is said before the restore, and in the report', async () => {
+    using world = new RestoreWorld();
+    const none = { count: 0, names: [] };
+    const names = Array.from({ length: 30 }, (_, at) => `client-${at}`);
+    const nothing = { clients: none, accounts: none, apiTokens: none, installerTokens: none, administratorsLeft: none };
+    const ben = { count: 1, names: ['ben'] };
+    const upload = await world.upload({
+      ...BACKUP,
+      ended: { ...nothing, isSameSite: true, clients: { count: 30, names }, apiTokens: ben },
+    });
+    const said = (remarks: { code: string; message: string }[] = []) =>
+      remarks.filter(({ code }) => /REVOKED|ENDED/.test(code)).map(({ code, message }) => `${code} ${message}`);
+    const shown = said(world.restore.state().inspection?.preview?.remarks);
+    assert.match(shown.join('\n'), /^CLIENTS_STAY_REVOKED .*: client-0, .*client-19 … \(\+10\)\nAPI_TOKENS_STAY_ENDED .*: ben$/);
+    const { report } = await world.ended(world.begin(upload));
+    assert.deepEqual(said(report?.ended), shown);
+    const elsewhere = await world.run({ ...BACKUP, ended: { ...nothing, isSameSite: false, installerTokens: ben } });
+    assert.match(
+      said(elsewhere.report?.ended).join('\n'),
+      /^INSTALLER_TOKENS_ENDED All installers of the backup are revoked.*: ben$/,
+    );
   });
 });
 

@@ -36,6 +36,7 @@ export interface FakeBackup {
   /** The trial fails. */
   isUnfit?: boolean;
   lostClients?: Inspected['lostClients'];
+  ended?: Inspected['ended'];
 }
 
 /** Serves whatever site.db says; one that says `broken` never works. */
@@ -113,6 +114,7 @@ export class RestoreWorld implements Disposable {
   busy: ReturnType<RestoreOptions['busyWith']>;
   known = { history: '', epoch: 1 };
   settingsApplied: string[] = [];
+  #ended: Inspected['ended'];
   #isCrashed = false;
 
   constructor(old: string | null = 'old') {
@@ -230,7 +232,11 @@ export class RestoreWorld implements Disposable {
     await Promise.resolve();
     signal.throwIfAborted();
     if (order.kind === 'inspect') return result.parse(inspectedOf(readBackup(order.file)));
-    if (order.kind === 'unpack') unpackFake(readBackup(order.file), order.target);
+    if (order.kind === 'unpack') {
+      const backup = readBackup(order.file);
+      this.#ended = backup.ended;
+      unpackFake(backup, order.target);
+    }
     if (order.kind === 'keep') {
       const epoch = this.known.epoch + 1;
       this.known = { history: `his_${epoch}`, epoch };
@@ -244,6 +250,7 @@ export class RestoreWorld implements Disposable {
         contents: contents as Kept['contents'],
         recordings: 0,
         files: 0,
+        ended: this.#ended,
       };
       return result.parse(kept);
     }
@@ -270,7 +277,7 @@ function unpackFake({ site, fault, isUnfit, recordings, boxSettings }: FakeBacku
   writeFileSync(join(target, 'box', 'settings.json'), boxSettings);
 }
 
-function inspectedOf({ pair, boxSettings, fault, lostClients }: FakeBackup): Inspected {
+function inspectedOf({ pair, boxSettings, fault, lostClients, ended }: FakeBackup): Inspected {
   if (fault === 'BACKUP_PASSWORD_WRONG') throw new AppError('invalid', fault, 'This is not the password.');
   return {
     appliance: 'old box',
@@ -292,6 +299,7 @@ function inspectedOf({ pair, boxSettings, fault, lostClients }: FakeBackup): Ins
     loginUsers: 1,
     vaultKey: { state: 'missing', secrets: 3 },
     boxSettings: boxSettings ?? null,
+    ended,
     pair: pair ?? null,
   };
 }

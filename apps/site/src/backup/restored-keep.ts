@@ -3,10 +3,11 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { sitePaths } from '@bascule/core/home.ts';
 import type { Log } from '@bascule/log/log.ts';
-import type { Kept, RestoreOrder } from '@bascule/protocol/restore-program.ts';
+import type { EndedRights, Kept, RestoreOrder } from '@bascule/protocol/restore-program.ts';
 import { beginHistory, epochOf, pairOf } from '../failover/failover.ts';
 import { SiteIdentity } from '../jump/jump.ts';
 import { openSiteStore } from '../site-store.ts';
+import { auditOf, endedIn, endRights, rightsEnded, shownOf } from './restored-ended.ts';
 import { readFacts } from './restored-facts.ts';
 import { chooseKeys, identityIn, takeKeysHere, type KeyChoice } from './restored-keys.ts';
 import { addMissing } from './restored-links.ts';
@@ -39,6 +40,7 @@ export async function keep(order: KeepOrder, log: Log, onProgress: (done: number
   // Of another site nothing is mixed in: all of it goes to the archive.
   if (choice.isSameSite)
     for (const name of contents) added[name] = await addMissing(join(siteDir, name), join(folder, name), onProgress);
+  const told: { ended?: EndedRights } = {};
   const { history, epoch } = await beginHistory({
     folder,
     appliance,
@@ -48,10 +50,17 @@ export async function keep(order: KeepOrder, log: Log, onProgress: (done: number
     openStore: () => openSiteStore({ path: paths.database, appliance, log, follower: true }),
     // Who had logged out since would be logged in again.
     more: (tx) => void tx.run('DELETE FROM login_sessions'),
+    after: (store, context) => {
+      // An undo puts back what was there.
+      if (!isBackup) return;
+      const found = endedIn(store, siteDir, choice.isSameSite);
+      told.ended = shownOf(found);
+      store.transact(context, rightsEnded(auditOf(told.ended)), (tx) => endRights(tx, found));
+    },
     log,
   });
   const lostClients = choice.from === 'new' ? facts.clientNames : NOBODY;
-  return { history, epoch, lostClients, keysFrom: choice.from, contents, ...added };
+  return { history, epoch, lostClients, keysFrom: choice.from, contents, ...added, ...told };
 }
 
 /** What came to `siteDir` since `keep`; nobody writes there any more. */

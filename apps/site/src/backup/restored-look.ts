@@ -10,9 +10,11 @@ import type { Log } from '@bascule/log/log.ts';
 import type { BackupPart } from '@bascule/protocol/api/backup.ts';
 import type { Inspected, RestoreOrder } from '@bascule/protocol/restore-program.ts';
 import { pairOf } from '../failover/failover.ts';
+import { openReader } from '@bascule/store/received-copy.ts';
 import type { Reader } from '@bascule/store/store.ts';
 import { checkSiteStore, openSiteStore } from '../site-store.ts';
 import { wrappedColumns } from '../wrapped-columns.ts';
+import { endedIn, shownOf } from './restored-ended.ts';
 import { factsHere, readFacts } from './restored-facts.ts';
 import { chooseKeys, copyKeys, identityIn, takeKeysHere, type KeyChoice } from './restored-keys.ts';
 import { checkDatabase, unpackHead } from './restored-unpack.ts';
@@ -42,6 +44,9 @@ export async function look(
   });
   const settings = join(scratch, SETTINGS_FILE);
   const pair = pairOf(siteDir);
+  // Migrates the copy, too.
+  const vaultKey = vaultKeyOf(scratch, hereKeys, choice, order, log);
+  using migrated = openReader(paths.database);
   return {
     appliance: manifest.appliance,
     siteVersion: manifest.siteVersion,
@@ -63,7 +68,8 @@ export async function look(
     lostClients: choice.from === 'new' ? facts.clientNames : { count: 0, names: [] },
     loginAdministrators: facts.administrators,
     loginUsers: facts.users,
-    vaultKey: vaultKeyOf(scratch, hereKeys, choice, order, log),
+    vaultKey,
+    ended: shownOf(endedIn(migrated, siteDir, choice.isSameSite)),
     boxSettings: existsSync(settings) ? await readFile(settings, 'utf8') : null,
     pair: pair === undefined ? null : { role: pair.self.role, peer: pair.peer ?? '' },
   };

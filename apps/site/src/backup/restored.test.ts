@@ -152,6 +152,7 @@ describe('what becomes of a backup before it is put in place', () => {
     assert.deepEqual([fresh.isSameSite, fresh.lostClients.names, fresh.replaced], [false, ['door-7'], null]);
     const here = await inspect(bare, undefined, scene.siteDir);
     assert.deepEqual([here.isSameSite, here.lostClients.count], [true, 0]);
+    assert.deepEqual([fresh.ended?.isSameSite, here.ended?.isSameSite], [false, true], 'whose word on what was ended');
   });
 
   it('says what is wrong with a file, each with its code', async () => {

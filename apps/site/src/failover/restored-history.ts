@@ -74,6 +74,8 @@ export async function beginHistory(options: {
   /** Opens site.db of `folder` as a follower. */
   openStore(): Store;
   more(tx: Tx): void;
+  /** What else is written into site.db, once the logins have ended. */
+  after?(store: Store, context: Context): void;
   log: Log;
   now?: () => number;
 }): Promise<HistoryPlaceOfSite> {
@@ -99,6 +101,7 @@ export async function beginHistory(options: {
   try {
     store.promote(context, siteRestored({ source, by, history, epoch }), epoch);
     store.transact(context, loginsEnded({ source }), options.more);
+    options.after?.(store, context);
   } finally {
     store.close();
   }

@@ -132,6 +132,8 @@ export const restoreReport = z.object({
   /** In words, of the site; empty: all can be read. null: not known yet. */
   unreadableSecrets: z.array(z.string().max(300)).max(RESTORE_NAMES_MAX).nullable(),
   boxSettings: z.object({ applied: z.array(z.string().max(300)).max(200), failed: z.array(z.string().max(500)).max(200) }),
+  /** What was valid in the backup and was not brought back. */
+  ended: z.array(restoreRemark).max(10).default([]),
   /** Of the site's front door, for which requests were held. */
   unavailableMs: z.number().int().nonnegative().nullable(),
   history: z.string(),

@@ -76,7 +76,7 @@ export function EndedSection({ restoration, applianceName }: { restoration: Rest
 
 function Report({ report }: { report: RestoreReport }) {
   const { t } = useTranslation();
-  const { clients, missingClients, lostClients, unreadableSecrets, boxSettings, unavailableMs } = report;
+  const { clients, missingClients, lostClients, unreadableSecrets, boxSettings, ended, unavailableMs } = report;
   const rows: [string, React.ReactNode][] = [
     [
       t('restore:report.clients'),
@@ -95,6 +95,8 @@ function Report({ report }: { report: RestoreReport }) {
   ]);
   if (boxSettings.applied.length > 0) rows.push([t('restore:report.applied'), boxSettings.applied.join('; ')]);
   if (boxSettings.failed.length > 0) rows.push([t('restore:report.notApplied'), boxSettings.failed.join('; ')]);
+  if (ended.length > 0)
+    rows.push([t('restore:report.ended'), ended.map((remark) => <p key={remark.code}>{remarkText(remark)}</p>)]);
   if (unavailableMs !== null) rows.push([t('restore:report.away'), formatDuration(unavailableMs)]);
   return (
     <Stack gap="xs" maw={900}>
