@@ -1,11 +1,17 @@
 import { createPrivateKey, X509Certificate, type KeyObject } from 'node:crypto';
 import { AppError } from '@bascule/errors/app-error.ts';
 import { NotThat } from './asn1.ts';
-import { missingPassphrase, unknownEncryption, wrongPassphrase } from './password-based.ts';
+import { DerivationBudget, missingPassphrase, unknownEncryption, wrongPassphrase } from './password-based.ts';
 import { isEncryptedPkcs8, isPkcs12, openPkcs12, openPkcs8, pkcs7Certificates } from './pkcs12-read.ts';
 
 /** Blocks of one PEM file that are looked at. */
 const PEM_BLOCKS_MAX = 200;
+
+/** How the files of one import are opened. */
+interface Opening {
+  passphrase: string | undefined;
+  budget: DerivationBudget;
+}
 
 /** What files hold, in the order in which it lies there. */
 export interface Contents {
@@ -22,10 +28,11 @@ export async function readCertificateFiles(
   passphrase: string | undefined,
 ): Promise<Contents> {
   const contents: Contents = { certificates: [], keys: [] };
+  const opening: Opening = { passphrase, budget: new DerivationBudget() };
   for (const { name, bytes } of files) {
     try {
       const before = contents.certificates.length + contents.keys.length;
-      await readFile(bytes, passphrase, contents);
+      await readFile(bytes, opening, contents);
       if (contents.certificates.length + contents.keys.length === before) throw new NotThat('nothing in it');
     } catch (error) {
       if (error instanceof AppError) throw error;
@@ -35,12 +42,13 @@ export async function readCertificateFiles(
   return contents;
 }
 
-async function readFile(bytes: Uint8Array, passphrase: string | undefined, contents: Contents): Promise<void> {
+async function readFile(bytes: Uint8Array, opening: Opening, contents: Contents): Promise<void> {
+  const { passphrase, budget } = opening;
   const text = Buffer.from(bytes).toString('latin1');
-  if (text.includes('-----BEGIN ')) return await readPem(text, passphrase, contents);
+  if (text.includes('-----BEGIN ')) return await readPem(text, opening, contents);
   if (isPkcs12(bytes)) {
     // Also one without a passphrase has a MAC, by the empty one.
-    const opened = await openPkcs12(bytes, passphrase ?? '').catch((error: unknown) => {
+    const opened = await openPkcs12(bytes, passphrase ?? '', budget).catch((error: unknown) => {
       if (error instanceof AppError && error.code === 'CERTIFICATE_PASSPHRASE_WRONG' && passphrase === undefined)
         throw missingPassphrase();
       throw error;
@@ -55,11 +63,11 @@ async function readFile(bytes: Uint8Array, passphrase: string | undefined, conte
   try {
     contents.certificates.push(new X509Certificate(bytes));
   } catch {
-    contents.keys.push(await keyOfUnknownDer(bytes, passphrase));
+    contents.keys.push(await keyOfUnknownDer(bytes, opening));
   }
 }
 
-async function readPem(text: string, passphrase: string | undefined, contents: Contents): Promise<void> {
+async function readPem(text: string, opening: Opening, contents: Contents): Promise<void> {
   const blocks = text.match(/-----BEGIN ([A-Z0-9 ]+)-----[^]*?-----END \1-----/g) ?? [];
   if (blocks.length > PEM_BLOCKS_MAX) throw new NotThat('too many blocks');
   for (const block of blocks) {
@@ -68,8 +76,8 @@ async function readPem(text: string, passphrase: string | undefined, contents: C
       contents.certificates.push(new X509Certificate(derOf(block)));
     else if (label === 'PKCS7' || label === 'CMS')
       contents.certificates.push(...(pkcs7Certificates(derOf(block)) ?? []).map((der) => new X509Certificate(der)));
-    else if (label === 'ENCRYPTED PRIVATE KEY') contents.keys.push(await encryptedKey(derOf(block), passphrase));
-    else if (label.endsWith('PRIVATE KEY')) contents.keys.push(plainOrOldKey(block, passphrase));
+    else if (label === 'ENCRYPTED PRIVATE KEY') contents.keys.push(await encryptedKey(derOf(block), opening));
+    else if (label.endsWith('PRIVATE KEY')) contents.keys.push(plainOrOldKey(block, opening.passphrase));
   }
 }
 
@@ -81,9 +89,9 @@ function derOf(block: string): Buffer {
   return Buffer.from(body, 'base64');
 }
 
-async function encryptedKey(der: Uint8Array, passphrase: string | undefined): Promise<KeyObject> {
+async function encryptedKey(der: Uint8Array, { passphrase, budget }: Opening): Promise<KeyObject> {
   if (passphrase === undefined) throw missingPassphrase();
-  const clear = await openPkcs8(der, passphrase);
+  const clear = await openPkcs8(der, passphrase, budget);
   try {
     return keyOfDer(clear);
   } catch {
@@ -108,7 +116,7 @@ function keyOfDer(key: Buffer): KeyObject {
   return createPrivateKey({ key, format: 'der', type: 'pkcs8' });
 }
 
-async function keyOfUnknownDer(bytes: Uint8Array, passphrase: string | undefined): Promise<KeyObject> {
+async function keyOfUnknownDer(bytes: Uint8Array, opening: Opening): Promise<KeyObject> {
   const key = Buffer.from(bytes);
   for (const type of ['pkcs8', 'pkcs1', 'sec1'] as const)
     try {
@@ -117,7 +125,7 @@ async function keyOfUnknownDer(bytes: Uint8Array, passphrase: string | undefined
       // Something else.
     }
   if (!isEncryptedPkcs8(key)) throw new NotThat('no key');
-  return await encryptedKey(key, passphrase);
+  return await encryptedKey(key, opening);
 }
 
 function unreadable(name: string, cause: unknown): AppError {

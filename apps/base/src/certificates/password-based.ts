@@ -11,7 +11,7 @@ const scrypt = promisify<string, Uint8Array, number, { N: number; r: number; p: 
   scryptWithCallback,
 );
 
-/** Files may ask for more work than anybody does: whoever made them decides, but not about our time. */
+/** Of all that one import asks for: whoever made the files decides, but not about our time. */
 export const KDF_ROUNDS_MAX = 2_000_000;
 export const SCRYPT_MEMORY_MAX_BYTES = 64 * 1024 * 1024;
 const SCRYPT_PARALLEL_MAX = 4;
@@ -43,45 +43,75 @@ const OLD: Record<string, { cipher: 'des3' | 'rc2'; keyBytes: number }> = {
   '1.2.840.113549.1.12.1.6': { cipher: 'rc2', keyBytes: 5 },
 };
 const DES_BLOCK_BYTES = 8;
+/** Of the old way: up to two for the key, which is longer than a digest, and one for the vector. */
+const OLD_DERIVATIONS = 3;
+
+/** Rounds of derivation that one import may still ask for, all its files together. */
+export class DerivationBudget {
+  #left: number;
+
+  constructor(rounds = KDF_ROUNDS_MAX) {
+    this.#left = rounds;
+  }
+
+  /** Gives `rounds` back, `times` of which are taken. Throws `CERTIFICATE_KDF_TOO_MUCH` when so much is not left, before any of the work is done. */
+  take(rounds: number, times = 1): number {
+    this.#left -= checkRounds(rounds) * times;
+    if (this.#left < 0) throw tooMuch();
+    return rounds;
+  }
+}
 
 /**
  * Decrypts `data` by the AlgorithmIdentifier `algorithm`. Throws `CERTIFICATE_PASSPHRASE_WRONG` when the padding says so (what is left by chance is no structure),
  * `CERTIFICATE_ENCRYPTION_UNKNOWN`, and `CERTIFICATE_KDF_TOO_MUCH`.
  */
-export async function decryptByPassphrase(algorithm: Part, data: Uint8Array, passphrase: string): Promise<Buffer> {
+export async function decryptByPassphrase(
+  algorithm: Part,
+  data: Uint8Array,
+  passphrase: string,
+  budget: DerivationBudget,
+): Promise<Buffer> {
   const [id, parameters] = partsOf(algorithm);
   const name = oidOf(id);
-  if (name === PBES2) return await decryptPbes2(parameters, data, passphrase);
+  if (name === PBES2) return await decryptPbes2(parameters, data, passphrase, budget);
   const [salt, rounds] = partsOf(parameters);
-  const derivation = { passphrase, salt: bytesOf(salt), rounds: checkRounds(numberOf(rounds)) };
+  const wanted = { passphrase, salt: bytesOf(salt) };
   const hash = PBES1[name];
-  if (hash !== undefined) return await decryptPbes1(hash, derivation, data);
+  if (hash !== undefined) return await decryptPbes1(hash, { ...wanted, rounds: budget.take(numberOf(rounds)) }, data);
   const old = OLD[name];
-  if (old !== undefined) return await decryptOld(old, derivation, data);
+  if (old !== undefined)
+    return await decryptOld(old, { ...wanted, rounds: budget.take(numberOf(rounds), OLD_DERIVATIONS) }, data);
   throw unknownEncryption(name);
 }
 
-async function decryptPbes2(parameters: Part | undefined, data: Uint8Array, passphrase: string): Promise<Buffer> {
+async function decryptPbes2(
+  parameters: Part | undefined,
+  data: Uint8Array,
+  passphrase: string,
+  budget: DerivationBudget,
+): Promise<Buffer> {
   const [kdf, encryption] = partsOf(parameters);
   const [cipherId, iv] = partsOf(encryption);
   const cipher = CIPHERS[oidOf(cipherId)];
   if (cipher === undefined) throw unknownEncryption(oidOf(cipherId));
-  const key = await deriveKey(kdf, passphrase, cipher.keyBytes);
+  const key = await deriveKey(kdf, passphrase, cipher.keyBytes, budget);
   return decipher(cipher.name, key, bytesOf(iv), data);
 }
 
-async function deriveKey(kdf: Part | undefined, passphrase: string, keyBytes: number): Promise<Buffer> {
+async function deriveKey(kdf: Part | undefined, passphrase: string, keyBytes: number, budget: DerivationBudget): Promise<Buffer> {
   const [id, parameters] = partsOf(kdf);
   const [salt, ...rest] = partsOf(parameters);
   if (oidOf(id) === PBKDF2) {
     const prf = rest.find(isSequence);
     const hash = prf === undefined ? 'sha1' : PRF[oidOf(partsOf(prf)[0])];
     if (hash === undefined) throw unknownEncryption('PBKDF2');
-    return await pbkdf2(passphrase, bytesOf(salt), checkRounds(numberOf(rest[0])), keyBytes, hash);
+    return await pbkdf2(passphrase, bytesOf(salt), budget.take(numberOf(rest[0])), keyBytes, hash);
   }
   if (oidOf(id) !== SCRYPT) throw unknownEncryption(oidOf(id));
   const [N, r, p] = [numberOf(rest[0]), numberOf(rest[1]), numberOf(rest[2])];
   if (N * r * 128 > SCRYPT_MEMORY_MAX_BYTES || p > SCRYPT_PARALLEL_MAX) throw tooMuch();
+  budget.take(N * p);
   return await scrypt(passphrase, bytesOf(salt), keyBytes, { N, r, p, maxmem: 2 * SCRYPT_MEMORY_MAX_BYTES });
 }
 
