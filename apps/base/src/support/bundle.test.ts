@@ -11,7 +11,7 @@ import { defineAuditEvent } from '@bascule/store/audit.ts';
 import { openTestStore, testContext } from '@bascule/store/testing.ts';
 import { zstdDecompressSync } from 'node:zlib';
 import { bundleContents, bundleStream, type BundleSources } from './bundle.ts';
-import { only, redacted } from './redact.ts';
+import { only, redacted, STRING_MAX_CHARACTERS } from './redact.ts';
 
 const noted = defineAuditEvent<{ what: string }>('BUNDLE_TEST_NOTED', 'Noted {what}');
 
@@ -105,7 +105,7 @@ test('the support bundle holds what helps, and none of the secrets that were pla
   }
 });
 
-test('what helps stays: hashes, ids, names, addresses, and the shape of JSON', () => {
+test('what helps stays: hashes, ids, names, addresses, and the shape of JSON', async () => {
   const hash = createHash('sha256').update('x').digest('hex');
   const line = JSON.stringify({
     level: 30,
@@ -115,7 +115,40 @@ test('what helps stays: hashes, ids, names, addresses, and the shape of JSON', (
     path: '/var/lib/bascule/software/base/0.4.0-12345678',
     n: 7,
   });
-  assert.equal(redacted(line), line);
-  const secret = JSON.parse(redacted(JSON.stringify({ password: 'a"b\\', other: 'kept', token: '' }))) as Record<string, string>;
+  assert.equal(await redacted(line), line);
+  const secret = JSON.parse(await redacted(JSON.stringify({ password: 'a"b\\', other: 'kept', token: '' }))) as Record<
+    string,
+    string
+  >;
   assert.deepEqual(secret, { password: '[secret]', other: 'kept', token: '[secret]' });
+});
+
+test('a long line or string is cut, and base serves others while much is looked through', async () => {
+  const LINES = 40;
+  const hostile = ['a-', '\\\\', '__Host-', 'token=', '"'].map((piece) => piece.repeat(60_000 / piece.length));
+  const text = Array.from({ length: LINES }, (_, at) =>
+    at % 2 === 0 ? (hostile[at % hostile.length] ?? '') : JSON.stringify({ text: hostile[at % hostile.length] }),
+  );
+  let turns = 0;
+  let isDone = false;
+  const count = (): void => {
+    turns += 1;
+    if (!isDone) setImmediate(count);
+  };
+  setImmediate(count);
+  const clean = await redacted(text.join('\n'));
+  isDone = true;
+  assert.ok(turns >= LINES / 4, `${turns} turns for others`);
+  const lines = clean.split('\n');
+  assert.equal(lines.length, LINES);
+  // JSON writes one character as two.
+  for (const line of lines) assert.ok(line.length < 2 * STRING_MAX_CHARACTERS + 100, `${line.length} characters`);
+  assert.match(lines[0] ?? '', / \[\d+ more characters\]$/);
+});
+
+test('a name is known by its end, whatever stands before it', async () => {
+  const long = 'a-'.repeat(100);
+  for (const name of ['password', 'X-Api-Key', 'db_password', '--token', 'token-secret', `${long}psk`, `${long}_secret`])
+    assert.equal(await redacted(`${name}=Hunter2 and ${name}: Hunter2`), `${name}=[secret] and ${name}: [secret]`);
+  assert.equal(await redacted('monkey=banana'), 'monkey=banana');
 });

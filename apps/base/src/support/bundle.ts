@@ -43,24 +43,25 @@ interface Member {
 /** Puts it together; every member has passed `redacted`. */
 export async function bundleMembers(sources: BundleSources): Promise<Member[]> {
   const members: Member[] = [];
-  const add = (name: string, about: string, text: string): void => {
-    members.push({ name, about, content: Buffer.from(redacted(text)).subarray(0, MEMBER_MAX_BYTES) });
+  const add = async (name: string, about: string, text: string): Promise<void> => {
+    members.push({ name, about, content: Buffer.from(await redacted(text)).subarray(0, MEMBER_MAX_BYTES) });
   };
   const json = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
-  add(
+  await add(
     'versions.json',
     'Versions of the appliance and of the operating system',
     json({ ...sources.versions(), system: systemFacts() }),
   );
-  for (const [name, read] of Object.entries(sources.facts)) add(`${name}.json`, ABOUT[name] ?? name, json(await said(read)));
+  for (const [name, read] of Object.entries(sources.facts))
+    await add(`${name}.json`, ABOUT[name] ?? name, json(await said(read)));
   const parts = await Promise.all(
     Object.entries(sources.configuration).map(async ([name, read]) => [name, await said(read)] as const),
   );
-  add('configuration.json', 'Settings, without passwords and keys', json(Object.fromEntries(parts)));
-  add('audit.jsonl', `The last ${AUDIT_EVENTS} audit events of the box`, auditLines(sources.store));
+  await add('configuration.json', 'Settings, without passwords and keys', json(Object.fromEntries(parts)));
+  await add('audit.jsonl', `The last ${AUDIT_EVENTS} audit events of the box`, auditLines(sources.store));
   for (const { id } of sources.installations().slice(0, INSTALLATIONS_MAX))
-    add(`installations/${id}.log`, 'The journal of an installation', String(await said(() => sources.installationLog(id))));
-  add('appliance.log', `The last ${LOG_TAIL_BYTES / 1024 / 1024} MB of the log`, logTail(sources.logDirectory));
+    await add(`installations/${id}.log`, 'The journal of an installation', String(await said(() => sources.installationLog(id))));
+  await add('appliance.log', `The last ${LOG_TAIL_BYTES / 1024 / 1024} MB of the log`, logTail(sources.logDirectory));
   return members;
 }
 
