@@ -26,17 +26,22 @@ export class Connection implements Reader {
     this.#log = log;
     const readOnly = mode === 'read' || mode === 'immutable';
     const place = mode === 'immutable' ? new URL('?immutable=1', pathToFileURL(path)) : path;
-    this.#database = this.#attempt('open', () => new DatabaseSync(place, { readOnly, timeout: BUSY_TIMEOUT_MS }));
-    if (mode === 'write') {
-      try {
+    this.#database = this.#attempt(
+      'open',
+      () => new DatabaseSync(place, { readOnly, timeout: BUSY_TIMEOUT_MS, defensive: true }),
+    );
+    try {
+      // A database may have been made by somebody else: what its schema says runs no function that does more than compute.
+      this.exec('PRAGMA trusted_schema = OFF');
+      if (mode === 'write') {
         this.exec('PRAGMA journal_mode = WAL');
         this.exec('PRAGMA synchronous = FULL');
         this.exec('PRAGMA foreign_keys = ON');
         this.exec(`PRAGMA journal_size_limit = ${WAL_SIZE_LIMIT_BYTES}`);
-      } catch (error) {
-        this.close();
-        throw error;
       }
+    } catch (error) {
+      this.close();
+      throw error;
     }
   }
 

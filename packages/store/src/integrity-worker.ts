@@ -7,8 +7,10 @@ const PROBLEMS_MAX = 100;
 
 function problems(): string[] {
   try {
-    const database = new DatabaseSync(path, { readOnly: true });
+    const database = new DatabaseSync(path, { readOnly: true, defensive: true });
     try {
+      // The check computes what the schema of the file says.
+      database.exec('PRAGMA trusted_schema = OFF');
       const rows = database.prepare(`PRAGMA integrity_check(${PROBLEMS_MAX})`).all() as { integrity_check: string }[];
       return rows.map((row) => row.integrity_check).filter((text) => text !== 'ok');
     } finally {

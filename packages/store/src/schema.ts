@@ -174,14 +174,16 @@ export function issueMigration(
 
 /**
  * Refuses what replication would lose or double in silence: a table that is not STRICT or has no explicit NOT NULL primary key, a
- * trigger, AUTOINCREMENT, a virtual table. Throws `STORE_TABLE_UNFIT`: a bug in a migration, found at the first start.
+ * trigger, AUTOINCREMENT, a virtual table; and what a database that somebody else made could hide in: a view, a generated column. Throws `STORE_TABLE_UNFIT`: a bug in a migration, found at
+ * the first start, or such a database.
  */
 export function checkTables(reader: Reader): void {
   for (const { type, name, sql } of reader.all<{ type: string; name: string; sql: string | null }>(
-    "SELECT type, name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'",
+    // SQLite's own tables have such names; a trigger or a view has one only when the file was altered by hand.
+    "SELECT type, name, sql FROM sqlite_schema WHERE type <> 'table' OR name NOT LIKE 'sqlite\\_%' ESCAPE '\\'",
   )) {
-    if (type === 'trigger') throw unfit(`has the trigger '${name}'`);
-    if (type !== 'table') continue;
+    if (type === 'index') continue;
+    if (type !== 'table') throw unfit(`has the ${type} '${name}'`);
     if (/^\s*create\s+virtual/i.test(sql ?? '')) throw unfit(`has the virtual table '${name}'`);
     if (/\bautoincrement\b/i.test(sql ?? '')) throw unfit(`has AUTOINCREMENT in '${name}'`);
     if (
@@ -193,7 +195,16 @@ export function checkTables(reader: Reader): void {
     const key = primaryKey(reader, name);
     if (key.length === 0 || key.some((column) => column.notnull === 0))
       throw unfit(`has the table '${name}' without an explicit NOT NULL primary key`);
+    const [generated] = generatedColumns(reader, name);
+    if (generated !== undefined) throw unfit(`has the generated column '${generated}' in '${name}'`);
   }
+}
+
+/** Names of columns that are computed: `hidden` says 2 (virtual) or 3 (stored). */
+function generatedColumns(reader: Reader, table: string): string[] {
+  return reader
+    .all<{ name: string }>('SELECT name FROM pragma_table_xinfo(?) WHERE hidden IN (2, 3)', table)
+    .map((column) => column.name);
 }
 
 function primaryKey(reader: Reader, table: string): { name: string; notnull: number }[] {

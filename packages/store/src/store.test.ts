@@ -9,6 +9,7 @@ import { pino } from 'pino';
 import { raiseGeneration } from './generation-file.ts';
 import { defineAuditEvent, exportAudit, readAudit, GENESIS_HASH } from './audit.ts';
 import { readChangeLog } from './change-log.ts';
+import { openReader } from './received-copy.ts';
 import { isUniqueViolation, Store, SYSTEM, type Migration } from './store.ts';
 import { openTestStore, testContext } from './testing.ts';
 
@@ -193,6 +194,8 @@ for (const [name, up] of Object.entries({
   'a trigger': 'CREATE TRIGGER bad AFTER INSERT ON audit_event BEGIN SELECT 1; END',
   AUTOINCREMENT: 'CREATE TABLE bad (id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT) STRICT',
   'a virtual table': 'CREATE VIRTUAL TABLE bad USING fts5(text)',
+  'a view': 'CREATE VIEW bad AS SELECT 1',
+  'a generated column': 'CREATE TABLE bad (id TEXT NOT NULL PRIMARY KEY, twice TEXT GENERATED ALWAYS AS (id || id)) STRICT',
 })) {
   test(`a migration with ${name} is refused, and rolled back`, () => {
     using opened = openTestStore([]);
@@ -205,6 +208,14 @@ for (const [name, up] of Object.entries({
     assert.deepEqual(again.replicatedTables(), ['audit_branch', 'audit_event', 'audit_head']);
   });
 }
+
+test('the schema of a database is not trusted: it may have been made by somebody else', () => {
+  using opened = openTestStore(migrations);
+  const trusted = (reader: Pick<Store, 'get'>) => reader.get<{ trusted_schema: number }>('PRAGMA trusted_schema')?.trusted_schema;
+  assert.equal(trusted(opened.store), 0);
+  using reader = openReader(opened.path);
+  assert.equal(trusted(reader), 0);
+});
 
 test('a follower applies only what follows: gaps, other chains, flipped bits and diverged rows are refused and change nothing', () => {
   using source = openTestStore(migrations);
