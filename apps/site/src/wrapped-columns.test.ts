@@ -13,7 +13,7 @@ const WRAPPED_BY: Record<string, string> = {
   'packages/accounts/src/totp-factor.ts': 'second-factor',
   'packages/mail/src/mailer.ts': 'mail-password',
   'apps/site/src/installers/installers.ts': 'installer-key',
-  'apps/site/src/backup/backup-destinations.ts': 'backup-destination',
+  'apps/site/src/backup/destination-secret.ts': 'backup-destination',
   'apps/site/src/backup/backup-schedule.ts': 'backup-password',
   'apps/site/src/failover/establish-backup.ts': 'own',
   'apps/site/src/failover/key-renewal.ts': 'own',

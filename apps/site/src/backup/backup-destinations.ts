@@ -1,5 +1,4 @@
 /** Where backups go: this appliance, and destinations that administrators added. */
-import { Buffer } from 'node:buffer';
 import type { KeyWrap } from '@bascule/accounts/key-wrap.ts';
 import { newId } from '@bascule/core/ids.ts';
 import { AppError, notFound } from '@bascule/errors/app-error.ts';
@@ -12,12 +11,10 @@ import {
 import type { Context, Store } from '@bascule/store/store.ts';
 import { unknownDestination } from './backup-errors.ts';
 import { destinationAdded, destinationChanged, destinationRemoved } from './backup-events.ts';
-import { openPlace, type OpenPlace } from './backup-order.ts';
+import type { OpenPlace } from './backup-order.ts';
 import { checkFolder, openBackupPlace } from './backup-place.ts';
 import { readDestinations, readSchedule, removeDestination, writeDestination, type KeptDestination } from './backup-store.ts';
-import { destinationPurpose } from './backup-wrapped.ts';
-
-type SftpSecret = Extract<OpenPlace, { kind: 'sftp' }>['secret'];
+import { isSameServer, secretNeeded, unwrapSecret, wrapSecret, type SftpSecret } from './destination-secret.ts';
 
 export interface DestinationsOptions {
   store: Store;
@@ -120,20 +117,15 @@ export class Destinations {
       checkPrivateKey(secret.privateKey, secret.passphrase);
     }
     await this.#probe({ ...rest, secret });
-    const wrapped = this.#options.keyWrap.wrap(Buffer.from(JSON.stringify(secret)), destinationPurpose(id));
+    const wrapped = wrapSecret(this.#options.keyWrap, id, place, secret);
     return { id, name, place: { ...rest, has: secret.kind }, secret: wrapped };
   }
 
   /** A stored secret is only ever sent to where it belongs. */
   #secretOf(before: KeptDestination | undefined, place: Extract<BackupDestinationBody['place'], { kind: 'sftp' }>): SftpSecret {
     const known = before?.place;
-    const isSame =
-      known?.kind === 'sftp' && (['host', 'port', 'account', 'hostKey'] as const).every((name) => known[name] === place[name]);
-    if (before === undefined || !isSame)
-      throw new AppError('invalid', 'BACKUP_SECRET_NEEDED', 'Give the password or the private key for this server and account.', {
-        field: 'body.place.secret',
-      });
-    return this.#unwrap(before);
+    if (before === undefined || known?.kind !== 'sftp' || !isSameServer(known, place)) throw secretNeeded();
+    return unwrapSecret(this.#options.keyWrap, before.id, known, before.secret);
   }
 
   async #probe(place: OpenPlace): Promise<void> {
@@ -150,12 +142,7 @@ export class Destinations {
     const { place } = kept;
     if (place.kind === 'folder') return place;
     const { has: _has, ...rest } = place;
-    return { ...rest, secret: this.#unwrap(kept) };
-  }
-
-  #unwrap({ id, secret }: KeptDestination): SftpSecret {
-    const text = Buffer.from(this.#options.keyWrap.unwrap(secret ?? Buffer.alloc(0), destinationPurpose(id))).toString();
-    return openPlace.options[1].shape.secret.parse(JSON.parse(text));
+    return { ...rest, secret: unwrapSecret(this.#options.keyWrap, kept.id, place, kept.secret) };
   }
 
   #find(id: string): KeptDestination | undefined {
