@@ -7,6 +7,8 @@ import { restoreOrder, type FromRestoreProgram, type RestoreOrder } from '@bascu
 /** base hears how far it is no more often than this, and at least this often while something is done. */
 const PROGRESS_INTERVAL_MS = 200;
 const SIGN_OF_LIFE_MS = 10_000;
+/** Of what it says when something went wrong. */
+const TEXT_MAX_LENGTH = 1000;
 
 const log = createLog('restore');
 process.title = 'bascule-restore';
@@ -84,13 +86,20 @@ function fail(error: unknown): void {
   tell(failureOf(error), () => process.exit(1));
 }
 
+/** What an error says may come out of the file. */
+function cut(params: NonNullable<AppError['params']>): NonNullable<AppError['params']> {
+  return Object.fromEntries(
+    Object.entries(params).map(([name, value]) => [name, typeof value === 'string' ? value.slice(0, TEXT_MAX_LENGTH) : value]),
+  );
+}
+
 function failureOf(error: unknown): FromRestoreProgram {
   if (error instanceof AppError)
     return {
       kind: 'failed',
       code: error.code,
-      message: error.message.slice(0, 1000),
-      ...(error.params && { params: error.params }),
+      message: error.message.slice(0, TEXT_MAX_LENGTH),
+      ...(error.params && { params: cut(error.params) }),
     };
   if ((error as NodeJS.ErrnoException).code === 'ENOSPC')
     return {
@@ -99,5 +108,5 @@ function failureOf(error: unknown): FromRestoreProgram {
       message: 'The disk of the appliance is full. Free some space, then try again.',
     };
   const message = `The backup could not be read: ${error instanceof Error ? error.message : String(error)}`;
-  return { kind: 'failed', code: 'RESTORE_FAILED', message: message.slice(0, 1000) };
+  return { kind: 'failed', code: 'RESTORE_FAILED', message: message.slice(0, TEXT_MAX_LENGTH) };
 }

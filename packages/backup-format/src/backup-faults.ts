@@ -37,6 +37,16 @@ export function foreign(): AppError {
   return new AppError('invalid', 'BACKUP_FOREIGN', 'This file is not a backup of Bascule. Choose the file that Bascule made.');
 }
 
+/** A file in the clear where an encrypted one was expected: its password says nothing about it. */
+export function notEncrypted(why: string): AppError {
+  return new AppError(
+    'invalid',
+    'BACKUP_NOT_ENCRYPTED',
+    `The file is not encrypted, although ${why}: somebody may have put it in the place of the backup. Use the file that Bascule made; for a backup without a password leave the password empty.`,
+    { field: 'body.password' },
+  );
+}
+
 /** Something that no backup of ours holds: a link, a device, a path that leads elsewhere, a name twice. */
 export function refused(what: string): AppError {
   return new AppError('invalid', 'BACKUP_ENTRY_REFUSED', `The backup holds something that no backup may hold: ${what}.`, {

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import { AppError } from '@bascule/errors/app-error.ts';
+import { BOX_SETTINGS_MAX_BYTES } from '@bascule/protocol/api/box-settings.ts';
 import { makeHeader } from './age-header.ts';
 import { refuseNewerSchema } from './backup-manifest.ts';
 import { encodeHeader, TAR_END_BYTES, tarPadding } from './backup-tar.ts';
@@ -99,7 +100,7 @@ describe('a backup of somebody else', () => {
           continue;
         }
         assert.ok(!(error instanceof Error), `byte ${at}: ${String(error)}`);
-        for (const { path, source } of testMembers())
+        for (const { path, source } of testMembers({ isEncrypted: password !== undefined }))
           assert.ok(readFileSync(join(into, path)).equals(Buffer.from(source as Uint8Array)), `byte ${at}`);
         harmless += 1;
       }
@@ -167,6 +168,43 @@ describe('a backup of somebody else', () => {
     const hidden = Buffer.from(whole);
     hidden[whole.indexOf('site.db', 1024) + 512 + 200_010] = 1;
     await refuses(zstdCompressSync(hidden), 'BACKUP_ENTRY_REFUSED', {}, /hidden/);
+  });
+
+  it('in the clear, where a password was given or was needed to make it', async () => {
+    const members = testMembers();
+    // What it says of itself is of no use: the file is whoever's who could write it.
+    for (const isEncrypted of [false, true])
+      await refuses(await testBackup({ manifest: testManifest(members, { isEncrypted }) }), 'BACKUP_NOT_ENCRYPTED', {
+        password: TEST_PASSWORD,
+      });
+    await refuses(await testBackup({ manifest: testManifest(members, { isEncrypted: true }) }), 'BACKUP_NOT_ENCRYPTED');
+    const manifest = testManifest(members, { isEncrypted: false });
+    await refuses(await testBackup({ members, manifest, password: TEST_PASSWORD }), 'BACKUP_DAMAGED', {
+      password: TEST_PASSWORD,
+    });
+  });
+
+  it('with keys or settings that no backup of ours brings', async () => {
+    const small = Buffer.from('x');
+    const holding = (part: 'identity' | 'box-settings', path: string, source = small) =>
+      testManifest([{ part, path, source, bytes: source.length, modifiedS: 0 }]);
+    for (const path of ['keys/site.key', 'keys/site.keyring', 'keys/pair.key', 'keys/identity.key/x', 'keys/identity.key.next']) {
+      await refuses(archive([{ path, bytes: small }], holding('identity', path)), 'BACKUP_ENTRY_REFUSED', {}, /no part/);
+      const members = [{ part: 'identity' as const, path, source: small, bytes: 1, modifiedS: 0 }];
+      await assert.rejects(testBackup({ members, password: TEST_PASSWORD }), { code: 'BACKUP_ENTRY_REFUSED' });
+    }
+    const key = 'keys/identity.key';
+    await refuses(archive([{ path: key, bytes: small }], holding('identity', key)), 'BACKUP_ENTRY_REFUSED', {}, /no password/);
+    const other = 'box/other.json';
+    await refuses(archive([{ path: other, bytes: small }], holding('box-settings', other)), 'BACKUP_ENTRY_REFUSED');
+    const settings = 'box/settings.json';
+    const large = Buffer.alloc(BOX_SETTINGS_MAX_BYTES + 1, ' ');
+    await refuses(
+      archive([{ path: settings, bytes: large }], holding('box-settings', settings, large)),
+      'BACKUP_ENTRY_REFUSED',
+      {},
+      /bytes/,
+    );
   });
 
   it('goes nowhere but into a new folder', async () => {

@@ -16,7 +16,8 @@ export const backupManifest = z.object({
   product: z.literal(BACKUP_PRODUCT),
   format: z.literal(BACKUP_FORMAT),
   id: id('backup'),
-  madeAtMs: instantMs,
+  /** No more than a date can be. */
+  madeAtMs: instantMs.max(8_640_000_000_000_000),
   /** The appliance by name, and the name by which people reach the site. */
   appliance: z.string().max(200),
   publicHost: z.string().max(255),
@@ -54,6 +55,10 @@ export const PART_PATHS = {
   files: 'files/',
   recordings: 'recordings/',
 } as const;
+
+/** All that makes the site identity, and the only keys that are ever in a backup: only in one with a password. The vault key (site.key, its ring) and the appliance's pair keys never are (B188, B195). */
+export const IDENTITY_FILES = ['identity-history.json', 'identity-next.json', 'identity.crt', 'identity.key'] as const;
+export const BOX_SETTINGS_PATH = `${PART_PATHS['box-settings']}settings.json`;
 
 /** Bytes of all parts together, unpacked. */
 export function unpackedBytes(manifest: BackupManifest): number {

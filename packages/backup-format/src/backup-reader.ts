@@ -3,10 +3,11 @@ import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { constants, createZstdDecompress } from 'node:zlib';
 import type { BackupPart } from '@bascule/protocol/api/backup.ts';
+import { BOX_SETTINGS_MAX_BYTES } from '@bascule/protocol/api/box-settings.ts';
 import { AppError } from '@bascule/errors/app-error.ts';
 import { AGE_MAGIC, HEADER_LIMIT_BYTES, headerEnd, openHeader } from './age-header.ts';
 import { openPayload } from './age-payload.ts';
-import { damaged, foreign, passwordNeeded, refused, tooLarge, truncated } from './backup-faults.ts';
+import { damaged, foreign, notEncrypted, passwordNeeded, refused, tooLarge, truncated } from './backup-faults.ts';
 import { MANIFEST_LIMIT_BYTES, parseManifest, unpackedBytes, type BackupManifest } from './backup-manifest.ts';
 import { readHeader, tarPadding, type TarMember } from './backup-tar.ts';
 import { ByteSource } from './byte-source.ts';
@@ -18,12 +19,16 @@ import { CHECKSUMS_PATH, MANIFEST_PATH, MemberOrder } from './member-order.ts';
 const WINDOW_LIMIT_LOG = 24;
 /** No appliance has so many recordings and files; more is not a backup. */
 export const MEMBERS_LIMIT = 5_000_000;
+/** Parts whose files are read whole by whoever uses them; none of ours is larger. */
+const SMALL_PARTS: readonly BackupPart[] = ['identity', 'box-settings'];
+const SMALL_FILE_LIMIT_BYTES = BOX_SETTINGS_MAX_BYTES;
 const ZSTD_MAGIC = Buffer.from([0x28, 0xb5, 0x2f, 0xfd]);
 const CHUNK_BYTES = 256 * 1024;
 /** Zeros after the end of the archive: GNU tar fills up to 10 KiB. */
 const TAIL_LIMIT_BYTES = 64 * 1024;
 
 export interface ReadBackupOptions {
+  /** Absent: the backup was made without one. With one, a file that is not encrypted is refused: whoever gives a password counts on it. */
   password?: string;
   /** Most that may be unpacked: what is free on the disk, less what has to stay free. Absent: what the manifest says is the only limit. */
   unpackedBytesLimit?: number;
@@ -39,24 +44,28 @@ export interface ReadMember extends TarMember {
 /** A backup of which the manifest was read. Close it in any case. */
 export class BackupReader {
   readonly manifest: BackupManifest;
+  /** Whether it was decrypted, with the password: nobody without it has made or altered it. */
+  readonly wasEncrypted: boolean;
   readonly #source: ByteSource;
   readonly #checksums: ChecksumList;
   readonly #close: () => void;
   readonly #counts = new Map<BackupPart, { members: number; bytes: number }>();
 
-  private constructor(manifest: BackupManifest, source: ByteSource, checksums: ChecksumList, close: () => void) {
+  private constructor(manifest: BackupManifest, { source, wasEncrypted, close }: TarSource, checksums: ChecksumList) {
     this.manifest = manifest;
+    this.wasEncrypted = wasEncrypted;
     this.#source = source;
     this.#checksums = checksums;
     this.#close = close;
   }
 
   /**
-   * Reads as far as the manifest. Throws `BACKUP_PASSWORD_NEEDED`, `BACKUP_PASSWORD_WRONG`, `BACKUP_FOREIGN`, `BACKUP_NEWER`, `BACKUP_TRUNCATED`, `BACKUP_DAMAGED`,
+   * Reads as far as the manifest. Throws `BACKUP_PASSWORD_NEEDED`, `BACKUP_PASSWORD_WRONG`, `BACKUP_NOT_ENCRYPTED`, `BACKUP_FOREIGN`, `BACKUP_NEWER`, `BACKUP_TRUNCATED`, `BACKUP_DAMAGED`,
    * `BACKUP_TOO_LARGE` (more than fits), `BACKUP_ENTRY_REFUSED`, `BACKUP_FOREIGN_ENCRYPTION`.
    */
   static async open(file: AsyncIterable<Uint8Array>, options: ReadBackupOptions = {}): Promise<BackupReader> {
-    const { source, close } = await tarSource(file, options);
+    const tar = await tarSource(file, options);
+    const { source, wasEncrypted, close } = tar;
     try {
       const first = await readHeader((bytes) => source.take(bytes)).catch((error: unknown) => {
         throw isEntryFault(error) ? foreign() : error;
@@ -65,12 +74,14 @@ export class BackupReader {
       const text = await source.take(first.bytes);
       await takePadding(source, first.bytes);
       const manifest = parseManifest(text.toString('utf8'));
+      if (manifest.isEncrypted && !wasEncrypted) throw notEncrypted('it was made with a password');
+      if (wasEncrypted && !manifest.isEncrypted) throw damaged('it is encrypted, and was made without a password');
       const needed = unpackedBytes(manifest);
       if (options.unpackedBytesLimit !== undefined && needed > options.unpackedBytesLimit)
         throw tooLarge(`it holds ${needed} bytes, and there is room for ${options.unpackedBytesLimit}. Make room first`);
       const checksums = new ChecksumList({ keeps: false });
       checksums.add(createHash('sha256').update(text).digest('hex'), MANIFEST_PATH);
-      return new BackupReader(manifest, source, checksums, close);
+      return new BackupReader(manifest, tar, checksums);
     } catch (error) {
       close();
       throw faultOf(error, options.signal);
@@ -100,6 +111,7 @@ export class BackupReader {
       if (member.path === CHECKSUMS_PATH) return await this.#finish(member);
       if (count >= MEMBERS_LIMIT) throw tooLarge(`it holds more than ${MEMBERS_LIMIT} files`);
       const part = order.next(member.path);
+      this.#check(part, member);
       this.#count(part, member);
       const hash = createHash('sha256');
       let isRead = false;
@@ -125,6 +137,12 @@ export class BackupReader {
     }
   }
 
+  /** What is no more than odd elsewhere is refused for keys and settings. */
+  #check(part: BackupPart, { path, bytes }: TarMember): void {
+    if (part === 'identity' && !this.wasEncrypted) throw refused(`'${path}', although it has no password`);
+    if (SMALL_PARTS.includes(part) && bytes > SMALL_FILE_LIMIT_BYTES) throw refused(`'${path}' of ${bytes} bytes`);
+  }
+
   /** No more than the manifest says, of each part. */
   #count(part: BackupPart, { bytes }: TarMember): void {
     const said = this.manifest.parts.find((candidate) => candidate.part === part);
@@ -148,28 +166,32 @@ export class BackupReader {
   }
 }
 
-async function tarSource(
-  file: AsyncIterable<Uint8Array>,
-  { password, signal }: ReadBackupOptions,
-): Promise<{ source: ByteSource; close(): void }> {
+interface TarSource {
+  source: ByteSource;
+  wasEncrypted: boolean;
+  close(): void;
+}
+
+async function tarSource(file: AsyncIterable<Uint8Array>, { password, signal }: ReadBackupOptions): Promise<TarSource> {
   const raw = new ByteSource(file, signal);
   const decompress = createZstdDecompress({
     chunkSize: CHUNK_BYTES,
     params: { [constants.ZSTD_d_windowLogMax]: WINDOW_LIMIT_LOG },
   });
-  let payload: AsyncIterable<Uint8Array>;
+  let opened: Awaited<ReturnType<typeof plain>>;
   try {
-    payload = await plain(raw, password);
+    opened = await plain(raw, password);
   } catch (error) {
     await raw.close();
     decompress.destroy();
     throw faultOf(error, signal);
   }
-  const feed = Readable.from(watchFrames(payload), { objectMode: false, highWaterMark: CHUNK_BYTES });
+  const feed = Readable.from(watchFrames(opened.payload), { objectMode: false, highWaterMark: CHUNK_BYTES });
   feed.once('error', (error) => decompress.destroy(error));
   feed.pipe(decompress);
   return {
     source: new ByteSource(decompress as AsyncIterable<Buffer>, signal),
+    wasEncrypted: opened.wasEncrypted,
     close() {
       feed.destroy();
       decompress.destroy();
@@ -179,9 +201,15 @@ async function tarSource(
 }
 
 /** What is compressed, out of its encryption if it has one. */
-async function plain(raw: ByteSource, password: string | undefined): Promise<AsyncIterable<Uint8Array>> {
+async function plain(
+  raw: ByteSource,
+  password: string | undefined,
+): Promise<{ payload: AsyncIterable<Uint8Array>; wasEncrypted: boolean }> {
   const start = await raw.peek(HEADER_LIMIT_BYTES);
-  if (start.subarray(0, ZSTD_MAGIC.length).equals(ZSTD_MAGIC)) return raw.rest();
+  if (start.subarray(0, ZSTD_MAGIC.length).equals(ZSTD_MAGIC)) {
+    if (password !== undefined) throw notEncrypted('a password was given');
+    return { payload: raw.rest(), wasEncrypted: false };
+  }
   const magic = Buffer.from(AGE_MAGIC);
   if (start.length < ZSTD_MAGIC.length && ZSTD_MAGIC.subarray(0, start.length).equals(start)) throw truncated();
   if (!start.subarray(0, magic.length).equals(magic.subarray(0, start.length))) throw foreign();
@@ -189,7 +217,7 @@ async function plain(raw: ByteSource, password: string | undefined): Promise<Asy
   if (end === undefined) throw start.length < HEADER_LIMIT_BYTES ? truncated() : damaged('its encryption header is too long');
   if (password === undefined) throw passwordNeeded();
   const fileKey = await openHeader(await raw.take(end), password);
-  return openPayload(raw.rest(), fileKey);
+  return { payload: openPayload(raw.rest(), fileKey), wasEncrypted: true };
 }
 
 async function takePadding(source: ByteSource, bytes: number): Promise<void> {

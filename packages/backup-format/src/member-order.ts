@@ -1,16 +1,24 @@
 /** The order of members in a backup: parts as in `BACKUP_PARTS`, paths ascending within each, so that none comes twice and nobody has to remember them all. */
 import { BACKUP_PARTS, type BackupPart } from '@bascule/protocol/api/backup.ts';
 import { refused } from './backup-faults.ts';
-import { PART_PATHS } from './backup-manifest.ts';
+import { BOX_SETTINGS_PATH, IDENTITY_FILES, PART_PATHS } from './backup-manifest.ts';
 import { printable } from './backup-tar.ts';
 
 export const MANIFEST_PATH = 'manifest.json';
 /** Last: a line for each member before it, as `sha256sum -c` reads them. */
 export const CHECKSUMS_PATH = 'checksums.sha256';
 
+/** Parts that hold known files alone: any other key or settings file of a backup would be taken for this appliance's own. */
+const NAMED_ALONE: Partial<Record<BackupPart, readonly string[]>> = {
+  identity: IDENTITY_FILES.map((name) => `${PART_PATHS.identity}${name}`),
+  'box-settings': [BOX_SETTINGS_PATH],
+};
+
 /** The part that a member with `path` belongs to; undefined for a path that no part has. */
 export function partOf(path: string): BackupPart | undefined {
   return BACKUP_PARTS.find((part) => {
+    const named = NAMED_ALONE[part];
+    if (named !== undefined) return named.includes(path);
     const place = PART_PATHS[part];
     return place.endsWith('/') ? path.startsWith(place) : path === place;
   });

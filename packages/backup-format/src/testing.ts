@@ -7,7 +7,8 @@ import { backupBytes, type BackupMember } from './backup-writer.ts';
 export const TEST_WORK_FACTOR = 4;
 export const TEST_PASSWORD = 'correct horse battery';
 
-export function testMembers(): BackupMember[] {
+/** `isEncrypted`: with the identity too. */
+export function testMembers({ isEncrypted = false } = {}): BackupMember[] {
   const member = (part: BackupMember['part'], path: string, source: Uint8Array): BackupMember => ({
     part,
     path,
@@ -17,7 +18,7 @@ export function testMembers(): BackupMember[] {
   });
   return [
     member('state', 'site.db', Buffer.alloc(200_001, 'state')),
-    member('identity', 'keys/identity.key', Buffer.from('key')),
+    ...(isEncrypted ? [member('identity', 'keys/identity.key', Buffer.from('key'))] : []),
     member('recordings', `recordings/${'é'.repeat(60)}/${'b'.repeat(90)}.brec`, Buffer.alloc(70_000, 'r')),
     member('recordings', 'recordings/\u{1F30D}.brec', Buffer.alloc(0)),
   ];
@@ -45,7 +46,7 @@ export function testManifest(members: readonly BackupMember[], changes: Partial<
     seq: 1,
     identitySha256: null,
     vaultKeys: [],
-    isEncrypted: true,
+    isEncrypted: false,
     includes: { history: true, files: true, recordings: true, boxSettings: true },
     parts: [...parts.values()],
     leftOut: [],
@@ -55,10 +56,12 @@ export function testManifest(members: readonly BackupMember[], changes: Partial<
 
 /** The bytes of a backup. */
 export async function testBackup(
-  options: { members?: BackupMember[]; manifest?: BackupManifest; password?: string } = {},
+  options: { members?: BackupMember[]; manifest?: BackupManifest; password?: string | undefined } = {},
 ): Promise<Buffer> {
-  const { members = testMembers(), password } = options;
-  const manifest = options.manifest ?? testManifest(members);
+  const { password } = options;
+  const isEncrypted = password !== undefined;
+  const members = options.members ?? testMembers({ isEncrypted });
+  const manifest = options.manifest ?? testManifest(members, { isEncrypted });
   const pieces: Buffer[] = [];
   for await (const piece of backupBytes({ manifest, members, password, workFactor: TEST_WORK_FACTOR })) pieces.push(piece);
   return Buffer.concat(pieces);

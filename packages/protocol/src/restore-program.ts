@@ -3,13 +3,15 @@
  * file of the site; the password of a backup goes this way alone, never in arguments or environment.
  */
 import { z } from 'zod';
-import { restorePart, RESTORE_NAMES_MAX } from './api/restore.ts';
-import { byteCount, instantMs } from './text.ts';
+import { BOX_SETTINGS_MAX_BYTES } from './api/box-settings.ts';
+import { restoreNames as names, restorePart } from './api/restore.ts';
+import { byteCount, id, instantMs } from './text.ts';
 
 const path = z.string().min(1).max(4096);
 const password = z.string().min(1).max(1000).optional();
 const epochPlace = z.object({ history: z.string().max(64), epoch: z.number().int().nonnegative() });
-const names = z.object({ count: z.number().int().nonnegative(), names: z.array(z.string()).max(RESTORE_NAMES_MAX) });
+/** What a file is: `mark` changes when it is replaced or written to. What was looked into is compared with what is unpacked. */
+const unpackedFile = { id: id('backup'), madeAtMs: instantMs, mark: z.string().max(200) };
 
 /** What is done, in this order, each by a program of its own; harmless when done again. */
 export const restoreOrder = z.discriminatedUnion('kind', [
@@ -50,27 +52,33 @@ export const endedRights = z.object({
 });
 export type EndedRights = z.infer<typeof endedRights>;
 
-/** Answer to `inspect`. */
+/** Answer to `unpack`. */
+export const unpacked = z.object(unpackedFile);
+export type Unpacked = z.infer<typeof unpacked>;
+
+/** Answer to `inspect`. It comes out of a file of anybody, and base keeps it in memory: everything has a length. */
 export const inspected = z.object({
-  appliance: z.string(),
-  siteVersion: z.string(),
-  basePackage: z.string().nullable(),
-  madeAtMs: instantMs,
-  history: z.string(),
+  ...unpackedFile,
+  appliance: z.string().max(200),
+  siteVersion: z.string().max(64),
+  basePackage: z.string().max(200).nullable(),
+  history: z.string().max(64),
   epoch: z.number().int().nonnegative(),
   schema: z.number().int().nonnegative(),
   hasPassword: z.boolean(),
-  parts: z.array(
-    z.object({
-      part: restorePart,
-      isIncluded: z.boolean(),
-      bytes: byteCount,
-      count: z.number().int().nonnegative(),
-      outcome: z.enum(['replaced', 'united', 'kept', 'made-anew', 'absent', 'optional']),
-    }),
-  ),
+  parts: z
+    .array(
+      z.object({
+        part: restorePart,
+        isIncluded: z.boolean(),
+        bytes: byteCount,
+        count: z.number().int().nonnegative(),
+        outcome: z.enum(['replaced', 'united', 'kept', 'made-anew', 'absent', 'optional']),
+      }),
+    )
+    .max(20),
   unpackedBytes: byteCount,
-  migrations: z.array(z.string()).max(1000),
+  migrations: z.array(z.string().max(200)).max(1000),
   isSameSite: z.boolean(),
   replaced: z
     .object({
@@ -86,20 +94,17 @@ export const inspected = z.object({
   loginUsers: z.number().int(),
   vaultKey: z.object({ state: z.enum(['here', 'missing', 'not-needed']), secrets: z.number().int().nonnegative() }),
   /** JSON, as base exported it. */
-  boxSettings: z
-    .string()
-    .max(4 * 1024 * 1024)
-    .nullable(),
+  boxSettings: z.string().max(BOX_SETTINGS_MAX_BYTES).nullable(),
   /** Earlier software does not say. */
   ended: endedRights.optional(),
   /** Of the site in place. */
-  pair: z.object({ role: z.enum(['single', 'primary', 'backup', 'read-only']), peer: z.string() }).nullable(),
+  pair: z.object({ role: z.enum(['single', 'primary', 'backup', 'read-only']), peer: z.string().max(300) }).nullable(),
 });
 export type Inspected = z.infer<typeof inspected>;
 
 /** Answer to `keep`. */
 export const kept = z.object({
-  history: z.string(),
+  history: z.string().max(64),
   epoch: z.number().int().positive(),
   lostClients: names,
   keysFrom: z.enum(['backup', 'here', 'new']),
@@ -118,7 +123,7 @@ export const fromRestoreProgram = z.discriminatedUnion('kind', [
     kind: z.literal('failed'),
     code: z.string().max(60),
     message: z.string().max(1000),
-    params: z.record(z.string(), z.union([z.string(), z.number()])).optional(),
+    params: z.record(z.string().max(60), z.union([z.string().max(1000), z.number()])).optional(),
   }),
 ]);
 export type FromRestoreProgram = z.infer<typeof fromRestoreProgram>;

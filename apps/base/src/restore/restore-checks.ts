@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { AppError } from '@bascule/errors/app-error.ts';
 import type { RestorePreview, RestoreRemark } from '@bascule/protocol/api/restore.ts';
+import type { Unpacked } from '@bascule/protocol/restore-program.ts';
 import type { PairState } from '../site-host/site-host.ts';
 import { remark } from './restore-remarks.ts';
 
@@ -13,6 +14,30 @@ export function checkConfirm(typed: string, applianceName: string): void {
     field: 'body.confirm',
     params: { name: applianceName },
   });
+}
+
+/** Throws `RESTORE_SETTINGS_MANY`: nobody applies what nobody could read before. `hiddenLines`: of the settings of the box. */
+export function checkSettingsShown(hiddenLines: number): void {
+  if (hiddenLines === 0) return;
+  throw new AppError('conflict', 'RESTORE_SETTINGS_MANY', settingsMany(hiddenLines).message, { params: { more: hiddenLines } });
+}
+
+export function settingsMany(hiddenLines: number): RestoreRemark {
+  return remark(
+    'BOX_SETTINGS_MANY',
+    `The settings of the appliance in the backup change more than can be shown before: ${hiddenLines} lines are missing or cut. Restore without them.`,
+    { more: hiddenLines },
+  );
+}
+
+/** Throws `RESTORE_CHANGED`: by the command line the file may be another user's of this machine, who puts another one in its place. */
+export function checkSame(looked: Unpacked | null, found: Unpacked): void {
+  if (looked?.id === found.id && looked.madeAtMs === found.madeAtMs && looked.mark === found.mark) return;
+  throw new AppError(
+    'conflict',
+    'RESTORE_CHANGED',
+    'The file is not the one that was looked into any more. Nothing was changed here: look into it again.',
+  );
 }
 
 export function onBackup(peer: string): RestoreRemark {

@@ -12,6 +12,7 @@ import {
   type RestoreStep,
 } from '@bascule/protocol/api/restore.ts';
 import { SYSTEM, type AuditEvent, type Context, type Store, type Tx } from '@bascule/store/store.ts';
+import { unpacked } from '@bascule/protocol/restore-program.ts';
 import * as events from './restore-events.ts';
 import { swapItem } from './restore-swap.ts';
 
@@ -21,6 +22,8 @@ export const RESTORATIONS_KEPT = 50;
 /** What a restore needs to go on after a crash; later versions only add. */
 const details = z.object({
   upload: z.string().nullable().default(null),
+  /** The file that was looked into: what is unpacked has to be the same. */
+  looked: unpacked.nullable().default(null),
   /** Below the folder of the site: what takes its place, and what takes in what was there. */
   incoming: z.string(),
   archive: z.string(),

@@ -3,10 +3,17 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { AppError } from '@bascule/errors/app-error.ts';
 import type { Log } from '@bascule/log/log.ts';
-import type { RestoreInspection, RestorePreview, RestoreRemark } from '@bascule/protocol/api/restore.ts';
-import { inspected, type Inspected } from '@bascule/protocol/restore-program.ts';
+import {
+  RESTORE_LINE_MAX_LENGTH,
+  RESTORE_LINES_MAX,
+  type RestoreInspection,
+  type RestorePreview,
+  type RestoreRemark,
+} from '@bascule/protocol/api/restore.ts';
+import { inspected, type Inspected, type Unpacked } from '@bascule/protocol/restore-program.ts';
 import type { Context, Store } from '@bascule/store/store.ts';
 import type { SiteSoftware } from '../site-host/site-host.ts';
+import { settingsMany } from './restore-checks.ts';
 import { backupInspected } from './restore-events.ts';
 import type { runProgram } from './restore-program.ts';
 import { remarksOnEnded } from './restore-ended.ts';
@@ -28,9 +35,19 @@ export interface RestoreLookOptions {
   log: Log;
 }
 
+/** What was looked into without a fault. */
+export interface LookedInto {
+  preview: RestorePreview;
+  /** To be compared with what is unpacked. */
+  file: Unpacked;
+  /** Lines of settings of the box that were not shown, or not whole. */
+  hiddenLines: number;
+}
+
 export class RestoreLook {
   readonly #options: RestoreLookOptions;
   #shown: RestoreInspection | null = null;
+  #found: LookedInto | undefined;
   #abort: AbortController | undefined;
   #running: Promise<void> | undefined;
 
@@ -43,9 +60,9 @@ export class RestoreLook {
     return this.#shown;
   }
 
-  /** The preview of `upload`, once it was looked into without a fault. */
-  previewOf(upload: string): RestorePreview | undefined {
-    return this.#shown?.upload === upload && this.#shown.state === 'done' ? (this.#shown.preview ?? undefined) : undefined;
+  /** What was found in `upload`, once it was looked into without a fault. */
+  foundIn(upload: string): LookedInto | undefined {
+    return this.#shown?.upload === upload && this.#shown.state === 'done' ? this.#found : undefined;
   }
 
   get nameShown(): string {
@@ -96,7 +113,8 @@ export class RestoreLook {
         onProgress: (done, total) => show({ progress: { done, total, unit: 'bytes' } }),
         log,
       });
-      show({ state: 'done', progress: null, preview: await this.#preview(found) });
+      this.#found = await this.#lookedInto(found);
+      show({ state: 'done', progress: null, preview: this.#found.preview });
     } catch (error) {
       if (!(error instanceof AppError)) log.warn({ err: error }, 'restore.look-failed');
       const cause = causeOf(error, 'unpack');
@@ -108,17 +126,20 @@ export class RestoreLook {
     if (!signal.aborted) store.transact(context, backupInspected({ name, outcome }), () => undefined);
   }
 
-  async #preview(found: Inspected): Promise<RestorePreview> {
-    const { boxSettings, pair, basePackage, ended, ...plain } = found;
+  async #lookedInto(found: Inspected): Promise<LookedInto> {
+    const { id, mark, boxSettings, pair, basePackage, ended, ...plain } = found;
     const lines = boxSettings === null ? [] : await this.#options.describeSettings(boxSettings);
-    return {
+    const shown = lines.slice(0, RESTORE_LINES_MAX);
+    const hiddenLines = lines.length - shown.filter((line) => line.length <= RESTORE_LINE_MAX_LENGTH).length;
+    const preview: RestorePreview = {
       ...plain,
       baseVersion: basePackage ?? '',
       applianceAdministrators: this.#options.administrators(),
-      boxSettings: lines.map((line) => line.slice(0, 500)).slice(0, 200),
+      boxSettings: shown.map((line) => line.slice(0, RESTORE_LINE_MAX_LENGTH)),
       pair: pair === null || pair.role === 'single' ? null : { role: pair.role, peer: pair.peer },
-      remarks: [...remarksOn(found), ...remarksOnEnded(ended)],
+      remarks: [...remarksOn(found), ...remarksOnEnded(ended), ...(hiddenLines > 0 ? [settingsMany(hiddenLines)] : [])],
     };
+    return { preview, file: { id, mark, madeAtMs: found.madeAtMs }, hiddenLines };
   }
 }
 

@@ -6,9 +6,16 @@ import type { homePaths } from '@bascule/core/home.ts';
 import { syncFolderSync, writeFileDurably } from '@bascule/core/durable-file.ts';
 import { AppError } from '@bascule/errors/app-error.ts';
 import type { Log } from '@bascule/log/log.ts';
-import { RESTORE_STEPS, type RestoreProgress, type RestoreStep } from '@bascule/protocol/api/restore.ts';
-import { kept, type RestoreOrder } from '@bascule/protocol/restore-program.ts';
+import {
+  RESTORE_LINE_MAX_LENGTH,
+  RESTORE_LINES_MAX,
+  RESTORE_STEPS,
+  type RestoreProgress,
+  type RestoreStep,
+} from '@bascule/protocol/api/restore.ts';
+import { kept, unpacked, type RestoreOrder } from '@bascule/protocol/restore-program.ts';
 import type { FaultPoint } from '../software/software.ts';
+import { checkSame } from './restore-checks.ts';
 import type { RestoreHost } from './restore-host.ts';
 import type { RestoreEntry, RestoreJournal } from './restore-journal.ts';
 import { remarksOnEnded } from './restore-ended.ts';
@@ -66,16 +73,17 @@ export const UNDO_STEPS: readonly RestoreStep[] = RESTORE_STEPS.filter(
 );
 
 async function unpack(parts: RestoreParts, work: RestoreWork): Promise<void> {
-  const { upload } = work.entry().details;
+  const { upload, looked } = work.entry().details;
   if (upload === null) throw new Error('bug: a restore without an upload');
   const file = await parts.uploadedFile(upload);
   const { incoming } = foldersOf(parts, work.entry());
-  await order(
+  const answer = await order(
     parts,
     work,
     { kind: 'unpack', file, password: work.password, siteDir: parts.paths.site.site, target: incoming },
     'bytes',
   );
+  checkSame(looked, unpacked.parse(answer));
 }
 
 async function check(parts: RestoreParts, work: RestoreWork): Promise<void> {
@@ -172,7 +180,8 @@ async function settings(parts: RestoreParts, work: RestoreWork): Promise<'skippe
   const file = join(foldersOf(parts, { details }).incoming, SETTINGS_FILE);
   if (!details.withBoxSettings || !existsSync(file)) return 'skipped';
   try {
-    work.settings.applied.push(...(await parts.applySettings(readFileSync(file, 'utf8'), restoration.startedBy)));
+    const applied = await parts.applySettings(readFileSync(file, 'utf8'), restoration.startedBy);
+    work.settings.applied.push(...applied.slice(0, RESTORE_LINES_MAX).map((line) => line.slice(0, RESTORE_LINE_MAX_LENGTH)));
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     work.settings.failed.push(why.slice(0, 500));

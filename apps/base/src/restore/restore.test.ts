@@ -1,8 +1,14 @@
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { RESTORE_STEPS, restoreState, type RestoreStep } from '@bascule/protocol/api/restore.ts';
+import {
+  RESTORE_LINE_MAX_LENGTH,
+  RESTORE_LINES_MAX,
+  RESTORE_STEPS,
+  restoreState,
+  type RestoreStep,
+} from '@bascule/protocol/api/restore.ts';
 import { SYSTEM } from '@bascule/store/store.ts';
 import { UNDO_STEPS } from './restore-steps.ts';
 import { APPLIANCE, RestoreWorld, type FakeBackup } from './testing.ts';
@@ -129,6 +135,40 @@ describe('a restore', () => {
     assert.deepEqual([applied.report?.boxSettings, world.settingsApplied], [{ applied: ['NTP'], failed: [] }, ['NTP']]);
     const refused = await world.run({ ...BACKUP, boxSettings: 'refused' }, { withBoxSettings: true });
     assert.deepEqual([refused.outcome, refused.report?.boxSettings.failed], ['restored', ['this machine has no second port']]);
+  });
+});
+
+describe('a backup of somebody who means harm', () => {
+  it('is not put in the place of the one that was looked into', async () => {
+    using world = new RestoreWorld();
+    const upload = await world.upload(BACKUP);
+    const { file } = await world.restore.uploads.whole(upload);
+    writeFileSync(file, readFileSync(file, 'utf8').replaceAll('restored', 'tampered'));
+    const ended = await world.ended(world.begin(upload));
+    assert.deepEqual([ended.outcome, ended.cause?.code, ended.step, world.state], ['failed', 'RESTORE_CHANGED', 'unpack', 'old']);
+    assertTidy(world);
+  });
+
+  it('brings no settings of the box that nobody could read before', async () => {
+    using world = new RestoreWorld();
+    const harmless = Array.from({ length: RESTORE_LINES_MAX }, (_, number) => `line ${number}`);
+    const long = `${'x'.repeat(RESTORE_LINE_MAX_LENGTH)}!`;
+    for (const [lines, shown] of [
+      [[...harmless, 'opens it to everybody'], RESTORE_LINES_MAX],
+      [[long], 1],
+    ] as const) {
+      const upload = await world.upload({ ...BACKUP, boxSettings: lines.join('\n') });
+      const preview = world.restore.look.shown?.preview;
+      assert.equal(preview?.boxSettings.length, shown);
+      const remark = preview.remarks.find(({ code }) => code === 'BOX_SETTINGS_MANY');
+      assert.deepEqual(remark?.params, { more: 1 });
+      assert.throws(() => world.begin(upload, { withBoxSettings: true }), { code: 'RESTORE_SETTINGS_MANY', params: { more: 1 } });
+      assert.equal((await world.ended(world.begin(upload))).outcome, 'restored');
+    }
+    const most = await world.run({ ...BACKUP, boxSettings: harmless.join('\n') }, { withBoxSettings: true });
+    assert.deepEqual([most.outcome, most.report?.boxSettings.failed], ['restored', []]);
+    assert.equal(world.settingsApplied.length, 1);
+    restoreState.parse(world.restore.state());
   });
 });
 

@@ -10,7 +10,7 @@ import { RESTORE_STEPS } from '@bascule/protocol/api/restore.ts';
 import type { ProcessState } from '@bascule/protocol/appliance-control.ts';
 import { SYSTEM, type Context, type Store } from '@bascule/store/store.ts';
 import { JournalLog, readFaultPoint, Uploads } from '../software/software.ts';
-import { breaksPair, checkConfirm, newArchive, onBackup } from './restore-checks.ts';
+import { breaksPair, checkConfirm, checkSettingsShown, newArchive, onBackup } from './restore-checks.ts';
 import { restoreControlVerbs, type RestoreControlVerbs } from './restore-control.ts';
 import { backupUploadRemoved, backupUploadStarted, restoreCancelled } from './restore-events.ts';
 import type { RestoreHost } from './restore-host.ts';
@@ -202,28 +202,31 @@ export class Restore {
   }
 
   /**
-   * Begins to restore what was looked into; gives the restore's id. Throws `RESTORE_NOT_INSPECTED`, `RESTORE_CONFIRM`, `RESTORE_IN_PAIR`, `RESTORE_ON_BACKUP`, `RESTORE_BUSY`.
+   * Begins to restore what was looked into; gives the restore's id. Throws `RESTORE_NOT_INSPECTED`, `RESTORE_CONFIRM`, `RESTORE_SETTINGS_MANY`,
+   * `RESTORE_IN_PAIR`, `RESTORE_ON_BACKUP`, `RESTORE_BUSY`.
    */
   start(
     context: Context,
     request: { upload: string; password?: string | undefined; withBoxSettings: boolean; breakPair: boolean; confirm: string },
   ): string {
     this.#assertMayBegin(request.confirm);
-    const preview = this.look.previewOf(request.upload);
-    if (preview === undefined)
+    const found = this.look.foundIn(request.upload);
+    if (found === undefined)
       throw new AppError(
         'conflict',
         'RESTORE_NOT_INSPECTED',
         'Look into the backup first: what restoring it means is shown there.',
       );
-    const isInPair = breaksPair(preview, this.#options.host.pairState, request.breakPair);
-    const { appliance, siteVersion, madeAtMs } = preview;
+    if (request.withBoxSettings) checkSettingsShown(found.hiddenLines);
+    const isInPair = breaksPair(found.preview, this.#options.host.pairState, request.breakPair);
+    const { appliance, siteVersion, madeAtMs } = found.preview;
     const entry = this.#journal.start(context, {
       operation: 'restore',
       source: { name: this.look.nameShown, appliance, siteVersion, madeAtMs },
       steps: RESTORE_STEPS.filter((step) => step !== 'settings' || request.withBoxSettings),
       details: {
         upload: request.upload,
+        looked: found.file,
         incoming: join(SCRATCH_FOLDER, `${this.#nowMs}`),
         archive: newArchive(this.#options.paths.site.archive, 'restored', this.#nowMs),
         withBoxSettings: request.withBoxSettings,

@@ -1,12 +1,14 @@
 /** A box for tests of restores: a real journal, real uploads and real renames; a site whose state is text, and a program that makes such a site of a file. */
+import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { homePaths } from '@bascule/core/home.ts';
+import { newId } from '@bascule/core/ids.ts';
 import { AppError } from '@bascule/errors/app-error.ts';
 import { createLog } from '@bascule/log/log.ts';
 import type { Restoration } from '@bascule/protocol/api/restore.ts';
-import type { Inspected, Kept } from '@bascule/protocol/restore-program.ts';
+import type { Inspected, Kept, Unpacked } from '@bascule/protocol/restore-program.ts';
 import { SYSTEM, Store } from '@bascule/store/store.ts';
 import type { PairState, SiteSoftware } from '../site-host/site-host.ts';
 import type { RestoreHost, RestoredFigures } from './restore-host.ts';
@@ -16,6 +18,7 @@ import { Restore, restoreMigrations, type RestoreOptions } from './restore.ts';
 const log = createLog('test', 'silent');
 export const APPLIANCE = 'vm';
 const NO_NAMES = { count: 0, names: [] };
+const BACKUP_ID = newId('backup');
 const SOFTWARE: SiteSoftware = {
   folder: '',
   version: '1',
@@ -213,7 +216,7 @@ export class RestoreWorld implements Disposable {
       host: site,
       knownEpoch: () => this.known,
       busyWith: () => this.busy,
-      describeSettings: (text) => Promise.resolve([text]),
+      describeSettings: (text) => Promise.resolve(text.split('\n')),
       applySettings: (text) => {
         if (text === 'refused') return Promise.reject(new Error('this machine has no second port'));
         this.settingsApplied.push(text);
@@ -231,11 +234,12 @@ export class RestoreWorld implements Disposable {
     if (this.#isCrashed) throw new Crashed();
     await Promise.resolve();
     signal.throwIfAborted();
-    if (order.kind === 'inspect') return result.parse(inspectedOf(readBackup(order.file)));
+    if (order.kind === 'inspect') return result.parse({ ...inspectedOf(readBackup(order.file)), ...fileOf(order.file) });
     if (order.kind === 'unpack') {
       const backup = readBackup(order.file);
       this.#ended = backup.ended;
       unpackFake(backup, order.target);
+      return result.parse(fileOf(order.file));
     }
     if (order.kind === 'keep') {
       const epoch = this.known.epoch + 1;
@@ -258,6 +262,11 @@ export class RestoreWorld implements Disposable {
   }
 }
 
+/** Another one when anything else is in it. */
+function fileOf(file: string): Unpacked {
+  return { id: BACKUP_ID, madeAtMs: 1, mark: createHash('sha256').update(readFileSync(file)).digest('hex') };
+}
+
 function readBackup(file: string): FakeBackup {
   return JSON.parse(readFileSync(file, 'utf8')) as FakeBackup;
 }
@@ -277,13 +286,12 @@ function unpackFake({ site, fault, isUnfit, recordings, boxSettings }: FakeBacku
   writeFileSync(join(target, 'box', 'settings.json'), boxSettings);
 }
 
-function inspectedOf({ pair, boxSettings, fault, lostClients, ended }: FakeBackup): Inspected {
+function inspectedOf({ pair, boxSettings, fault, lostClients, ended }: FakeBackup): Omit<Inspected, keyof Unpacked> {
   if (fault === 'BACKUP_PASSWORD_WRONG') throw new AppError('invalid', fault, 'This is not the password.');
   return {
     appliance: 'old box',
     siteVersion: '1',
     basePackage: null,
-    madeAtMs: 1,
     history: '',
     epoch: 1,
     schema: 1,

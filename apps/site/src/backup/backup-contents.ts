@@ -2,12 +2,10 @@
 import { lstat, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { BackupMember } from '@bascule/backup-format/backup-writer.ts';
-import { PART_PATHS } from '@bascule/backup-format/backup-manifest.ts';
+import { IDENTITY_FILES, PART_PATHS } from '@bascule/backup-format/backup-manifest.ts';
 import { isMemberPath } from '@bascule/backup-format/backup-tar.ts';
 import type { BackupPart } from '@bascule/protocol/api/backup.ts';
 
-/** The only keys that are ever in a backup, and only in one with a password: the site identity. The vault key (site.key, its ring) and the appliance's pair keys never are (B188, B195). */
-export const IDENTITY_FILES = ['identity-history.json', 'identity-next.json', 'identity.crt', 'identity.key'] as const;
 const FOLDER_DEPTH_MAX = 16;
 
 export interface FolderSize {

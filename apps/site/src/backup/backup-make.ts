@@ -4,7 +4,13 @@ import { createReadStream } from 'node:fs';
 import { mkdir, open, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { BACKUP_FORMAT, BACKUP_PRODUCT, unpackedBytes, type BackupManifest } from '@bascule/backup-format/backup-manifest.ts';
+import {
+  BACKUP_FORMAT,
+  BACKUP_PRODUCT,
+  BOX_SETTINGS_PATH,
+  unpackedBytes,
+  type BackupManifest,
+} from '@bascule/backup-format/backup-manifest.ts';
 import { backupBytes, type BackupMember } from '@bascule/backup-format/backup-writer.ts';
 import type { BackupPart } from '@bascule/protocol/api/backup.ts';
 import { copyForBackup, positionOfCopy, type CopyPosition } from '@bascule/store/backup-copy.ts';
@@ -13,7 +19,6 @@ import { SITE_HISTORY } from './backup-history.ts';
 import type { BackupStep, BackupWord, MakeOrder } from './backup-order.ts';
 import type { BackupPlace } from './place-parts.ts';
 
-const BOX_SETTINGS_PATH = 'box/settings.json';
 const LISTING_PIECE_BYTES = 64 * 1024;
 
 /** What the program is told and tells on the way. */

@@ -5,6 +5,9 @@ import { backupInclude, backupLeftOut, backupPart, hostKeyFingerprint } from '@b
 import type { SiteStart } from '@bascule/protocol/base-site.ts';
 import { byteCount, id, sha256Hex } from '@bascule/protocol/text.ts';
 
+/** As `fileNameOf` makes them, and no other: names come out of site.db too, which may be a restored or a replicated one, and lead to what is read, handed out and removed. */
+export const backupFileName = z.string().regex(/^\d{8}T\d{6}Z-[0-9a-f]{12}\.bascule-backup(\.age)?$/);
+
 /** A place with what opens it: never in the environment, in arguments or in a log. */
 export const openPlace = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('folder'), path: z.string() }),
@@ -26,7 +29,7 @@ export type OpenPlace = z.infer<typeof openPlace>;
 const checking = {
   id: id('backup'),
   place: openPlace,
-  fileName: z.string().max(200),
+  fileName: backupFileName,
   password: z.string().optional(),
   /** Scratch: removed by whoever gave the order. */
   workDir: z.string(),
@@ -58,7 +61,7 @@ export const backupOrder = z.discriminatedUnion('kind', [
     madeAtMs: z.number(),
     leftOut: z.array(backupLeftOut),
     /** Parts of files that earlier attempts of this appliance left there. */
-    staleNames: z.array(z.string().max(200)).max(100),
+    staleNames: z.array(backupFileName).max(100),
   }),
   z.object({ kind: z.literal('check'), ...checking, sha256: sha256Hex.nullable() }),
   /** How much each checkbox would add. */

@@ -9,11 +9,11 @@ import { createLog } from '@bascule/log/log.ts';
 import { openTestStore, testContext } from '@bascule/store/testing.ts';
 import { backupMigrations } from './backup-migrations.ts';
 import { scheduleNoted } from './backup-events.ts';
-import { leftOutOf } from './backup-making.ts';
+import { fileNameOf, leftOutOf } from './backup-making.ts';
 import { checkFolder } from './backup-place.ts';
 import { expiredBackups } from './backup-retention.ts';
 import { Schedule } from './backup-schedule.ts';
-import { writeBackup, type KeptBackup } from './backup-store.ts';
+import { readBackup, readBackups, writeBackup, type KeptBackup } from './backup-store.ts';
 import { nextDue } from './backup-times.ts';
 import { ALL } from './testing.ts';
 
@@ -34,7 +34,7 @@ function backup(changes: Partial<KeptBackup> = {}): KeptBackup {
     siteVersion: '0.5.0',
     destination: 'here',
     destinationName: 'this appliance',
-    fileName: 'a.bascule-backup',
+    fileName: '20260101T120000Z-0123456789ab.bascule-backup',
     bytes: 1,
     sha256: 'a'.repeat(64),
     isEncrypted: false,
@@ -140,6 +140,30 @@ describe('retention', () => {
       0,
     );
   });
+});
+
+it('rows that name anything but a backup of ours are passed over', () => {
+  using opened = openTestStore(backupMigrations);
+  const { store } = opened;
+  const own = backup({ fileName: fileNameOf(newId('backup'), NOON_MS, true) });
+  const unfit = ['../box/account.key', '../keys/site.key', 'site.db', `${own.fileName}/../../x`, `${own.fileName}\n`];
+  const made = unfit.map((fileName) => ({ ...backup({ state: 'failed', sha256: null }), fileName }));
+  store.transact(testContext, scheduleNoted({}), (tx) => {
+    writeBackup(tx, own);
+    assert.throws(() => writeBackup(tx, made[0]!));
+    for (const { id, fileName } of made)
+      tx.run(
+        `INSERT INTO backups SELECT ?, 'failed', reason, appliance, destination, ?, made_at_ms, audit_sequence, json_set(record, '$.sha256', NULL) FROM backups WHERE id = ?`,
+        id,
+        fileName,
+        own.id,
+      );
+  });
+  const told: string[] = [];
+  const read = readBackups(store, (id) => told.push(id));
+  assert.deepEqual(read, [own]);
+  assert.deepEqual(told.toSorted(), made.map(({ id }) => id).toSorted());
+  for (const { id } of made) assert.equal(readBackup(store, id), undefined);
 });
 
 it('what is left out is named, with its reason', () => {

@@ -1,29 +1,18 @@
 /** All SQL of the backup domain. */
 import { z } from 'zod';
-import { backupDestination, backupRecord, backupSchedule, backupState, type BackupRecord } from '@bascule/protocol/api/backup.ts';
+import { backupDestination, backupRecord, backupSchedule } from '@bascule/protocol/api/backup.ts';
 import type { Reader, Tx } from '@bascule/store/store.ts';
-
-/** What a row holds beside its columns. */
-const stored = backupRecord
-  .omit({
-    id: true,
-    state: true,
-    reason: true,
-    appliance: true,
-    destination: true,
-    fileName: true,
-    madeAtMs: true,
-    isHere: true,
-  })
-  .extend({ upgradeKey: z.string().optional() });
+import { backupFileName } from './backup-order.ts';
 
 /** A record as it is kept: where it stands in the audit beside what pages see. */
-export interface KeptBackup extends Omit<BackupRecord, 'isHere'> {
+const keptBackup = backupRecord.omit({ isHere: true }).extend({
+  fileName: backupFileName,
   /** The newest event of the audit that it holds; null until its state was copied. */
-  auditSequence: number | null;
+  auditSequence: z.number().int().nullable(),
   /** For which upgrade it was made: base asks again and again, also after a restart. */
-  upgradeKey?: string | undefined;
-}
+  upgradeKey: z.string().optional(),
+});
+export type KeptBackup = z.infer<typeof keptBackup>;
 
 interface Row {
   id: string;
@@ -41,17 +30,23 @@ const COLUMNS =
 /** More are not shown; retention removes them long before. */
 const SHOWN_MAX = 2000;
 
-export function readBackups(reader: Reader): KeptBackup[] {
-  return reader.all<Row>(`SELECT ${COLUMNS} FROM backups ORDER BY id DESC LIMIT ?`, SHOWN_MAX).map(backupOf);
+/** Newest first; `unfit` is told of rows that no program of ours wrote, which are passed over. */
+export function readBackups(reader: Reader, unfit: (id: string) => void = () => undefined): KeptBackup[] {
+  return reader.all<Row>(`SELECT ${COLUMNS} FROM backups ORDER BY id DESC LIMIT ?`, SHOWN_MAX).flatMap((row) => {
+    const backup = backupOf(row);
+    if (backup === undefined) unfit(String(row.id).slice(0, 100));
+    return backup ?? [];
+  });
 }
 
+/** Undefined also for a row that no program of ours wrote. */
 export function readBackup(reader: Reader, id: string): KeptBackup | undefined {
   const row = reader.get<Row>(`SELECT ${COLUMNS} FROM backups WHERE id = ?`, id);
   return row === undefined ? undefined : backupOf(row);
 }
 
 export function writeBackup(tx: Tx, backup: KeptBackup): void {
-  const { id, state, reason, appliance, destination, fileName, madeAtMs, auditSequence } = backup;
+  const { id, state, reason, appliance, destination, fileName, madeAtMs, auditSequence, ...record } = keptBackup.parse(backup);
   tx.run(
     `INSERT INTO backups (id, state, reason, appliance, destination, file_name, made_at_ms, audit_sequence, record) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
      ON CONFLICT (id) DO UPDATE SET state = excluded.state, audit_sequence = excluded.audit_sequence, record = excluded.record`,
@@ -63,7 +58,7 @@ export function writeBackup(tx: Tx, backup: KeptBackup): void {
     fileName,
     madeAtMs,
     auditSequence,
-    JSON.stringify(stored.parse(backup)),
+    JSON.stringify(record),
   );
 }
 
@@ -71,13 +66,12 @@ export function removeBackup(tx: Tx, id: string): void {
   tx.run('DELETE FROM backups WHERE id = ?', id);
 }
 
-function backupOf({ record, ...row }: Row): KeptBackup {
-  return {
-    ...row,
-    ...stored.parse(JSON.parse(record)),
-    state: backupState.parse(row.state),
-    reason: backupRecord.shape.reason.parse(row.reason),
-  };
+function backupOf({ record, ...row }: Row): KeptBackup | undefined {
+  try {
+    return keptBackup.parse({ ...(JSON.parse(record) as object), ...row });
+  } catch {
+    return undefined;
+  }
 }
 
 /** Codes of people's doings that change no setting: nothing is lost with them that a new backup would keep. */

@@ -98,6 +98,23 @@ describe('a backup of the site', () => {
     await app.close();
   });
 
+  it('by a row that somebody made up hands out and removes nothing', async () => {
+    const { backups, home, site } = opened;
+    const { id, fileName } = backups.list().backups[0]!;
+    const key = join(home, 'account.key');
+    writeFileSync(key, 'secret');
+    const name = (file: string) =>
+      site.parts.store.transact(testContext, { code: 'TEST_MADE', summary: 'made', details: {} } as never, (tx) =>
+        tx.run('UPDATE backups SET file_name = ? WHERE id = ?', file, id),
+      );
+    name('../account.key');
+    await assert.rejects(backups.file(person, id), { kind: 'not-found' });
+    await assert.rejects(backups.delete(person, id), { kind: 'not-found' });
+    assert.equal(readFileSync(key, 'utf8'), 'secret');
+    name(fileName);
+    assert.equal((await backups.file(person, id)).fileName, fileName);
+  });
+
   it('without a password and history leaves identity, secrets of the box and old events out, and is restorable', async () => {
     const backup = await made({ include: { history: false, files: false, recordings: false, boxSettings: true } });
     assert.equal(backup.state, 'restorable', backup.problem?.message ?? '');
@@ -121,6 +138,11 @@ describe('a backup of the site', () => {
   it('that was damaged where it lies is found by the next check, and a wrong password too', async () => {
     const { backups } = opened;
     const [encrypted] = backups.list().backups.filter(({ isEncrypted }) => isEncrypted);
+    // Whatever is typed: to a backup without a password none belongs.
+    const [bare] = backups.list().backups.filter(({ isEncrypted }) => !isEncrypted);
+    backups.check(person, bare!.id, 'not the password');
+    await backups.idle();
+    assert.equal(backups.get(bare!.id).problem, null);
     backups.check(person, encrypted!.id, 'not the password');
     await backups.idle();
     assert.equal(backups.get(encrypted!.id).problem?.code, 'BACKUP_PASSWORD_WRONG');

@@ -48,6 +48,8 @@ export type { BackupSource } from './backup-making.ts';
 
 /** Changes that one answer names. */
 const CHANGES_SHOWN = 100;
+/** Rows that are no backups of ours are named in the log up to this number. */
+const UNFIT_NAMED = 20;
 /** Whoever asked for an upgrade, in the place of a person. */
 const UPGRADE = { ...SYSTEM, actor: { ...SYSTEM.actor, name: 'upgrade' } };
 
@@ -216,7 +218,9 @@ export class Backups implements UpgradeBackupMaker {
     this.#runs.checkRoom();
     const checking: KeptBackup = { ...backup, state: 'checking', problem: null };
     store.transact(context, checkBegun({ id }), (tx) => writeBackup(tx, checking));
-    this.#runs.add(this.#making.checkRun(checking, password ?? this.#schedulePassword(backup)));
+    // To one that was made without a password none belongs.
+    const given = backup.isEncrypted ? (password ?? this.#schedulePassword(backup)) : undefined;
+    this.#runs.add(this.#making.checkRun(checking, given));
   }
 
   /** Throws `BACKUP_NOT_RUNNING`. */
@@ -311,10 +315,12 @@ export class Backups implements UpgradeBackupMaker {
 
   /** What an earlier start of this appliance was at says so. */
   #settle(): void {
-    const { store, source } = this.#options;
-    const cut = readBackups(store).filter(
+    const { store, source, log } = this.#options;
+    const unfit: string[] = [];
+    const cut = readBackups(store, (id) => unfit.push(id)).filter(
       ({ state, appliance }) => appliance === source.appliance && (state === 'making' || state === 'checking'),
     );
+    if (unfit.length > 0) log.warn({ backups: unfit.slice(0, UNFIT_NAMED) }, 'backup.rows-unfit');
     if (cut.length === 0) return;
     store.transact(SYSTEM, settled({ count: cut.length }), (tx) => {
       for (const backup of cut) {
@@ -348,8 +354,8 @@ export class Backups implements UpgradeBackupMaker {
   }
 
   /** A scheduled backup's password may still be the one of the schedule. */
-  #schedulePassword({ reason, isEncrypted }: KeptBackup): string | undefined {
-    return reason === 'schedule' && isEncrypted ? this.schedule.password() : undefined;
+  #schedulePassword({ reason }: KeptBackup): string | undefined {
+    return reason === 'schedule' ? this.schedule.password() : undefined;
   }
 
   #needed(id: string): KeptBackup {

@@ -1,7 +1,7 @@
 /** What is in a site.db that is not in use: for whoever decides whether to restore it. Databases of every version since 0.1.0 are read. */
 import { existsSync } from 'node:fs';
 import { sitePaths } from '@bascule/core/home.ts';
-import { RESTORE_NAMES_MAX, type RestoreNames } from '@bascule/protocol/api/restore.ts';
+import { RESTORE_NAME_MAX_LENGTH, RESTORE_NAMES_MAX, type RestoreNames } from '@bascule/protocol/api/restore.ts';
 import { openReader } from '@bascule/store/received-copy.ts';
 import type { Reader } from '@bascule/store/store.ts';
 
@@ -46,9 +46,13 @@ export function factsHere(siteDir: string): SiteFacts | undefined {
   }
 }
 
+/** Cut where they are read: a name of a backup may be of any length, and goes to base. */
 function namesOf(reader: Reader, from: string): RestoreNames {
-  const rows = reader.all<{ name: string }>(`SELECT name ${from} ORDER BY name LIMIT ${RESTORE_NAMES_MAX}`);
-  return { count: count(reader, from), names: rows.map(({ name }) => name) };
+  const rows = reader.all<{ shown: string }>(
+    `SELECT CAST(substr(name, 1, ${RESTORE_NAME_MAX_LENGTH}) AS TEXT) AS shown ${from} ORDER BY name LIMIT ${RESTORE_NAMES_MAX}`,
+  );
+  // Characters there are more than one unit here.
+  return { count: count(reader, from), names: rows.map(({ shown }) => shown.slice(0, RESTORE_NAME_MAX_LENGTH)) };
 }
 
 function count(reader: Reader, from: string): number {

@@ -3,12 +3,11 @@ import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync 
 import { X509Certificate } from 'node:crypto';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { IDENTITY_FILES } from '@bascule/backup-format/backup-manifest.ts';
 import { syncFolderSync, writeFileDurablySync } from '@bascule/core/durable-file.ts';
 
 /** By which this appliance, not the site, is known; it stays whatever is restored. */
 const OWN_KEYS: readonly string[] = ['pair.key', 'pair-wrap.key'];
-/** All that makes the site identity. */
-const IDENTITY_FILES: readonly string[] = ['identity.key', 'identity.crt', 'identity-history.json', 'identity-next.json'];
 const past = z.object({ former: z.array(z.object({ certificatePem: z.string() })) });
 
 /** Fingerprints of a site identity: the one in force, and those before it. */
@@ -56,7 +55,7 @@ export function chooseKeys(options: {
   return { from: ofHere.includes(backup.current) ? 'here' : 'backup', isSameSite };
 }
 
-/** Puts into `keysDir`, which holds the keys of the backup, what `choice` says of those in `hereDir`. Nothing that is there already is lost but what is replaced by the same. */
+/** Puts into `keysDir`, which holds the identity of the backup or nothing, what `choice` says of the keys in `hereDir`. But for the identity what is here wins: a backup has no say in what wraps the secrets of this appliance. */
 export function takeKeysHere(hereDir: string, keysDir: string, { from, isSameSite }: KeyChoice): void {
   mkdirSync(keysDir, { recursive: true, mode: 0o700 });
   if (!existsSync(hereDir)) return;
@@ -64,8 +63,8 @@ export function takeKeysHere(hereDir: string, keysDir: string, { from, isSameSit
   for (const entry of readdirSync(hereDir, { withFileTypes: true })) {
     const { name } = entry;
     if (!entry.isFile()) continue;
-    const isIdentity = IDENTITY_FILES.includes(name);
-    const isTaken = OWN_KEYS.includes(name) || (isSameSite && (isIdentity ? from === 'here' : !existsSync(join(keysDir, name))));
+    const isIdentity = IDENTITY_FILES.some((file) => file === name);
+    const isTaken = OWN_KEYS.includes(name) || (isSameSite && (!isIdentity || from === 'here'));
     if (isTaken) writeFileDurablySync(join(keysDir, name), readFileSync(join(hereDir, name)));
   }
   syncFolderSync(keysDir);

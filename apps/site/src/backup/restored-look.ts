@@ -30,7 +30,7 @@ export async function look(
 ): Promise<Inspected> {
   const { file, password, siteDir, scratch } = order;
   const paths = sitePaths(scratch);
-  const manifest = await unpackHead({ file, password }, scratch, onProgress);
+  const { manifest, wasEncrypted, mark } = await unpackHead({ file, password }, scratch, onProgress);
   await checkDatabase(scratch);
   const { pending } = checkSiteStore(paths.database, log);
   const facts = readFacts(paths.database);
@@ -48,6 +48,8 @@ export async function look(
   const vaultKey = vaultKeyOf(scratch, hereKeys, choice, order, log);
   using migrated = openReader(paths.database);
   return {
+    id: manifest.id,
+    mark,
     appliance: manifest.appliance,
     siteVersion: manifest.siteVersion,
     basePackage: manifest.basePackage,
@@ -55,7 +57,7 @@ export async function look(
     history: manifest.history,
     epoch: manifest.epoch,
     schema: manifest.schema,
-    hasPassword: password !== undefined && manifest.isEncrypted,
+    hasPassword: wasEncrypted,
     parts: partsOf(manifest, choice, backupIdentity !== undefined),
     unpackedBytes: unpackedBytes(manifest),
     migrations: pending,
@@ -70,6 +72,7 @@ export async function look(
     loginUsers: facts.users,
     vaultKey,
     ended: shownOf(endedIn(migrated, siteDir, choice.isSameSite)),
+    // No longer than base takes: the reader refuses such a one.
     boxSettings: existsSync(settings) ? await readFile(settings, 'utf8') : null,
     pair: pair === undefined ? null : { role: pair.self.role, peer: pair.peer ?? '' },
   };

@@ -1,5 +1,5 @@
 /** A backup is laid into a folder as the site that it holds, or only as much of it as is needed to look into it. */
-import { createReadStream, existsSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { syncFolder, writeFileDurably } from '@bascule/core/durable-file.ts';
@@ -8,9 +8,11 @@ import { backupManifest, refuseNewerSchema, type BackupManifest } from '@bascule
 import { BackupReader } from '@bascule/backup-format/backup-reader.ts';
 import { unpackBackup } from '@bascule/backup-format/unpack-backup.ts';
 import type { BackupPart } from '@bascule/protocol/api/backup.ts';
+import type { Unpacked } from '@bascule/protocol/restore-program.ts';
 import { prepareCopy } from '@bascule/store/received-copy.ts';
 import { knownMigrations } from '../site-store.ts';
 import { FILE_STORE_FOLDER } from './backup-source.ts';
+import { readSource } from './restored-source.ts';
 import { freeBytesOf } from './restored-space.ts';
 
 /** Left free beside what is unpacked: for the databases, and recordings that come meanwhile. */
@@ -26,25 +28,29 @@ export interface Source {
 }
 
 /**
- * Reads `file` through, and lays what is in it into the new folder `target`. Throws what the reader throws (`BACKUP_*`), `BACKUP_NEWER` for one of newer software, and
- * `RESTORE_DISK_SPACE`.
+ * Reads `file` through, and lays what is in it into the new folder `target`; gives what it was, to be compared with what was looked into. Throws what the reader throws (`BACKUP_*`),
+ * `BACKUP_NEWER` for one of newer software, `RESTORE_DISK_SPACE`, and `RESTORE_CHANGED` when the file changed meanwhile.
  */
 export async function unpack(
   { file, password }: Source,
   target: string,
   onProgress: (done: number, total: number) => void,
-): Promise<BackupManifest> {
+): Promise<Unpacked> {
   await rm(target, { recursive: true, force: true });
   await mkdir(dirname(target), { recursive: true, mode: 0o700 });
-  const { manifest } = await unpackBackup(createReadStream(file), target, {
-    ...(password !== undefined && { password }),
-    unpackedBytesLimit: Math.max(0, (await freeBytesOf(dirname(target))) - RESTORE_SPACE_RESERVE_BYTES),
-    accept: (found) => refuseNewerSchema(found, knownMigrations),
-    onProgress,
-  });
+  const unpackedBytesLimit = Math.max(0, (await freeBytesOf(dirname(target))) - RESTORE_SPACE_RESERVE_BYTES);
+  const { found, mark } = await readSource(file, (bytes) =>
+    unpackBackup(bytes, target, {
+      ...(password !== undefined && { password }),
+      unpackedBytesLimit,
+      accept: (manifest) => refuseNewerSchema(manifest, knownMigrations),
+      onProgress,
+    }),
+  );
+  const { manifest } = found;
   await writeFileDurably(join(target, MANIFEST_FILE), JSON.stringify(manifest));
   await moveFileStore(target);
-  return manifest;
+  return { id: manifest.id, madeAtMs: manifest.madeAtMs, mark };
 }
 
 /** A backup has the files of the file store alone; in a site they lie beside what packages bring. */
@@ -59,17 +65,36 @@ async function moveFileStore(target: string): Promise<void> {
   await syncFolder(target);
 }
 
+/** What was read of a backup to look into it. */
+export interface Head {
+  manifest: BackupManifest;
+  /** Whether it was decrypted, with the password. */
+  wasEncrypted: boolean;
+  /** Of the file (`readSource`). */
+  mark: string;
+}
+
 /** Lays the database, the identity and the settings of the box into the new folder `target`, and reads no further. Throws as `unpack`. */
 export async function unpackHead(
   { file, password }: Source,
   target: string,
   onProgress: (done: number, total: number) => void,
-): Promise<BackupManifest> {
+): Promise<Head> {
   await rm(target, { recursive: true, force: true });
   await mkdir(target, { recursive: true, mode: 0o700 });
-  const reader = await BackupReader.open(createReadStream(file), password === undefined ? {} : { password });
+  const { found, mark } = await readSource(file, (bytes) => readHead(bytes, password, target, onProgress));
+  return { ...found, mark };
+}
+
+async function readHead(
+  bytes: AsyncIterable<Uint8Array>,
+  password: string | undefined,
+  target: string,
+  onProgress: (done: number, total: number) => void,
+): Promise<Omit<Head, 'mark'>> {
+  const reader = await BackupReader.open(bytes, password === undefined ? {} : { password });
   try {
-    const { manifest } = reader;
+    const { manifest, wasEncrypted } = reader;
     refuseNewerSchema(manifest, knownMigrations);
     const total = manifest.parts.reduce((sum, { part, bytes }) => sum + (LOOKED_AT.has(part) ? bytes : 0), 0);
     if ((await freeBytesOf(target)) - RESTORE_SPACE_RESERVE_BYTES < total) throw noSpace(total);
@@ -80,7 +105,7 @@ export async function unpackHead(
       await mkdir(dirname(path), { recursive: true, mode: 0o700 });
       await writeAll(path, member.content, (bytes) => onProgress((done += bytes), total));
     }
-    return manifest;
+    return { manifest, wasEncrypted };
   } finally {
     reader.close();
   }

@@ -1,5 +1,16 @@
 import assert from 'node:assert/strict';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { createWriteStream } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,6 +19,8 @@ import { after, before, describe, it } from 'node:test';
 import { newId } from '@bascule/core/ids.ts';
 import { sitePaths } from '@bascule/core/home.ts';
 import { createLog } from '@bascule/log/log.ts';
+import { RESTORE_NAME_MAX_LENGTH } from '@bascule/protocol/api/restore.ts';
+import { Connection } from '@bascule/store/connection.ts';
 import { openReader } from '@bascule/store/received-copy.ts';
 import { SYSTEM } from '@bascule/store/store.ts';
 import { Site } from '../compose.ts';
@@ -15,7 +28,10 @@ import { pairOf } from '../failover/failover.ts';
 import { testSiteConfig } from '../testing.ts';
 import { makeBackup } from './backup-make.ts';
 import { keep, type KeepOrder } from './restored-keep.ts';
+import { readFacts } from './restored-facts.ts';
+import { takeKeysHere } from './restored-keys.ts';
 import { look } from './restored-look.ts';
+import { readSource } from './restored-source.ts';
 import { checkDatabase, unpack } from './restored-unpack.ts';
 import { restoreDatabase } from '../../../../tools/release/fixture-database.ts';
 
@@ -133,6 +149,7 @@ describe('what becomes of a backup before it is put in place', () => {
     assert.deepEqual(found.contents, { users: 1, clients: 1, sessions: 0 });
     assert.deepEqual(found.loginAdministrators.names, ['admin']);
     assert.equal(found.lostClients.count, 0);
+    assert.equal(found.hasPassword, true);
     assert.deepEqual(
       found.parts.map(({ part, outcome }) => [part, outcome]),
       [
@@ -160,6 +177,10 @@ describe('what becomes of a backup before it is put in place', () => {
       await assert.rejects(inspect(file, password, scene.siteDir), { code });
     await refused(whole, undefined, 'BACKUP_PASSWORD_NEEDED');
     await refused(whole, 'wrong password!', 'BACKUP_PASSWORD_WRONG');
+    // Somebody who can write to a destination puts another file in the place of the backup.
+    const bare = await scene.backup(undefined, { recordings: false, files: false });
+    await refused(bare, PASSWORD, 'BACKUP_NOT_ENCRYPTED');
+    assert.equal((await inspect(bare, undefined, scene.siteDir)).hasPassword, false);
     const cut = scene.folder('cut');
     cpSync(whole, cut);
     truncateSync(cut, 1000);
@@ -178,6 +199,52 @@ describe('what becomes of a backup before it is put in place', () => {
       unpack({ file: flipped, password: PASSWORD }, scene.folder('flipped-out'), () => undefined),
       { code: /^BACKUP_(DAMAGED|TRUNCATED)$/ },
     );
+  });
+
+  it('is known again by its file, whoever sets its times back', async () => {
+    const file = scene.folder('watched');
+    cpSync(whole, file);
+    const unpackedAs = async (name: string) =>
+      await unpack({ file, password: PASSWORD }, scene.folder(`restore/${name}`), () => undefined);
+    const { id, madeAtMs, mark } = await inspect(file, PASSWORD, scene.siteDir);
+    assert.deepEqual(await unpackedAs('same'), { id, madeAtMs, mark });
+    const { atime, mtime } = statSync(file);
+    const bytes = readFileSync(file);
+    writeFileSync(file, bytes);
+    utimesSync(file, atime, mtime);
+    const changed = await unpackedAs('changed');
+    assert.deepEqual([changed.id, changed.mark === mark], [id, false]);
+    const meanwhile = readSource(file, async () => writeFileSync(file, bytes.subarray(1)));
+    await assert.rejects(meanwhile, { code: 'RESTORE_CHANGED' });
+  });
+
+  it('goes to base with names that are cut', async () => {
+    using own = await new Scene().open();
+    const { database } = sitePaths(own.siteDir);
+    const connection = new Connection(database, undefined, 'write');
+    connection.run('UPDATE jump_clients SET name = ?', 'x'.repeat(1_000_000));
+    connection.run('UPDATE accounts SET name = ?', '\u{1F30D}'.repeat(1_000));
+    connection.close();
+    const { clientNames, administrators } = readFacts(database);
+    for (const { names } of [clientNames, administrators])
+      assert.deepEqual(
+        names.map(({ length }) => length),
+        [RESTORE_NAME_MAX_LENGTH],
+      );
+  });
+
+  it('has no say in any key but the identity', () => {
+    const [here, keys] = [scene.folder('keys-here'), scene.folder('keys-of-backup')];
+    for (const [folder, text] of [
+      [here, 'here'],
+      [keys, 'backup'],
+    ] as const) {
+      mkdirSync(folder);
+      for (const name of ['site.key', 'site.keyring', 'pair.key', 'identity.key']) writeFileSync(join(folder, name), text);
+    }
+    takeKeysHere(here, keys, { from: 'backup', isSameSite: true });
+    const left = (name: string) => readFileSync(join(keys, name), 'utf8');
+    assert.deepEqual(['site.key', 'site.keyring', 'pair.key', 'identity.key'].map(left), ['here', 'here', 'here', 'backup']);
   });
 
   it('is a whole site with a history above every epoch that is known', async () => {
@@ -235,7 +302,6 @@ describe('what becomes of a backup before it is put in place', () => {
     old[Symbol.dispose]();
 
     using newer = await new Scene().open();
-    const { Connection } = await import('@bascule/store/connection.ts');
     const connection = new Connection(sitePaths(newer.siteDir).database, undefined, 'write');
     connection.run("INSERT INTO applied_migration (version, name, sha256, at_ms, additive) VALUES (9999, 'to come', 'x', 1, 1)");
     connection.close();

@@ -1,6 +1,6 @@
 import type { Log } from '@bascule/log/log.ts';
 import type { Reader } from '@bascule/store/store.ts';
-import { erasedContents } from './file-store-rows.ts';
+import { countUnfit, erasedContents } from './file-store-rows.ts';
 import { StoredContents } from './stored-contents.ts';
 
 const ERASED_TABLE = 'erased_files';
@@ -37,6 +37,8 @@ export class ErasedFiles {
     if (store === undefined) return;
     const contents = new StoredContents(filesDir);
     try {
+      const unfit = countUnfit(store);
+      if (unfit > 0) log.warn({ rows: unfit }, 'file-store.rows-unfit');
       for (const sha256 of erasedContents(store)) contents.remove(sha256);
     } catch (error) {
       log.warn({ err: error }, 'file-store.not-erased');

@@ -1,28 +1,34 @@
 /** All SQL of the file store. */
+import { z } from 'zod';
+import { byteCount, id as idOf, instantMs, sha256Hex } from '@bascule/protocol/text.ts';
 import type { Reader, Tx } from '@bascule/store/store.ts';
 
-export interface FileRow {
-  id: string;
-  name: string;
-  description: string;
-  bytes: number;
-  sha256: string;
-  uploadedAtMs: number;
-  uploadedBy: string;
-  deletedAtMs: number | null;
-}
+const fileRow = z.object({
+  id: idOf('storedFile'),
+  name: z.string(),
+  description: z.string(),
+  bytes: byteCount,
+  sha256: sha256Hex,
+  uploadedAtMs: instantMs,
+  uploadedBy: z.string(),
+  deletedAtMs: instantMs.nullable(),
+});
+export type FileRow = z.infer<typeof fileRow>;
 
-export interface UploadRow {
-  id: string;
-  name: string;
-  description: string;
-  totalBytes: number;
+const uploadRow = z.object({
+  id: z.uuid(),
+  name: z.string(),
+  description: z.string(),
+  totalBytes: byteCount,
   /** As the browser computed it. */
-  sha256: string | null;
+  sha256: sha256Hex.nullable(),
   /** As it was computed here, written before the content is put in its place. */
-  contentSha256: string | null;
-  startedAtMs: number;
-}
+  contentSha256: sha256Hex.nullable(),
+  startedAtMs: instantMs,
+});
+export type UploadRow = z.infer<typeof uploadRow>;
+
+const erasedRow = z.object({ sha256: sha256Hex });
 
 const FILE = `id, name, description, bytes, sha256, uploaded_at_ms AS uploadedAtMs, uploaded_by AS uploadedBy, deleted_at_ms AS deletedAtMs`;
 const UPLOAD = `id, name, description, total_bytes AS totalBytes, sha256, content_sha256 AS contentSha256, started_at_ms AS startedAtMs`;
@@ -32,15 +38,41 @@ export function nameKeyOf(name: string): string {
   return name.normalize('NFKC').toLowerCase();
 }
 
-export const allFiles = (reader: Reader) => reader.all<FileRow>(`SELECT ${FILE} FROM stored_files ORDER BY name_key, id`);
-export const fileById = (reader: Reader, id: string) => reader.get<FileRow>(`SELECT ${FILE} FROM stored_files WHERE id = ?`, id);
+/** Rows that no program of ours wrote (a database that was restored, or that came from the other appliance) are passed over: what they say would become paths. */
+function fitting<T>(rows: unknown[], row: z.ZodType<T>): T[] {
+  return rows.flatMap((found) => {
+    const parsed = row.safeParse(found);
+    return parsed.success ? [parsed.data] : [];
+  });
+}
+
+/** How many rows are passed over, for the log. */
+export function countUnfit(reader: Reader): number {
+  const unfitIn = (table: string, columns: string, row: z.ZodType<unknown>): number => {
+    const rows = reader.all(`SELECT ${columns} FROM ${table}`);
+    return rows.length - fitting(rows, row).length;
+  };
+  return (
+    unfitIn('stored_files', FILE, fileRow) +
+    unfitIn('stored_uploads', UPLOAD, uploadRow) +
+    unfitIn('erased_files', 'sha256', erasedRow)
+  );
+}
+
+export const allFiles = (reader: Reader) =>
+  fitting(reader.all(`SELECT ${FILE} FROM stored_files ORDER BY name_key, id`), fileRow);
+export const fileById = (reader: Reader, id: string) =>
+  fitting(reader.all(`SELECT ${FILE} FROM stored_files WHERE id = ?`, id), fileRow)[0];
 export const fileByName = (reader: Reader, name: string) =>
-  reader.get<FileRow>(`SELECT ${FILE} FROM stored_files WHERE name_key = ? AND deleted_at_ms IS NULL`, nameKeyOf(name));
+  fitting(
+    reader.all(`SELECT ${FILE} FROM stored_files WHERE name_key = ? AND deleted_at_ms IS NULL`, nameKeyOf(name)),
+    fileRow,
+  )[0];
 export const isReferenced = (reader: Reader, sha256: string) =>
   reader.get('SELECT 1 FROM stored_files WHERE sha256 = ? LIMIT 1', sha256) !== undefined;
-export const allUploads = (reader: Reader) => reader.all<UploadRow>(`SELECT ${UPLOAD} FROM stored_uploads ORDER BY id`);
+export const allUploads = (reader: Reader) => fitting(reader.all(`SELECT ${UPLOAD} FROM stored_uploads ORDER BY id`), uploadRow);
 export const uploadById = (reader: Reader, id: string) =>
-  reader.get<UploadRow>(`SELECT ${UPLOAD} FROM stored_uploads WHERE id = ?`, id);
+  fitting(reader.all(`SELECT ${UPLOAD} FROM stored_uploads WHERE id = ?`, id), uploadRow)[0];
 
 export function countFiles(reader: Reader): { files: number; bytes: number } {
   return reader.get('SELECT count(*) AS files, coalesce(sum(bytes), 0) AS bytes FROM stored_files') ?? { files: 0, bytes: 0 };
@@ -72,7 +104,10 @@ export function markDeleted(tx: Tx, id: string, atMs: number | null): void {
 
 /** Files that were deleted before `beforeMs`, for good now. */
 export const deletedBefore = (reader: Reader, beforeMs: number) =>
-  reader.all<FileRow>(`SELECT ${FILE} FROM stored_files WHERE deleted_at_ms IS NOT NULL AND deleted_at_ms <= ?`, beforeMs);
+  fitting(
+    reader.all(`SELECT ${FILE} FROM stored_files WHERE deleted_at_ms IS NOT NULL AND deleted_at_ms <= ?`, beforeMs),
+    fileRow,
+  );
 
 /** The row goes; content that no other row has is noted, so that it goes at the backup too. */
 export function eraseFile(tx: Tx, { id, sha256 }: Pick<FileRow, 'id' | 'sha256'>, atMs: number): void {
@@ -83,11 +118,10 @@ export function eraseFile(tx: Tx, { id, sha256 }: Pick<FileRow, 'id' | 'sha256'>
 
 /** Content that was erased, which no row has. */
 export const erasedContents = (reader: Reader) =>
-  reader
-    .all<{
-      sha256: string;
-    }>('SELECT sha256 FROM erased_files e WHERE NOT EXISTS (SELECT 1 FROM stored_files f WHERE f.sha256 = e.sha256)')
-    .map(({ sha256 }) => sha256);
+  fitting(
+    reader.all('SELECT sha256 FROM erased_files e WHERE NOT EXISTS (SELECT 1 FROM stored_files f WHERE f.sha256 = e.sha256)'),
+    erasedRow,
+  ).map(({ sha256 }) => sha256);
 
 /** Both sides have long since removed these. */
 export function forgetErased(tx: Tx, beforeMs: number): void {

@@ -1,12 +1,15 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { newId, uuidv7 } from '@bascule/core/ids.ts';
+import { createLog } from '@bascule/log/log.ts';
 import { storedName, STORED_PIECE_MAX_BYTES, STORED_UNDO_MS } from '@bascule/protocol/api/file-store.ts';
 import { SYSTEM } from '@bascule/store/store.ts';
 import { openTestSite } from '../testing.ts';
 import { STORE_DISK_RESERVE_BYTES } from './stored-contents.ts';
+import { ErasedFiles } from './file-store.ts';
 import { FILE_STEPS, UPLOAD_KEPT_MS, UPLOADS_MAX } from './file-uploads.ts';
 import { attachment } from './file-store-routes.ts';
 import { ADA, pieces, TestFileStore, upload } from './testing.ts';
@@ -125,6 +128,57 @@ test('a deleted file is back when its deletion is taken back in time, and goes f
   await upload(files, 'a', 'same');
   files.start();
   assert.ok(files.state().files.every(({ isHere }) => isHere));
+});
+
+test('rows that no program of ours wrote lead to no other file, whatever they say', async () => {
+  const first = new TestFileStore();
+  const own = await upload(first.files, 'own', 'own content');
+  const at = (name: string) => join(first.directory, name);
+  const names = ['erased', 'stored', 'deleted', 'noted', 'upload'];
+  for (const name of names) writeFileSync(at(name), name);
+  const made = { code: 'TEST_MADE', summary: 'made', details: {} } as never;
+  const [stored, deleted, noted] = [newId('storedFile'), newId('storedFile'), uuidv7(first.clock.nowMs)];
+  first.store.transact(SYSTEM, made, (tx) => {
+    tx.run("INSERT INTO erased_files (sha256, erased_at_ms) VALUES ('../../erased', 1)");
+    for (const [id, name, deletedAtMs] of [
+      [stored, 'stored', null],
+      [deleted, 'deleted', 1],
+    ] as const)
+      tx.run(
+        `INSERT INTO stored_files (id, name, name_key, description, bytes, sha256, uploaded_at_ms, uploaded_by, deleted_at_ms) VALUES (?, ?, ?, '', 1, ?, 1, 'ada', ?)`,
+        id,
+        name,
+        name,
+        `../../${name}`,
+        deletedAtMs,
+      );
+    for (const [id, content, startedAtMs] of [
+      [noted, '../../noted', first.clock.nowMs],
+      ['../../upload', null, 1],
+    ] as const)
+      tx.run(
+        `INSERT INTO stored_uploads (id, name, description, total_bytes, sha256, content_sha256, started_at_ms) VALUES (?, 'x', '', 1, NULL, ?, ?)`,
+        id,
+        content,
+        startedAtMs,
+      );
+  });
+  using second = first.again();
+  for (const name of names) assert.equal(readFileSync(at(name), 'utf8'), name);
+  assert.deepEqual(
+    second.files.state().files.map(({ id }) => id),
+    [own.id],
+  );
+  assert.deepEqual(second.files.state().uploads, []);
+  for (const id of [stored, deleted]) await assert.rejects(second.files.open(ADA, id), { kind: 'not-found' });
+  // As at the backup of a pair, by the primary's word alone.
+  const { store, directory } = second;
+  const filesDir = join(directory, 'files');
+  new ErasedFiles({ reader: () => store, filesDir, fetch: () => undefined, log: createLog('test', 'silent') }).remove();
+  assert.equal(readFileSync(at('erased'), 'utf8'), 'erased');
+  const { handle } = await second.files.open(ADA, own.id);
+  assert.equal((await handle.readFile()).toString(), 'own content');
+  await handle.close();
 });
 
 test('names: no path, no control characters, composed, of at most 200 bytes, and unique but for case', async () => {

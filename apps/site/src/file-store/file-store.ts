@@ -70,6 +70,8 @@ export class FileStore {
     const { store, log } = this.#options;
     this.#isStarted = true;
     try {
+      const unfit = rows.countUnfit(store);
+      if (unfit > 0) log.warn({ rows: unfit }, 'file-store.rows-unfit');
       this.uploads.resume();
       for (const sha256 of rows.erasedContents(store)) this.#contents.remove(sha256);
       this.#erase();

@@ -46,8 +46,17 @@ export type RestoreRemark = z.infer<typeof restoreRemark>;
 
 /** At most so many names of clients or accounts are listed; the number is of all. */
 export const RESTORE_NAMES_MAX = 200;
-const names = z.object({ count: z.number().int().nonnegative(), names: z.array(z.string()).max(RESTORE_NAMES_MAX) });
-export type RestoreNames = z.infer<typeof names>;
+/** Longer ones are cut: they may be those of a backup that somebody made up. */
+export const RESTORE_NAME_MAX_LENGTH = 300;
+export const restoreNames = z.object({
+  count: z.number().int().nonnegative(),
+  names: z.array(z.string().max(RESTORE_NAME_MAX_LENGTH)).max(RESTORE_NAMES_MAX),
+});
+export type RestoreNames = z.infer<typeof restoreNames>;
+
+/** Lines of settings of the box that are shown before a restore, and the length of one. What does not fit is said, and then the settings are not applied with a restore at all. */
+export const RESTORE_LINES_MAX = 200;
+export const RESTORE_LINE_MAX_LENGTH = 4000;
 
 /** What was found in a backup, and what restoring it would mean here. Nothing was changed. */
 export const restorePreview = z.object({
@@ -87,9 +96,9 @@ export const restorePreview = z.object({
     .nullable(),
   contents: z.object({ users: z.number().int(), clients: z.number().int(), sessions: z.number().int() }),
   /** Jump Clients that cannot come back, for their site identity is neither in the backup nor here. */
-  lostClients: names,
+  lostClients: restoreNames,
   /** Who may log in to /login afterwards (users of the backup); administrators among them by name. Those of /appliance are this appliance's own, as before. */
-  loginAdministrators: names,
+  loginAdministrators: restoreNames,
   loginUsers: z.number().int(),
   applianceAdministrators: z.array(z.string()).max(RESTORE_NAMES_MAX),
   vaultKey: z.object({
@@ -99,7 +108,7 @@ export const restorePreview = z.object({
     secrets: z.number().int().nonnegative(),
   }),
   /** What the box settings would change, in words; empty when none are in it. */
-  boxSettings: z.array(z.string().max(500)).max(200),
+  boxSettings: z.array(z.string().max(RESTORE_LINE_MAX_LENGTH)).max(RESTORE_LINES_MAX),
   pair: z.object({ role: z.enum(['primary', 'read-only', 'backup']), peer: z.string() }).nullable(),
   /** What is missing, or will be other than before. */
   remarks: z.array(restoreRemark).max(50),
@@ -127,11 +136,14 @@ export type RestoreInspection = z.infer<typeof restoreInspection>;
 /** Afterwards: who is back, and what is not. Counted anew until everybody is back, or somebody has closed it. */
 export const restoreReport = z.object({
   clients: z.object({ total: z.number().int(), back: z.number().int() }),
-  missingClients: names,
-  lostClients: names,
+  missingClients: restoreNames,
+  lostClients: restoreNames,
   /** In words, of the site; empty: all can be read. null: not known yet. */
   unreadableSecrets: z.array(z.string().max(300)).max(RESTORE_NAMES_MAX).nullable(),
-  boxSettings: z.object({ applied: z.array(z.string().max(300)).max(200), failed: z.array(z.string().max(500)).max(200) }),
+  boxSettings: z.object({
+    applied: z.array(z.string().max(RESTORE_LINE_MAX_LENGTH)).max(RESTORE_LINES_MAX),
+    failed: z.array(z.string().max(500)).max(200),
+  }),
   /** What was valid in the backup and was not brought back. */
   ended: z.array(restoreRemark).max(10).default([]),
   /** Of the site's front door, for which requests were held. */

@@ -7,6 +7,7 @@ import { syncFolder } from '@bascule/core/durable-file.ts';
 import { AppError } from '@bascule/errors/app-error.ts';
 import type { Log } from '@bascule/log/log.ts';
 import { sha256OfFile } from '@bascule/package-format/file-hash.ts';
+import { copyPath } from '@bascule/protocol/pair-data.ts';
 import { REHEARSAL_SESSIONS_MAX, type RehearsalSession, type RehearsalStart } from '@bascule/protocol/rehearsal.ts';
 import { exportAudit } from '@bascule/store/audit.ts';
 import type { Store } from '@bascule/store/store.ts';
@@ -62,7 +63,8 @@ function historyOf(store: Store, rehearsal: string): { sessionRows: number; chan
 
 async function describe(row: SessionRow, recordings: string): Promise<RehearsalSession> {
   const file = join(recordings, row.recordingFile);
-  const isThere = existsSync(file);
+  // What leads out of the folder of recordings is no name of one.
+  const isThere = copyPath.safeParse(row.recordingFile).success && existsSync(file);
   return {
     session: row.id,
     user: row.userName.slice(0, 255),

@@ -31,6 +31,8 @@ export function StartDialog({ upload, preview, applianceName, onClose }: StartDi
   const known = passwordOf(upload);
   const isPasswordNeeded = preview.hasPassword && known.password === undefined;
   const [password, setPassword] = useState('');
+  // What cannot be read before is not applied.
+  const areSettingsShown = preview.remarks.every(({ code }) => code !== 'BOX_SETTINGS_MANY');
   const isInPair = preview.pair?.role === 'primary' && preview.pair.peer !== '';
   const start = async () => {
     const body = { upload, ...known, ...(isPasswordNeeded && { password }), withBoxSettings, breakPair, confirm };
@@ -51,7 +53,7 @@ export function StartDialog({ upload, preview, applianceName, onClose }: StartDi
               <li key={what}>{t(`restore:start.${what}`)}</li>
             ))}
           </ul>
-          {preview.boxSettings.length > 0 && (
+          {preview.boxSettings.length > 0 && areSettingsShown && (
             <Stack gap={4}>
               <Checkbox
                 label={t('restore:start.boxSettings')}
