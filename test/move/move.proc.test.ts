@@ -133,6 +133,8 @@ describe('a move to other hardware', { concurrency: false }, () => {
 
     const { moved, code: left } = await boxes.old.call('GET', 'move', moveOverview);
     assert.deepEqual([moved?.appliance, moved?.endpoint, left], ['south', young!.endpoint, null]);
+    // There was none before, and the one of the move counts no more.
+    for (const side of [old!, young!]) await side.until('has no pre-shared key', ({ preSharedKey }) => !preSharedKey.isSet);
     await assert.rejects(createdName(old!, 'too late'), (error: unknown) => error instanceof ApiFailure);
     const publicState = await boxes.old.fresh().send('GET', 'state');
     assert.match(publicState.body.toString(), /"moved":\{"appliance":"south"/);

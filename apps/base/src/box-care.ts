@@ -89,6 +89,7 @@ export class BoxCare {
       baseVersion: config.version,
       helper: options.helper,
       figures: () => Promise.resolve({ ...this.#site, peer: host.pairState?.peer?.name ?? null }),
+      backupPlaces: () => host.backupPlaces(),
       refused: () => this.#whyNoReset(),
       stopBascule: () => options.end(false),
       restartBase: () => options.end(true),

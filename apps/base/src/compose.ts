@@ -13,7 +13,7 @@ import { applianceStarted, applianceStopped } from './audit/audit.ts';
 import type { BootLink } from './boot-link.ts';
 import { type BoxSources } from './box/box.ts';
 import { BoxCare } from './box-care.ts';
-import { BoxSettings } from './box-settings/box-settings.ts';
+import { BoxSettings, settingsForSite } from './box-settings/box-settings.ts';
 import { Changes } from './changes/changes.ts';
 import { BoxCertificates } from './box-certificates.ts';
 import { checkBoxStore, openBoxStore } from './box-store.ts';
@@ -147,7 +147,7 @@ export class Base {
     prepared.epochs.known = () => epochs.get();
     this.#host.on('pairState', (state) => epochs.note(state));
     this.#changes.onTakenEffect(() => this.#front.renewConnections());
-    this.#host.onBoxSettings(async (withSecrets) => JSON.stringify(await this.#boxSettings.read({ withSecrets })));
+    this.#host.onBoxSettings((withSecrets) => settingsForSite({ settings: this.#boxSettings, store, withSecrets }));
     this.#host.on('programChanged', (name) => this.#front.programChanged(name));
     this.#host.on('routeChanged', () => this.#front.setPrograms(this.#host.main, this.#host.relay));
   }

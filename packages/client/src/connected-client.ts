@@ -18,7 +18,7 @@ import { NextDial, type LinkEnd } from './next-dial.ts';
 import type { ClientOptions } from './options.ts';
 import type { RehearseMessage } from './rehearsal.ts';
 import { Rehearsals } from './rehearsals.ts';
-import { SiteAddresses } from './site-addresses.ts';
+import { leadsElsewhere, SiteAddresses } from './site-addresses.ts';
 import { SaidSeldom } from './said-seldom.ts';
 import { SiteVersionGate } from './site-version-gate.ts';
 import type { SupervisorChannel } from './supervisor-channel.ts';
@@ -306,7 +306,7 @@ export class ConnectedClient {
       case 'refused':
         this.#refused = message;
         this.#trust.keep({ record: message.record });
-        if (message.addresses !== undefined) this.#changeSettings({ ...this.#settings.now, addresses: message.addresses });
+        if (leadsElsewhere(message)) this.#changeSettings({ ...this.#settings.now, addresses: message.addresses });
         this.#sayRefusal(message);
         if (message.code === 'revoked' || message.code === 'duplicate-identity') this.#onDismissed();
         break;

@@ -11,7 +11,7 @@ import { ClientHome } from './client-home.ts';
 import { ConnectedClient } from './connected-client.ts';
 import { readOptions } from './options.ts';
 import { runningProgram } from './running-program.ts';
-import { SiteAddresses } from './site-addresses.ts';
+import { leadsElsewhere, SiteAddresses } from './site-addresses.ts';
 import { newHomeDirectory } from './testing.ts';
 
 const OWN = { host: 'a.example', port: 443, proxy: undefined };
@@ -33,6 +33,14 @@ test('the addresses are tried in turn, each once, and the next round begins wher
   addresses.failed(true);
   assert.equal(addresses.accepted(), true, 'it has moved');
   assert.equal(addresses.accepted(), false);
+});
+
+test('a refusal gives other addresses only when it says that the site is elsewhere', () => {
+  const refused = { kind: 'refused', code: 'busy', message: '', retryAfterMs: 0 } as const;
+  assert.ok(leadsElsewhere({ ...refused, elsewhere: true, addresses: TOLD }));
+  assert.ok(!leadsElsewhere({ ...refused, addresses: TOLD }));
+  assert.ok(!leadsElsewhere({ ...refused, elsewhere: false, addresses: TOLD }));
+  assert.ok(!leadsElsewhere({ ...refused, elsewhere: true }));
 });
 
 test('a client with sessions does not wait long for an address, unless none of them answers in time', () => {

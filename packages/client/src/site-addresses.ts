@@ -1,4 +1,5 @@
 import type { ClientSettings } from '@bascule/protocol/client-program.ts';
+import type { ToClient } from '@bascule/protocol/control-link.ts';
 import type { DialTarget } from './dial.ts';
 
 /** How long one address may take, from the first packet to the end of the handshake, while there are others. */
@@ -131,6 +132,13 @@ export class SiteAddresses {
     const all = told.length > 1 ? [...told, { host, port }] : [{ host, port }, ...told];
     return all.filter((address, index) => all.findIndex((other) => textOf(other) === textOf(address)) === index);
   }
+}
+
+type Refused = Extract<ToClient, { kind: 'refused' }>;
+
+/** Whether a refusal says where the site is: only that of an appliance which says that it is elsewhere. */
+export function leadsElsewhere(message: Refused): message is Refused & Required<Pick<Refused, 'addresses'>> {
+  return message.elsewhere === true && message.addresses !== undefined;
 }
 
 function textOf({ host, port }: Address): string {

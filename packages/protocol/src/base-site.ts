@@ -3,6 +3,7 @@
  * and the preamble in front of every connection that base makes to a site's socket. base N works with sites N-1 to N+1: only add.
  */
 import { z } from 'zod';
+import { BACKUP_DESTINATIONS_MAX, BACKUP_PLACE_MAX_LENGTH } from './api/backup.ts';
 import { ALARM_CODES, establishRequest, pairRole } from './api/failover.ts';
 import { movedTo } from './api/move.ts';
 import { LICENCES_MAX, toldLicence } from './api/licence.ts';
@@ -73,8 +74,10 @@ export const pairOrder = z.discriminatedUnion('kind', [
   /** `into`, by name, pulls what the other side has changed since the break. Result: `{ left: string[] }`, the rest by name. */
   z.object({ kind: z.literal('pull-changes'), into: z.string().max(100) }),
   z.object({ kind: z.literal('compare') }),
-  /** Of a move to other hardware: the pre-shared key that both boxes derive from the transfer code. Leaves nothing behind but what a person's key leaves. */
+  /** Of a move to other hardware: the pre-shared key that the new box made. It counts until `end-move` or `put-key-back`: then the one of before does, or none. */
   z.object({ kind: z.literal('take-key'), key: z.string().max(200) }),
+  /** Of a move that is over at a box that does not serve any more: the relationship stays as it is. Absent of a base before 0.6.0. */
+  z.object({ kind: z.literal('put-key-back') }),
   /** Result: `{ left, of }`, recordings of ended sessions that are not here yet. */
   z.object({ kind: z.literal('recordings-left') }),
   /** Establishes with this side as the primary, as a person does at Management > Failover. */
@@ -132,6 +135,8 @@ export const toSite = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('who-would-i-lose'), nonce: z.number().int(), change: plannedChange }),
   /** To main: who is back after a restore, and what cannot be read. */
   z.object({ kind: z.literal('restored-figures'), nonce: z.number().int() }),
+  /** To main, before everything here is erased: where its backups lie elsewhere. Sites before 0.6.0 never answer. */
+  z.object({ kind: z.literal('backup-places'), nonce: z.number().int() }),
   /** To main: for an upgrade plan (api/plans.ts). Answered by `pair-done`; work that takes longer goes on, and is asked for again (idempotent by `plan` and `step`). */
   z.object({
     kind: z.literal('pair-do'),
@@ -286,6 +291,13 @@ export const fromSite = z.discriminatedUnion('kind', [
     missing: z.array(z.string().max(128)).max(200),
     /** In words; absent: not known. */
     unreadableSecrets: z.array(z.string().max(400)).max(200).optional(),
+    error: z.string().optional(),
+  }),
+  z.object({
+    kind: z.literal('backup-places'),
+    nonce: z.number().int(),
+    /** Destinations beside this appliance, in words. */
+    places: z.array(z.string().max(BACKUP_PLACE_MAX_LENGTH)).max(BACKUP_DESTINATIONS_MAX).optional(),
     error: z.string().optional(),
   }),
   /**

@@ -1,5 +1,5 @@
 import { HEALTH_SERIES, type Health, type HealthSeriesName } from '@bascule/protocol/api/health.ts';
-import type { PowerState, ResetState, ErasureReport } from '@bascule/protocol/api/reset.ts';
+import type { PowerState, ResetState, ShownErasureReport } from '@bascule/protocol/api/reset.ts';
 import { STORAGE_KINDS, type RetentionState, type Storage } from '@bascule/protocol/api/storage.ts';
 import type { SyslogState } from '@bascule/protocol/api/syslog.ts';
 
@@ -114,19 +114,20 @@ export const resetOf = (over: Partial<ResetState> = {}): ResetState => ({
     { kind: 'databases', files: 6, bytes: 220_000_000, optional: false },
     { kind: 'backups', files: 3, bytes: 900_000_000, optional: true },
   ],
+  elsewhere: ['vault: the folder /mnt/backups'],
   ...over,
 });
 
-export const reportOf = (): ErasureReport => ({
+export const reportOf = (): ShownErasureReport => ({
   format: 'bascule-erasure/1',
   applianceName: 'alpha',
   baseVersion: '0.4.0',
-  orderedBy: 'admin',
   startedAtMs: AT_MS,
   endedAtMs: AT_MS + 9_000,
   interruptions: 0,
   steps: [{ kind: 'keys', files: 14, bytes: 31_000, overwritten: true, endedAtMs: AT_MS }],
-  left: [],
+  leftCount: 0,
+  elsewhereCount: 1,
   keptBackups: false,
   shutDownAfter: false,
   sha256: 'ab'.repeat(32),

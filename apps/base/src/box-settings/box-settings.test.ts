@@ -4,9 +4,10 @@ import { z } from 'zod';
 import { AppError } from '@bascule/errors/app-error.ts';
 import { createLog } from '@bascule/log/log.ts';
 import type { BoxSettingsFile } from '@bascule/protocol/api/box-settings.ts';
+import { readAudit } from '@bascule/store/audit.ts';
 import { openTestStore, testContext } from '@bascule/store/testing.ts';
 import { BoxDocument, Changes, changeMigrations } from '../changes/changes.ts';
-import { BoxSettings, settingsLine } from './box-settings.ts';
+import { BoxSettings, settingsForSite, settingsLine } from './box-settings.ts';
 
 const log = createLog('test', 'silent');
 
@@ -67,7 +68,7 @@ function bench() {
     changes.close();
     test[Symbol.dispose]();
   };
-  return { settings, changes, file, now, applied, [Symbol.dispose]: end };
+  return { settings, store, changes, file, now, applied, [Symbol.dispose]: end };
 }
 
 describe('settings of the box', () => {
@@ -79,6 +80,16 @@ describe('settings of the box', () => {
     assert.doesNotMatch(text, /secret"/);
     assert.deepEqual(settings.parse(text).parts, { way: [], mail: { host: 'mail.example' } });
     assert.match(JSON.stringify(await settings.read({ withSecrets: true })), /"password":"secret"/);
+  });
+
+  it('are in the audit of the box when the site gets them with secrets', async () => {
+    using test = bench();
+    const { settings, store } = test;
+    const given = () => readAudit(store, { limit: 9 }).filter(({ code }) => code === 'BOX_SECRETS_GIVEN').length;
+    await settingsForSite({ settings, store, withSecrets: false });
+    assert.equal(given(), 0);
+    assert.equal(settings.parse(await settingsForSite({ settings, store, withSecrets: true })).withSecrets, true);
+    assert.equal(given(), 1);
   });
 
   it('are described in words before anything changes: also what does not fit, and what is not known', async () => {

@@ -9,7 +9,8 @@ import {
   type SettingsPreview,
 } from '@bascule/protocol/api/box-settings.ts';
 import { defineAuditEvent } from '@bascule/store/audit.ts';
-import type { Context, Tx } from '@bascule/store/store.ts';
+import { SYSTEM, type Context, type Store, type Tx } from '@bascule/store/store.ts';
+import { boxSecretsGiven } from '../audit/audit.ts';
 import type { Changes, UndoPart } from '../changes/changes.ts';
 
 export { settingsLine } from './settings-lines.ts';
@@ -64,6 +65,14 @@ interface Registered {
   before(): UndoPart[];
   mightCut(value: unknown, isLeftOut: (key: string) => boolean): boolean | Promise<boolean>;
   fits(value: unknown): boolean;
+}
+
+/** What the site asks for, for a backup: JSON. That secrets leave the box is in its own audit before they do. */
+export async function settingsForSite(options: { settings: BoxSettings; store: Store; withSecrets: boolean }): Promise<string> {
+  const { settings, store, withSecrets } = options;
+  const text = JSON.stringify(await settings.read({ withSecrets }));
+  if (withSecrets) store.transact(SYSTEM, boxSecretsGiven({}), () => undefined);
+  return text;
 }
 
 /** The box's own settings as one document: exported into backups, and imported from them, part by part, all or nothing. */

@@ -5,6 +5,13 @@ export const codeMade = defineAuditEvent<Record<never, never>>(
   'Made a transfer code: whoever has it can move the site to another box for a day',
 );
 export const codeRevoked = defineAuditEvent<Record<never, never>>('MOVE_CODE_REVOKED', 'Took the transfer code back');
+export const codeOver = defineAuditEvent<{ appliance: string }>(
+  'MOVE_CODE_OVER',
+  'The transfer code ran out while {appliance} used it: that move is over, and this box goes on serving the site',
+);
+export const siteTold = defineAuditEvent<Record<never, never>>('MOVE_SITE_TOLD', 'The site was told that a move is over', {
+  housekeeping: true,
+});
 export const codeUsed = defineAuditEvent<{ appliance: string; address: string }>(
   'MOVE_CODE_USED',
   'The transfer code was used by {appliance} from {address}: the site is being moved there',

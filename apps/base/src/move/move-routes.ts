@@ -35,8 +35,8 @@ export function moveRoutes(move: Move): AnyRoute[] {
       url: '/move/code',
       action: MANAGE,
       answer: ok,
-      handle({ context }) {
-        move.oldBox.revokeCode(context);
+      async handle({ context }) {
+        await move.oldBox.revokeCode(context);
         return OK;
       },
     }),

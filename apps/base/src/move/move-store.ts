@@ -11,6 +11,12 @@ const VALUES = {
     validUntilMs: z.number(),
     move: z.string().nullable(),
     usedBy: z.string().nullable(),
+    /** SHA-256 (hex) of the key of the first `begin`: no other one is taken. */
+    keySha256: z.string().nullable().default(null),
+  }),
+  /** Of either box: moves that are over, of which the own site is still to be told, by plan and step. `side`: what this box is in it. */
+  ending: z.object({
+    moves: z.array(z.object({ plan: z.string(), step: z.number(), side: z.enum(['old', 'new']) })),
   }),
   /** Of the old box, when it is a signpost. */
   moved: movedTo.extend({ atMs: z.number() }),

@@ -14,7 +14,7 @@ import {
   type MoveState,
   type TransferCodeContent,
 } from '@bascule/protocol/api/move.ts';
-import { SYSTEM, type AuditEvent, type Context } from '@bascule/store/store.ts';
+import { SYSTEM, type AuditEvent, type Context, type Tx } from '@bascule/store/store.ts';
 import { moveChecks, type NewBox } from './move-checks.ts';
 import { checksFailed, codeUnreadable, moveRunning, notNow, oldSaidNo } from './move-errors.ts';
 import * as events from './move-events.ts';
@@ -73,7 +73,10 @@ export class Move {
 
   /** Goes on with a move that a restart cut. */
   start(): void {
-    this.#timer = setInterval(() => this.lookSoon(), LOOK_INTERVAL_MS).unref();
+    this.#timer = setInterval(() => {
+      this.oldBox.look();
+      this.lookSoon();
+    }, LOOK_INTERVAL_MS).unref();
   }
 
   async close(): Promise<void> {
@@ -114,11 +117,14 @@ export class Move {
   /** Begins to move the site here. Throws as `look`, `MOVE_CHECKS_FAILED` and `MOVE_RUNNING`. */
   async begin(context: Context, { code, own, parts }: { code: string; own: Endpoint; parts: string[] }): Promise<void> {
     if (isUnderWay(this.#move)) throw moveRunning();
+    const { endings } = this.oldBox;
+    if (endings.isPending) await endings.tell();
     const content = readCode(code);
     const { old, checks } = await this.look({ code, own });
     const red = checks.find(({ outcome }) => outcome === 'red');
     if (red !== undefined) throw checksFailed(red.text);
-    if (isUnderWay(this.#move)) throw moveRunning();
+    // What ends a move of before would end this one.
+    if (isUnderWay(this.#move) || endings.isPending) throw moveRunning();
     const { store, keyWrap, now } = this.#options;
     const wrap = (text: string, purpose: string) => Buffer.from(keyWrap.wrap(Buffer.from(text), purpose)).toString('base64');
     const state: MoveState = {
@@ -158,10 +164,8 @@ export class Move {
     const move = this.#move;
     if (move === undefined || !isUnderWay(move) || (move.state.step !== 'finish' && move.state.step !== 'recordings'))
       throw notNow('the end without the old box');
-    void this.#options.host
-      .pairDo(move.state.id, orderNumber('finish'), { kind: 'end-move', moved: null })
-      .catch((error: unknown) => this.#options.log.warn({ err: error }, 'move.not-ended'));
-    this.#end(context, move, 'done', events.moveDone({ old: move.state.old.appliance }));
+    this.#end(context, move, 'done', events.moveDone({ old: move.state.old.appliance }), (tx) => this.#noteEnding(tx, move));
+    void this.oldBox.endings.tell();
   }
 
   /** Before the switch: the old box goes on serving, this one keeps what it has copied as read-only. Throws `MOVE_NOT_NOW`. */
@@ -169,12 +173,19 @@ export class Move {
     const move = this.#move;
     const switchAt = MOVE_STEPS.indexOf('switch');
     if (move === undefined || !isUnderWay(move) || MOVE_STEPS.indexOf(move.state.step) >= switchAt) throw notNow('to cancel it');
-    this.#end(context, move, 'cancelled', events.moveCancelled({ old: move.state.old.appliance }));
-    const { host, log } = this.#options;
+    this.#end(context, move, 'cancelled', events.moveCancelled({ old: move.state.old.appliance }), (tx) =>
+      this.#noteEnding(tx, move),
+    );
+    const { log } = this.#options;
     await this.#clientOf(move)
       .ask({ kind: 'cancel', move: move.oldMove })
       .catch((error: unknown) => log.warn({ err: error }, 'move.old-not-told'));
-    await host.pairDo(move.state.id, orderNumber('finish'), { kind: 'end-move', moved: null });
+    await this.oldBox.endings.tell();
+  }
+
+  /** The own site is told that the move is over until it has heard. */
+  #noteEnding(tx: Tx, { state }: MoveValue<'move'>): void {
+    this.oldBox.endings.note(tx, { plan: state.id, step: orderNumber('finish'), side: 'new' });
   }
 
   lookSoon(): void {
@@ -233,11 +244,11 @@ export class Move {
     };
   }
 
-  #end(context: Context, move: MoveValue<'move'>, state: 'done' | 'cancelled', event: AuditEvent): void {
+  #end(context: Context, move: MoveValue<'move'>, state: 'done' | 'cancelled', event: AuditEvent, also?: (tx: Tx) => void): void {
     const ended = { ...move.state, state, endedAtMs: this.#options.now(), problem: null };
     this.#progress = NO_PROGRESS;
     // The code and the key are worth nothing any more, and are not kept.
-    this.#write(context, event, { ...move, wrapped: '', wrappedKey: '', state: ended });
+    this.#write(context, event, { ...move, wrapped: '', wrappedKey: '', state: ended }, also);
     this.#client = undefined;
   }
 
@@ -278,8 +289,11 @@ export class Move {
     return { ...state, ...this.#progress, clients };
   }
 
-  #write(context: Context, event: AuditEvent, move: MoveValue<'move'>): void {
-    this.#options.store.transact(context, event, (tx) => writeMoveValue(tx, 'move', move));
+  #write(context: Context, event: AuditEvent, move: MoveValue<'move'>, also?: (tx: Tx) => void): void {
+    this.#options.store.transact(context, event, (tx) => {
+      writeMoveValue(tx, 'move', move);
+      also?.(tx);
+    });
   }
 
   #clientOf(move: MoveValue<'move'>): OldBoxClient {

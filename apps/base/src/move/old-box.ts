@@ -5,18 +5,22 @@ import type { Endpoint } from '@bascule/protocol/api/failover.ts';
 import {
   CODE_ADDRESSES_MAX,
   TRANSFER_CODE_HOURS,
+  TRANSFER_MOVE_DAYS,
   type MovedTo,
   type OldBoxAnswer,
   type OldBoxQuestion,
   type TransferCodeContent,
 } from '@bascule/protocol/api/move.ts';
 import type { PairOrder } from '@bascule/protocol/base-site.ts';
-import type { AuditEvent, Context, Store } from '@bascule/store/store.ts';
+import type { Log } from '@bascule/log/log.ts';
+import { SYSTEM, type AuditEvent, type Context, type Store } from '@bascule/store/store.ts';
+import { EndingMoves, hasGone } from './ending-moves.ts';
 import { codeRefused, notNow } from './move-errors.ts';
 import * as events from './move-events.ts';
 import { readMoveValue, removeMoveValue, writeMoveValue, type MoveValue } from './move-store.ts';
 
 const HOUR_MS = 60 * 60_000;
+const DAY_MS = 24 * HOUR_MS;
 const SECRET_BYTES = 32;
 /** Orders to the site, by number: one that was given already is asked for by it. */
 const ORDER = { key: 1, establish: 2, end: 3, cancel: 4, state: 5 } as const;
@@ -44,22 +48,24 @@ export interface OldBoxOptions {
   /** Where this machine is reached, best first. */
   addresses(): Endpoint[];
   settings(withSecrets: boolean): Promise<string>;
+  log: Log;
   now(): number;
 }
 
 export class OldBox {
+  readonly endings: EndingMoves;
   readonly #options: OldBoxOptions;
 
   constructor(options: OldBoxOptions) {
     this.#options = options;
+    this.endings = new EndingMoves(options);
   }
 
-  /** The code in force; undefined: none, or it is over. */
+  /** The code that was made; undefined: none, or it was over before it was used. */
   get code(): MoveValue<'code'> | undefined {
-    const { store, now } = this.#options;
-    const code = readMoveValue(store, 'code');
-    // One that serves a move lasts as long as the move.
-    return code === undefined || (code.move === null && code.validUntilMs <= now()) ? undefined : code;
+    const code = this.#kept;
+    // A move that is begun is ended, by whomever, before its code is gone.
+    return code === undefined || (code.move === null && this.#isOver(code)) ? undefined : code;
   }
 
   get moved(): MoveValue<'moved'> | undefined {
@@ -69,25 +75,36 @@ export class OldBox {
   /** A new code; one of before counts no more. Throws `MOVE_NOT_NOW` while a move goes on. */
   makeCode(context: Context): { code: string; validUntilMs: number } {
     const { store, publicHost, addresses, webKeyPin, now } = this.#options;
-    if (this.code?.move != null) throw notNow('another transfer code');
+    if (this.#kept?.move != null) throw notNow('another transfer code');
     const secret = randomBytes(SECRET_BYTES).toString('base64url');
     const endpoints = addresses().slice(0, CODE_ADDRESSES_MAX);
     const content: TransferCodeContent = { endpoints, name: publicHost, pin: webKeyPin(), secret };
     const validUntilMs = now() + TRANSFER_CODE_HOURS * HOUR_MS;
     store.transact(context, events.codeMade({}), (tx) =>
-      writeMoveValue(tx, 'code', { secretSha256: secretHash(secret), validUntilMs, move: null, usedBy: null }),
+      writeMoveValue(tx, 'code', { secretSha256: secretHash(secret), validUntilMs, move: null, usedBy: null, keySha256: null }),
     );
     return { code: `bt1.${Buffer.from(JSON.stringify(content)).toString('base64url')}`, validUntilMs };
   }
 
-  /** Takes the code back; a move that goes on cannot go on without it. */
-  revokeCode(context: Context): void {
-    this.#options.store.transact(context, events.codeRevoked({}), (tx) => removeMoveValue(tx, 'code'));
+  /** Takes the code back. A move that it served is over: the site takes back its pre-shared key and, while this box serves, ends the relationship. */
+  async revokeCode(context: Context): Promise<void> {
+    this.#over(context, events.codeRevoked({}));
+    await this.endings.tell();
+  }
+
+  /** A move whose time is over ends here, unless the other box serves: then it is only to be ended by that one. */
+  look(): void {
+    const code = this.#kept;
+    const { host } = this.#options;
+    const role = host.pairState?.role;
+    if (code?.move != null && this.#isOver(code) && role !== undefined && !hasGone(role))
+      this.#over(SYSTEM, events.codeOver({ appliance: code.usedBy ?? '' }));
+    this.endings.tellSoon();
   }
 
   /** Answers the new box. Whoever has no valid code gets the answer for what does not exist. */
   async answer(context: Context, secret: string | undefined, question: OldBoxQuestion): Promise<OldBoxAnswer> {
-    const code = this.code;
+    const code = this.#codeFor(question);
     const expected = Buffer.from(code?.secretSha256 ?? secretHash(''), 'hex');
     if (!timingSafeEqual(hash(secret ?? ''), expected) || code === undefined) throw codeRefused();
     if ('move' in question && question.move !== code.move) throw codeRefused();
@@ -111,8 +128,7 @@ export class OldBox {
       case 'end':
         return await this.#end(context, code, question.moved);
       case 'cancel':
-        await this.#order(question.move, ORDER.cancel, { kind: 'end-move', moved: null });
-        this.revokeCode(context);
+        await this.revokeCode(context);
         return { kind: 'done' };
     }
   }
@@ -137,18 +153,24 @@ export class OldBox {
     };
   }
 
-  /** The code serves this move alone from now on; the site takes the key by which the two will know each other. Harmless when done again. */
+  /** The code serves this move alone from now on; the site takes the key by which the two will know each other. Harmless when done again, with that key alone. */
   async #begin(
     context: Context,
-    code: MoveValue<'code'>,
+    { secretSha256 }: MoveValue<'code'>,
     { by, appliance, key }: Extract<OldBoxQuestion, { kind: 'begin' }>,
   ): Promise<OldBoxAnswer> {
-    if (code.move !== null && code.usedBy !== appliance) throw codeRefused();
+    await this.#endedEarlier();
+    const code = this.#kept;
+    // Taken back, or begun by another one, while this one waited.
+    if (code?.secretSha256 !== secretSha256) throw codeRefused();
+    const keySha256 = hash(key).toString('hex');
+    if (code.move !== null && (code.usedBy !== appliance || (code.keySha256 ?? keySha256) !== keySha256)) throw codeRefused();
     const move = code.move ?? moveIdOf(code.secretSha256, appliance);
+    const validUntilMs = code.move === null ? this.#options.now() + TRANSFER_MOVE_DAYS * DAY_MS : code.validUntilMs;
     this.#options.store.transact(
       context,
       events.codeUsed({ appliance: `${appliance} (${by})`, address: context.address }),
-      (tx) => writeMoveValue(tx, 'code', { ...code, move, usedBy: appliance }),
+      (tx) => writeMoveValue(tx, 'code', { ...code, move, usedBy: appliance, validUntilMs, keySha256 }),
     );
     await this.#order(move, ORDER.key, { kind: 'take-key', key });
     return { kind: 'done' };
@@ -170,6 +192,35 @@ export class OldBox {
       removeMoveValue(tx, 'code');
     });
     return { kind: 'done' };
+  }
+
+  get #kept(): MoveValue<'code'> | undefined {
+    return readMoveValue(this.#options.store, 'code');
+  }
+
+  /** When the site has gone already, what is left is to lead people there, however long the recordings took. */
+  #codeFor({ kind }: OldBoxQuestion): MoveValue<'code'> | undefined {
+    const { code } = this;
+    const mayEnd = kind === 'end' && hasGone(this.#options.host.pairState?.role);
+    return code === undefined || (this.#isOver(code) && !mayEnd) ? undefined : code;
+  }
+
+  #isOver({ validUntilMs }: MoveValue<'code'>): boolean {
+    return validUntilMs <= this.#options.now();
+  }
+
+  #over(context: Context, event: AuditEvent): void {
+    const move = this.#kept?.move ?? null;
+    this.#options.store.transact(context, event, (tx) => {
+      removeMoveValue(tx, 'code');
+      if (move !== null) this.endings.note(tx, { plan: move, step: ORDER.cancel, side: 'old' });
+    });
+  }
+
+  /** What ends a move of before would end this one. */
+  async #endedEarlier(): Promise<void> {
+    if (this.endings.isPending) await this.endings.tell();
+    if (this.endings.isPending) throw siteSaidNo('A move of before is still being ended there. Try again in a minute.');
   }
 
   async #order(move: string, number: number, order: PairOrder): Promise<'done' | 'running'> {

@@ -6,10 +6,12 @@ import { test } from 'node:test';
 import { homePaths } from '@bascule/core/home.ts';
 import { createLog } from '@bascule/log/log.ts';
 import { ERASED_KINDS } from '@bascule/protocol/api/reset.ts';
-import { erasureFiles, finishErasure, isErasing, orderErasure, readReport } from './erasure.ts';
+import { erasureFiles, finishErasure, isErasing, orderErasure, readReport, shownReport } from './erasure.ts';
 
 const log = createLog('test', 'silent');
-const ORDER = { applianceName: 'Basteldorf', baseVersion: '0.4.0', orderedBy: 'ada', startedAtMs: 1, shutDownAfter: false };
+const ELSEWHERE = ['vault: /srv/backups on box@files.example.org:22'];
+const WHO = { applianceName: 'Basteldorf', baseVersion: '0.4.0', orderedBy: 'ada' };
+const ORDER = { ...WHO, startedAtMs: 1, elsewhere: ELSEWHERE, shutDownAfter: false };
 
 /** A home with something of each kind, and what must stay. */
 function furnished(): { home: string; paths: ReturnType<typeof homePaths>; gone: string[]; stays: string[] } & Disposable {
@@ -62,6 +64,18 @@ test('erases everything of the appliance, keys first, and leaves software and wh
   assert.ok((report?.steps[0]?.files ?? 0) >= 4);
   assert.equal(order[0], 'keys: begun');
   assert.ok(!isErasing(paths));
+});
+
+test('the report names backups that lie elsewhere, and strangers see neither them nor names and paths', async () => {
+  using scene = furnished();
+  orderErasure(scene.paths, { ...ORDER, keptBackups: false });
+  await finishErasure(scene.paths, log);
+  const report = readReport(scene.paths)!;
+  assert.deepEqual(report.elsewhere, ELSEWHERE);
+  const shown = shownReport({ ...report, left: ['logs/of ada'] });
+  assert.deepEqual([shown.leftCount, shown.elsewhereCount, shown.sha256], [1, 1, report.sha256]);
+  assert.doesNotMatch(JSON.stringify(shown), /ada|logs\/|example\.org/);
+  assert.equal(shownReport({ ...report, elsewhere: null }).elsewhereCount, null);
 });
 
 test('backups stay when that was chosen', async () => {

@@ -10,7 +10,13 @@ import { z } from 'zod';
 import { syncFolder, writeFileDurably, writeFileDurablySync } from '@bascule/core/durable-file.ts';
 import type { homePaths } from '@bascule/core/home.ts';
 import type { Log } from '@bascule/log/log.ts';
-import { ERASED_KINDS, erasureReport, type ErasedKind, type ErasureReport } from '@bascule/protocol/api/reset.ts';
+import {
+  ERASED_KINDS,
+  erasureReport,
+  type ErasedKind,
+  type ErasureReport,
+  type ShownErasureReport,
+} from '@bascule/protocol/api/reset.ts';
 import { instantMs } from '@bascule/protocol/text.ts';
 import { placesOf, type Place } from './erasure-places.ts';
 
@@ -25,7 +31,7 @@ const journal = erasureReport
 export type ErasureJournal = z.infer<typeof journal>;
 export type ErasureOrder = Pick<
   ErasureJournal,
-  'applianceName' | 'baseVersion' | 'orderedBy' | 'startedAtMs' | 'keptBackups' | 'shutDownAfter'
+  'applianceName' | 'baseVersion' | 'orderedBy' | 'startedAtMs' | 'keptBackups' | 'elsewhere' | 'shutDownAfter'
 >;
 
 /** In base's own folder of `run`: nothing else outlives the data. */
@@ -86,6 +92,11 @@ export function readReport(paths: Paths): ErasureReport | null {
   } catch {
     return null;
   }
+}
+
+/** What of it anybody may see. */
+export function shownReport({ orderedBy: _by, left, elsewhere, ...rest }: ErasureReport): ShownErasureReport {
+  return { ...rest, leftCount: left.length, elsewhereCount: elsewhere?.length ?? null };
 }
 
 export function removeReport(paths: Paths): void {

@@ -8,7 +8,7 @@ import { ok } from '@bascule/protocol/api/common.ts';
 import * as api from '@bascule/protocol/api/reset.ts';
 import { defineAuditEvent } from '@bascule/store/audit.ts';
 import { SYSTEM, type Context } from '@bascule/store/store.ts';
-import { orderErasure, readReport, removeReport } from './erasure.ts';
+import { orderErasure, readReport, removeReport, shownReport } from './erasure.ts';
 import { placesOf } from './erasure-places.ts';
 import { Power, type PowerOptions } from './power.ts';
 
@@ -16,14 +16,17 @@ export { finishErasure, isErasing } from './erasure.ts';
 
 /** The answer goes out before the appliance ends. */
 const RESET_PAUSE_MS = 500;
+/** Of paths and places in one event; the report has all. */
+const AUDITED_MAX_LENGTH = 4000;
 
 const ordered = defineAuditEvent<{ keepBackups: boolean; shutDownAfter: boolean }>(
   'RESET_ORDERED',
   'Ordered the reset to factory defaults: everything is erased (backups on this machine are kept: {keepBackups})',
 );
-const wasReset = defineAuditEvent<{ applianceName: string; orderedBy: string; sha256: string }>(
+/** The page shows strangers neither names nor paths: here they are. */
+const wasReset = defineAuditEvent<{ applianceName: string; orderedBy: string; left: string; elsewhere: string; sha256: string }>(
   'APPLIANCE_WAS_RESET',
-  'This appliance was reset to factory defaults by {orderedBy}; the report of erasure has SHA-256 {sha256}',
+  'This appliance was reset to factory defaults by {orderedBy}. Not removed: {left}. Backups elsewhere, not erased: {elsewhere}. The report of erasure has SHA-256 {sha256}',
 );
 
 export interface ResetOptions extends PowerOptions {
@@ -31,6 +34,8 @@ export interface ResetOptions extends PowerOptions {
   accounts: Pick<Accounts, 'logins'>;
   applianceName: string;
   baseVersion: string;
+  /** Where backups lie beside this machine, in words; rejects when the site does not say. */
+  backupPlaces(): Promise<string[]>;
   /** Why it may not be reset now: a pair, an installation. Undefined: it may. */
   refused(): string | undefined;
   /** Ends base and everything below it; it is started again, and erases. */
@@ -58,7 +63,10 @@ export class Reset {
     const isNoted = store.get("SELECT 1 FROM audit_event WHERE code = 'APPLIANCE_WAS_RESET' LIMIT 1") !== undefined;
     if (isNoted) return;
     const { applianceName, orderedBy, sha256 } = report;
-    store.transact(SYSTEM, wasReset({ applianceName, orderedBy, sha256 }), () => undefined);
+    const left = report.left.join(', ').slice(0, AUDITED_MAX_LENGTH) || 'nothing';
+    const elsewhere =
+      report.elsewhere === null ? 'not known' : report.elsewhere.join('; ').slice(0, AUDITED_MAX_LENGTH) || 'none';
+    store.transact(SYSTEM, wasReset({ applianceName, orderedBy, left, elsewhere, sha256 }), () => undefined);
     if (report.shutDownAfter)
       this.#timer = setTimeout(() => {
         void this.#switchOff().catch((error: unknown) => log.error({ err: error }, 'reset.not-switched-off'));
@@ -89,7 +97,7 @@ export class Reset {
       const bytes = places.reduce((sum, place) => sum + place.bytes, 0);
       kinds.push({ kind, files: places.length, bytes, optional: kind === 'backups' });
     }
-    return { applianceName, refused: refused() ?? null, sessions, clientsOnline, kinds };
+    return { applianceName, refused: refused() ?? null, sessions, clientsOnline, kinds, elsewhere: await this.#elsewhere() };
   }
 
   /** Throws `RESET_NAME_WRONG`, `ACCOUNT_PASSWORD_WRONG`, `RESET_REFUSED`. */
@@ -104,9 +112,11 @@ export class Reset {
     await accounts.logins.confirmPassword(principal, password, 'body.password', context.address);
     const why = refused();
     if (why !== undefined) throw new AppError('conflict', 'RESET_REFUSED', why, { params: { reason: why } });
+    const elsewhere = await this.#elsewhere();
     store.transact(context, ordered({ keepBackups, shutDownAfter }), () => undefined);
     const orderedBy = context.actor.name;
-    orderErasure(paths, { applianceName, baseVersion, orderedBy, startedAtMs: now(), keptBackups: keepBackups, shutDownAfter });
+    const kept = { keptBackups: keepBackups, elsewhere };
+    orderErasure(paths, { applianceName, baseVersion, orderedBy, startedAtMs: now(), ...kept, shutDownAfter });
     setTimeout(restartBase, RESET_PAUSE_MS);
   }
 
@@ -148,9 +158,16 @@ export class Reset {
         url: '/erasure-report',
         action: 'public',
         answer: api.erasureReportAnswer,
-        handle: () => ({ report: this.report() }),
+        handle: () => {
+          const report = this.report();
+          return { report: report && shownReport(report) };
+        },
       }),
     ];
+  }
+
+  async #elsewhere(): Promise<string[] | null> {
+    return await this.#options.backupPlaces().catch(() => null);
   }
 
   async #switchOff(): Promise<void> {

@@ -329,6 +329,11 @@ export class SiteHost extends EventEmitter<SiteHostEvents> {
     return await questions.restoredFigures(this.main);
   }
 
+  /** Where backups lie that are not on this machine, in words. Throws as `snapshot`. */
+  async backupPlaces(): Promise<string[]> {
+    return await questions.backupPlaces(this.main);
+  }
+
   /** What main in force said last of its failover pair; undefined while it has said nothing. */
   get pairState(): PairState | undefined {
     return this.#pairTalk.stateOf(this.#pair);

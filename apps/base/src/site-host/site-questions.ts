@@ -121,6 +121,12 @@ export async function restoredFigures(main: SupervisedProgram): Promise<Answer<'
   return answer;
 }
 
+/** Where the site's backups lie elsewhere, in words. */
+export async function backupPlaces(main: SupervisedProgram): Promise<string[]> {
+  const answer = await ask(main, (nonce) => ({ kind: 'backup-places', nonce }), 'backup-places', ASK_WAIT_MS);
+  return wanted(answer.places, answer.error);
+}
+
 /** An order of an upgrade plan; harmless when given again, by `plan` and `step`. */
 export async function pairDo(
   main: SupervisedProgram,

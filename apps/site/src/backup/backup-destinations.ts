@@ -4,13 +4,14 @@ import { newId } from '@bascule/core/ids.ts';
 import { AppError, notFound } from '@bascule/errors/app-error.ts';
 import {
   BACKUP_DESTINATIONS_MAX,
+  BACKUP_PLACE_MAX_LENGTH,
   HERE,
   type BackupDestination,
   type BackupDestinationBody,
 } from '@bascule/protocol/api/backup.ts';
 import type { Context, Store } from '@bascule/store/store.ts';
 import { unknownDestination } from './backup-errors.ts';
-import { destinationAdded, destinationChanged, destinationRemoved } from './backup-events.ts';
+import { destinationAdded, destinationAsked, destinationChanged, destinationRemoved } from './backup-events.ts';
 import type { OpenPlace } from './backup-order.ts';
 import { checkFolder, openBackupPlace } from './backup-place.ts';
 import { readDestinations, readSchedule, removeDestination, writeDestination, type KeptDestination } from './backup-store.ts';
@@ -40,6 +41,13 @@ export class Destinations {
     return readDestinations(this.#options.store).map(({ id, name, place }) => ({ id, name, place }));
   }
 
+  /** For people: where backups lie that stay when this appliance goes. */
+  inWords(): string[] {
+    return readDestinations(this.#options.store).map((kept) =>
+      `${kept.name}: ${inWords(kept)}`.slice(0, BACKUP_PLACE_MAX_LENGTH),
+    );
+  }
+
   nameOf(destination: string): string {
     if (destination === HERE) return 'this appliance';
     return this.list().find(({ id }) => id === destination)?.name ?? 'a destination that was removed';
@@ -61,7 +69,7 @@ export class Destinations {
         'BACKUP_DESTINATIONS_FULL',
         `There are ${BACKUP_DESTINATIONS_MAX} destinations already: remove one first.`,
       );
-    const kept = await this.#tried(newId('backupDestination'), body, undefined);
+    const kept = await this.#tried(context, newId('backupDestination'), body, undefined);
     const event = destinationAdded({ name: kept.name, place: inWords(kept) });
     this.#options.store.transact(context, event, (tx) => writeDestination(tx, kept));
     return shown(kept);
@@ -71,7 +79,7 @@ export class Destinations {
   async change(context: Context, id: string, body: BackupDestinationBody): Promise<BackupDestination> {
     const before = this.#find(id);
     if (before === undefined) throw notFound();
-    const kept = await this.#tried(id, body, before);
+    const kept = await this.#tried(context, id, body, before);
     const event = destinationChanged({ name: kept.name, place: inWords(kept) });
     this.#options.store.transact(context, event, (tx) => writeDestination(tx, kept));
     return shown(kept);
@@ -97,14 +105,21 @@ export class Destinations {
     await this.#probe(this.open(id));
   }
 
-  /** Which host key a server shows. */
-  async hostKey(host: string, port: number): Promise<{ hostKey: string; kind: string }> {
+  /** Which host key a server shows; that it was asked is audited. */
+  async hostKey(context: Context, host: string, port: number): Promise<{ hostKey: string; kind: string }> {
+    this.#noteAsked(context, `${host}:${port}`);
     const { askHostKey } = await import('./sftp-place.ts');
     return await askHostKey(host, port);
   }
 
-  async #tried(id: string, body: BackupDestinationBody, before: KeptDestination | undefined): Promise<KeptDestination> {
+  async #tried(
+    context: Context,
+    id: string,
+    body: BackupDestinationBody,
+    before: KeptDestination | undefined,
+  ): Promise<KeptDestination> {
     const { name, place } = body;
+    this.#noteAsked(context, placeInWords(place));
     if (place.kind === 'folder') {
       const kept: KeptDestination = { id, name, place, secret: null };
       await this.#probe(this.#opened(kept));
@@ -126,6 +141,10 @@ export class Destinations {
     const known = before?.place;
     if (before === undefined || known?.kind !== 'sftp' || !isSameServer(known, place)) throw secretNeeded();
     return unwrapSecret(this.#options.keyWrap, before.id, known, before.secret);
+  }
+
+  #noteAsked(context: Context, place: string): void {
+    this.#options.store.transact(context, destinationAsked({ place }), () => undefined);
   }
 
   async #probe(place: OpenPlace): Promise<void> {
@@ -155,6 +174,10 @@ function shown({ id, name, place }: KeptDestination): BackupDestination {
 }
 
 function inWords({ place }: KeptDestination): string {
+  return placeInWords(place);
+}
+
+function placeInWords(place: KeptDestination['place'] | BackupDestinationBody['place']): string {
   if (place.kind === 'folder') return `the folder ${place.path}`;
   return `${place.path} on ${place.account}@${place.host}:${place.port}, host key ${place.hostKey}`;
 }

@@ -29,6 +29,16 @@ export function busy(): AppError {
   return new AppError('conflict', 'BACKUP_BUSY', 'Other backups wait already. Try again when they are done.');
 }
 
+/** The identity of the site, and what the box keeps to itself, leave by a person's word alone. */
+export function passwordByToken(): AppError {
+  return new AppError(
+    'invalid',
+    'BACKUP_PASSWORD_BY_TOKEN',
+    'An API token makes backups without a password alone: one with a password holds the identity of the site. Leave the password out; a person, or the schedule, makes the others.',
+    { field: 'body.password' },
+  );
+}
+
 export function cancelled(by: string): AppError {
   return new AppError('conflict', 'BACKUP_CANCELLED', `It was cancelled by ${by}.`, { params: { by } });
 }

@@ -45,6 +45,11 @@ export const scheduleChanged = defineAuditEvent<{ changes: string }>(
 export const scheduleNoted = defineAuditEvent('BACKUP_SCHEDULE_NOTED', 'Noted when the schedule of backups was last followed', {
   housekeeping: true,
 });
+/** Before anything is asked of it: whoever looks about in the network of the appliance is seen. */
+export const destinationAsked = defineAuditEvent<{ place: string }>(
+  'BACKUP_DESTINATION_ASKED',
+  'Had {place} tried as a destination of backups',
+);
 export const destinationAdded = defineAuditEvent<{ name: string; place: string }>(
   'BACKUP_DESTINATION_ADDED',
   'Added the destination of backups {name}: {place}',

@@ -23,6 +23,7 @@ import {
 } from '@bascule/protocol/api/backup.ts';
 import { ok } from '@bascule/protocol/api/common.ts';
 import { id } from '@bascule/protocol/text.ts';
+import { passwordByToken } from './backup-errors.ts';
 import type { Backups } from './backup.ts';
 
 const backupParams = z.object({ id: id('backup') });
@@ -54,10 +55,14 @@ function publicRoutes(backups: Backups): AnyRoute[] {
       answer: backupBegun,
       publicApi: {
         summary: 'Begin a backup',
-        description: 'It answers at once; ask for its state until it is `restorable` or `failed`.',
+        description:
+          'It answers at once; ask for its state until it is `restorable` or `failed`. An API token may not choose a password: what it makes never holds the identity of the site.',
         takes: 'token',
       },
-      handle: ({ context, body }) => backups.make(context, body),
+      handle({ context, body, principal }) {
+        if (principal.token !== undefined && body.password !== undefined) throw passwordByToken();
+        return backups.make(context, body);
+      },
     }),
     route({
       method: 'GET',
@@ -171,6 +176,7 @@ function destinationRoutes({ destinations }: Backups): AnyRoute[] {
       method: 'POST',
       url: '/backup/destinations',
       action: 'backup.manage',
+      rate: 'login',
       body: backupDestinationBody,
       answer: backupDestination,
       handle: ({ context, body }) => destinations.add(context, body),
@@ -179,6 +185,7 @@ function destinationRoutes({ destinations }: Backups): AnyRoute[] {
       method: 'PUT',
       url: '/backup/destinations/:id',
       action: 'backup.manage',
+      rate: 'login',
       params: destinationParams,
       body: backupDestinationBody,
       answer: backupDestination,
@@ -211,9 +218,10 @@ function destinationRoutes({ destinations }: Backups): AnyRoute[] {
       method: 'POST',
       url: '/backup/host-key',
       action: 'backup.manage',
+      rate: 'login',
       body: hostKeyBody,
       answer: hostKeyAnswer,
-      handle: ({ body }) => destinations.hostKey(body.host, body.port),
+      handle: ({ context, body }) => destinations.hostKey(context, body.host, body.port),
     }),
   ];
 }

@@ -37,6 +37,8 @@ export const establishMigrations: Migration[] = [
 ];
 
 const PRE_SHARED = 'pre-shared-key';
+/** What the pre-shared key was before a move took its place; empty when there was none. */
+const BEFORE_MOVE = 'pre-shared-key before a move';
 
 export interface PreSharedKeyRow {
   wrapped: Uint8Array;
@@ -45,17 +47,43 @@ export interface PreSharedKeyRow {
 }
 
 export function readPreSharedKey(reader: Reader): PreSharedKeyRow | undefined {
-  return reader.get<PreSharedKeyRow>(
-    'SELECT wrapped, check_value AS checkValue, changed_at_ms AS changedAtMs FROM pair_secret WHERE name = ?',
-    PRE_SHARED,
-  );
+  return read(reader, PRE_SHARED);
 }
 
 export function writePreSharedKey(tx: Tx, row: PreSharedKeyRow): void {
+  write(tx, PRE_SHARED, row);
+}
+
+export function removePreSharedKey(tx: Tx): void {
+  tx.run('DELETE FROM pair_secret WHERE name = ?', PRE_SHARED);
+}
+
+/** The key of before a move; `wrapped` is empty when there was none. Undefined: no move has put its key in the place of another. */
+export function readKeyBeforeMove(reader: Reader): PreSharedKeyRow | undefined {
+  return read(reader, BEFORE_MOVE);
+}
+
+/** Keeps `row` (undefined: there was none) until the move is over. */
+export function writeKeyBeforeMove(tx: Tx, row: PreSharedKeyRow | undefined): void {
+  write(tx, BEFORE_MOVE, row ?? { wrapped: new Uint8Array(), checkValue: '', changedAtMs: 0 });
+}
+
+export function removeKeyBeforeMove(tx: Tx): void {
+  tx.run('DELETE FROM pair_secret WHERE name = ?', BEFORE_MOVE);
+}
+
+function read(reader: Reader, name: string): PreSharedKeyRow | undefined {
+  return reader.get<PreSharedKeyRow>(
+    'SELECT wrapped, check_value AS checkValue, changed_at_ms AS changedAtMs FROM pair_secret WHERE name = ?',
+    name,
+  );
+}
+
+function write(tx: Tx, name: string, row: PreSharedKeyRow): void {
   tx.run(
     `INSERT INTO pair_secret (name, wrapped, check_value, changed_at_ms) VALUES (?, ?, ?, ?)
      ON CONFLICT (name) DO UPDATE SET wrapped = excluded.wrapped, check_value = excluded.check_value, changed_at_ms = excluded.changed_at_ms`,
-    PRE_SHARED,
+    name,
     row.wrapped,
     row.checkValue,
     row.changedAtMs,

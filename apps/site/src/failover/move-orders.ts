@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { MovedTo } from '@bascule/protocol/api/move.ts';
 import { defineAuditEvent } from '@bascule/store/audit.ts';
 import type { Context } from '@bascule/store/store.ts';
-import { roleUnfit } from './failover-errors.ts';
+import { busy, roleUnfit } from './failover-errors.ts';
 import { writeValue } from './pair-store.ts';
 import type { Pair } from './pair.ts';
 
@@ -18,13 +18,15 @@ const siteMoved = defineAuditEvent<{ appliance: string; host: string }>(
 );
 
 /**
- * Ends the relationship here, whatever the other side does: it is told by the box that moves. With `moved` this side is a signpost from then on. Harmless when done again.
- * Throws when the side that serves is told that the site is elsewhere, and the other way round.
+ * Ends the relationship here, whatever the other side does: it is told by the box that moves. The pre-shared key of the move counts no more, whatever else fails. With `moved` this
+ * side is a signpost from then on. Harmless when done again. Throws when the side that serves is told that the site is elsewhere, and `FAILOVER_BUSY` while the relationship changes.
  */
 export async function endMove(pair: Pair, context: Context, moved: MovedTo | null): Promise<void> {
   const { records, serving, now } = pair.parts;
-  const { peer } = records;
   if (moved !== null && records.serves) throw roleUnfit('This appliance serves the site: it cannot be its signpost.');
+  await pair.preSharedKey.putBack(context);
+  if (pair.exclusive.busy !== null) throw busy(pair.exclusive.busy.what);
+  const { peer } = records;
   if (peer?.state === 'active') await pair.roles.breakOwnSide(context, context.actor.name, undefined);
   const { store } = records;
   if (records.peer !== undefined)

@@ -108,8 +108,9 @@ export class PairOrders {
       case 'compare':
         return pair.parts.records.serves ? await compare(pair) : await pair.askPeerTo('compare');
       case 'take-key':
-        await pair.preSharedKey.set(context, order.key);
-        return undefined;
+        return await pair.preSharedKey.lend(context, order.key);
+      case 'put-key-back':
+        return await pair.preSharedKey.putBack(context);
       case 'establish':
         return await pair.establish(context, order.request);
       case 'end-move':

@@ -27,6 +27,7 @@ const ANSWERS = {
   'audit-after': 'audit-batch',
   retention: 'retention',
   'restored-figures': 'restored-figures',
+  'backup-places': 'backup-places',
 } as const satisfies Partial<Record<ToSite['kind'], FromSite['kind']>>;
 export type Question = Extract<ToSite, { kind: keyof typeof ANSWERS }>;
 type OfSite = Exclude<Question, { kind: 'make-backup' }>;
@@ -83,6 +84,8 @@ async function answer(site: Site, question: OfSite): Promise<FromSite> {
       return { kind: 'retention', nonce, state: retentionOf(site, question.change) };
     case 'restored-figures':
       return { kind: 'restored-figures', nonce, ...(await restoredFigures(site)) };
+    case 'backup-places':
+      return { kind: 'backup-places', nonce, places: site.parts.backups.destinations.inWords() };
   }
 }
 

@@ -8,6 +8,8 @@ export const BACKUP_PASSWORD_MIN_LENGTH = 12;
 export const BACKUP_PASSWORD_MAX_LENGTH = 256;
 /** So many destinations beside this appliance. */
 export const BACKUP_DESTINATIONS_MAX = 10;
+/** The longest that a destination is in words: its name, account, host, folder and host key. */
+export const BACKUP_PLACE_MAX_LENGTH = 1200;
 /** The built-in destination: `<data directory>/backups` of the appliance that makes the backup. */
 export const HERE = 'here';
 

@@ -14,6 +14,8 @@ export const transferCode = z
   .max(2000)
   .regex(/^bt1\.[A-Za-z0-9_-]{40,1900}$/);
 export const TRANSFER_CODE_HOURS = 24;
+/** From the first use on a code serves one move, for so long; once the other box serves, until it has ended the move. */
+export const TRANSFER_MOVE_DAYS = 7;
 /** Addresses of the old box in a code. */
 export const CODE_ADDRESSES_MAX = 8;
 export const transferCodeContent = z.object({
@@ -26,8 +28,19 @@ export const transferCodeContent = z.object({
 export type TransferCodeContent = z.infer<typeof transferCodeContent>;
 
 /** Where the site is now, as a signpost says. */
-export const movedTo = z.object({ appliance: line(200), endpoint, url: z.string().max(300) });
+export const movedTo = z.object({
+  appliance: line(200),
+  endpoint,
+  url: z.string().max(300).refine(leadsToHost, 'an https address of a host, and nothing else'),
+});
 export type MovedTo = z.infer<typeof movedTo>;
+
+/** What a signpost may lead people to: https, a plain name or address, a path; no account, no query. */
+function leadsToHost(text: string): boolean {
+  if (!/^https:\/\/[\w.:/[\]-]+$/.test(text) || !URL.canParse(text)) return false;
+  const { protocol, hostname } = new URL(text);
+  return protocol === 'https:' && /^(\[[0-9a-f:.]+\]|[a-z0-9]([a-z0-9.-]*[a-z0-9])?)$/.test(hostname);
+}
 
 /** In order. `ready` waits for a person, who switches. */
 export const MOVE_STEPS = [

@@ -2,7 +2,7 @@ import { useState } from 'react';
 import { useQuery } from '@tanstack/react-query';
 import { useTranslation } from 'react-i18next';
 import { Alert, Button, List } from '@mantine/core';
-import { erasureReportAnswer, type ErasureReport } from '@bascule/protocol/api/reset.ts';
+import { erasureReportAnswer, type ShownErasureReport } from '@bascule/protocol/api/reset.ts';
 import { StateMark } from '../../shared/Section.tsx';
 import { useApi } from '../../shared/api-context.tsx';
 import { formatBytes, formatCount, formatInstant } from '../../shared/format.ts';
@@ -36,13 +36,13 @@ export function ErasureNotice() {
       </Alert>
     ) : null;
   return (
-    <Alert color={report.left.length === 0 ? 'green' : 'yellow'} title={t('reset:report.title')} m="md" maw={900} mx="auto">
-      <p>{t('reset:report.text', { by: report.orderedBy, name: report.applianceName, time: formatInstant(report.endedAtMs) })}</p>
+    <Alert color={report.leftCount === 0 ? 'green' : 'yellow'} title={t('reset:report.title')} m="md" maw={900} mx="auto">
+      <p>{t('reset:report.text', { name: report.applianceName, time: formatInstant(report.endedAtMs) })}</p>
       <Steps report={report} />
-      {report.left.length > 0 && (
-        <StateMark tone="warn">
-          {t('reset:report.left', { count: report.left.length })} <span className="b-mono">{report.left.join(', ')}</span>
-        </StateMark>
+      {report.leftCount > 0 && <StateMark tone="warn">{t('reset:report.left', { count: report.leftCount })}</StateMark>}
+      {report.elsewhereCount === null && <p>{t('reset:report.elsewhereUnknown')}</p>}
+      {report.elsewhereCount !== null && report.elsewhereCount > 0 && (
+        <p>{t('reset:report.elsewhere', { count: report.elsewhereCount })}</p>
       )}
       {report.keptBackups && <p>{t('reset:report.keptBackups')}</p>}
       {report.shutDownAfter && <p>{t('reset:report.shutsDown')}</p>}
@@ -57,7 +57,7 @@ export function ErasureNotice() {
   );
 }
 
-function Steps({ report }: { report: ErasureReport }) {
+function Steps({ report }: { report: ShownErasureReport }) {
   const { t } = useTranslation();
   return (
     <List size="sm" mb="xs">

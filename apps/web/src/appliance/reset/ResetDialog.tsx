@@ -68,6 +68,7 @@ function ResetForm({ state, onClose }: { state: ResetState; onClose: () => void 
                 </List.Item>
               ))}
           </List>
+          <Elsewhere places={state.elsewhere} />
           {state.sessions > 0 && <Text size="sm">{t('reset:reset.sessions', { count: state.sessions })}</Text>}
           {state.clientsOnline > 0 && <Text size="sm">{t('reset:reset.clients', { count: state.clientsOnline })}</Text>}
           <Checkbox
@@ -102,5 +103,24 @@ function ResetForm({ state, onClose }: { state: ResetState; onClose: () => void 
         </>
       )}
     </FormDialog>
+  );
+}
+
+/** Backups that stay, wherever they lie. */
+function Elsewhere({ places }: { places: ResetState['elsewhere'] }) {
+  const { t } = useTranslation();
+  if (places === null) return <Text size="sm">{t('reset:reset.elsewhereUnknown')}</Text>;
+  if (places.length === 0) return null;
+  return (
+    <>
+      <Text size="sm">{t('reset:reset.elsewhere')}</Text>
+      <List size="sm">
+        {places.map((place) => (
+          <List.Item key={place}>
+            <span lang="en">{place}</span>
+          </List.Item>
+        ))}
+      </List>
+    </>
   );
 }
