@@ -26,7 +26,7 @@ const RULES: readonly [pattern: RegExp, replacement: string][] = [
   // A piece of JSON in a text.
   [new RegExp(String.raw`("[\w.-]*(?:${NAMES})"\s*:\s*)"(?:[^"\\]|\\[\s\S])*(?:"|$)`, 'gi'), `$1"${CENSORED}"`],
   // The same, quoted in another text.
-  [new RegExp(String.raw`(\\{1,64}"[\w.-]*(?:${NAMES})\\{1,64}"\s*:\s*)(\\{1,64}")[^"]*(?:"|$)`, 'gi'), `$1$2${CENSORED}$2`],
+  [new RegExp(String.raw`((?<!\\)\\+"[\w.-]*(?:${NAMES})\\+"\s*:\s*)(\\+")[^"]*(?:"|$)`, 'gi'), `$1$2${CENSORED}$2`],
   // name=value and name: value, in addresses, headers and messages.
   [
     new RegExp(
