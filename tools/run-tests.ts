@@ -14,11 +14,26 @@ const SLOWEST_SHOWN = 12;
 const PROCESS_TESTS = /\.(proc|e2e)\.test\.ts$/;
 const PROCESS_TESTS_AT_ONCE = 2;
 /** Folders with the longest files, which begin first, so that none of them is left alone at the end. */
-const LONG_FIRST = ['test/update/', 'test/failover/', 'test/fleet/', 'test/faults/', 'test/e2e/'];
+const LONG_FIRST = [
+  'test/update/',
+  'test/install/',
+  'test/failover/',
+  'test/fleet/',
+  'test/faults/',
+  'test/restore/',
+  'test/move/',
+  'test/e2e/',
+];
 
-/** testssl.sh, which takes a minute, and tests of failover pairs on real processes, beside pair and faults: together they take as long as a third of all others. `npm run faults`, or their names, run them. */
+/**
+ * What `npm test` has no time for: testssl.sh takes minutes; failover pairs on real processes beside pair and faults; packages that fail in each way and the ways to install beside
+ * the ordinary one; kills of clients at each step of their upgrade. `npm run faults`, or their names, run them.
+ */
 const LEFT_TO_FAULTS = [
   'test/security/testssl.proc.test.ts',
+  'test/update/failing-packages.proc.test.ts',
+  'test/update/other-ways.proc.test.ts',
+  'test/fleet/faults.proc.test.ts',
   'test/failover/network.proc.test.ts',
   'test/failover/plans.proc.test.ts',
   'test/e2e/failover.e2e.test.ts',

@@ -269,7 +269,7 @@ describe('pages of backups, vault key and file store', { concurrency: false }, (
     site.backups = NO_BACKUPS;
     site.vault = vaultWithoutKey();
     await open(PAGES.status);
-    const notice = page.getByRole('alert').filter({ hasText: text('backup:notice.title') });
+    const notice = page.getByRole('status').filter({ hasText: text('backup:notice.title') });
     await notice.getByText(text('backup:standing.none')).waitFor();
     await notice.getByRole('link', { name: text('backup:notice.to.vault') }).click();
     await page.getByRole('heading', { name: text('vault:title'), exact: true }).waitFor();

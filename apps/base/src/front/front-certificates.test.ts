@@ -26,7 +26,7 @@ async function dial(port: number, options: tls.ConnectionOptions = {}): Promise<
   });
   await once(socket, 'secureConnect');
   // Of a resumed session there is none.
-  const { fingerprint256 = '' }: { fingerprint256?: string } = socket.getPeerCertificate();
+  const fingerprint256 = socket.getPeerX509Certificate()?.fingerprint256 ?? '';
   const sha256 = fingerprint256.replaceAll(':', '').toLowerCase();
   return { sha256, isResumed: socket.isSessionReused(), version: socket.getProtocol(), socket };
 }

@@ -63,7 +63,7 @@ function Notices({ notices }: { notices: Notice[] }) {
   const { t } = useTranslation();
   const isBad = notices.some((notice) => notice.isBad);
   return (
-    <Alert color={isBad ? 'red' : 'yellow'} role="alert" mb="sm" title={t('backup:notice.title')}>
+    <Alert color={isBad ? 'red' : 'yellow'} role="status" mb="sm" title={t('backup:notice.title')}>
       <ul style={{ margin: 0, paddingLeft: 20 }}>
         {notices.map(({ key, to, text }) => (
           <li key={key}>
